@@ -1,0 +1,54 @@
+# Every target builds what it needs: a virtual environment from the locked set (requirements.lock, with hashes).
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test test-all check bench lock format browser clean
+
+help:
+	@echo "make demo      the whole loop on real data, about a minute"
+	@echo "make test      the tests"
+	@echo "make test-all  the tests and the slow guarantee and fault suites"
+	@echo "make check     formatting, lint, types, import contracts"
+	@echo "make bench     the benchmarks, with their ratios"
+
+$(READY): requirements.lock requirements-installer.lock pyproject.toml
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-installer.lock
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-installer.lock requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $(READY)
+
+demo: $(READY)
+	@$(BIN)/fairlead demo $(ARGS)
+
+test: $(READY) browser
+	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-all: $(READY) browser
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY)
+	@$(BIN)/ruff format --check src tests benchmarks
+	@$(BIN)/ruff check src tests benchmarks
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY)
+	@$(BIN)/python benchmarks/drift_report.py
+	@$(BIN)/python benchmarks/serving.py
+
+format: $(READY)
+	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
+	@$(BIN)/ruff format src tests benchmarks
+
+lock:
+	uv pip compile --quiet --universal pyproject.toml --extra all --group test --group lint --group bench --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	echo uv | uv pip compile --quiet - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-installer.lock
+
+browser:
+	@sh scripts/browser.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fairlead

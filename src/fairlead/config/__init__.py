@@ -1,0 +1,1 @@
+"""Text to frozen settings, with the line and the fix in every error."""

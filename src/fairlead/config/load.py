@@ -1,0 +1,182 @@
+"""Reads `fairlead.yaml`: the environment's overlay, variables, the nearest known key, and the line of every error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import inspect
+
+from fairlead.config.grammar import duration, guardrail, share, size
+from fairlead.config.settings import Bound, Duration, Settings, Share, Size
+from fairlead.errors import SettingsError
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_AT = re.compile(r" - at `\$([^`]*)`$")
+_PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+
+
+def load_settings(path: Path | None, environ: Mapping[str, str], environment: str = "") -> Settings:
+    """The settings of a file, with `fairlead.{environment}.yaml` beside it merged over it. No file: the defaults.
+
+    Raises `SettingsError` with the file, the line, what was expected and the nearest known key.
+    """
+    if path is None:
+        return Settings()
+    tree, node = _read(path, environ)
+    overlay = path.with_name(f"{path.stem}.{environment}{path.suffix}")
+    if environment and overlay.exists():
+        over, _ = _read(overlay, environ)
+        return _convert(_merged(tree, over), overlay, None)
+    return _convert(tree, path, node)
+
+
+def parse_settings(text: str, environ: Mapping[str, str] | None = None, name: str = "fairlead.yaml") -> Settings:
+    """The settings of a text."""
+    tree, node = _parse(text, name, environ or {})
+    return _convert(tree, Path(name), node)
+
+
+def _read(path: Path, environ: Mapping[str, str]) -> tuple[dict[str, Any], yaml.Node | None]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: there is no such file: pass another with --config, or leave it out") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as text: {error}") from None
+    return _parse(text, str(path), environ)
+
+
+def _parse(text: str, name: str, environ: Mapping[str, str]) -> tuple[dict[str, Any], yaml.Node | None]:
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f", line {mark.line + 1}" if mark else ""
+        raise SettingsError(f"{name}{place}: this is not YAML: {getattr(error, 'problem', error)}") from None
+    if tree is None:
+        return {}, None
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{name}: expected keys and values, found a {type(tree).__name__}")
+    return _expanded(tree, environ, name), node
+
+
+def _expanded(value: Any, environ: Mapping[str, str], name: str) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _expanded(item, environ, name) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_expanded(item, environ, name) for item in value]
+    if not isinstance(value, str):
+        return value
+
+    def lookup(match: re.Match[str]) -> str:
+        variable, default = match.groups()
+        found = environ.get(variable, default)
+        if found is None:
+            raise SettingsError(f"{name}: the environment has no {variable}: set it, or write ${{{variable}:-default}}")
+        return str(found)
+
+    return _VARIABLE.sub(lookup, value)
+
+
+def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    result = dict(base)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _hook(kind: type, value: Any) -> Any:
+    if kind is Duration:
+        return Duration(duration(value))
+    if kind is Share:
+        return Share(share(value))
+    if kind is Size:
+        return Size(size(value))
+    raise SettingsError(f"{value!r} cannot be read as {kind.__name__}")
+
+
+def _convert(tree: dict[str, Any], path: Path, node: yaml.Node | None) -> Settings:
+    try:
+        return msgspec.convert(_bounds(tree), Settings, dec_hook=_hook, str_keys=True)
+    except SettingsError as error:
+        raise SettingsError(f"{path}: {error}") from None
+    except msgspec.ValidationError as error:
+        raise SettingsError(_explain(str(error), path, node)) from None
+
+
+def _bounds(tree: dict[str, Any]) -> dict[str, Any]:
+    """Guardrails and the window are written as text: the text becomes the value here, where the types are known."""
+    rollout = tree.get("rollout")
+    if isinstance(rollout, dict) and isinstance(rollout.get("guardrails"), list):
+        rules = [{"rule": msgspec.to_builtins(guardrail(str(text)))} for text in rollout["guardrails"]]
+        tree = {**tree, "rollout": {**rollout, "guardrails": rules}}
+    return tree
+
+
+def _explain(message: str, path: Path, node: yaml.Node | None) -> str:
+    found = _AT.search(message)
+    where = found.group(1) if found else ""
+    said = message[: found.start()] if found else message
+    unknown = _UNKNOWN.search(message)
+    if unknown:
+        key = unknown.group(1)
+        known = _keys_at(where)
+        close = get_close_matches(key, known, n=1)
+        said = f"unknown key {key!r}" + (
+            f" (did you mean {close[0]!r}?)" if close else f": known are {', '.join(known)}"
+        )
+        where = f"{where}.{key}"
+    line = _line(node, where)
+    place = f"{path}, line {line}" if line else str(path)
+    return f"{place}: {said}" + (f" (at {where.lstrip('.')})" if where and not unknown else "")
+
+
+def _keys_at(where: str) -> list[str]:
+    """The keys that the settings know at a place such as `.rollout.steps[...]`."""
+    info: inspect.Type = inspect.type_info(Settings)
+    for name, _ in _PART.findall(where):
+        info = _descend(info, name)
+    return [entry.encode_name for entry in info.fields] if isinstance(info, inspect.StructType) else []
+
+
+def _descend(info: inspect.Type, name: str) -> inspect.Type:
+    """The type of a struct's field, or (no name) of a collection's items."""
+    if isinstance(info, inspect.StructType) and name:
+        info = next((entry.type for entry in info.fields if entry.encode_name == name), info)
+    elif isinstance(info, inspect.VarTupleType):
+        info = info.item_type
+    elif isinstance(info, inspect.DictType):
+        info = info.value_type
+    if isinstance(info, inspect.UnionType):
+        info = next((option for option in info.types if isinstance(option, inspect.StructType)), info)
+    return info
+
+
+def _line(node: yaml.Node | None, where: str) -> int | None:
+    """The line of a place; where msgspec says `[...]`, the first item that has what follows."""
+    found = _lines(node, _PART.findall(where)) if node is not None and where else []
+    return found[0] if found else None
+
+
+def _lines(node: yaml.Node, parts: list[tuple[str, str]]) -> list[int]:
+    if not parts:
+        return [node.start_mark.line + 1]
+    (name, _), rest = parts[0], parts[1:]
+    lines: list[int] = []
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if not name or key.value == name:
+                lines += [key.start_mark.line + 1] if name and not rest else _lines(value, rest)
+    elif isinstance(node, yaml.SequenceNode) and not name:
+        for item in node.value:
+            lines += _lines(item, rest)
+    return lines

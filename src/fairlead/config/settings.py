@@ -1,0 +1,192 @@
+"""The settings: one frozen value, read once and handed down. Every field has a default that works on a laptop."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct, field
+
+from fairlead.config.grammar import duration, guardrail
+from fairlead.core.contract import Task
+from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
+
+Severity = Literal["critical", "high", "medium", "low"]
+
+
+class Duration(float):
+    """Seconds, written as 30s, 4h or 7d."""
+
+
+class Share(float):
+    """A share of one, written as 5% or 0.05."""
+
+
+class Size(int):
+    """Bytes, written as 512MB."""
+
+
+class Bound(Struct, frozen=True):
+    """A guardrail, written as in `error_rate <= 1.25 * champion`."""
+
+    rule: Guardrail
+
+
+class _Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the file. Unknown keys are errors."""
+
+
+class Labels(_Section, frozen=True):
+    """How late the truth arrives: after `delay` a cohort counts as mature even if some labels never came."""
+
+    delay: Duration = Duration(14 * 86400)
+
+
+class ModelSettings(_Section, frozen=True):
+    """What is known of a model before it is registered."""
+
+    task: Task | None = None
+    unit: str | None = None
+    owner: str = ""
+    labels: Labels = Labels()
+
+
+class Serving(_Section, frozen=True):
+    """The data plane and the control plane. Loopback unless told otherwise."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    control_port: int = 8081
+    workers: int = 2
+    durability: Literal["batch", "sync"] = "batch"
+
+
+class Gates(_Section, frozen=True):
+    """What a version must measure up to before it may be deployed."""
+
+    p99: Duration = Duration(0.05)
+    peak_memory: Size = Size(1_000_000_000)
+    against_champion: Literal["better", "not_worse"] = "better"
+    margin: float = 0.01
+    valid_for: Duration = Duration(30 * 86400)
+
+
+class ShadowSettings(_Section, frozen=True):
+    """The unseen phase: at least this long, and this many paired requests."""
+
+    seconds: Duration = field(default=Duration(3600), name="for")
+    at_least: int = 1000
+
+
+class StepSettings(_Section, frozen=True):
+    """A share of traffic, how long it is held, and the canary requests it needs before the next."""
+
+    traffic: Share
+    hold: Duration = Duration(0)
+    at_least: int = 0
+
+
+_STEPS = (
+    StepSettings(Share(0.01), Duration(4 * 3600), 100),
+    StepSettings(Share(0.05), Duration(24 * 3600), 500),
+    StepSettings(Share(0.25), Duration(24 * 3600), 1000),
+    StepSettings(Share(0.50), Duration(48 * 3600), 1000),
+    StepSettings(Share(1.0)),
+)
+_GUARDRAILS = tuple(
+    Bound(guardrail(text))
+    for text in ("error_rate <= 1.25 * champion", "p99_latency <= 2 * champion", "prediction_psi < 0.25")
+)
+
+
+class RolloutSettings(_Section, frozen=True):
+    """How a version earns its traffic. `alpha` is the budget of false rollbacks per rollout."""
+
+    strategy: Literal["shadow", "canary", "blue-green"] = "canary"
+    shadow: ShadowSettings | None = ShadowSettings()
+    steps: tuple[StepSettings, ...] = _STEPS
+    guardrails: tuple[Bound, ...] = _GUARDRAILS
+    alpha: Share = Share(0.01)
+    undecided: Literal["hold", "roll_back", "promote"] = "hold"
+    deadline: Duration | None = None
+
+    def plan(self, strategy: str | None = None) -> Plan:
+        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip)."""
+        chosen = strategy or self.strategy
+        shadow = self.shadow
+        steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
+        return Plan(
+            strategy=chosen,
+            steps=(Step(1.0),) if chosen == "blue-green" else steps,
+            guardrails=tuple(bound.rule for bound in self.guardrails),
+            shadow=ShadowPlan(float(shadow.seconds), shadow.at_least) if shadow and chosen == "shadow" else None,
+            alpha=float(self.alpha),
+            undecided=self.undecided,
+            deadline_seconds=None if self.deadline is None else float(self.deadline),
+        )
+
+
+class Monitoring(_Section, frozen=True):
+    """Windows by event time. `window` is a duration, or `month` for calendar months (UTC)."""
+
+    window: str = "7d"
+    lateness: Duration = Duration(0)
+    alpha: Share = Share(0.01)
+
+    def __post_init__(self) -> None:
+        """Reads the window now, so that a wrong one is told at the start."""
+        if self.window != "month":
+            duration(self.window)
+
+    @property
+    def window_seconds(self) -> float | None:
+        """The window's length; None for calendar months."""
+        return None if self.window == "month" else duration(self.window)
+
+
+class Channel(_Section, frozen=True):
+    """Where notices of some severities go."""
+
+    name: str
+    type: Literal["console", "webhook"]
+    url: str = ""
+    severity: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+
+
+class Alerting(_Section, frozen=True):
+    """Who is told, how often, and where the runbooks are."""
+
+    owner: str = "unassigned"
+    runbooks: str = "docs/runbooks"
+    repeat_after: Duration = Duration(7 * 86400)
+    channels: tuple[Channel, ...] = (Channel("console", "console"),)
+
+
+class Retraining(_Section, frozen=True):
+    """When a challenger is trained, from how much, and how. Without a command nothing is trained."""
+
+    command: str = ""
+    rows: int = 15_000
+    at_least_labels: int = 1_000
+    at_most_every: Duration = Duration(30 * 86400)
+    timeout: Duration = Duration(3600)
+    strategy: Literal["shadow", "canary", "blue-green"] = "shadow"
+    promote: Literal["gated", "manual"] = "gated"
+
+
+class Settings(_Section, frozen=True):
+    """The whole file."""
+
+    project: str = "fairlead"
+    models: dict[str, ModelSettings] = {}
+    serving: Serving = Serving()
+    gates: Gates = Gates()
+    rollout: RolloutSettings = RolloutSettings()
+    monitoring: Monitoring = Monitoring()
+    alerting: Alerting = Alerting()
+    retraining: Retraining = Retraining()
+    tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
+
+    def owner_of(self, model: str) -> str:
+        """Who answers for a model."""
+        known = self.models.get(model)
+        return (known.owner if known else "") or self.alerting.owner

@@ -1,0 +1,99 @@
+"""The bundle: the immutable, hashed folder that is validated and served."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.contract import Contract
+
+# Names of the files in a bundle. The original model lies under `model/` as it was given.
+MANIFEST = "manifest.json"
+MODEL = "model"
+PORTABLE = "portable/model.onnx"
+PROFILE = "profile.json"
+GOLDEN = "golden.json"
+HELDOUT = "heldout.parquet"
+CARD = "card.json"
+
+
+class Parity(Struct, frozen=True):
+    """How far the portable model's answers lie from the original's on the golden set."""
+
+    rows: int
+    largest_difference: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the portable model may be served in the original's place."""
+        return self.rows > 0 and self.largest_difference <= self.tolerance
+
+
+class Lineage(Struct, frozen=True):
+    """Where a version comes from."""
+
+    dataset: str  # version or name of the training data
+    dataset_digest: str
+    rows: int
+    trained_from: str | None = None  # event time of the first and last training row, where known
+    trained_to: str | None = None
+    code_commit: str | None = None
+    run_id: str | None = None
+    parent: int | None = None  # the champion that this version was trained to replace
+    environment: dict[str, str] = {}  # package -> version, python included
+
+
+class ModelCard(Struct, frozen=True):
+    """The thirteen fields that every deployed model must state (after Mitchell et al., 2019)."""
+
+    model_name: str = ""
+    version: str = ""
+    date: str = ""
+    owner: str = ""
+    intended_use: str = ""
+    out_of_scope_use: str = ""
+    training_data: str = ""
+    evaluation_data: str = ""
+    metrics: str = ""
+    subgroup_performance: str = ""
+    ethical_considerations: str = ""
+    caveats_and_recommendations: str = ""
+    maintenance_plan: str = ""
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The fields that say nothing."""
+        return tuple(name for name in self.__struct_fields__ if not getattr(self, name).strip())
+
+
+class Golden(Struct, frozen=True):
+    """Rows with the original model's answers: what every later load of the bundle must reproduce.
+
+    `rows` are JSON objects by feature name; `outputs` has a row of class probabilities (or one value) for each.
+    """
+
+    rows: tuple[dict[str, float | int | bool | str | None], ...]
+    outputs: tuple[tuple[float, ...], ...]
+
+
+class Manifest(Struct, frozen=True):
+    """What a bundle holds. `files` maps each file's path in the folder to the SHA-256 of its bytes."""
+
+    name: str
+    contract: Contract
+    model_format: str  # skops | onnx | mlflow | pickle
+    model_entry: str  # the model's path in the bundle
+    served: str  # the path of what is served: the portable model where parity holds, else the original
+    files: dict[str, str]
+    lineage: Lineage
+    parity: Parity | None = None
+    metrics: dict[str, float] = {}  # on the held-out set
+    threshold: float = 0.5  # binary: probability of the last class from which it is predicted
+
+
+def digest_of(manifest: Manifest) -> str:
+    """The bundle's identity: the SHA-256 of its manifest, which holds the digest of every file."""
+    return sha256(msgspec.json.encode(manifest, order="deterministic")).hexdigest()

@@ -1,0 +1,27 @@
+"""What the flows need of the world: one small protocol per neighbour. `fairlead.testing` ships a fake of each."""
+
+from fairlead.ports.bundles import BundleStore
+from fairlead.ports.clock import Clock
+from fairlead.ports.journal import Journal
+from fairlead.ports.log import LogReader, PredictionLog
+from fairlead.ports.notifier import Notice, Notifier
+from fairlead.ports.predictor import Predictor
+from fairlead.ports.registry import Registry, VersionInfo
+from fairlead.ports.routes import RouteBoard, WorkerState
+from fairlead.ports.trainer import Trainer
+
+__all__ = [
+    "BundleStore",
+    "Clock",
+    "Journal",
+    "LogReader",
+    "Notice",
+    "Notifier",
+    "PredictionLog",
+    "Predictor",
+    "Registry",
+    "RouteBoard",
+    "Trainer",
+    "VersionInfo",
+    "WorkerState",
+]

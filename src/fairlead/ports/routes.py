@@ -1,0 +1,45 @@
+"""How a route table reaches the gateway workers, and what they say back."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from fairlead.core.route import RouteTable
+
+
+class WorkerState(Struct, frozen=True):
+    """What a worker last said of itself. `applied_at` is when it swapped to `generation` (seconds since 1970)."""
+
+    worker: int
+    pid: int
+    generation: int
+    applied_at: float
+    heartbeat_at: float
+    versions: dict[str, list[int]] = {}  # model -> warm versions
+    error: str = ""
+
+
+class RouteBoard(Protocol):
+    """One writer (the controller), many readers (the workers). Reading is cheap enough to do 50 times a second."""
+
+    def publish(self, table: RouteTable) -> None:
+        """Replaces the table atomically and durably."""
+        ...
+
+    def current(self) -> RouteTable:
+        """The table as published; empty at generation 0 before the first."""
+        ...
+
+    def changed(self, generation: int) -> RouteTable | None:
+        """The table if its generation is higher, else None."""
+        ...
+
+    def report(self, state: WorkerState) -> None:
+        """A worker says what it runs."""
+        ...
+
+    def workers(self) -> tuple[WorkerState, ...]:
+        """What each worker said last."""
+        ...
