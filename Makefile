@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Bytecode is kept even where the environment says not to: without it each process compiles its imports anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test test-all check bench lock format browser clean
 
 help:

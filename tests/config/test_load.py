@@ -34,7 +34,7 @@ retraining: {command: "python train.py --data {dataset} --out {output}", rows: 5
 def test_a_full_file_is_read_with_its_units() -> None:
     """Durations, shares, sizes and guardrails become numbers in one unit each."""
     settings = parse_settings(FULL)
-    assert settings.models["churn"].labels.delay == 7 * 86400
+    assert float(settings.models["churn"].labels.delay) == 7 * 86400
     assert settings.gates.peak_memory == 512_000_000
     assert settings.gates.p99 == 0.02
     plan = settings.rollout.plan("shadow")

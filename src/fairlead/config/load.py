@@ -13,7 +13,7 @@ import yaml
 from msgspec import inspect
 
 from fairlead.config.grammar import duration, guardrail, share, size
-from fairlead.config.settings import Bound, Duration, Settings, Share, Size
+from fairlead.config.settings import Duration, Settings, Share, Size
 from fairlead.errors import SettingsError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")

@@ -44,6 +44,16 @@ class GateMeasured(Fact, frozen=True, tag="gate_measured"):
     report: str  # SHA-256 of the stored report
 
 
+class DeployAsked(Fact, frozen=True, tag="deploy_asked"):
+    """An operator (or a retraining) asked for a rollout; the controller starts it when no other is running."""
+
+    rollout: str
+    version: int
+    bundle: str
+    plan: Plan
+    reason: str = ""
+
+
 class RolloutStarted(Fact, frozen=True, tag="rollout_started"):
     rollout: str
     version: int
@@ -117,6 +127,8 @@ class AlertRaised(Fact, frozen=True, tag="alert_raised"):
 class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):
     alert: str
     reason: str
+    event_at: float | None = None
+    recovered: bool = False  # the condition is over: the next notice is a new one
 
 
 class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
@@ -128,6 +140,8 @@ class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
     owner: str = ""
     began_at: float | None = None  # when the harm began, as far as the evidence tells
     rollout: str | None = None
+    detected_at: float | None = None  # on the clock of `began_at`
+    window: str = ""  # the window that showed it, for drift
 
 
 class IncidentNoted(Fact, frozen=True, tag="incident_noted"):
@@ -162,6 +176,7 @@ AnyFact = (
     | StatusChanged
     | AliasMoved
     | GateMeasured
+    | DeployAsked
     | RolloutStarted
     | EvidenceSeen
     | RolloutDecided

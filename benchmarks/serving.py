@@ -1,0 +1,294 @@
+"""fairlead's data plane against the field's practice: the same model, one core for the server, another for the load.
+
+Rounds alternate, because the machine's speed swings; the ratios are of medians over rounds. CPU time per request is
+the server process's own (user and system, all threads), which another tenant does not disturb.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from socket import create_connection, create_server
+from statistics import median
+from typing import Any, NamedTuple, cast
+
+import msgspec
+import numpy as np
+import uvloop
+from numpy.typing import NDArray
+
+from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
+from fairlead.adapters.predictors.onnx import OnnxPredictor
+from fairlead.adapters.route_file import RouteFile
+from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Lineage, Manifest, Parity
+from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.route import Arm, ModelRoute, RouteTable
+
+FEATURES = 15
+NAMES = tuple(f"feature_{index}" for index in range(FEATURES))
+HERE = Path(__file__).parent
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Load(NamedTuple):
+    """What one round measured: a latency in seconds and a status for each request."""
+
+    seconds: float
+    latencies: list[float]
+    statuses: list[bytes]
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, request: bytes, deadline: float, load: Load) -> None:
+        self._request = request
+        self._deadline = deadline
+        self._load = load
+        self._buffer = b""
+        self._sent_at = 0.0
+        self._transport: asyncio.Transport | None = None
+        self.done = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
+        self._send()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        head_end = self._buffer.find(b"\r\n\r\n")
+        if head_end < 0:
+            return
+        head = self._buffer[:head_end].lower()
+        at = head.find(b"content-length:")
+        length = int(head[at + 15 : head.find(b"\r\n", at) if head.find(b"\r\n", at) > 0 else head_end])
+        if len(self._buffer) < head_end + 4 + length:
+            return
+        now = time.perf_counter()
+        self._load.latencies.append(now - self._sent_at)
+        self._load.statuses.append(head[9:12])
+        self._buffer = b""
+        if now < self._deadline:
+            self._send()
+        elif self._transport is not None:
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        if not self.done.done():
+            self.done.set_result(None)
+
+    def _send(self) -> None:
+        assert self._transport is not None
+        self._sent_at = time.perf_counter()
+        self._transport.write(self._request)
+
+
+async def send_all(port: int, request: bytes, seconds: float, connections: int) -> Load:
+    loop = asyncio.get_running_loop()
+    begun = time.perf_counter()
+    taken = Load(0.0, [], [])
+    made = [
+        await loop.create_connection(lambda: _Connection(request, begun + seconds, taken), "127.0.0.1", port)
+        for _ in range(connections)
+    ]
+    await asyncio.gather(*(connection.done for _, connection in made))
+    return taken._replace(seconds=time.perf_counter() - begun)
+
+
+def post(path: str, body: bytes) -> bytes:
+    """The bytes of a request."""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def load(port: int, request: bytes, seconds: float, connections: int) -> Load:
+    """Sends a request again and again."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(send_all(port, request, seconds, connections))
+
+
+class Server(NamedTuple):
+    """A running server and what it is asked."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    request: bytes
+
+
+class Round(NamedTuple):
+    """One round's figures."""
+
+    rate: float
+    p50_ms: float
+    p99_ms: float
+    cpu_us: float
+
+
+def train() -> tuple[Any, NDArray[np.float64]]:
+    """A gradient boosting of 100 trees on 20,000 made rows."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    rng = np.random.default_rng(7)
+    rows = rng.normal(size=(20_000, FEATURES))
+    target = (rows[:, :5].sum(axis=1) + np.abs(rows[:, 5]) + rng.normal(size=len(rows)) > 0.8).astype(int)
+    return HistGradientBoostingClassifier(max_iter=100, random_state=7).fit(rows, target), rows
+
+
+def to_onnx(model: Any) -> bytes:
+    """The model in the portable format, probabilities as a matrix."""
+    from skl2onnx import to_onnx
+
+    made = to_onnx(model, np.zeros((1, FEATURES), np.float32), options={"zipmap": False})
+    data: bytes = made.SerializeToString()
+    return data
+
+
+def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64]) -> None:
+    """A home folder that serves the portable model."""
+    lows, highs = rows.min(axis=0), rows.max(axis=0)
+    features = tuple(
+        Feature(name, Kind.NUMBER, minimum=float(low), maximum=float(high))
+        for name, low, high in zip(NAMES, lows, highs, strict=True)
+    )
+    contract = Contract(features, Task.BINARY, "target", ("0", "1"))
+    golden_rows = [tuple(row) for row in rows[:32].tolist()]
+    outputs = OnnxPredictor(onnx_model, contract).predict(golden_rows).tolist()
+    golden = Golden(tuple(dict(zip(NAMES, row, strict=True)) for row in golden_rows), tuple(map(tuple, outputs)))
+    draft = home / "draft"
+    (draft / PORTABLE).parent.mkdir(parents=True)
+    (draft / PORTABLE).write_bytes(onnx_model)
+    (draft / GOLDEN).write_bytes(msgspec.json.encode(golden))
+    manifest = Manifest(
+        name="bench",
+        contract=contract,
+        model_format="onnx",
+        model_entry=PORTABLE,
+        served=PORTABLE,
+        files={path: file_sha256(draft / path) for path in (PORTABLE, GOLDEN)},
+        lineage=Lineage(dataset="made", dataset_digest="0" * 64, rows=len(rows)),
+        parity=Parity(len(golden_rows), 0.0, 1e-6),
+    )
+    digest = BundleFolder(home / "bundles").put(draft, manifest)
+    route = ModelRoute((Arm("champion", 1, 1.0),), {1: digest})
+    RouteFile(home / "routes").publish(RouteTable(1, {"bench": route}))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def start(name: str, command: Sequence[str], port: int, request: bytes, stack: ExitStack) -> Server:
+    """Starts a server on core 0 and waits until it accepts."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([sys.executable, *command], env=environment)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    os.sched_setaffinity(process.pid, {0})
+    for _ in range(600):
+        try:
+            create_connection(("127.0.0.1", port)).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    time.sleep(1.0)  # the gateway loads its table
+    return Server(name, process, port, request)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
+def measure(server: Server, seconds: float, connections: int) -> Round:
+    """One round of load on one server."""
+    load(server.port, server.request, 0.3, connections)
+    before = cpu_seconds(server.process.pid)
+    taken = load(server.port, server.request, seconds, connections)
+    spent = cpu_seconds(server.process.pid) - before
+    count = len(taken.latencies)
+    if set(taken.statuses) != {b"200"}:
+        sys.exit(f"{server.name}: of {count} requests {count - taken.statuses.count(b'200')} failed")
+    p50, p99 = np.percentile(taken.latencies, [50, 99]) * 1000.0
+    return Round(count / taken.seconds, float(p50), float(p99), spent / count * 1e6)
+
+
+def start_all(folder: Path, stack: ExitStack) -> list[Server]:
+    """fairlead, the practice with scikit-learn, and the practice with the same ONNX session."""
+    model, rows = train()
+    onnx_model = to_onnx(model)
+    (folder / "model.onnx").write_bytes(onnx_model)
+    (folder / "model.pkl").write_bytes(pickle.dumps(model))
+    make_home(folder / "home", onnx_model, rows)
+    row = rows[100].tolist()
+    ours = post("/v1/models/bench/predict", msgspec.json.encode({"features": dict(zip(NAMES, row, strict=True))}))
+    theirs = post("/predict", msgspec.json.encode({"features": row}))
+    port = free_port()
+    worker = ["-m", "fairlead.app.worker", "--home", str(folder / "home"), "--port", str(port)]
+    servers = [start("fairlead", worker, port, ours, stack)]
+    for name, file in (("fastapi + scikit-learn", "model.pkl"), ("fastapi + onnx", "model.onnx")):
+        port = free_port()
+        command = [str(HERE / "serving_peer.py"), str(folder / file), str(folder / f"{file}.log"), str(port)]
+        servers.append(start(name, command, port, theirs, stack))
+    return servers
+
+
+def model_us(onnx_model: bytes, row: list[float]) -> float:
+    """What one row costs in the model alone, in microseconds, through the predictor that serves it."""
+    contract = Contract(tuple(Feature(name, Kind.NUMBER) for name in NAMES), Task.BINARY, "target", ("0", "1"))
+    predictor, rows = OnnxPredictor(onnx_model, contract), [tuple(row)]
+    begun = time.process_time()
+    for _ in range(5_000):
+        predictor.predict(rows)
+    return (time.process_time() - begun) / 5_000 * 1e6
+
+
+def report(rounds: dict[str, list[Round]], alone_us: float) -> None:
+    """Prints medians over the rounds, and ratios to fairlead."""
+    best = {
+        name: Round(*(median(column) for column in zip(*all_rounds, strict=True)))
+        for name, all_rounds in rounds.items()
+    }
+    ours = best["fairlead"]
+    print(f"{'server':<24}{'requests/s':>12}{'p50 ms':>9}{'p99 ms':>9}{'CPU us/request':>16}{'CPU vs fairlead':>17}")
+    for name, figures in best.items():
+        print(
+            f"{name:<24}{figures.rate:>12,.0f}{figures.p50_ms:>9.2f}{figures.p99_ms:>9.2f}{figures.cpu_us:>16.1f}"
+            f"{figures.cpu_us / ours.cpu_us:>16.2f}x"
+        )
+    print(f"the model alone: {alone_us:.1f} us a row; fairlead beyond it: {ours.cpu_us - alone_us:.1f} us a request")
+
+
+def main() -> None:
+    """The benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--connections", type=int, default=16)
+    options = parser.parse_args()
+    cores = os.cpu_count() or 1
+    os.sched_setaffinity(0, {1 % cores})
+    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
+        folder = Path(name)
+        servers = start_all(folder, stack)
+        rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
+        for _ in range(options.rounds):
+            for server in servers:
+                rounds[server.name].append(measure(server, options.seconds, options.connections))
+        row = np.random.default_rng(1).normal(size=FEATURES).tolist()
+        report(rounds, model_us((folder / "model.onnx").read_bytes(), row))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""Takes a trained tabular model from registered to trusted in production, and keeps it honest there.
+
+`import fairlead as fl` is cheap: what is named here is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers read it; typing itself would be most of this module's import time
+if TYPE_CHECKING:
+    from typing import Any
+
+    from fairlead.faces.client import Client as Client
+    from fairlead.operations.drift import DriftReport as DriftReport
+    from fairlead.operations.drift import drift as drift
+    from fairlead.operations.drift import profile as profile
+
+    __version__: str
+
+_HOMES = {
+    "Client": "fairlead.faces.client",
+    "DriftReport": "fairlead.operations.drift",
+    "drift": "fairlead.operations.drift",
+    "profile": "fairlead.operations.drift",
+}
+
+__all__ = ["Client", "DriftReport", "__version__", "drift", "profile"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        found: Any = version("fairlead")
+    elif name in _HOMES:
+        from importlib import import_module
+
+        found = getattr(import_module(_HOMES[name]), name)
+    else:
+        raise AttributeError(f"module 'fairlead' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

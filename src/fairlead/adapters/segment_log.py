@@ -1,0 +1,198 @@
+"""The gateway's write-ahead log: append-only segments, one pair for each start of a worker.
+
+A returned call has handed its bytes to the kernel in one write, so a killed process loses nothing that was answered.
+Against a power cut, one thread syncs every 100 ms, or at once for those who await `durable()`: all who wait share
+one fsync (group commit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from fairlead.adapters.folder_sync import sync_folder
+from fairlead.adapters.segment_frame import MAGIC, OUTCOMES, PREDICTIONS, SegmentName, frame
+from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.errors import StateError
+
+SEGMENT_BYTES = 64 * 2**20
+SYNC_SECONDS = 0.1
+
+
+class _Segment:
+    """The file being appended to, made at the first write. A failed write abandons the file: a reader that has seen
+    a part of it must never find other bytes in its place."""
+
+    def __init__(self, folder: Path, worker: int, segment_bytes: int) -> None:
+        self._folder = folder
+        self._limit = segment_bytes
+        self._worker, self._started_ns = worker, time.time_ns()
+        self._sequence = 0
+        self._fd = -1
+        self._size = 0
+        self._lock = threading.Lock()  # between a write and the sync thread; each holds it for one pointer swap
+        self._unsynced: list[int] = []  # files that were left full and wait for their last sync
+        self._dirty = False
+
+    def append(self, data: bytes) -> None:
+        """One write. Raises `StateError`, and then nothing of `data` counts as written."""
+        if self._fd < 0 or self._size + len(data) > self._limit:
+            self._open_next()
+        try:
+            written = os.write(self._fd, data)
+        except OSError as error:
+            self._abandon()
+            raise StateError(f"the log in {self._folder} cannot be written ({error.strerror}): free space") from error
+        if written != len(data):
+            self._abandon()
+            raise StateError(f"the log in {self._folder} took {written} of {len(data)} bytes: the disk is full")
+        self._size += written
+        self._dirty = True
+
+    def sync(self) -> None:
+        """Flushes everything appended so far. Raises `OSError`."""
+        with self._lock:
+            full, self._unsynced = self._unsynced, []
+            fd = os.dup(self._fd) if self._dirty and self._fd >= 0 else -1
+            self._dirty = False
+        try:
+            for old in (*full, fd):
+                if old >= 0:
+                    os.fsync(old)
+        finally:
+            for old in (*full, fd):
+                if old >= 0:
+                    os.close(old)
+
+    def close(self) -> None:
+        """Closes the file; `sync()` first."""
+        with self._lock:
+            if self._fd >= 0:
+                os.close(self._fd)
+            self._fd = -1
+
+    def _open_next(self) -> None:
+        self._retire()
+        name = str(SegmentName(self._started_ns, self._worker, os.getpid(), self._sequence))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(self._folder / name, flags, 0o640)
+            self._sequence += 1
+            if os.write(self._fd, MAGIC) != len(MAGIC):
+                self._abandon()
+                raise StateError(f"the log in {self._folder} cannot be started: the disk is full")
+            sync_folder(self._folder)
+        except OSError as error:
+            self._abandon()
+            raise StateError(f"the log in {self._folder} cannot be started ({error.strerror})") from error
+        self._size = len(MAGIC)
+
+    def _retire(self) -> None:
+        with self._lock:
+            if self._fd >= 0:
+                self._unsynced.append(self._fd)
+            self._fd = -1
+
+    def _abandon(self) -> None:
+        """Cuts a torn end off and writes no more to this file."""
+        if self._fd < 0:
+            return
+        try:
+            os.ftruncate(self._fd, self._size)
+        except OSError:
+            self._size = 0  # the torn end stays: the reader leaves it, as after a crash
+        self._retire()
+
+
+class SegmentLog:
+    """Writes under `folder/predictions` and `folder/outcomes`. One event loop writes; one thread syncs."""
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: int,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        sync_seconds: float = SYNC_SECONDS,
+    ) -> None:
+        """`segment_bytes`: a file is left when it would grow past this. `sync_seconds`: between two batched syncs."""
+        self._segments = {kind: _Segment(folder / kind, worker, segment_bytes) for kind in (PREDICTIONS, OUTCOMES)}
+        self._encode = msgspec.json.Encoder().encode
+        self._wait_seconds = sync_seconds
+        self._waiters: list[asyncio.Future[None]] = []
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._closing = False
+        self._trouble: StateError | None = None  # a batched sync that failed: told to the next who writes
+        self._thread = threading.Thread(target=self._sync_forever, name="segment-sync", daemon=True)
+        self._thread.start()
+
+    def predictions(self, records: Sequence[Prediction]) -> None:
+        """Writes predictions in one system call. Raises `StateError`."""
+        self._append(PREDICTIONS, records)
+
+    def outcomes(self, records: Sequence[OutcomeRecord]) -> None:
+        """Writes outcomes in one system call. Raises `StateError`."""
+        self._append(OUTCOMES, records)
+
+    async def durable(self) -> None:
+        """Returns when everything written before is on the disk. Raises `StateError` when the disk refuses."""
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        with self._lock:
+            self._waiters.append(waiter)
+        self._wake.set()
+        await waiter
+
+    def close(self) -> None:
+        """Syncs and closes."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        for segment in self._segments.values():
+            segment.close()
+
+    def _append(self, kind: str, records: Sequence[Prediction] | Sequence[OutcomeRecord]) -> None:
+        if not records:
+            return
+        if self._trouble is not None:
+            trouble, self._trouble = self._trouble, None
+            raise trouble
+        encode = self._encode
+        data = frame(encode(records[0])) if len(records) == 1 else b"".join([frame(encode(one)) for one in records])
+        self._segments[kind].append(data)
+
+    def _sync_forever(self) -> None:
+        while not self._closing:
+            self._wake.wait(self._wait_seconds)
+            self._wake.clear()
+            self._sync_once()
+        self._sync_once()
+
+    def _sync_once(self) -> None:
+        with self._lock:
+            waiters, self._waiters = self._waiters, []
+        failure = None
+        try:
+            for segment in self._segments.values():
+                segment.sync()
+        except OSError as error:
+            failure = StateError(f"the log is not on the disk: fsync failed ({error.strerror}); check the disk")
+            self._trouble = None if waiters else failure
+        for waiter in waiters:
+            waiter.get_loop().call_soon_threadsafe(_settle, waiter, failure)
+
+
+def _settle(waiter: asyncio.Future[None], failure: StateError | None) -> None:
+    if waiter.done():
+        return
+    if failure is None:
+        waiter.set_result(None)
+    else:
+        waiter.set_exception(failure)

@@ -1,0 +1,18 @@
+-- name: last_link
+SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1;
+
+-- name: append_entry
+INSERT INTO journal (seq, at, actor, fact, previous, digest)
+VALUES (:seq, :at, :actor, :fact, :previous, :digest);
+
+-- name: read_entries
+SELECT seq, at, actor, fact, previous, digest
+FROM journal
+WHERE seq > :after
+  AND (:model IS NULL OR model = :model)
+  AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+ORDER BY seq
+LIMIT :page;
+
+-- name: longest
+SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = 'journal';

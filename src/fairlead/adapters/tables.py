@@ -1,0 +1,263 @@
+"""Any table in, columns out: Parquet, CSV and JSON lines; pandas, polars and Arrow; a dict of sequences.
+
+How a column is read: numbers, booleans (0 and 1) and decimals are numbers, as float64 (integers beyond 2^53 are
+rounded); dates and timestamps are seconds since 1970 UTC, times and durations are seconds; text and dictionaries of
+text are categories; a Python column that mixes kinds is read as text. Lists, structs, maps and bytes hold no single
+value a row: named, they are refused; otherwise they are left out, and `unreadable` says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fairlead.errors import TableError
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_table(path: str | Path) -> pa.Table:
+    """Reads a data file by its suffix. Raises `TableError` for a file that is missing, empty, broken, or of no rows."""
+    source = Path(path)
+    readers = {
+        ".parquet": _parquet,
+        ".pq": _parquet,
+        ".csv": _csv,
+        ".jsonl": _json_lines,
+        ".ndjson": _json_lines,
+        ".json": _json_lines,
+    }
+    reader = readers.get(source.suffix.lower())
+    if source.is_dir():
+        raise TableError(f"{path} is a folder: name one data file in it")
+    if not source.is_file():
+        raise TableError(f"{path} does not exist: check the path")
+    if reader is None:
+        raise TableError(f"{path} has no known suffix: use {', '.join(readers)}")
+    if source.stat().st_size == 0:
+        raise TableError(f"{path} is empty: it needs a header and at least one row")
+    table = _read(reader, source)
+    if table.num_rows == 0:
+        raise TableError(f"{path} has no rows: a comparison needs at least one")
+    return table
+
+
+def as_table(data: Any) -> pa.Table:
+    """An Arrow table of a pandas or polars frame, an Arrow table, batch or reader, or a dict of equally long sequences.
+
+    Raises `TableError` for anything else, for columns of unequal length, and for columns that share a name.
+    """
+    import pyarrow as pa
+
+    if isinstance(data, pa.Table):
+        return _unique(data)
+    if isinstance(data, pa.RecordBatch):
+        return _unique(pa.Table.from_batches([data]))
+    if isinstance(data, Mapping):
+        return _from_mapping(data)
+    if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+        return _from_pandas(data)
+    if hasattr(data, "__arrow_c_stream__"):
+        try:
+            return _unique(pa.table(data))
+        except (pa.ArrowException, TypeError, ValueError) as error:
+            raise TableError(f"a {type(data).__name__} is not a table: {error}") from error
+    raise TableError(
+        f"a {type(data).__name__} is not a table: pass a pandas, polars or Arrow table, or a dict of columns"
+    )
+
+
+def to_columns(table: pa.Table, names: Sequence[str] | None = None) -> tuple[Column, ...]:
+    """The columns by name, in the order named, or all readable ones.
+
+    Raises `TableError` for a named column that the table lacks or that holds no single value a row.
+    """
+    if names is None:
+        reasons = unreadable(table)
+        names = [name for name in table.column_names if name not in reasons]
+    return tuple(_named(table, name) for name in names)
+
+
+def unreadable(table: pa.Table) -> dict[str, str]:
+    """The columns that hold no single value a row, each with what it holds."""
+    return {field.name: f"holds {field.type}" for field in table.schema if not _kind(field.type)}
+
+
+def _named(table: pa.Table, name: str) -> Column:
+    place = table.schema.get_field_index(name)
+    if place < 0:
+        raise TableError(f"there is no column {name!r}: the table has {_some(table.column_names)}")
+    values = table.column(place)
+    if not _kind(values.type):
+        raise TableError(f"column {name!r} cannot be compared: it holds {values.type}, not one value a row")
+    return _column(name, values)
+
+
+def _kind(held: pa.DataType) -> str:
+    import pyarrow.types as t
+
+    if t.is_dictionary(held):
+        held = held.value_type
+    if t.is_null(held) or t.is_boolean(held) or t.is_integer(held) or t.is_floating(held) or t.is_decimal(held):
+        return "number"
+    if t.is_timestamp(held) or t.is_date(held) or t.is_time(held) or t.is_duration(held):
+        return "instant"
+    return "text" if t.is_string(held) or t.is_large_string(held) or t.is_string_view(held) else ""
+
+
+def _column(name: str, values: pa.ChunkedArray) -> Column:
+    import pyarrow.types as t
+
+    kind = _kind(values.type)
+    if kind == "text":
+        return _categories(name, values)
+    if t.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return NumericColumn(name, _seconds(values) if kind == "instant" else _numbers(values))
+
+
+def _numbers(values: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if t.is_boolean(values.type):
+        values = values.cast(pa.uint8())
+    elif t.is_decimal(values.type) or t.is_null(values.type):
+        values = values.cast(pa.float64())
+    return np.asarray(values.to_numpy(), dtype=np.float64)  # nulls become NaN, integers are rounded to float64
+
+
+def _seconds(values: pa.ChunkedArray) -> np.ndarray[Any, np.dtype[np.float64]]:
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    held = values.type
+    if t.is_date32(held):
+        return np.asarray(_numbers(values.cast(pa.int32())) * 86_400.0)
+    if t.is_date64(held):
+        return np.asarray(_numbers(values.cast(pa.int64())) / 1e3)
+    ticks = values.cast(pa.int32() if t.is_time32(held) else pa.int64())
+    return np.asarray(_numbers(ticks) / {"s": 1.0, "ms": 1e3, "us": 1e6, "ns": 1e9}[held.unit])
+
+
+def _categories(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    if t.is_dictionary(values.type):
+        if t.is_string_view(values.type.value_type):
+            values = values.cast(pa.string())
+    elif t.is_string_view(values.type):
+        values = values.cast(pa.large_string())
+    encoded = values if t.is_dictionary(values.type) else values.dictionary_encode()
+    whole = encoded.combine_chunks() if encoded.num_chunks != 1 else encoded.chunk(0)
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.unify_dictionaries().combine_chunks()
+    listed = whole.dictionary.to_pylist()
+    codes = whole.indices
+    if codes.null_count:
+        codes = codes.fill_null(-1)
+    numbered = np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int32)
+    return _without_null_category(name, numbered, listed)
+
+
+def _without_null_category(
+    name: str, codes: np.ndarray[Any, np.dtype[np.int32]], listed: list[Any]
+) -> CategoricalColumn:
+    if None in listed:
+        nulls = [place for place, category in enumerate(listed) if category is None]
+        codes = np.where(np.isin(codes, nulls), np.int32(-1), codes)
+    return CategoricalColumn(name, codes, tuple("" if category is None else category for category in listed))
+
+
+def _read(reader: Callable[[Path], Any], source: Path) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return _unique(reader(source))
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TableError(f"{source} cannot be read as {source.suffix[1:].lower()}: {cause}") from error
+
+
+def _parquet(source: Path) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.read_table(source)
+
+
+def _csv(source: Path) -> Any:
+    from pyarrow import csv
+
+    return csv.read_csv(source, convert_options=csv.ConvertOptions(strings_can_be_null=True))
+
+
+def _json_lines(source: Path) -> Any:
+    from pyarrow import json
+
+    return json.read_json(source)
+
+
+def _from_mapping(data: Mapping[Any, Any]) -> pa.Table:
+    import pyarrow as pa
+
+    arrays = {str(name): _array(str(name), values) for name, values in data.items()}
+    lengths = {name: len(values) for name, values in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        raise TableError(f"columns differ in length: {_some([f'{name} has {n:,}' for name, n in lengths.items()])}")
+    return pa.table(arrays)
+
+
+def _array(name: str, values: Any) -> Any:
+    import pyarrow as pa
+
+    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+        raise TableError(f"column {name!r} is a {type(values).__name__}: pass a list or an array")
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return pa.array(_plain(list(values)))
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    """Numbers that Arrow has no one type for, as floats; any other mixture as text."""
+    if all(value is None or isinstance(value, int | float) for value in values):
+        return [None if value is None else _as_float(value) for value in values]
+    return [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124 - NaN is null
+
+
+def _as_float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond float64 is an overflow, which the grid counts
+        return float("inf") if value > 0 else float("-inf")
+
+
+def _from_pandas(data: Any) -> pa.Table:
+    import pyarrow as pa
+
+    frame = data.to_frame() if data.ndim == 1 else data
+    if not frame.columns.is_unique:
+        twice = frame.columns[frame.columns.duplicated()][0]
+        raise TableError(f"two columns are called {twice!r}: rename one")
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowException, OverflowError, TypeError, ValueError):
+        return _from_mapping({name: frame[name] for name in frame.columns})
+
+
+def _unique(table: pa.Table) -> pa.Table:
+    names = table.column_names
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise TableError(f"two columns are called {twice!r}: rename one")
+    return table
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

@@ -1,0 +1,89 @@
+"""The composition root: settings -> adapters -> what the faces need. The only place that knows every class by name."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+from fairlead.adapters.bundle_folder import BundleFolder
+from fairlead.adapters.command_trainer import CommandTrainer
+from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
+from fairlead.adapters.route_file import RouteFile
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.adapters.sqlite_journal import SqliteJournal
+from fairlead.adapters.system_clock import SystemClock
+from fairlead.config.load import load_settings
+from fairlead.config.settings import Alerting, Channel, Settings
+from fairlead.errors import SettingsError, StateError
+from fairlead.operations.context import Context
+from fairlead.ports import Notifier, Registry, Trainer
+
+_COMMAND = 9999
+DEFAULT_CONFIG = "fairlead.yaml"
+
+
+def open_context(home: Path, config: Path | None = None, environment: str = "") -> Context:
+    """Opens a home folder, making it if it is not there. Raises `StateError` when it cannot be used."""
+    if config is None and Path(DEFAULT_CONFIG).is_file():
+        config = Path(DEFAULT_CONFIG)
+    settings = load_settings(config, os.environ, environment)
+    home = home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"{home} cannot be used as the home folder ({error.strerror}): pass another with --home"
+        ) from None
+    return Context(
+        home=home,
+        settings=settings,
+        actor=_actor(),
+        clock=SystemClock(),
+        journal=SqliteJournal(home / "journal.db"),
+        bundles=BundleFolder(home / "bundles"),
+        board=RouteFile(home / "routes"),
+        open_registry=lambda: open_registry(home, settings),
+        open_log=lambda: SegmentReader(home / "log"),
+        # Not a worker's number: what a command writes lies beside what the workers write.
+        open_writer=lambda: SegmentLog(home / "log", _COMMAND),
+        open_trainer=lambda: open_trainer(settings, home),
+    )
+
+
+def open_registry(home: Path, settings: Settings) -> Registry:
+    """MLflow: on SQLite in the home folder, or the server that the settings name."""
+    from fairlead.adapters.mlflow_registry import MlflowRegistry
+
+    if settings.tracking_uri:
+        return MlflowRegistry(settings.tracking_uri, None)
+    folder = home / "registry"
+    folder.mkdir(exist_ok=True)
+    return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
+
+
+def open_notifiers(alerting: Alerting) -> dict[Notifier, tuple[str, ...]]:
+    """The channels, with the severities that each takes."""
+    return {_notifier(channel): tuple(channel.severity) for channel in alerting.channels}
+
+
+def open_trainer(settings: Settings, folder: Path) -> Trainer | None:
+    """What trains a challenger; None when the settings name no command."""
+    retraining = settings.retraining
+    return CommandTrainer(retraining.command, folder, float(retraining.timeout)) if retraining.command else None
+
+
+def _notifier(channel: Channel) -> Notifier:
+    if channel.type == "console":
+        return ConsoleNotifier(channel.name)
+    if not channel.url:
+        raise SettingsError(f"the channel {channel.name!r} is a webhook without a url: add `url:` to it")
+    return WebhookNotifier(channel.name, channel.url)
+
+
+def _actor() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"

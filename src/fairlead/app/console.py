@@ -1,0 +1,32 @@
+"""The control port's application, composed for one home."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+
+from fairlead.errors import NotFound
+from fairlead.faces.api.app import build_control_app
+from fairlead.operations import incidents, rollouts
+from fairlead.operations.context import Context
+from fairlead.operations.overview import LiveOverview
+
+
+def build(context: Context) -> Starlette:
+    """The console and the control API over one home. An operator's wish goes to the journal like any other fact."""
+    live = LiveOverview(context.journal, context.board, context.clock)
+
+    def ask(model: str, verb: str, reason: str, *, actor: str) -> None:
+        known = next((one for one in rollouts.VERBS if one == verb), None)
+        if known is None:
+            raise NotFound(f"there is no verb {verb!r}: use one of {', '.join(rollouts.VERBS)}")
+        rollouts.operate(context, model, known, reason, actor=actor)
+
+    def postmortem(incident: str) -> str | None:
+        try:
+            return incidents.read_postmortem(context, incident)
+        except NotFound:
+            return None
+
+    return build_control_app(live.read, live.entries, ask, postmortem=postmortem, version=version("fairlead"))

@@ -1,0 +1,121 @@
+"""`fairlead up`: one command for the whole system. A supervisor, N gateway workers and a controller, each a process.
+
+The supervisor does as little as it can, so that it does not die; it restarts whatever does. Workers answer from
+memory: they go on while the controller is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from fairlead.app.supervisor import Supervisor
+
+from fairlead.app.compose import open_context
+from fairlead.core.event import WorkerChanged
+from fairlead.errors import FairleadError, Refused
+from fairlead.faces.cli.output import say
+from fairlead.faces.cli.session import Session
+from fairlead.operations.context import Context
+
+_LOG = logging.getLogger("fairlead.up")
+_CHECK_SECONDS = 0.1
+_STOP_SECONDS = 10.0
+_BACKOFF_SECONDS = 2.0
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def up(
+    context: typer.Context,
+    host: Annotated[str | None, typer.Option(help="Where the data plane listens.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535)] = None,
+    control_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Console and control API, on loopback.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Gateway processes.")] = None,
+) -> None:
+    """Starts the gateway, the controller and the console, and stays until it is told to stop."""
+    session = context.obj
+    assert isinstance(session, Session)
+    home = open_context(session.home, session.config, session.environment)
+    serving = home.settings.serving
+    host = host or serving.host
+    if host not in _LOOPBACK:
+        raise Refused(
+            f"the data plane would listen on {host} without authentication, which this version does not have: "
+            "keep 127.0.0.1 and put a proxy that authenticates in front of it"
+        )
+    ports = (serving.port if port is None else port, serving.control_port if control_port is None else control_port)
+    Up(session, home, host, ports, workers or serving.workers).run()
+
+
+class Up:
+    """The supervisor's process."""
+
+    def __init__(self, session: Session, home: Context, host: str, ports: tuple[int, int], workers: int) -> None:
+        self._session = session
+        self._home = home
+        self._control_port = ports[1]
+        self._stop = threading.Event()
+        self._controller: subprocess.Popen[bytes] | None = None
+        self._controller_at = 0.0
+        self._supervisor = Supervisor(
+            home.home, host, ports[0], workers, home.settings.serving.durability, self._changed
+        )
+
+    def run(self) -> None:
+        """Starts everything, watches it, and stops it in order when told to."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stop.set())
+        self._supervisor.start()
+        try:
+            self._start_controller()
+            say(f"predictions  http://{self._supervisor.host}:{self._supervisor.port}")
+            say(f"console      http://127.0.0.1:{self._control_port}")
+            while not self._stop.wait(_CHECK_SECONDS):
+                self._supervisor.check()
+                self._check_controller()
+        finally:
+            self._stop_controller()
+            self._supervisor.stop()
+
+    def _changed(self, worker: int, state: str, detail: str) -> None:
+        fact = WorkerChanged("", worker, state, detail)
+        try:
+            self._home.journal.append([fact], actor="supervisor", at=self._home.clock.now())
+        except FairleadError as error:
+            _LOG.warning("a worker's change is not in the journal: %s", error.line)
+
+    def _start_controller(self) -> None:
+        command = [sys.executable, "-m", "fairlead.app.controller", "--home", str(self._home.home)]
+        command += ["--port", str(self._control_port), "--environment", self._session.environment]
+        if self._session.config is not None:
+            command += ["--config", str(Path(self._session.config).absolute())]
+        self._controller = subprocess.Popen(command, stdin=subprocess.PIPE)
+        self._controller_at = time.monotonic()
+
+    def _check_controller(self) -> None:
+        """Starts the controller again when it died; one that dies at once is given time."""
+        assert self._controller is not None
+        code = self._controller.poll()
+        if code is None or time.monotonic() - self._controller_at < _BACKOFF_SECONDS:
+            return
+        _LOG.error("the controller left with %s and is started again", code)
+        self._start_controller()
+
+    def _stop_controller(self) -> None:
+        if self._controller is None:
+            return
+        self._controller.terminate()
+        try:
+            self._controller.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._controller.kill()
+            self._controller.wait()

@@ -1,0 +1,179 @@
+"""A gateway worker: `python -m fairlead.app.worker --home HOME --worker N (--fd FD | --host H --port P)`.
+
+It serves from memory and leaves with its parent: `--parent` is a pipe whose other end the supervisor holds open.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import uvloop
+from msgspec import Struct
+
+from fairlead.adapters.bundle_folder import BundleFolder
+from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.route_file import RouteFile
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.system_clock import SystemClock
+from fairlead.errors import FairleadError, StateError
+from fairlead.faces.gateway.app import Gateway
+from fairlead.faces.gateway.server import HttpServer, Limits
+from fairlead.faces.gateway.wire import BODY_LIMIT
+from fairlead.flows.follow import Follower
+from fairlead.flows.serve import Serving
+from fairlead.flows.shadow import Shadows
+from fairlead.flows.tally import Counts, Tally
+
+COUNTS_SECONDS = 1.0
+EXIT_SECONDS = 15.0  # after its parent: longer than a drain takes
+NOTES = "workers"  # the folder in the home where workers leave their counters for each other
+
+_log = logging.getLogger("fairlead.worker")
+
+
+class Options(Struct, frozen=True):
+    """The command line. Either `fd`, an inherited listening socket, or `host` and `port`."""
+
+    home: Path
+    worker: int
+    fd: int | None
+    host: str
+    port: int
+    durability: str
+    parent: int | None
+    body_limit: int
+
+
+def parse(arguments: list[str]) -> Options:
+    """Reads the command line; leaves with 2 and one line when it is wrong."""
+    parser = argparse.ArgumentParser(prog="fairlead.app.worker", description="One gateway process.")
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--fd", type=int, help="an inherited listening socket")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--durability", choices=("batch", "sync"), default="batch")
+    parser.add_argument("--parent", type=int, help="the read end of a pipe that the parent holds open")
+    parser.add_argument("--body-limit", type=int, default=BODY_LIMIT, help="bytes")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+class Worker:
+    """One process: a server, a follower of the route board, and the shadows' queue."""
+
+    def __init__(self, options: Options) -> None:
+        home = options.home.absolute()
+        self._options = options
+        self._log = SegmentLog(home / "log", options.worker)
+        self._tally = Tally()
+        self._serving = Serving(self._log, SystemClock(), self._tally)
+        self._shadows = Shadows(self._serving)
+        self._notes = NoteFolder(home / NOTES)
+        identity = (options.worker, os.getpid())
+        self._follower = Follower(
+            RouteFile(home / "routes"), BundleFolder(home / "bundles"), self._serving, identity, _settle_memory
+        )
+        gateway = Gateway(
+            self._serving,
+            self._shadows,
+            self._all_counts,
+            sync=options.durability == "sync",
+            body_limit=options.body_limit,
+        )
+        self._server = HttpServer(gateway, Limits(body_bytes=options.body_limit))
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serves until told to stop; then answers what is under way, and closes the log."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._drain)
+        if self._options.parent is not None:
+            threading.Thread(target=_leave_with_parent, args=(self._options.parent,), daemon=True).start()
+        sock = _listen(self._options)
+        tasks = [loop.create_task(work) for work in (self._follower.run(), self._shadows.run(), self._note_counts())]
+        for task in tasks:
+            task.add_done_callback(self._ended)
+        try:
+            await self._server.serve(sock, self._stop)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._log.close()
+
+    def _drain(self) -> None:
+        self._stop.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A background task that failed takes the worker with it: the supervisor starts a whole one."""
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("a background task failed", exc_info=task.exception())
+            self._drain()
+
+    def _counts(self) -> Counts:
+        generation = self._serving.live.generation if self._serving.live else 0
+        return self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
+
+    def _all_counts(self) -> list[Counts]:
+        others = (msgspec.json.decode(note, type=Counts) for note in self._notes.read().values())
+        return [self._counts(), *(counts for counts in others if counts.worker != self._options.worker)]
+
+    async def _note_counts(self) -> None:
+        while True:
+            try:
+                self._notes.write(str(self._options.worker), msgspec.json.encode(self._counts()))
+            except StateError as error:
+                _log.warning("%s", error.line)
+            await asyncio.sleep(COUNTS_SECONDS)
+
+
+def _listen(options: Options) -> socket.socket:
+    if options.fd is not None:
+        return socket.socket(fileno=options.fd)
+    try:
+        return socket.create_server((options.host, options.port), backlog=2048)
+    except OSError as error:
+        raise StateError(
+            f"port {options.port} on {options.host} cannot be used ({error.strerror}): pass another with --port"
+        ) from error
+
+
+def _leave_with_parent(pipe: int) -> None:
+    """Reads a pipe that ends when the parent is gone, however it went."""
+    os.read(pipe, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(EXIT_SECONDS)
+    os._exit(1)
+
+
+def _settle_memory() -> None:
+    """Models live long: the garbage collector need not walk them at each pass."""
+    gc.collect()
+    gc.freeze()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The process."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s worker {options.worker} %(levelname)s %(message)s")
+    gc.set_threshold(20_000, 20, 20)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(Worker(options).run())
+    except FairleadError as error:
+        sys.exit(f"fairlead worker {options.worker}: {error.line}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,265 @@
+"""From a caller's JSON to a model's row, and from a model's output to an answer, as the contract says.
+
+The usual request is read by a type compiled from the contract, with ranges and categories in it, in one pass of C.
+Only what that type refuses is looked at closely, and then the reason is either an error with the field's path or a
+policy (`impute`, `warn`) that lets the row through.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from difflib import get_close_matches
+from math import ceil, floor, inf, isfinite
+from typing import Annotated, Any, Literal, NamedTuple, Union, cast
+
+import msgspec
+from msgspec import Meta, Raw
+from numpy import float64
+from numpy.typing import NDArray
+
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.errors import BundleError, ContractError
+
+Value = float | int | bool | str | None
+Row = tuple[Value, ...]
+INT64 = (-(2**63), 2**63 - 1)
+EXPECTED = {
+    Kind.NUMBER: "a number",
+    Kind.INTEGER: "an integer",
+    Kind.BOOLEAN: "true or false",
+    Kind.CATEGORY: "a string",
+}
+
+
+class Strange(NamedTuple):
+    """A value that a policy let through. `what` is missing, out_of_range or unseen."""
+
+    feature: str
+    what: str
+
+
+class Answer(NamedTuple):
+    """What a model said of one row, see `core.record.Prediction` for the score."""
+
+    prediction: float | int | str
+    score: float
+    probabilities: tuple[float, ...] | None
+
+
+class _Constant(float):
+    """NaN or Infinity as it stood in the text: JSON has neither."""
+
+
+def shown(value: object) -> str:
+    """A value as the caller wrote it, in ASCII, cut to a readable length."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def loads(text: bytes, path: str = "") -> Any:
+    """Parses JSON slowly and says exactly what is wrong. Raises `ContractError`."""
+    where = f"{path}: " if path else ""
+    try:
+        return json.loads(text.decode(), parse_constant=_Constant)
+    except UnicodeDecodeError as error:
+        raise ContractError(f"{where}the body is not UTF-8 (byte {error.start}): send JSON in UTF-8", path) from None
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno}"
+        raise ContractError(f"{where}broken JSON at {place}: {error.msg}", path) from None
+    except RecursionError:
+        raise ContractError(f"{where}JSON nested too deep: send flat objects", path) from None
+    except ValueError as error:
+        raise ContractError(f"{where}unreadable number: {error}", path) from None
+
+
+def find_constant(value: Any, path: str = "") -> str | None:
+    """The path of the first NaN or Infinity in a parsed document."""
+    if isinstance(value, _Constant):
+        return path
+    items: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        items = [(f"{path}.{key}" if path else str(key), inner) for key, inner in value.items()]
+    elif isinstance(value, list):
+        items = [(f"{path}[{index}]", inner) for index, inner in enumerate(value)]
+    return next((found for where, inner in items if (found := find_constant(inner, where)) is not None), None)
+
+
+def broken(body: bytes) -> ContractError:
+    """Why a body that the fast parser refused as JSON cannot be read."""
+    try:
+        constant = find_constant(loads(body))
+    except ContractError as error:
+        return error
+    except RecursionError:
+        return ContractError("JSON nested too deep: send flat objects")
+    if constant is not None:
+        return ContractError(f"{constant}: NaN and Infinity are not JSON: send null for a missing number", constant)
+    return ContractError("broken JSON: a string holds half of a surrogate pair, or bytes follow the document")
+
+
+class RowDecoder:
+    """Reads rows of one contract. Build it once per version; it holds no state afterwards."""
+
+    def __init__(self, contract: Contract) -> None:
+        self.features = contract.features
+        self._names = frozenset(contract.names)
+        fields = [(f"f{index}", _strict_type(feature)) for index, feature in enumerate(contract.features)]
+        rename = {f"f{index}": feature.name for index, feature in enumerate(contract.features)}
+        strict = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, rename=rename, gc=False)
+        self._strict = msgspec.json.Decoder(strict)
+
+    def decode(self, text: Raw | bytes, path: str = "features") -> tuple[Row, tuple[Strange, ...]]:
+        """The row in the contract's order, and what a policy let through. Raises `ContractError` with the path."""
+        try:
+            return msgspec.structs.astuple(self._strict.decode(text)), ()
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return self.check(loads(bytes(text), path), path)
+
+    def check(self, values: object, path: str = "features") -> tuple[Row, tuple[Strange, ...]]:
+        """The same from parsed values by feature name."""
+        if not isinstance(values, Mapping):
+            raise ContractError(f"{path}: expected an object by feature name, came {shown(values)}", path)
+        self._refuse_extra(values, path)
+        strange: list[Strange] = []
+        row = tuple(self._value(feature, values, f"{path}.{feature.name}", strange) for feature in self.features)
+        return row, tuple(strange)
+
+    def _refuse_extra(self, values: Mapping[str, object], path: str) -> None:
+        extra = [name for name in values if name not in self._names]
+        if not extra:
+            return
+        first = extra[0].encode(errors="replace").decode()
+        near = get_close_matches(first, self._names - set(values), n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
+        where = f"{path}.{first}"
+        raise ContractError(f"{where}: the model knows no such feature{hint}{more}; leave it out", where)
+
+    def _value(self, feature: Feature, values: Mapping[str, object], path: str, strange: list[Strange]) -> Value:
+        value = values.get(feature.name)
+        if value is None:
+            return _absent(feature, feature.name in values, path, strange)
+        typed = _typed(feature, value, path)
+        what, policy, expected = _judge(feature, typed)
+        if what is None:
+            return typed
+        if policy is Policy.REJECT:
+            raise ContractError(f"{path}: expected {expected}, came {shown(value)}", path)
+        strange.append(Strange(feature.name, what))
+        return feature.fill if policy is Policy.IMPUTE else typed
+
+
+def _strict_type(feature: Feature) -> Any:
+    kind: Any
+    low = -inf if feature.minimum is None else feature.minimum
+    high = inf if feature.maximum is None else feature.maximum
+    if feature.kind is Kind.NUMBER:
+        bounds = {name: bound for name, bound in (("ge", low), ("le", high)) if isfinite(bound)}
+        kind = Annotated[float, Meta(**cast("Any", bounds))]
+    elif feature.kind is Kind.INTEGER:
+        ge = ceil(max(low, INT64[0])) if isfinite(low) else INT64[0]
+        le = min(floor(high), INT64[1]) if isfinite(high) else INT64[1]
+        kind = Annotated[int, Meta(ge=ge, le=le)]
+    elif feature.kind is Kind.BOOLEAN:
+        kind = bool
+    else:
+        kind = Literal[feature.categories] if feature.categories else str
+    return Union[kind, None] if feature.nullable else kind  # noqa: UP007 - `|` is not defined on these runtime types
+
+
+def _absent(feature: Feature, said_null: bool, path: str, strange: list[Strange]) -> Value:
+    if said_null and feature.nullable:
+        return None
+    if feature.missing is Policy.REJECT:
+        came = "null" if said_null else "nothing (the field is missing)"
+        raise ContractError(f"{path}: expected {EXPECTED[feature.kind]}, came {came}", path)
+    strange.append(Strange(feature.name, "missing"))
+    return feature.fill if feature.missing is Policy.IMPUTE else None
+
+
+def _typed(feature: Feature, value: object, path: str) -> float | int | bool | str:
+    """The value as the feature's kind. JSON does not tell 3.0 from 3, so an integral number is an integer."""
+    if isinstance(value, _Constant):
+        raise ContractError(f"{path}: NaN and Infinity are not JSON: send null for a missing number", path)
+    if isinstance(value, str) and feature.kind is Kind.CATEGORY and value.isascii():
+        return value
+    if isinstance(value, str) and feature.kind is Kind.CATEGORY:
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ContractError(f"{path}: the string holds half of a surrogate pair", path) from None
+        return value
+    if isinstance(value, bool) and feature.kind is Kind.BOOLEAN:
+        return value
+    number = _number(value)
+    if number is not None and feature.kind is Kind.NUMBER:
+        return number
+    if number is not None and feature.kind is Kind.INTEGER and number.is_integer():
+        return int(cast("int | float", value))
+    raise ContractError(f"{path}: expected {EXPECTED[feature.kind]}, came {shown(value)}", path)
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def _judge(feature: Feature, value: float | int | bool | str) -> tuple[str | None, Policy, str]:
+    """What is strange about a value of the right type, the policy for it, and what was expected."""
+    if isinstance(value, str):
+        if not feature.categories or value in feature.categories:
+            return None, feature.unseen, ""
+        known = ", ".join(feature.categories[:5]) + (", ..." if len(feature.categories) > 5 else "")
+        return "unseen", feature.unseen, f"one of {known}"
+    low = -inf if feature.minimum is None else feature.minimum
+    high = inf if feature.maximum is None else feature.maximum
+    if feature.kind is Kind.BOOLEAN or (low <= value <= high and _fits(feature, value)):
+        return None, feature.out_of_range, ""
+    policy = feature.out_of_range if _fits(feature, value) else Policy.REJECT
+    return "out_of_range", policy, f"{EXPECTED[feature.kind]} from {low:g} to {high:g}"
+
+
+def _fits(feature: Feature, value: float | int) -> bool:
+    return feature.kind is not Kind.INTEGER or INT64[0] <= value <= INT64[1]
+
+
+def labels(contract: Contract) -> tuple[int | str, ...]:
+    """The classes as they are answered: integers where every label is one, else text."""
+    try:
+        numbers = tuple(int(label) for label in contract.classes)
+    except ValueError:
+        return contract.classes
+    return numbers if tuple(map(str, numbers)) == contract.classes else contract.classes
+
+
+class OutputReader:
+    """Reads a predictor's output. `threshold`: the last class's probability from which it is predicted (binary)."""
+
+    def __init__(self, contract: Contract, threshold: float = 0.5) -> None:
+        self._task = contract.task
+        self._labels = labels(contract)
+        self._width = 1 if contract.task is Task.REGRESSION else len(self._labels)
+        self._threshold = threshold
+
+    def read(self, output: NDArray[float64], rows: int) -> list[Answer]:
+        """One answer a row. Raises `BundleError` when the output has another shape, NaN or infinity."""
+        if output.shape != (rows, self._width):
+            raise BundleError(f"the model answered shape {output.shape}, expected ({rows}, {self._width})")
+        return [self._answer(values) for values in output.tolist()]
+
+    def _answer(self, values: list[float]) -> Answer:
+        if not isfinite(sum(values)):
+            raise BundleError(f"the model answered {values}: a score must be finite")
+        if self._task is Task.REGRESSION:
+            return Answer(values[0], values[0], None)
+        if self._task is Task.BINARY:
+            score = values[-1]
+            return Answer(self._labels[score >= self._threshold], score, tuple(values))
+        best = max(range(len(values)), key=values.__getitem__)
+        return Answer(self._labels[best], values[best], tuple(values))

@@ -1,0 +1,54 @@
+"""When a rollout's next verdict can be expected, and what it would see."""
+
+from __future__ import annotations
+
+from math import exp, inf
+
+from fairlead.core.guardrail import candidate, has_company, in_shadow, threshold
+from fairlead.core.rollout import Phase, Rollout
+from fairlead.stats.sequential.sizing import requests_needed
+
+_TOLD_RISK = 3.0  # the relative risk that a forecast speaks of
+# A flip of all traffic that asks for nothing is still watched for this many requests before it is called a success.
+_LEAST_WATCH = 100
+
+
+def demands(rollout: Rollout) -> tuple[float, int]:
+    """The seconds and the requests that the present phase or step asks for: one request at least."""
+    plan = rollout.plan
+    if in_shadow(rollout) and plan.shadow is not None:
+        return plan.shadow.seconds, max(1, plan.shadow.at_least)
+    step = plan.steps[rollout.step]
+    least = 1 if has_company(plan) else _LEAST_WATCH
+    return step.hold_seconds, step.at_least or least
+
+
+def forecast(rollout: Rollout, now: float) -> tuple[float | None, str]:
+    """Seconds until the present step can be passed at the traffic seen (None where unknown), and a sentence."""
+    if rollout.phase not in (Phase.SHADOW, Phase.CANARY):
+        return None, ""
+    seconds, requests = demands(rollout)
+    elapsed, arm = now - rollout.phase_at, candidate(rollout)
+    missing = max(0, requests - rollout.step_requests)
+    if elapsed <= 0.0 or rollout.step_requests == 0:
+        return None, f"{missing} {arm} requests and {max(0.0, seconds - elapsed):.0f} s to the next step"
+    rate = rollout.step_requests / elapsed
+    left = max(0.0, seconds - elapsed, missing / rate)
+    sight = _sight(rollout)
+    if left == 0.0:
+        return None, f"time and requests are reached, the guardrails decide, at {rate:.3g} {arm} requests/s{sight}"
+    return left, f"about {left:.0f} s to the next step at {rate:.3g} {arm} requests/s{sight}"
+
+
+def _sight(rollout: Rollout) -> str:
+    """How soon a raised error rate would be seen, where the champion's own is known and can be compared."""
+    rule = next((rule for rule in rollout.plan.guardrails if rule.metric == "error_rate" and rule.relative), None)
+    share = 0.5 if in_shadow(rollout) else rollout.plan.steps[rollout.step].traffic
+    asked, failed = (counts.get("champion", 0) for counts in (rollout.seen.requests, rollout.seen.errors))
+    if rule is None or not failed or not asked:
+        return ""
+    risk = max(_TOLD_RISK, 2.0 * rule.bound)
+    total = requests_needed(share, failed / asked, risk, exp(-threshold(rollout.plan)), rule.bound - 1.0)
+    if total == inf:
+        return ""
+    return f"; would detect {risk:g}x errors after about {share * total:.0f} {candidate(rollout)} requests"

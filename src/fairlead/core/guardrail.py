@@ -1,0 +1,271 @@
+"""Guardrails: what the evidence of a rollout says of each bound, with the figures.
+
+Four answers keep a reading from being safe: it is broken; it is half-way to broken, so exposure does not grow; it
+cannot be measured; or it is broken on the champion too, so the traffic changed and not the version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum
+from math import log
+
+from msgspec import Struct
+
+from fairlead.core.rollout import Call, Guardrail, Phase, Plan, Reading, Rollout, slow_bound_ms
+from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
+from fairlead.stats.sequential.failures import failure_log_e
+from fairlead.stats.sequential.latency import SLOW_SHARE, latency_log_e
+from fairlead.stats.sequential.rates import rate_log_e
+
+# A champion without a known error rate is taken to fail this often where a plan leaves nothing to compare with, and
+# one that never failed this often at least: a single error must not end a rollout.
+_ASSUMED_ERROR_RATE = 0.01
+_LEAST_ERROR_RATE = 0.001
+
+# With fewer scores than this the champion's own index is noise: it may ask for more of them, but accuse nobody.
+_ENOUGH_SCORES = 200
+
+TRAFFIC_CHANGED = "the champion's scores moved too: the traffic changed, not the version"
+
+
+class Holds(Enum):
+    """Whether a reading keeps a rollout where it is."""
+
+    NO = 0
+    UNTIL_MORE = 1  # more evidence will tell
+    FOR_OPERATOR = 2  # more evidence will not tell: once the step has had its time, a person must
+    AT_ONCE = 3  # as FOR_OPERATOR, without waiting for the step's time
+
+
+class Finding(Struct, frozen=True):
+    """A reading, whether it holds the rollout, and the champion's own largest ln E where it has one."""
+
+    reading: Reading
+    holds: Holds = Holds.NO
+    champion_peak: float | None = None
+
+
+class _Measured(Struct, frozen=True):
+    """What a metric's measure found. `missing` says why there is no evidence; `sentence` gives the figures."""
+
+    log_e: float = 0.0
+    champion: float | None = None
+    canary: float | None = None
+    sentence: str = ""
+    missing: str = ""
+    holds: Holds = Holds.NO
+    champion_log_e: float | None = None
+    champion_moved: Holds = Holds.NO  # what the champion's own figure asks for, should the version break
+
+
+def threshold(plan: Plan) -> float:
+    """ln(guardrails / alpha): each guardrail spends its part of the budget of false rollbacks."""
+    return log(max(1, len(plan.guardrails)) / plan.alpha)
+
+
+def judge(rollout: Rollout) -> tuple[Finding, ...]:
+    """A finding for every guardrail of the plan, from all that was seen since the rollout began."""
+    return tuple(_finding(rule, rollout) for rule in rollout.plan.guardrails)
+
+
+def champion_key(guardrail: str) -> str:
+    """Where `Rollout.peaks` keeps the champion's own largest ln E of a guardrail."""
+    return f"{guardrail} (champion)"
+
+
+def in_shadow(rollout: Rollout) -> bool:
+    """Whether the version answers unseen, or is held while it does."""
+    return Phase.SHADOW in (rollout.phase, rollout.held_in)
+
+
+def has_company(plan: Plan) -> bool:
+    """Whether the champion answers beside the new version at some point of the plan."""
+    return plan.shadow is not None or any(step.traffic < 1.0 for step in plan.steps)
+
+
+def candidate(rollout: Rollout) -> str:
+    """The arm under which the new version answers now."""
+    return "shadow" if in_shadow(rollout) else "canary"
+
+
+def failure_groups(rollout: Rollout, metric: str) -> list[tuple[float, int, int]]:
+    """First failures as (share, champion, canary), those of the shadow phase included.
+
+    In the shadow phase each request is answered by both, so a failure is the shadow's with probability 1/2 under
+    equal rates; one that hits both adds one to each side, which only lowers the evidence.
+    """
+    groups = rollout.shadow_failures + rollout.seen.failures
+    found = [(group.share, group.champion, group.canary) for group in groups if group.metric == metric]
+    if metric == "error_rate" and in_shadow(rollout):
+        errors = rollout.seen.errors
+        found.append((0.5, errors.get("champion", 0), errors.get("shadow", 0)))
+    return found
+
+
+def percent(value: float) -> str:
+    """A share for a sentence, with three figures.
+
+    >>> percent(0.0123), percent(0.5), percent(0.0)
+    ('1.23 %', '50 %', '0 %')
+    """
+    return f"{100 * value:.3g} %"
+
+
+def _finding(rule: Guardrail, rollout: Rollout) -> Finding:
+    measured = _MEASURES.get(rule.metric, _unknown)(rule, rollout)
+    limit = threshold(rollout.plan)
+    # Six decimals: more would tie a journal's replay to one machine's last bits of exp and log.
+    log_e = round(measured.log_e, 6)
+    peak = max(log_e, rollout.peaks.get(rule.text, 0.0))
+    champion_peak = None
+    if measured.champion_log_e is not None:
+        champion_peak = max(round(measured.champion_log_e, 6), rollout.peaks.get(champion_key(rule.text), 0.0))
+    call, holds, reason = _call(measured, (log_e, peak, champion_peak or 0.0), limit)
+    if holds in (Holds.FOR_OPERATOR, Holds.AT_ONCE) and rule.text in rollout.waived:
+        holds, reason = Holds.NO, f"{reason}; an operator went on without it"
+    reading = Reading(
+        guardrail=rule.text,
+        metric=rule.metric,
+        call=call,
+        log_e=log_e,
+        log_e_max=peak,
+        threshold_log_e=round(limit, 6),
+        champion=measured.champion,
+        canary=measured.canary,
+        reason=reason,
+    )
+    return Finding(reading, holds, champion_peak)
+
+
+def _call(measured: _Measured, evidence: tuple[float, float, float], limit: float) -> tuple[Call, Holds, str]:
+    log_e, peak, champion_peak = evidence
+    if measured.missing:
+        return Call.NOT_YET, measured.holds, f"unmeasured: {measured.missing}"
+    if peak >= limit:
+        reason = f"{measured.sentence}; evidence e^{peak:.1f} over e^{limit:.1f}"
+        # The champion needs less to count as moved: blaming a version for its traffic is the error to avoid.
+        if champion_peak >= limit / 2 or measured.champion_moved is Holds.AT_ONCE:
+            reason = f"{TRAFFIC_CHANGED} ({reason}, the champion's own e^{champion_peak:.1f})"
+            return Call.NOT_YET, Holds.AT_ONCE, reason
+        if measured.champion_moved is Holds.UNTIL_MORE:
+            return (
+                Call.NOT_YET,
+                Holds.UNTIL_MORE,
+                f"the champion's scores may have moved too, more will tell ({reason})",
+            )
+        return Call.REGRESS, Holds.NO, f"broken: {reason}"
+    reason = f"{measured.sentence}; evidence e^{log_e:.1f} of e^{limit:.1f}"
+    if log_e >= limit / 2:
+        return Call.NOT_YET, Holds.UNTIL_MORE, f"evidence is building: {reason}"
+    return Call.SAFE, Holds.NO, reason
+
+
+def _unknown(rule: Guardrail, _: Rollout) -> _Measured:
+    return _Measured(missing=f"a rollout does not measure {rule.metric}", holds=Holds.FOR_OPERATOR)
+
+
+def _errors(rule: Guardrail, rollout: Rollout) -> _Measured:
+    if rule.relative and rule.bound <= 0:
+        return _Measured(missing=f"{rule.bound:g} times the champion leaves nothing to test", holds=Holds.FOR_OPERATOR)
+    seen, arm = rollout.seen, candidate(rollout)
+    beside = rule.relative and has_company(rollout.plan)
+    lacking = _lacking(rollout, ("champion", arm) if beside else (arm,))
+    if lacking:
+        return lacking
+    if beside:
+        log_e = failure_log_e(failure_groups(rollout, rule.metric), rule.bound - 1.0)
+    else:
+        failed = seen.errors.get("shadow", 0) + seen.errors.get("canary", 0)
+        asked = seen.requests.get("shadow", 0) + seen.requests.get("canary", 0)
+        log_e = rate_log_e(failed, asked, _error_limit(rule, rollout))
+    return _rates(rollout, log_e, seen.errors, "failed" if beside else f"failed, allowed {_allowed(rule, rollout)}")
+
+
+def _latency(rule: Guardrail, rollout: Rollout) -> _Measured:
+    first = next(other for other in rollout.plan.guardrails if other.metric == rule.metric)
+    if rule != first:
+        return _Measured(missing=f"a rollout counts slow requests once, for {first.text}", holds=Holds.FOR_OPERATOR)
+    bound = slow_bound_ms(rollout.plan, rollout.baseline)
+    if bound is None:
+        return _Measured(missing="the champion's p99 is not known", holds=Holds.FOR_OPERATOR)
+    if in_shadow(rollout):
+        return _Measured(missing="a shadow answers after the caller has gone, so its latency is nobody's")
+    beside = rule.relative and has_company(rollout.plan)
+    lacking = _lacking(rollout, ("champion", "canary") if beside else ("canary",))
+    if lacking:
+        return lacking
+    slow, asked = rollout.seen.slow, rollout.seen.requests.get("canary", 0)
+    if beside:
+        log_e = latency_log_e(failure_groups(rollout, rule.metric), slow.get("canary", 0), asked)
+    else:
+        log_e = rate_log_e(slow.get("canary", 0), asked, SLOW_SHARE)
+    return _rates(rollout, log_e, slow, f"took over {bound:.4g} ms, allowed 1 %")
+
+
+def _scores(rule: Guardrail, rollout: Rollout) -> _Measured:
+    base, seen = rollout.baseline, rollout.seen.scores
+    counts = _sum(seen.get("shadow", ()), seen.get("canary", ()))
+    cells = len(base.canary_cells)
+    if rule.relative or rule.bound <= 0:
+        return _Measured(missing="scores are compared to a number above 0", holds=Holds.FOR_OPERATOR)
+    if cells < 2 or (counts and len(counts) != cells):
+        return _Measured(missing=f"{len(counts)} score cells for {cells} expected ones", holds=Holds.FOR_OPERATOR)
+    if not sum(counts):
+        answered = rollout.seen.requests.get(candidate(rollout), 0) - rollout.seen.errors.get(candidate(rollout), 0)
+        holds = Holds.FOR_OPERATOR if answered > 0 else Holds.UNTIL_MORE
+        return _Measured(missing=f"no score in {max(0, answered)} answers", holds=holds)
+    champion = seen.get("champion", ())
+    own = len(champion) == len(base.champion_cells) >= 2
+    live = psi_from_counts(champion, base.champion_cells) if own else None
+    psi = psi_from_counts(counts, base.canary_cells)
+    beside = "" if live is None else f", the champion's {live:.2f}"
+    moved = Holds.NO
+    if live is not None and live > rule.bound:
+        moved = Holds.AT_ONCE if sum(champion) >= _ENOUGH_SCORES else Holds.UNTIL_MORE
+    return _Measured(
+        log_e=divergence_log_e(counts, base.canary_cells, rule.bound),
+        champion=live,
+        canary=psi,
+        sentence=f"score psi {psi:.2f} over {sum(counts)} scores{beside}",
+        champion_log_e=divergence_log_e(champion, base.champion_cells, rule.bound) if own else None,
+        champion_moved=moved,
+    )
+
+
+_MEASURES: dict[str, Callable[[Guardrail, Rollout], _Measured]] = {
+    "error_rate": _errors,
+    "p99_latency": _latency,
+    "prediction_psi": _scores,
+}
+
+
+def _error_limit(rule: Guardrail, rollout: Rollout) -> float:
+    if not rule.relative:
+        return rule.bound
+    known = rollout.baseline.champion_error_rate
+    return rule.bound * (_ASSUMED_ERROR_RATE if known is None else max(known, _LEAST_ERROR_RATE))
+
+
+def _allowed(rule: Guardrail, rollout: Rollout) -> str:
+    allowed = percent(_error_limit(rule, rollout))
+    unknown = rule.relative and rollout.baseline.champion_error_rate is None
+    return f"{allowed} (the champion's rate is not known and taken as 1 %)" if unknown else allowed
+
+
+def _lacking(rollout: Rollout, arms: tuple[str, ...]) -> _Measured | None:
+    empty = [arm for arm in arms if not rollout.seen.requests.get(arm)]
+    return _Measured(missing=f"no {empty[0]} request yet", holds=Holds.UNTIL_MORE) if empty else None
+
+
+def _rates(rollout: Rollout, log_e: float, counts: dict[str, int], what: str) -> _Measured:
+    asked, arm = rollout.seen.requests, candidate(rollout)
+    champion = counts.get("champion", 0) / asked["champion"] if asked.get("champion") else None
+    canary = counts.get(arm, 0) / asked[arm]
+    beside = "" if champion is None else f"; of the champion's {asked['champion']} {percent(champion)}"
+    sentence = f"{percent(canary)} of {asked[arm]} {arm} requests {what}{beside}"
+    return _Measured(log_e=log_e, champion=champion, canary=canary, sentence=sentence)
+
+
+def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(x + y for x, y in zip(a, b, strict=True)) if len(a) == len(b) else a or b

@@ -1,0 +1,54 @@
+"""What happened to one version: a fold over the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from fairlead.core.event import (
+    AliasMoved,
+    AnyFact,
+    Entry,
+    GateMeasured,
+    RolloutStarted,
+    StatusChanged,
+    VersionRegistered,
+)
+
+
+class Happened(Struct, frozen=True):
+    """One line of a version's history. `at` is in seconds since 1970, UTC."""
+
+    at: float
+    actor: str
+    what: str
+    reason: str
+
+
+# What a fact says of its version, and why it came to be.
+_SAID: dict[type, Callable[[Any], tuple[str, str]]] = {
+    VersionRegistered: lambda fact: (f"registered from {fact.dataset}", fact.reason),
+    StatusChanged: lambda fact: (f"status {fact.status}", fact.reason),
+    AliasMoved: lambda fact: (f"became {fact.alias}", fact.reason),
+    GateMeasured: lambda fact: (
+        "passed its gate" if fact.passed else "failed its gate",
+        ", ".join(fact.failed),
+    ),
+    RolloutStarted: lambda fact: (f"rollout {fact.rollout} started", fact.plan.strategy),
+}
+
+
+def history(entries: Iterable[Entry], version: int) -> tuple[Happened, ...]:
+    """What the entries of one model say of one version, in their order."""
+    return tuple(
+        Happened(entry.at, entry.actor, *said) for entry in entries if (said := _said(entry.fact, version)) is not None
+    )
+
+
+def _said(fact: AnyFact, version: int) -> tuple[str, str] | None:
+    if isinstance(fact, AliasMoved) and fact.previous == version != fact.version:
+        return f"is no longer {fact.alias}", fact.reason
+    tell = _SAID.get(type(fact))
+    return tell(fact) if tell and getattr(fact, "version", None) == version else None

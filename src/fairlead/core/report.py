@@ -1,0 +1,169 @@
+"""What the watch says of one closed window: the data, the performance, the harm, and one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.event import Entry, WindowJudged, canonical
+from fairlead.core.quadrant import Quadrant
+from fairlead.core.verdict import Outcome
+from fairlead.stats.sequential.betting import LossWatch
+
+SCORE = "__score__"  # the column of the model's own output in profiles and drift readings
+
+
+class Stage(StrEnum):
+    """When a window was judged. Every window is judged when it closes; once more when its labels have matured."""
+
+    CLOSED = "closed"
+    MATURED = "matured"
+
+
+class FeatureShift(Struct, frozen=True, omit_defaults=True):
+    """How far one column moved. `effect` is the bias-corrected distance by `method` and `threshold` its critical value.
+
+    `harm` is importance (loss of the metric when the column is shuffled) times shift: what it may have cost.
+    """
+
+    name: str
+    level: str  # none | warning | critical | unmeasured
+    method: str = ""
+    effect: float | None = None
+    threshold: float | None = None
+    p_value: float | None = None
+    psi: float | None = None
+    ks: float | None = None
+    js: float | None = None
+    wasserstein: float | None = None
+    chi2: float | None = None
+    cramers_v: float | None = None
+    null_rate: float | None = None
+    null_ratio: float | None = None  # to the reference's null rate
+    unseen_share: float | None = None
+    importance: float | None = None
+    harm: float | None = None
+    broken: str = ""  # what is wrong with the data itself: nulls, unseen categories, a missing column
+    reason: str = ""
+
+    @property
+    def moved(self) -> bool:
+        """Whether it shifted beyond chance and beyond a threshold."""
+        return self.level in ("warning", "critical")
+
+
+class MetricReading(Struct, frozen=True, omit_defaults=True):
+    """One metric: on the held-out reference, as estimated without labels, and as realised on matured labels."""
+
+    metric: str
+    reference: float | None = None
+    reference_low: float | None = None
+    reference_high: float | None = None
+    estimated: float | None = None
+    estimated_low: float | None = None
+    estimated_high: float | None = None
+    realised: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class Performance(MetricReading, frozen=True, omit_defaults=True):
+    """The primary metric, how much of the window has its labels, and the other metrics."""
+
+    matured_share: float = 0.0
+    labels: int = 0
+    unusable: int = 0  # labels that are no class (or number) of the model
+    verdict: Outcome = Outcome.UNMEASURED
+    reason: str = ""
+    also: tuple[MetricReading, ...] = ()
+
+
+class Harm(Struct, frozen=True, omit_defaults=True):
+    """Whether users are worse off. `log_e` is the evidence since the version's promotion that its live loss exceeds
+    `bound`; it alarms at `threshold`. `drop` is the primary metric's fall as a share of the reference."""
+
+    harmful: bool = False
+    level: str = "none"  # none | warning | critical
+    drop: float | None = None
+    loss: float | None = None  # this window's mean loss
+    bound: float | None = None
+    log_e: float = 0.0
+    threshold: float = 0.0
+    reason: str = ""
+    state: LossWatch | None = None  # the test's state after this window
+
+
+class Layer(Struct, frozen=True):
+    """One rung of the ladder: data, model."""
+
+    name: str
+    outcome: Outcome
+    reason: str
+
+
+class WindowReport(Struct, frozen=True):
+    """One window of one model, as known at `judged_at` (event time). `rows` counts the judged version's answers."""
+
+    model: str
+    version: int
+    window: str
+    starts_at: float
+    ends_at: float
+    judged_at: float
+    stage: Stage
+    rows: int
+    verdict: Outcome
+    reason: str
+    drift: tuple[FeatureShift, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    performance: Performance | None = None
+    quadrant: Quadrant = Quadrant.UNKNOWN
+    quadrant_reason: str = ""
+    harmful: bool = False
+    harm: Harm = Harm()
+    suspects: tuple[str, ...] = ()
+    units: int = 0  # different units that were answered
+    other_rows: int = 0  # answers of other versions in the same window
+    failed: int = 0  # requests that got no answer (status other than 200)
+
+    @property
+    def moved(self) -> tuple[str, ...]:
+        """The features that shifted, the model's own score left out."""
+        return tuple(shift.name for shift in self.drift if shift.moved and shift.name != SCORE)
+
+    @property
+    def broken(self) -> tuple[FeatureShift, ...]:
+        """The columns whose data are broken, whatever the model made of them."""
+        return tuple(shift for shift in self.drift if shift.broken)
+
+    def layer(self, name: str) -> Layer | None:
+        """The rung of that name."""
+        return next((layer for layer in self.layers if layer.name == name), None)
+
+
+def fact_of(report: WindowReport) -> WindowJudged:
+    """The journal's fact of a report."""
+    return WindowJudged(
+        model=report.model,
+        window=report.window,
+        starts_at=report.starts_at,
+        ends_at=report.ends_at,
+        rows=report.rows,
+        verdict=report.verdict.value,
+        report=msgspec.Raw(canonical(report)),
+    )
+
+
+def report_of(fact: WindowJudged) -> WindowReport:
+    """The report in a fact. Raises `msgspec.MsgspecError` for one that another program wrote."""
+    return msgspec.json.decode(fact.report, type=WindowReport)
+
+
+def reports(entries: Sequence[Entry]) -> Iterator[tuple[Entry, WindowReport]]:
+    """The window reports among journal entries, in their order."""
+    for entry in entries:
+        if isinstance(entry.fact, WindowJudged):
+            yield entry, report_of(entry.fact)

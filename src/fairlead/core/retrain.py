@@ -1,0 +1,135 @@
+"""Whether a challenger is trained: by what the window showed, unless something speaks against it; with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.event import (
+    Entry,
+    RetrainDecided,
+    RetrainFinished,
+    RolloutDecided,
+    RolloutStarted,
+)
+from fairlead.core.quadrant import Quadrant
+from fairlead.core.report import SCORE, WindowReport, reports
+from fairlead.core.rollout import Decision, Phase
+
+DAY = 86_400.0
+
+
+class RetrainPolicy(Struct, frozen=True):
+    """When a challenger is trained. Durations are of event time; `psi` and `drop` are the triggers' bounds."""
+
+    at_least_labels: int = 1_000
+    at_most_every_seconds: float = 30 * DAY
+    psi: float = 0.25
+    features: int = 2  # that many must exceed `psi`
+    drop: float = 0.05  # of the primary metric, as a share of the reference
+
+
+def decide(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> RetrainDecided:
+    """The decision for one window. Idempotent: a window that has triggered its run keeps that very decision."""
+    run = f"retrain-{report.model}-{report.window}"
+    for entry in facts:
+        if isinstance(entry.fact, RetrainDecided) and entry.fact.run == run and entry.fact.triggered:
+            return entry.fact
+    triggers = _triggers(policy, report)
+    if not triggers:
+        return _decided(report, run, triggered=False, reason="no trigger: " + _calm(report))
+    against = _against(policy, facts, report, now_event_at)
+    if against:
+        reason = f"{'; '.join(triggers)}; but {'; '.join(against)}"
+        return _decided(report, run, triggered=False, reason=reason)
+    return _decided(report, run, triggered=True, reason="; ".join(triggers))
+
+
+def labels_known(facts: Sequence[Entry], report: WindowReport) -> int:
+    """Matured labels in all windows judged so far, this report's included; of each window the last report counts."""
+    known = {each.window: each for _, each in reports(facts) if each.model == report.model}
+    known[report.window] = report
+    return sum(each.performance.labels for each in known.values() if each.performance is not None)
+
+
+def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
+    found = []
+    if report.harmful:
+        found.append(f"window {report.window} is harmful: {report.harm.reason}")
+    elif report.harm.level != "none" and (report.harm.drop or 0.0) > policy.drop:
+        found.append(f"the primary metric is {report.harm.drop:.1%} worse than the reference")
+    moved = [
+        shift.name
+        for shift in report.drift
+        if shift.level == "critical" and (shift.psi or 0.0) > policy.psi and shift.name != SCORE
+    ]
+    if len(moved) >= policy.features and report.quadrant is not Quadrant.BENIGN:
+        found.append(f"PSI exceeds {policy.psi:g} on {len(moved)} features ({', '.join(moved[:5])})")
+    return found
+
+
+def _calm(report: WindowReport) -> str:
+    if report.moved and report.quadrant is Quadrant.BENIGN:
+        return f"{len(report.moved)} features moved, and performance holds"
+    return "neither performance nor enough features moved"
+
+
+def _against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> list[str]:
+    found = []
+    labels = labels_known(facts, report)
+    if labels < policy.at_least_labels:
+        found.append(f"not enough matured labels ({labels:,} of {policy.at_least_labels:,})")
+    last = _last_run_at(facts, report)
+    if last is not None and now_event_at - last < policy.at_most_every_seconds:
+        found.append(f"retrained less than {policy.at_most_every_seconds / DAY:g} days ago")
+    training = _unfinished(facts, report.model)
+    if training:
+        found.append(f"{training} is still in training")
+    rollout = active_rollout(facts, report.model)
+    if rollout:
+        found.append(f"rollout {rollout} is in progress")
+    return found
+
+
+def _last_run_at(facts: Sequence[Entry], report: WindowReport) -> float | None:
+    """Event time of the last triggered run: its window's last judgement."""
+    judged = {each.window: each.judged_at for _, each in reports(facts) if each.model == report.model}
+    runs = [
+        judged[entry.fact.window]
+        for entry in facts
+        if isinstance(entry.fact, RetrainDecided) and entry.fact.triggered and entry.fact.window in judged
+        and entry.fact.model == report.model
+    ]  # fmt: skip
+    return max(runs, default=None)
+
+
+def _unfinished(facts: Sequence[Entry], model: str) -> str | None:
+    running: str | None = None
+    for entry in facts:
+        fact = entry.fact
+        if isinstance(fact, RetrainDecided) and fact.model == model and fact.triggered:
+            running = fact.run
+        elif isinstance(fact, RetrainFinished) and fact.run == running:
+            running = None
+    return running
+
+
+def active_rollout(facts: Sequence[Entry], model: str) -> str | None:
+    """The rollout of a model that has neither been promoted nor rolled back."""
+    running: str | None = None
+    for entry in facts:
+        fact = entry.fact
+        if fact.model != model:
+            continue
+        if isinstance(fact, RolloutStarted):
+            running = fact.rollout
+        elif isinstance(fact, RolloutDecided) and fact.rollout == running:
+            after = msgspec.json.decode(fact.decision, type=Decision).after
+            running = None if after in (Phase.PROMOTED, Phase.ROLLED_BACK) else running
+    return running
+
+
+def _decided(report: WindowReport, run: str, *, triggered: bool, reason: str) -> RetrainDecided:
+    return RetrainDecided(model=report.model, run=run, triggered=triggered, reason=reason, window=report.window)

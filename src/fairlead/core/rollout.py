@@ -1,0 +1,280 @@
+"""A rollout: a new version earns its traffic, step by step, by evidence; or loses it at once.
+
+The values are here, with the two ways to make them (`start`, `merge`). `core.advance.advance()` is the whole
+decision. It is pure: the same rollout, evidence and instant give the same answer, byte for byte, which is what
+`replay` checks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+
+from msgspec import Struct
+
+from fairlead.errors import Refused, StateError
+
+
+class Phase(StrEnum):
+    """Where a rollout stands."""
+
+    SHADOW = "shadow"
+    CANARY = "canary"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    HELD = "held"  # waits for an operator: undecided at the deadline, or paused
+
+
+class Call(StrEnum):
+    """What the evidence says of one guardrail, and of the rollout."""
+
+    SAFE = "safe"
+    REGRESS = "regress"
+    NOT_YET = "not_yet"
+
+
+class ShadowPlan(Struct, frozen=True):
+    """How long a version answers unseen: at least this long and this many paired requests."""
+
+    seconds: float = 0.0
+    at_least: int = 0
+
+
+class Step(Struct, frozen=True):
+    """A share of traffic, how long it is held, and how many canary requests it must have answered."""
+
+    traffic: float
+    hold_seconds: float = 0.0
+    at_least: int = 0
+
+
+class Guardrail(Struct, frozen=True):
+    """A bound that the new version must not break.
+
+    `metric` is error_rate, p99_latency or prediction_psi. With `relative` the bound is that multiple of the
+    champion's value; otherwise it is the value itself. `text` is the rule as the user wrote it.
+    """
+
+    text: str
+    metric: str
+    bound: float
+    relative: bool = False
+
+
+class Plan(Struct, frozen=True):
+    """How a version is rolled out. `alpha` is the budget of false rollbacks for the whole rollout.
+
+    `deadline_seconds` is how long the shadow phase or a step may stay undecided (its own hold, if that is longer).
+    """
+
+    strategy: str
+    steps: tuple[Step, ...]
+    guardrails: tuple[Guardrail, ...]
+    shadow: ShadowPlan | None = None
+    alpha: float = 0.01
+    undecided: str = "hold"  # hold | roll_back | promote: what happens at the deadline
+    deadline_seconds: float | None = None
+
+
+class Baseline(Struct, frozen=True):
+    """What a rollout's evidence is measured against, fixed when it starts.
+
+    `*_edges` are the inner edges (ascending) of a version's score cells, a score equal to an edge lies in the cell
+    above it; `*_cells` the share that each cell is expected to hold: of the new version from its own held-out data,
+    of the champion from its live scores just before the rollout (its held-out data where there were too few).
+    `champion_error_rate` is its share of failed requests just before the rollout; it is what a flip of all traffic
+    is compared to, as then no champion answers beside the new version.
+    """
+
+    champion_p99_ms: float | None
+    canary_edges: tuple[float, ...]
+    canary_cells: tuple[float, ...]
+    champion_edges: tuple[float, ...] = ()
+    champion_cells: tuple[float, ...] = ()
+    champion_error_rate: float | None = None
+
+
+class FirstFailures(Struct, frozen=True):
+    """Units that failed for the first time, while the canary held `share` of the traffic."""
+
+    metric: str  # error_rate | p99_latency
+    share: float
+    champion: int
+    canary: int
+
+
+class ShadowPairs(Struct, frozen=True):
+    """Requests that both versions answered."""
+
+    pairs: int = 0
+    flips: int = 0  # the predicted class differs
+    sum_difference: float = 0.0  # of scores, shadow minus served
+    sum_squared_difference: float = 0.0
+
+
+class Evidence(Struct, frozen=True):
+    """What the log added since the last look. Adding evidence is exact, associative and commutative (`merge`).
+
+    The keys of the maps are arms: champion, canary, shadow.
+    """
+
+    requests: dict[str, int] = {}
+    errors: dict[str, int] = {}
+    slow: dict[str, int] = {}  # slower than the latency guardrail's bound
+    failures: tuple[FirstFailures, ...] = ()
+    scores: dict[str, tuple[int, ...]] = {}  # counts per score cell, each version on its own edges
+    shadow: ShadowPairs = ShadowPairs()
+
+
+class Reading(Struct, frozen=True):
+    """One guardrail's state: its evidence against its threshold.
+
+    `champion` and `canary` are what was measured on each arm: the share of failed requests for error_rate, the share
+    of requests slower than the bound for p99_latency, the index for prediction_psi. In the shadow phase the canary's
+    value is the shadow's.
+    """
+
+    guardrail: str
+    metric: str
+    call: Call
+    log_e: float
+    log_e_max: float  # since the rollout began
+    threshold_log_e: float  # ln(number of guardrails / alpha)
+    champion: float | None
+    canary: float | None
+    reason: str
+
+
+class Decision(Struct, frozen=True):
+    """What `advance` decided, and why. `share` is the canary's traffic after it."""
+
+    rollout: str
+    at: float
+    call: Call
+    before: Phase
+    after: Phase
+    step: int
+    share: float
+    readings: tuple[Reading, ...]
+    forecast_seconds: float | None  # until a verdict on the current step at the traffic seen; None where unknown
+    forecast: str  # the same as a sentence
+    reason: str
+    guardrail: str | None = None  # the one that was broken
+    requests: dict[str, int] = {}
+    evidence: str = ""  # SHA-256 of what this look added, canonical; empty for what an operator did
+
+
+class Rollout(Struct, frozen=True):
+    """A rollout's whole state: a fold of `advance` over its evidence."""
+
+    id: str
+    model: str
+    version: int
+    champion: int | None
+    plan: Plan
+    baseline: Baseline
+    phase: Phase
+    step: int
+    started_at: float
+    phase_at: float  # when the current phase or step began
+    seen: Evidence = Evidence()  # since the start
+    step_requests: int = 0  # canary (or shadow) requests since `phase_at`
+    peaks: dict[str, float] = {}  # guardrail -> largest log e so far
+    held: str = ""  # why it waits, when it does
+    held_in: Phase | None = None  # the phase in which it waits, when it does
+    shadow_failures: tuple[FirstFailures, ...] = ()  # what the shadow phase found; 0.5, as both answered each request
+    waived: tuple[str, ...] = ()  # guardrails that could not be measured and that an operator went on without
+
+
+def start(
+    rollout: str, model: str, version: int, champion: int | None, plan: Plan, baseline: Baseline, now: float
+) -> Rollout:
+    """A rollout at its beginning: unseen where the plan has a shadow phase, else at its first step.
+
+    Raises `Refused` for a plan without steps, or with a share of traffic outside (0, 1].
+    """
+    if not plan.steps:
+        raise Refused(f"the rollout of {model} version {version} has no steps: give at least one share of traffic")
+    for step in plan.steps:
+        if not 0.0 < step.traffic <= 1.0:
+            raise Refused(f"a step of {step.traffic:g} of the traffic is none: write more than 0 %, at most 100 %")
+    return Rollout(
+        id=rollout,
+        model=model,
+        version=version,
+        champion=champion,
+        plan=plan,
+        baseline=baseline,
+        phase=Phase.SHADOW if plan.shadow else Phase.CANARY,
+        step=0,
+        started_at=now,
+        phase_at=now,
+    )
+
+
+def share_of(rollout: Rollout) -> float:
+    """The canary's share of the traffic now."""
+    phase = rollout.held_in if rollout.phase is Phase.HELD else rollout.phase
+    if phase is Phase.CANARY:
+        return rollout.plan.steps[rollout.step].traffic
+    return 1.0 if phase is Phase.PROMOTED else 0.0
+
+
+def slow_bound_ms(plan: Plan, baseline: Baseline) -> float | None:
+    """The latency above which a request counts as slow, in milliseconds: that of the plan's first latency guardrail.
+
+    None without such a guardrail, or where the champion's p99 is not known.
+    """
+    rule = next((rule for rule in plan.guardrails if rule.metric == "p99_latency"), None)
+    if rule is None:
+        return None
+    reference = baseline.champion_p99_ms if rule.relative else 1.0
+    return None if reference is None else rule.bound * reference
+
+
+def merge(a: Evidence, b: Evidence) -> Evidence:
+    """The evidence of both: exact, associative and commutative; `Evidence()` is its neutral element.
+
+    First failures are kept per metric and share, in that order. Raises `StateError` for scores on different cells.
+
+    >>> merge(Evidence(requests={"canary": 2}), Evidence(requests={"canary": 3, "champion": 9})).requests
+    {'canary': 5, 'champion': 9}
+    """
+    return Evidence(
+        requests=_added(a.requests, b.requests),
+        errors=_added(a.errors, b.errors),
+        slow=_added(a.slow, b.slow),
+        failures=_grouped(a.failures + b.failures),
+        scores={arm: _cells(arm, a.scores.get(arm), b.scores.get(arm)) for arm in {**a.scores, **b.scores}},
+        shadow=ShadowPairs(
+            pairs=a.shadow.pairs + b.shadow.pairs,
+            flips=a.shadow.flips + b.shadow.flips,
+            sum_difference=_exact(a.shadow.sum_difference) + _exact(b.shadow.sum_difference),
+            sum_squared_difference=_exact(a.shadow.sum_squared_difference) + _exact(b.shadow.sum_squared_difference),
+        ),
+    )
+
+
+def _added(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
+    return {arm: a.get(arm, 0) + b.get(arm, 0) for arm in {**a, **b}}
+
+
+def _grouped(failures: tuple[FirstFailures, ...]) -> tuple[FirstFailures, ...]:
+    champion, canary = Counter[tuple[str, float]](), Counter[tuple[str, float]]()
+    for group in failures:
+        champion[group.metric, group.share] += group.champion
+        canary[group.metric, group.share] += group.canary
+    return tuple(FirstFailures(*key, champion[key], canary[key]) for key in sorted(champion))
+
+
+def _cells(arm: str, a: tuple[int, ...] | None, b: tuple[int, ...] | None) -> tuple[int, ...]:
+    if not a or not b:
+        return a or b or ()
+    if len(a) != len(b):
+        raise StateError(f"{arm} scores on {len(a)} and on {len(b)} cells cannot be added: count on one set of edges")
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def _exact(value: float) -> float:
+    # Multiples of 2^-20 below 2^33 add without rounding, in whatever order; a score's difference needs no finer step.
+    return round(value * 2.0**20) * 2.0**-20

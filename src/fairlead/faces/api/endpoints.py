@@ -1,0 +1,188 @@
+"""What the API offers: one table, from which both the routes and the OpenAPI document are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+import msgspec
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+from fairlead.core.event import Entry
+from fairlead.errors import NotFound, UsageError
+from fairlead.faces.console.app import Ask
+from fairlead.operations.overview import IncidentView, ModelView, Overview, RolloutView
+from fairlead.operations.rollouts import VERBS
+
+_T = TypeVar("_T")
+MOST_BODY_BYTES = 10_000
+MOST_ENTRIES = 1_000
+
+
+class Reason(Struct, frozen=True, forbid_unknown_fields=True):
+    """Why an operator asks. The journal keeps it."""
+
+    reason: str = ""
+
+
+class Asked(Struct, frozen=True):
+    """What was written to the journal. The controller performs it; its decision appears in the rollout."""
+
+    model: str
+    verb: str
+    reason: str
+
+
+class Parameter(Struct, frozen=True):
+    """A parameter of the path or the query."""
+
+    name: str
+    place: Literal["path", "query"]
+    type: type
+    text: str
+    choices: tuple[str, ...] = ()
+
+
+class Endpoint(Struct, frozen=True):
+    """One address. `answer` is called with the request and gives a value of the type `gives`."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    name: str
+    text: str
+    gives: Any
+    answer: Callable[[Request], Any]
+    parameters: tuple[Parameter, ...] = ()
+    body: type | None = None
+    status: int = 200
+    problems: tuple[int, ...] = ()
+
+
+class Sources(Struct, frozen=True):
+    """Where the answers come from. `read` and `entries` are called from threads."""
+
+    read: Callable[[], Overview]
+    entries: Callable[[int, int], list[Entry]]
+    ask: Ask
+
+
+def endpoints(sources: Sources) -> tuple[Endpoint, ...]:
+    """The whole API."""
+    name = Parameter("name", "path", str, "The model's name.")
+    verb = Parameter("verb", "path", str, "What to do.", VERBS)
+    model = Parameter("model", "query", str, "Only of this model.")
+    key = Parameter("id", "path", str, "Its id.")
+    after = Parameter("after", "query", int, "Only entries after this sequence number; default 0.")
+    limit = Parameter("limit", "query", int, f"At most so many, 1 to {MOST_ENTRIES}; default 500.")
+    here = _Answers(sources)
+    return (
+        Endpoint("GET", "/overview", "overview", "Everything at a glance", Overview, here.overview),
+        Endpoint("GET", "/models", "models", "All models", list[ModelView], here.models),
+        Endpoint("GET", "/models/{name}", "model", "One model", ModelView, here.model, (name,), problems=(404,)),
+        Endpoint(
+            "POST",
+            "/models/{name}/{verb}",
+            "operate",
+            "The operator's hand: asks for something to be done to the model's rollout",
+            Asked,
+            here.operate,
+            (name, verb),
+            Reason,
+            202,
+            (400, 404, 409, 413, 415),
+        ),
+        Endpoint("GET", "/rollouts", "rollouts", "All rollouts", list[RolloutView], here.rollouts, (model,)),
+        Endpoint("GET", "/rollouts/{id}", "rollout", "One rollout", RolloutView, here.rollout, (key,), problems=(404,)),
+        Endpoint("GET", "/incidents", "incidents", "All incidents", list[IncidentView], here.incidents, (model,)),
+        Endpoint(
+            "GET", "/incidents/{id}", "incident", "One incident", IncidentView, here.incident, (key,), problems=(404,)
+        ),
+        Endpoint(
+            "GET",
+            "/journal",
+            "journal",
+            "The facts, oldest first; ask again after the last sequence number",
+            list[Entry],
+            here.journal,
+            (after, limit),
+            problems=(400,),
+        ),
+    )
+
+
+class _Answers:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+
+    async def overview(self, _request: Request) -> Overview:
+        return await run_in_threadpool(self._sources.read)
+
+    async def models(self, request: Request) -> tuple[ModelView, ...]:
+        return (await self.overview(request)).models
+
+    async def model(self, request: Request) -> ModelView:
+        name = request.path_params["name"]
+        return _found((await self.overview(request)).model(name), f"model {name!r}", "models")
+
+    async def rollouts(self, request: Request) -> list[RolloutView]:
+        models, wanted = await self.models(request), request.query_params.get("model")
+        return [each for model in models if wanted in (None, model.name) for each in model.rollouts]
+
+    async def rollout(self, request: Request) -> RolloutView:
+        key = request.path_params["id"]
+        return _found((await self.overview(request)).rollout(key), f"rollout {key!r}", "rollouts")
+
+    async def incidents(self, request: Request) -> list[IncidentView]:
+        models, wanted = await self.models(request), request.query_params.get("model")
+        return [each for model in models if wanted in (None, model.name) for each in model.incidents]
+
+    async def incident(self, request: Request) -> IncidentView:
+        key = request.path_params["id"]
+        return _found((await self.overview(request)).incident(key), f"incident {key!r}", "incidents")
+
+    async def journal(self, request: Request) -> list[Entry]:
+        after, limit = _whole(request, "after", 0, (0, 2**62)), _whole(request, "limit", 500, (1, MOST_ENTRIES))
+        return await run_in_threadpool(self._sources.entries, after, limit)
+
+    async def operate(self, request: Request) -> Asked:
+        name, verb = request.path_params["name"], request.path_params["verb"]
+        if verb not in VERBS:
+            raise NotFound(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
+        reason = (await _body(request)).reason.strip()
+        _found((await self.overview(request)).model(name), f"model {name!r}", "models")
+        await run_in_threadpool(self._sources.ask, name, verb, reason, actor="api")
+        return Asked(name, verb, reason)
+
+
+def _found(value: _T | None, what: str, listing: str) -> _T:
+    if value is None:
+        raise NotFound(f"there is no {what}: GET /api/v1/{listing} lists them")
+    return value
+
+
+async def _body(request: Request) -> Reason:
+    """The JSON body; an empty one is no reason given."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json":
+        raise HTTPException(415, f"the body must be application/json, not {kind or 'without a type'}")
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY_BYTES:
+            raise HTTPException(413, f"the body is larger than {MOST_BODY_BYTES:,} bytes")
+    try:
+        return msgspec.json.decode(body, type=Reason)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f'the body cannot be read: {error}; send {{"reason": "why"}}') from error
+
+
+def _whole(request: Request, name: str, default: int, bounds: tuple[int, int]) -> int:
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and bounds[0] <= int(text) <= bounds[1]):
+        raise UsageError(f"the query parameter {name} is {text!r}: give a whole number from {bounds[0]} to {bounds[1]}")
+    return int(text)

@@ -1,0 +1,114 @@
+"""register, models, show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.core.contract import Task
+from fairlead.faces.cli.output import emit_json, figure, instant, say, state, table
+from fairlead.faces.cli.session import opened
+from fairlead.operations import models
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command()(register)
+    app.command("models")(list_models)
+    app.command()(show)
+
+
+def register(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")],
+    model: Annotated[str, typer.Option(metavar="PATH", help="A .skops or .onnx file, models:/… or runs:/….")],
+    reference: Annotated[Path, typer.Option(metavar="DATA", help="The training data: Parquet, CSV or JSON lines.")],
+    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column that the model predicts.")],
+    heldout: Annotated[
+        Path | None,
+        typer.Option(metavar="DATA", help="Rows the model has not seen [default: the reference's last fifth]."),
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="[default: read off the target]")] = None,
+    unit: Annotated[str | None, typer.Option(help="What is randomised, such as customer_id.")] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(help="A column whose groups are measured apart; repeatable.")
+    ] = None,
+    time_column: Annotated[str | None, typer.Option(help="The column that orders the rows in time.")] = None,
+    card: Annotated[Path | None, typer.Option(metavar="FILE", help="The model card, YAML or JSON.")] = None,
+    dataset_version: Annotated[str, typer.Option(help="The training data's name or version.")] = "",
+    trust: Annotated[
+        list[str] | None, typer.Option(help="A format that runs code when it is loaded, such as pickle; repeatable.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Builds the bundle of a new version and records it: measured, in staging, the new challenger."""
+    asked = models.Registration(
+        name=name,
+        model=model,
+        reference=reference,
+        target=target,
+        heldout=heldout,
+        task=task,
+        unit=unit,
+        segments=tuple(segment or ()),
+        time_column=time_column,
+        card=card,
+        dataset_version=dataset_version,
+        trust=tuple(trust or ()),
+    )
+    home = opened(context, create=True)
+    info = models.register(home, asked)
+    if json:
+        emit_json(info)
+        return
+    say(f"{info.model}@{info.version} is registered: bundle {info.bundle[:16]}, in staging")
+    say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(info.metrics.items())))
+    say(f"next: `fairlead gate {info.model}@{info.version}`")
+
+
+def list_models(
+    context: typer.Context, name: Annotated[str | None, typer.Argument(metavar="NAME")] = None, json: Json = False
+) -> None:
+    """The registry: models, versions, aliases and statuses."""
+    views = models.models(opened(context), name)
+    if json:
+        emit_json(views)
+        return
+    if not views:
+        say("no models yet: `fairlead register NAME --model PATH --reference DATA --target COLUMN` adds one")
+        return
+    rows = [
+        (
+            view.name,
+            str(info.version),
+            state(info.status),
+            ", ".join(info.aliases),
+            instant(info.created_at),
+            info.bundle[:16],
+        )
+        for view in views
+        for info in view.versions
+    ]
+    table("", ("model", "version", "status", "aliases", "registered (UTC)", "bundle"), rows, ("version",))
+
+
+def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar="NAME@V")], json: Json = False) -> None:
+    """One version: where it comes from, what it promises, and what happened to it."""
+    view = models.show(opened(context), version)
+    if json:
+        emit_json({"info": view.info, "manifest": view.manifest, "card": view.card, "history": view.history})
+        return
+    lineage, manifest = view.lineage, view.manifest
+    say(f"{view.info.model}@{view.info.version}  {view.info.status}  {', '.join(view.info.aliases)}")
+    say(f"bundle {view.info.bundle}, serves {manifest.served}")
+    say(f"trained on {lineage.dataset} ({lineage.rows:,} rows, {lineage.dataset_digest[:16]})")
+    say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(manifest.metrics.items())))
+    table("history", ("when (UTC)", "who", "what", "why"), [
+        (instant(one.at), one.actor, one.what, one.reason) for one in view.history
+    ])  # fmt: skip
+    card = [(field.replace("_", " "), getattr(view.card, field)) for field in view.card.__struct_fields__]
+    table("model card", ("", ""), card)

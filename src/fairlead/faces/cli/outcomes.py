@@ -1,0 +1,41 @@
+"""outcomes import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.faces.cli.output import emit_json, say
+from fairlead.faces.cli.session import opened
+from fairlead.operations import outcomes
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the group."""
+    group = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="What really happened.")
+    group.callback()(_group)
+    group.command("import")(import_)
+    app.add_typer(group, name="outcomes")
+
+
+def _group() -> None:
+    """What really happened."""
+
+
+def import_(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NAME")],
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON lines.")],
+    request_id: Annotated[str, typer.Option(help="The column of request ids.")] = "request_id",
+    outcome: Annotated[str, typer.Option(help="The column of outcomes.")] = "outcome",
+    observed_at: Annotated[str, typer.Option(help="The column of instants; without it: now.")] = "observed_at",
+    json: Json = False,
+) -> None:
+    """Writes outcomes to the log. The same outcome twice is one; one may come before its prediction."""
+    columns = outcomes.OutcomeColumns(request_id, outcome, observed_at)
+    written = outcomes.import_outcomes(opened(context), model, path, columns)
+    emit_json({"outcomes": written}) if json else say(f"{written:,} outcomes are in the log")

@@ -1,0 +1,87 @@
+"""How the command line speaks: one JSON document on stdout, or tables a person reads; everything else on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fairlead.core.verdict import Outcome
+
+_STYLES = {
+    "holds": "green",
+    "passed": "green",
+    "promoted": "green",
+    "safe": "green",
+    "resolved": "green",
+    "undecided": "yellow",
+    "not_yet": "yellow",
+    "held": "yellow",
+    "mitigated": "yellow",
+    "unmeasured": "magenta",
+    "breached": "red",
+    "failed": "red",
+    "regress": "red",
+    "rolled_back": "red",
+    "open": "red",
+}
+_EXITS = {Outcome.HOLDS: 0, Outcome.BREACHED: 1, Outcome.UNDECIDED: 3, Outcome.UNMEASURED: 3}
+
+
+def console() -> Console:
+    """Standard output, looked up when it is used: tests and pipes replace it."""
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def say(text: str) -> None:
+    """A line for the person, on stdout."""
+    console().print(Text(text))
+
+
+def progress_note(text: str) -> None:
+    """A line about the work, on stderr, and only when a person watches."""
+    if sys.stderr.isatty():
+        Console(file=sys.stderr, highlight=False).print(Text(text, style="dim"))
+
+
+def emit_json(value: object) -> None:
+    """One JSON document."""
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def state(word: str) -> Text:
+    """A state's word in its colour."""
+    return Text(word.replace("_", " "), style=_STYLES.get(word, ""))
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Sequence[str] = ()) -> None:
+    """A table; the columns named in `right` are aligned to the right."""
+    grid = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
+    for column in columns:
+        grid.add_column(column, justify="right" if column in right else "left", header_style="dim")
+    for row in rows:
+        grid.add_row(*row)
+    console().print(grid)
+
+
+def instant(at: float | None) -> str:
+    """An instant as a person reads it, UTC."""
+    return "" if at is None else datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def figure(value: float | None, digits: int = 3) -> str:
+    """A number with so many digits after the point; a dash for none."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def leave(outcome: Outcome) -> typer.Exit:
+    """The exit that a verdict calls for."""
+    return typer.Exit(_EXITS[outcome])

@@ -1,0 +1,170 @@
+"""deploy, rollout, why, replay, and the operator's hand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from fairlead.core.rollout import Phase
+from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
+from fairlead.faces.cli.session import opened
+from fairlead.operations import rollouts
+from fairlead.operations.context import Context
+from fairlead.operations.rollouts import RolloutView
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+Reason = Annotated[str, typer.Option(help="Why, for the journal.")]
+_ENDED = {Phase.PROMOTED: 0, Phase.ROLLED_BACK: 1, Phase.HELD: 3}
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command()(deploy)
+    app.command()(rollout)
+    app.command()(why)
+    app.command()(replay)
+    for verb in rollouts.VERBS:
+        app.command(verb, help=_VERBS[verb])(_operator(verb))
+
+
+_VERBS: dict[str, str] = {
+    "promote": "Makes the rollout's version the champion now.",
+    "pause": "Holds the rollout where it is.",
+    "resume": "Lets a held rollout go on.",
+    "abort": "Ends the rollout and sends all traffic to the champion.",
+    "rollback": "Goes back to the version before. Always allowed.",
+}
+
+
+def deploy(
+    context: typer.Context,
+    version: Annotated[str, typer.Argument(metavar="NAME@V", help="What to roll out.")],
+    strategy: Annotated[str | None, typer.Option(help="shadow (then canary), canary, or blue-green.")] = None,
+    reason: Reason = "",
+    watch: Annotated[bool, typer.Option("--watch", help="Stays until the rollout is over.")] = False,
+    json: Json = False,
+) -> None:
+    """Starts a rollout. Refused without passed gates."""
+    home = opened(context)
+    rollout_id = rollouts.deploy(home, version, strategy, reason)
+    if not watch:
+        emit_json({"rollout": rollout_id}) if json else say(
+            f"{rollout_id} was asked for: `fairlead rollout {version.split('@')[0]}` shows it"
+        )
+        return
+    view = _watch(home, version.split("@", maxsplit=1)[0], rollout_id)
+    emit_json(view) if json else _show(view)
+    raise typer.Exit(_ENDED.get(view.phase, 0))
+
+
+def _watch(home: Context, model: str, rollout_id: str) -> RolloutView:
+    last = ""
+    while True:
+        view = next((one for one in rollouts.rollouts(home, model) if one.id == rollout_id), None)
+        if view is not None:
+            line = f"{view.phase.value} {view.share:.0%}: {view.decision.forecast if view.decision else ''}"
+            if line != last:
+                progress_note(line)
+            last = line
+            if view.phase in _ENDED:
+                return view
+        time.sleep(0.5)
+
+
+def rollout(
+    context: typer.Context, model: Annotated[str | None, typer.Argument(metavar="NAME")] = None, json: Json = False
+) -> None:
+    """Where a model's rollout stands, with its evidence and forecast; without a name, all rollouts."""
+    home = opened(context)
+    if model is not None:
+        view = rollouts.rollout(home, model)
+        emit_json(view) if json else _show(view)
+        return
+    views = rollouts.rollouts(home)
+    if json:
+        emit_json(views)
+        return
+    if not views:
+        say("no rollouts yet: `fairlead deploy NAME@V` starts one")
+        return
+    rows = [(view.id, str(view.version), state(view.phase.value), instant(view.started_at), view.why) for view in views]
+    table("", ("rollout", "version", "phase", "started (UTC)", "why"), rows)
+
+
+def _show(view: RolloutView) -> None:
+    say(
+        f"{view.id}: version {view.version} against {view.champion or 'nothing'}, {view.strategy}, "
+        f"started {instant(view.started_at)} UTC"
+    )
+    phase = state(view.phase.value).plain
+    say(f"{phase}, {view.share:.0%} of traffic, {view.requests_exposed} requests answered by the new version")
+    if view.decision is not None:
+        rows = [
+            (
+                reading.guardrail,
+                state(reading.call.value),
+                figure(reading.champion),
+                figure(reading.canary),
+                figure(reading.log_e_max, 2),
+                figure(reading.threshold_log_e, 2),
+            )
+            for reading in view.decision.readings
+        ]
+        table(
+            "",
+            ("guardrail", "call", "champion", "canary", "evidence ln e", "threshold"),
+            rows,
+            ("champion", "canary", "evidence ln e", "threshold"),
+        )
+        if view.phase not in _ENDED:
+            say(view.decision.forecast)
+    say(view.why)
+
+
+def why(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
+    """One sentence for each decision about a model's versions."""
+    views = rollouts.rollouts(opened(context), model) or (rollouts.rollout(opened(context), model),)
+    if json:
+        emit_json([{"rollout": view.id, "phase": view.phase, "why": view.why} for view in views])
+        return
+    for view in views:
+        say(f"{instant(view.decision.at if view.decision else view.started_at)}  {view.id}: {view.why}")
+
+
+def replay(
+    context: typer.Context, rollout_id: Annotated[str, typer.Argument(metavar="ROLLOUT")], json: Json = False
+) -> None:
+    """Recomputes every decision of a rollout from the journal's evidence and compares it byte for byte."""
+    result = rollouts.replay(opened(context), rollout_id)
+    if json:
+        emit_json(
+            {
+                "rollout": rollout_id,
+                "matches": result.matches,
+                "decisions": len(result.decisions),
+                "phase": result.final.phase,
+                "digest": result.digest,
+                "first_difference": result.first_difference,
+            }
+        )
+    elif result.matches:
+        say(
+            f"{rollout_id}: {len(result.decisions)} decisions recomputed, each the same byte for byte; "
+            f"ended {result.final.phase.value.replace('_', ' ')} ({result.digest[:16]})"
+        )
+    else:
+        say(f"{rollout_id}: the journal and the recomputation differ: {result.first_difference}")
+    raise typer.Exit(0 if result.matches else 1)
+
+
+def _operator(verb: rollouts.Verb) -> Callable[..., None]:
+    def command(
+        context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], reason: Reason = ""
+    ) -> None:
+        rollouts.operate(opened(context), model, verb, reason)
+        say(f"{verb} of {model} was asked for: `fairlead rollout {model}` shows what became of it")
+
+    return command

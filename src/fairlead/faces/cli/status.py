@@ -1,0 +1,76 @@
+"""status: everything at a glance."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from fairlead.core.verdict import Verdict, worst
+from fairlead.errors import NotFound
+from fairlead.faces.cli.output import emit_json, leave, say, state, table
+from fairlead.faces.cli.session import opened
+from fairlead.operations.context import Context
+from fairlead.operations.overview import LiveOverview, ModelView, Overview
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command()(status)
+    app.command()(watch)
+
+
+def read(context: Context) -> Overview:
+    """The overview of a home as of now."""
+    return LiveOverview(context.journal, context.board, context.clock).read()
+
+
+def model_view(context: Context, model: str) -> ModelView:
+    """One model's overview. Raises `NotFound`."""
+    view = read(context).model(model)
+    if view is None:
+        raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
+    return view
+
+
+def status(context: typer.Context, json: Json = False) -> None:
+    """Every model, worker and open incident, now."""
+    overview = read(opened(context))
+    if json:
+        emit_json(overview)
+        return
+    if not overview.models:
+        say("no models yet: `fairlead register NAME --model PATH --reference DATA --target COLUMN` adds one")
+        return
+    rows = []
+    for model in overview.models:
+        arms = ", ".join(f"{arm.name} v{arm.version} {arm.share:.0%}" for arm in model.arms) or "nothing is served"
+        rollout = f"{model.rollout.id}: {model.rollout.phase.value}" if model.rollout else "none"
+        rungs = worst(Verdict(rung.outcome, rung.reason) for rung in model.ladder[:2])
+        rows.append((model.name, arms, rollout, state(rungs.outcome.value), str(len(model.open_incidents))))
+    table("", ("model", "traffic", "rollout", "data and model", "open incidents"), rows, ("open incidents",))
+    workers = [
+        (str(worker.worker), str(worker.pid), str(worker.generation), state(worker.outcome.value), worker.reason)
+        for worker in overview.workers
+    ]
+    if workers:
+        table("", ("worker", "pid", "generation", "", ""), workers)
+    else:
+        say("no workers: `fairlead up` starts the gateway")
+
+
+def watch(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
+    """The four-layer ladder of a model, now. Read top-down for impact, bottom-up for cause."""
+    view = model_view(opened(context), model)
+    verdict = worst(Verdict(rung.outcome, rung.reason) for rung in view.ladder[:2])
+    if json:
+        emit_json(view.ladder)
+    else:
+        rows = [
+            (str(rung.number), rung.name, state(rung.outcome.value), rung.reason)
+            for rung in sorted(view.ladder, key=lambda rung: -rung.number)
+        ]
+        table("", ("layer", "", "", ""), rows)
+    raise leave(verdict.outcome)

@@ -1,0 +1,72 @@
+"""Templates to text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from fairlead.core.rollout import Call, Phase
+from fairlead.core.verdict import Outcome, Verdict, worst
+from fairlead.faces.console import charts, words
+from fairlead.faces.console.assets import versions
+from fairlead.faces.console.track import track
+from fairlead.operations.overview import ModelView, Note, Overview
+from fairlead.operations.rollouts import VERBS
+
+_REFRESH_SECONDS = 10.0  # ages on the page are redrawn this often even where nothing happened
+
+
+class Pages:
+    """The compiled templates."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=PackageLoader("fairlead.faces.console"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._environment.globals |= {
+            "charts": charts,
+            "words": words,
+            "track": track,
+            "headlines": headlines,
+            "verdict_of": verdict_of,
+            "Call": Call,
+            "Phase": Phase,
+            "Outcome": Outcome,
+            "assets": versions(),
+            "verbs": VERBS,
+        }
+
+    def draw(self, template: str, *, fragment: bool, values: dict[str, Any]) -> str:
+        """A page, or only its live part."""
+        name = template if fragment else "layout.html"
+        return self._environment.get_template(name).render(values, content=template)
+
+    def error(self, status: int, text: str, root: str) -> str:
+        """An error page."""
+        return self._environment.get_template("error.html").render(status=status, text=text, root=root)
+
+
+def headlines(notes: Sequence[Note]) -> list[Note]:
+    """The notes without what others say already: the routes of a rollout follow its decisions, and an alert that was
+    held back is counted with the alert."""
+    told = ("route_changed", "route_applied", "status_changed", "alert_quieted")
+    return [note for note in notes if note.kind not in told]
+
+
+def verdict_of(model: ModelView) -> Verdict:
+    """The model's state in one word: the worst of the layers that are measured, unmeasured where none is."""
+    measured = [Verdict(rung.outcome, rung.reason) for rung in model.ladder if rung.outcome is not Outcome.UNMEASURED]
+    return worst(measured)
+
+
+def seen_token(overview: Overview) -> str:
+    """Changes when anything on the page would: a new fact, a route, a worker's state, or time."""
+    workers = "".join(f"{worker.worker}{worker.outcome}{worker.generation}" for worker in overview.workers)
+    return f"{overview.seq}-{overview.generation}-{workers}-{overview.at // _REFRESH_SECONDS:.0f}"

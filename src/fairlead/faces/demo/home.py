@@ -1,0 +1,75 @@
+"""The demo's home folder and its settings, as a team would write them. Only a demo's own folder is ever replaced."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+
+from fairlead.errors import Refused
+
+MODEL = "hotel-cancellation"
+_MARK = ".fairlead-demo"
+
+_SETTINGS = """\
+# The demo's settings. Event time runs through two years in about a minute, so the holds are counted in requests.
+project: hotel
+models:
+  {model}:
+    task: binary
+    owner: revenue-team
+    labels: {{delay: 14d}}
+serving: {{host: 127.0.0.1, port: {port}, control_port: {control_port}, workers: 2, durability: batch}}
+gates: {{p99: 250ms, peak_memory: 1GB, against_champion: {against}}}
+rollout:
+  strategy: shadow
+  shadow: {{for: 0s, at_least: 1000}}
+  steps:
+    - {{traffic: 5%, at_least: 100}}
+    - {{traffic: 25%, at_least: 400}}
+    - {{traffic: 50%, at_least: 600}}
+    - {{traffic: 100%}}
+  guardrails: ["error_rate <= 1.25 * champion", "p99_latency <= 4 * champion", "prediction_psi < 0.25"]
+  alpha: 1%
+monitoring: {{window: month}}
+alerting: {{owner: revenue-team, repeat_after: 60d, runbooks: docs/runbooks}}
+retraining:
+  command: "python -m fairlead.faces.demo.train --data {{dataset}} --out {{output}}"
+  rows: 15000
+  at_least_labels: 2500
+  at_most_every: 365d
+  promote: gated
+"""
+
+CARD = {
+    "owner": "revenue-team",
+    "intended_use": "Ranks tomorrow's arrivals by the risk of cancellation, for overbooking and reminders.",
+    "out_of_scope_use": "Deciding on a single guest: refusing a booking or asking one guest for a deposit.",
+    "ethical_considerations": "The guest's country is left out: it stands for origin.",
+    "caveats_and_recommendations": "Two hotels in Portugal, 2015-2017. Booking channels shift fast.",
+    "maintenance_plan": "Watched by month; a challenger is trained when realised AUC falls and inputs have moved.",
+}
+
+
+def make_home(home: Path, *, aa: bool) -> tuple[Path, int, int]:
+    """A fresh demo home: its settings file, and two free loopback ports. An earlier demo's folder is replaced.
+
+    Raises `Refused` for a folder that holds anything else.
+    """
+    if home.exists() and any(home.iterdir()) and not (home / _MARK).is_file():
+        raise Refused(f"{home} is not empty and was not made by a demo: pass another folder with --home")
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    (home / _MARK).touch()
+    port, control_port = _free_ports()
+    config = home / "fairlead.yaml"
+    against = "not_worse" if aa else "better"
+    config.write_text(_SETTINGS.format(model=MODEL, port=port, control_port=control_port, against=against))
+    return config, port, control_port
+
+
+def _free_ports() -> tuple[int, int]:
+    with socket.socket() as first, socket.socket() as second:
+        first.bind(("127.0.0.1", 0))
+        second.bind(("127.0.0.1", 0))
+        return first.getsockname()[1], second.getsockname()[1]

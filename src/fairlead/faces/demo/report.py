@@ -1,0 +1,108 @@
+"""The demo's summary as a person reads it."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fairlead.faces.demo.summary import Month, Released, Summary
+
+
+def show(document: Summary, terminal: Console, *, keep: bool) -> None:
+    """Prints the summary."""
+    terminal.print()
+    _requests(document, terminal)
+    _months(document, terminal)
+    _drift(document, terminal)
+    _rollouts(document, terminal)
+    _where(document, terminal, keep=keep)
+
+
+def _heading(terminal: Console, text: str) -> None:
+    terminal.print(Text(text, style="bold"))
+
+
+def _requests(document: Summary, terminal: Console) -> None:
+    _heading(terminal, "Traffic")
+    terminal.print(
+        f"  {document.predictions_requested:,} predictions asked for over HTTP, "
+        f"{document.predictions_answered:,} answered, "
+        f"{document.predictions_lost} lost, {document.non_2xx} errors; "
+        f"{document.workers_killed} worker killed on the way ({document.reconnects} connections had to ask again)"
+    )
+
+
+def _months(document: Summary, terminal: Console) -> None:
+    _heading(terminal, "AUC by month: estimated before the labels, realised after")
+    grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
+    for name in ("month", "version", "estimated", "realised", "95 % interval", "labels", ""):
+        grid.add_column(name, header_style="dim", justify="left" if name in ("month", "") else "right")
+    for month in document.performance:
+        grid.add_row(*_month(month))
+    terminal.print(grid)
+    for name, area in document.left_alone.items():
+        terminal.print(f"  {name} on the bookings of Jul-Aug 2017: AUC {area:.3f}")
+
+
+def _month(month: Month) -> tuple[str | Text, ...]:
+    bar = "" if month.realised is None else "█" * round(max(0.0, month.realised - 0.5) * 60)
+    interval = "" if month.low is None or month.high is None else f"{month.low:.3f} - {month.high:.3f}"
+    return (
+        month.month,
+        str(month.version),
+        "–" if month.estimated is None else f"{month.estimated:.3f}",
+        "–" if month.realised is None else f"{month.realised:.3f}",
+        interval,
+        f"{month.matured_share:.0%}",
+        Text(bar + (" harmful" if month.harmful else ""), style="red" if month.harmful else "green"),
+    )
+
+
+def _drift(document: Summary, terminal: Console) -> None:
+    _heading(terminal, "Drift")
+    if document.drift.first_breach_at is None:
+        terminal.print(f"  {document.drift.reason}")
+    else:
+        terminal.print(f"  first breach in {document.drift.first_breach_at}: {document.drift.reason}")
+        terminal.print(f"  suspects by harm: {', '.join(document.drift.features[:6])}")
+    for run in document.retrainings:
+        terminal.print(f"  retrained because {run.reason}")
+        terminal.print(f"  {run.result}")
+
+
+def _rollouts(document: Summary, terminal: Console) -> None:
+    _heading(terminal, "Rollouts")
+    for one in document.rollouts:
+        style = {"promoted": "green", "rolled_back": "red"}.get(one.outcome, "yellow")
+        terminal.print(Text.assemble("  ", (one.outcome.replace("_", " "), style), f"  {one.why}"))
+        terminal.print(Text(f"    {_evidence(one)}", style="dim"))
+
+
+def _evidence(one: Released) -> str:
+    parts = [f"{one.requests_exposed:,} requests answered by it before the decision"]
+    if one.evidence_log_e is not None and one.threshold_log_e is not None:
+        parts.append(f"{one.guardrail}: ln e {one.evidence_log_e:.2f} against {one.threshold_log_e:.2f}")
+    if one.seconds_to_decision is not None:
+        parts.append(f"decided after {one.seconds_to_decision:.1f} s")
+    if one.seconds_to_swap is not None:
+        parts.append(f"route swapped {one.seconds_to_swap * 1000:.0f} ms later")
+    return "; ".join(parts)
+
+
+def _where(document: Summary, terminal: Console, *, keep: bool) -> None:
+    _heading(terminal, "Incidents")
+    for incident in document.incidents:
+        terminal.print(
+            f"  {incident.id}: {incident.title}" + (f" ({incident.postmortem})" if incident.postmortem else "")
+        )
+    if not document.incidents:
+        terminal.print("  none")
+    _heading(
+        terminal, f"Done in {document.seconds:.0f} s; {document.journal_entries} facts in the journal, its chain holds"
+    )
+    home = f"fairlead --home {document.home}"
+    for one in document.rollouts:
+        terminal.print(f"  {home} replay {one.id}")
+    terminal.print(f"  {home} why {document.model}")
+    terminal.print(f"  console: {document.console}" if keep else "  --keep leaves the console up")

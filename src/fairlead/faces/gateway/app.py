@@ -1,0 +1,210 @@
+"""The gateway: one raw ASGI application. Paths are matched by hand; the predict path is looked at first."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from importlib.metadata import version as installed_version
+from random import getrandbits
+from typing import Any
+
+import msgspec
+
+from fairlead.core.record import Prediction
+from fairlead.core.route import Route
+from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.faces.gateway.exposition import exposition
+from fairlead.faces.gateway.inference_protocol import InferenceProtocol
+from fairlead.faces.gateway.outcomes import read_outcomes
+from fairlead.faces.gateway.predict import read_asks, write_answers
+from fairlead.faces.gateway.wire import (
+    BODY_LIMIT,
+    JSON,
+    TEXT,
+    Gone,
+    Receive,
+    Refusal,
+    Scope,
+    Send,
+    problem,
+    read_json,
+    reply,
+)
+from fairlead.flows.serve import Arrival, ModelFailed, NotReady, Serving, draw
+from fairlead.flows.shadow import Shadows
+from fairlead.flows.tally import Counts
+from fairlead.flows.warm import LiveModel
+
+_PREFIX, _SUFFIX = "/v1/models/", "/predict"
+# How each protocol answers a row that breaks the contract.
+V1_REFUSAL, V2_REFUSAL = 422, 400
+_log = logging.getLogger("fairlead.gateway")
+
+
+def new_id() -> str:
+    """A request id for a caller who brought none. Unique, not secret."""
+    return f"{getrandbits(128):032x}"
+
+
+class Gateway:
+    """The data plane of one worker.
+
+    `sync`: the log is on the disk before an answer leaves. `counts`: the counters of all workers, for `/metrics`.
+    """
+
+    def __init__(
+        self,
+        serving: Serving,
+        shadows: Shadows,
+        counts: Callable[[], list[Counts]],
+        *,
+        sync: bool = False,
+        body_limit: int = BODY_LIMIT,
+    ) -> None:
+        self._serving = serving
+        self._shadows = shadows
+        self._counts = counts
+        self._sync = sync
+        self._limit = body_limit
+        self._protocol = InferenceProtocol(serving, installed_version("fairlead"), new_id)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request; nothing escapes as a traceback."""
+        if scope["type"] != "http":
+            raise Refusal(501, f"the gateway speaks HTTP only, not {scope['type']}")
+        path: str = scope["path"]
+        try:
+            if path.startswith(_PREFIX) and path.endswith(_SUFFIX):
+                await self._predict(scope, receive, send, path[len(_PREFIX) : -len(_SUFFIX)])
+            else:
+                await self._other(scope, receive, send, path)
+        except Gone:
+            return
+        except FairleadError as error:
+            await _refuse(send, error, V2_REFUSAL if path.startswith("/v2") else V1_REFUSAL)
+        except Exception:  # noqa: BLE001 - the last line: a fault of the gateway is logged whole and answered in one line
+            _log.exception("the gateway failed on %s", path)
+            await reply(send, 500, problem("the gateway failed: the operator's log has the details"))
+
+    async def _predict(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
+        known = ""
+        try:
+            _only(scope, "POST")
+            body, trace_id = await read_json(scope, receive, self._limit)
+            clock = self._serving.clock
+            arrival = Arrival(clock.now(), clock.monotonic(), trace_id)
+            model = self._serving.model(name)
+            known = name
+            asks, batch = read_asks(body, arrival, new_id)
+            routes = [draw(model, ask.unit_id) for ask in asks]
+            records = self._serving.answer(model, asks, arrival, routes)
+            if self._sync:
+                await self._serving.log.durable()
+        except FairleadError as error:
+            self._count(known, error)
+            raise
+        await reply(send, 200, write_answers(records, batch))
+        self._offer(model, records, routes)
+
+    async def _infer(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
+        name, version = parts[1], parts[3] if len(parts) == 5 else None
+        known = ""
+        try:
+            body, trace_id = await read_json(scope, receive, self._limit)
+            clock = self._serving.clock
+            arrival = Arrival(clock.now(), clock.monotonic(), trace_id, V2_REFUSAL)
+            model = self._serving.model(name)
+            known = name
+            answer, records, routes = self._protocol.infer(model, version, body, arrival)
+            if self._sync:
+                await self._serving.log.durable()
+        except FairleadError as error:
+            self._count(known, error)
+            raise
+        await reply(send, 200, answer)
+        self._offer(model, records, routes)
+
+    async def _other(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        if path == "/v2" or path.startswith("/v2/"):
+            await self._v2(scope, receive, send, path.split("/")[2:])
+        elif path == "/v1/outcomes":
+            await self._outcomes(scope, receive, send)
+        elif path == "/health":
+            _only(scope, "GET", "HEAD")
+            await reply(send, 200 if self._serving.live else 503, msgspec.json.encode(self._health()))
+        elif path == "/metrics":
+            _only(scope, "GET", "HEAD")
+            await reply(send, 200, exposition(self._counts()), TEXT)
+        else:
+            raise NotFound(f"no such path: {path[:200]}")
+
+    async def _v2(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
+        parts = [part for part in parts if part]
+        is_post = scope["method"] == "POST"
+        if is_post and len(parts) in (3, 5) and parts[0] == "models" and parts[-1] == "infer":
+            await self._infer(scope, receive, send, parts)
+        elif is_post and parts == ["repository", "index"]:
+            await reply(send, 200, self._protocol.index())
+        else:
+            status, body = self._protocol.get(parts)
+            _only(scope, "GET", "HEAD")
+            await reply(send, status, body)
+
+    async def _outcomes(self, scope: Scope, receive: Receive, send: Send) -> None:
+        _only(scope, "POST")
+        body, _ = await read_json(scope, receive, self._limit)
+        records = read_outcomes(body, self._serving.clock.now())
+        self._serving.outcomes(records)
+        if self._sync:
+            await self._serving.log.durable()
+        await reply(send, 200, msgspec.json.encode({"accepted": len(records)}))
+
+    def _offer(self, model: LiveModel, records: list[Prediction], routes: list[Route]) -> None:
+        if model.route.shadows:
+            self._shadows.offer(model, records, routes)
+
+    def _count(self, model: str, error: FairleadError) -> None:
+        """Counts what no version answered; a contract's refusal and a model's failure are counted where they happen."""
+        if not isinstance(error, ContractError | ModelFailed | Gone):
+            self._serving.tally.refused(model, 0, "", _status(error, V1_REFUSAL))
+
+    def _health(self) -> dict[str, Any]:
+        live = self._serving.live
+        models = live.models.values() if live else ()
+        return {
+            "status": "ok" if live else "starting",
+            "generation": live.generation if live else 0,
+            "models": {
+                model.name: {
+                    "version": model.route.arms[-1].version,
+                    "arms": [
+                        {"name": arm.name, "version": arm.version, "share": arm.share} for arm in model.route.arms
+                    ],
+                    "shadows": list(model.route.shadows),
+                    "warm": sorted(model.versions),
+                }
+                for model in models
+            },
+        }
+
+
+def _only(scope: Scope, *methods: str) -> None:
+    if scope["method"] not in methods:
+        allowed = ", ".join(methods)
+        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", allow=allowed)
+
+
+def _status(error: FairleadError, contract: int) -> int:
+    if isinstance(error, Refusal):
+        return error.status
+    if isinstance(error, ContractError):
+        return contract
+    if isinstance(error, NotFound):
+        return 404
+    return 503 if isinstance(error, NotReady | StateError) else 500
+
+
+async def _refuse(send: Send, error: FairleadError, contract: int) -> None:
+    path = error.path if isinstance(error, Refusal | ContractError) else ""
+    allow = error.allow if isinstance(error, Refusal) else ""
+    await reply(send, _status(error, contract), problem(error.line, path), JSON, allow)

@@ -1,0 +1,136 @@
+"""HTTP as the gateway speaks it: reading a JSON body, sending an answer, refusing what cannot be read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import msgspec
+
+from fairlead.core.decode import broken
+from fairlead.errors import FairleadError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = b"application/json"
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+BODY_LIMIT = 8 * 2**20
+
+_UNSUPPORTED = {
+    b"content-encoding": "send the JSON uncompressed",
+    b"inference-header-content-length": "send the tensors' data as JSON",
+}
+_AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
+
+
+class Refusal(FairleadError):
+    """What the caller sent cannot be taken: the status says why, `path` names the field."""
+
+    def __init__(self, status: int, message: str, path: str = "", allow: str = "") -> None:
+        super().__init__(message)
+        self.status = status
+        self.path = path
+        self.allow = allow
+
+
+class Gone(FairleadError):
+    """The caller hung up before the body was complete: nobody is there to be answered."""
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    """The body of every error."""
+
+    error: str
+    path: str = ""
+
+
+def problem(error: str, path: str = "") -> bytes:
+    """The body of an error. Halves of surrogate pairs, which a caller's JSON may hold, become question marks."""
+    return msgspec.json.encode(Problem(*(text.encode(errors="replace").decode() for text in (error, path))))
+
+
+async def read_json(scope: Scope, receive: Receive, limit: int) -> tuple[bytes, str | None]:
+    """The body and the caller's trace id. Raises `Refusal` (413, 415) and `Gone`."""
+    trace_id = _check_headers(scope["headers"], limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body") or message["type"] == "http.disconnect":
+        body = await _read_rest(message, receive, limit)
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body, trace_id
+
+
+def parse(decoder: msgspec.json.Decoder[Any], body: bytes, hint: str = "") -> Any:
+    """Decodes a body by its type. Raises `Refusal` (400) with the field's path."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        found = _AT.match(str(error))
+        said, path = found.groups() if found else (str(error), "")
+        said = said.replace("got", "came").replace("`", "")
+        where = f"{path}: " if path else ""
+        raise Refusal(400, f"{where}{said}{hint}", path or "") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        reason = broken(body)
+        raise Refusal(400, reason.line if body else "the body is empty: send a JSON document", reason.path) from None
+
+
+async def reply(send: Send, status: int, body: bytes, content_type: bytes = JSON, allow: str = "") -> None:
+    """Sends a whole answer."""
+    headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
+    if allow:
+        headers.append((b"allow", allow.encode()))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _check_headers(headers: list[tuple[bytes, bytes]], limit: int) -> str | None:
+    trace_id = None
+    for name, value in headers:
+        if name == b"content-length":
+            if not value.isdigit() or int(value) > limit:
+                raise _too_large(limit)
+        elif name == b"content-type":
+            if value != JSON:
+                _check_type(value)
+        elif name == b"traceparent" and len(value) == 55:
+            trace_id = value[3:35].decode("ascii", "replace")
+        elif name in _UNSUPPORTED and value != b"identity":
+            raise Refusal(415, f"the header {name.decode()} is not supported: {_UNSUPPORTED[name]}")
+    return trace_id
+
+
+def _check_type(value: bytes) -> None:
+    kind, _, parameters = value.lower().partition(b";")
+    charset = parameters.strip().removeprefix(b"charset=").strip(b'"')
+    if kind.strip() != JSON or charset not in (b"", b"utf-8", b"us-ascii"):
+        raise Refusal(415, f"content-type {_ascii(value)} is not supported: send application/json in UTF-8")
+
+
+async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise Gone("the caller hung up")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise _too_large(limit)
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+
+
+def _too_large(limit: int) -> Refusal:
+    return Refusal(413, f"the body is larger than {limit} bytes: send smaller batches")
+
+
+def _ascii(value: bytes) -> str:
+    return value[:80].decode("ascii", "replace")

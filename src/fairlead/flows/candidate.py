@@ -1,0 +1,229 @@
+"""A candidate, and everything that is measured of it before it becomes a version."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity
+from fairlead.core.contract import Contract, Task
+from fairlead.core.evaluate import Floats, metrics_of, truth_of
+from fairlead.core.golden import choose
+from fairlead.core.inference import infer_classes, infer_contract, infer_task
+from fairlead.errors import BundleError, FairleadError, UsageError
+from fairlead.ports import Clock, Predictor
+from fairlead.ports.dataset import Dataset
+from fairlead.ports.model_reader import ModelFacts, ModelReader, OpenedModel
+
+THRESHOLD = 0.5
+TOLERANCE = 1e-5
+GOLDEN_ROWS = 200
+_PROBED = 5
+_CHUNK = 10_000  # rows answered at once
+_PARITY_ROWS = 20_000  # held-out rows compared beside the golden set
+_TIMED = (20, 200)  # single rows timed: by the original, by the portable model
+
+
+class Candidate(Struct, frozen=True):
+    """What is to become a version, in plain values. `features` may stay empty where the model names its own;
+    `ignored` names columns that are certainly none (the event time)."""
+
+    name: str
+    model: Path
+    target: str
+    lineage: Lineage
+    date: str
+    task: Task | None = None
+    unit: str | None = None
+    features: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    card: ModelCard = ModelCard()
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The data: what the profile describes, what the metrics are measured on, and what the contract is read from.
+
+    The last is the reference, together with the held-out rows where they were cut from the same table.
+    """
+
+    reference: Dataset
+    heldout: Dataset
+    described: Dataset
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was found. `portable` is there only where parity holds; `served` says what is served, and why."""
+
+    contract: Contract
+    golden: Golden
+    truth: Floats  # (n,) of the held-out rows
+    answers: Floats  # (n, k) of the held-out rows
+    metrics: dict[str, float]
+    portable: bytes | None
+    parity: Parity | None
+    served: str
+
+
+def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelReader, clock: Clock) -> Measured:
+    """Measures a candidate. Raises `UsageError` where the model and the data do not belong together."""
+    contract = contract_of(candidate, rows.described, model.facts)
+    predictor = _fitting(candidate, model, contract)
+    _probe(candidate, contract, predictor, rows.reference)
+    asked, golden = golden_set(contract, predictor, rows.reference)
+    labels = [label for (label,) in rows.heldout.tuples([contract.target], slice(None))]
+    truth = truth_of(contract, labels)
+    answers = _answers(contract, predictor, rows.heldout)
+    metrics = metrics_of(contract.task, truth, answers, THRESHOLD)
+    translation = _translate(contract, model, reader)
+    if isinstance(translation, str):
+        served = f"the original is served: {translation}"
+        return Measured(contract, golden, truth, answers, metrics, None, None, served)
+    portable, translated = translation
+    parity = _parity(translated, (asked, golden), rows.heldout.tuples(contract.names, slice(_PARITY_ROWS)), answers)
+    speedup = _speedup(clock, predictor, translated, asked)
+    if speedup is not None:
+        metrics["portable_speedup"] = speedup
+    kept = portable if parity.holds else None
+    return Measured(contract, golden, truth, answers, metrics, kept, parity, _sentence(parity, speedup))
+
+
+def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contract:
+    """The contract: features by the model's own names, or as they were given, or all columns that can be some.
+
+    Raises `UsageError` when the table does not have what the model asks for.
+    """
+    if candidate.target not in data.names:
+        raise UsageError(f"the reference has no target column {candidate.target!r}: it has {', '.join(data.names)}")
+    names = _features(candidate, data, facts)
+    labels = {label for (label,) in data.tuples([candidate.target], slice(None)) if label is not None}
+    task = candidate.task or _task_of(facts, labels)
+    classes = () if task is Task.REGRESSION else facts.classes or infer_classes(labels)
+    return infer_contract([data.observe(name) for name in names], task, candidate.target, classes, candidate.unit)
+
+
+def _task_of(facts: ModelFacts, labels: set[Any]) -> Task:
+    """What the model itself says goes first: a regressor of small counts is no classifier."""
+    found = infer_task(labels)
+    if facts.classifier is None:
+        return found
+    if not facts.classifier:
+        return Task.REGRESSION
+    return Task.BINARY if len(facts.classes) == 2 else Task.MULTICLASS
+
+
+def _features(candidate: Candidate, data: Dataset, facts: ModelFacts) -> tuple[str, ...]:
+    named = facts.names or candidate.features
+    aside = {candidate.target, candidate.unit, *candidate.ignored}
+    names = named or tuple(name for name in data.names if name not in aside)
+    if missing := [name for name in names if name not in data.names]:
+        raise UsageError(
+            f"the model {candidate.model.name} does not fit the reference, which has no {', '.join(missing)}: "
+            "give the data that it was trained on"
+        )
+    if candidate.target in names:
+        raise UsageError(f"the target {candidate.target!r} is one of the model's features: name the right target")
+    if candidate.features and set(candidate.features) != set(names):
+        raise UsageError(f"the model {candidate.model.name} names its own features: {', '.join(names)}")
+    if facts.width not in (None, len(names)):
+        raise UsageError(
+            f"the model {candidate.model.name} takes {facts.width} features, but the reference has {len(names)} "
+            f"({', '.join(names)}): name the features in the model's order"
+        )
+    return names
+
+
+def _fitting(candidate: Candidate, model: OpenedModel, contract: Contract) -> Predictor:
+    try:
+        return model.predictor(contract)
+    except BundleError as error:
+        raise UsageError(f"the model {candidate.model.name} does not fit the reference: {error.line}") from error
+
+
+def _probe(candidate: Candidate, contract: Contract, predictor: Predictor, data: Dataset) -> None:
+    """Whether the model answers the first rows at all."""
+    rows = data.tuples(contract.names, slice(_PROBED))
+    width = len(contract.classes) or 1
+    try:
+        answers = predictor.predict(rows)
+    except Exception as error:  # a model is somebody else's code: it may fail in any way
+        text = str(error).strip().partition("\n")[0]
+        raise UsageError(
+            f"the model {candidate.model.name} cannot answer the reference's rows ({type(error).__name__}: {text}): "
+            "give the data that it was trained on"
+        ) from error
+    if answers.shape != (len(rows), width) or not np.isfinite(answers).all():
+        raise UsageError(
+            f"the model {candidate.model.name} answered shape {answers.shape} or no finite numbers where "
+            f"({len(rows)}, {width}) were expected of a {contract.task.value} model: check the task and the target"
+        )
+
+
+def golden_set(contract: Contract, predictor: Predictor, data: Dataset) -> tuple[list[tuple[Any, ...]], Golden]:
+    """200 rows with the original's answers, always the same ones of the same data."""
+    picked = choose(data.columns(contract.names), GOLDEN_ROWS, np.random.default_rng(0))
+    rows = data.tuples(contract.names, picked)
+    outputs = predictor.predict(rows)
+    named = tuple(dict(zip(contract.names, row, strict=True)) for row in rows)
+    return rows, Golden(named, tuple(tuple(row) for row in outputs.tolist()))
+
+
+def _answers(contract: Contract, predictor: Predictor, data: Dataset) -> Floats:
+    chunks = range(0, data.rows, _CHUNK)
+    return np.vstack([predictor.predict(data.tuples(contract.names, slice(at, at + _CHUNK))) for at in chunks])
+
+
+def _translate(contract: Contract, model: OpenedModel, reader: ModelReader) -> tuple[bytes, Predictor] | str:
+    """The portable model, or why there is none."""
+    conversion = model.portable(contract)
+    if conversion.model is None:
+        return conversion.reason
+    try:
+        return conversion.model, reader.onnx(conversion.model, contract)
+    except FairleadError as error:
+        return f"its ONNX translation cannot be loaded: {error.line}"
+
+
+def _parity(
+    translated: Predictor, golden: tuple[list[tuple[Any, ...]], Golden], heldout: list[tuple[Any, ...]], answers: Floats
+) -> Parity:
+    """The largest difference on the golden set and on held-out rows. A difference of values is relative above 1."""
+    rows, said = golden
+    original = np.vstack([np.asarray(said.outputs, np.float64), answers[: len(heldout)]])
+    other = translated.predict([*rows, *heldout])
+    differences = np.abs(other - original) / np.maximum(1.0, np.abs(original))
+    largest = float(differences.max()) if np.isfinite(other).all() else float(np.finfo(np.float64).max)
+    return Parity(len(original), largest, TOLERANCE)
+
+
+def _speedup(clock: Clock, original: Predictor, translated: Predictor, rows: Sequence[tuple[Any, ...]]) -> float | None:
+    """How many times faster the portable model answers a single row; None on a clock that stands still."""
+    one, other = (_single(clock, *timed, rows) for timed in zip((original, translated), _TIMED, strict=True))
+    return round(one / other, 2) if one > 0 and other > 0 else None
+
+
+def _single(clock: Clock, predictor: Predictor, times: int, rows: Sequence[tuple[Any, ...]]) -> float:
+    """The median time of one row, in seconds."""
+    seconds = []
+    for turn in range(times):
+        row = [rows[turn % len(rows)]]
+        before = clock.monotonic()
+        predictor.predict(row)
+        seconds.append(clock.monotonic() - before)
+    return median(seconds)
+
+
+def _sentence(parity: Parity, speedup: float | None) -> str:
+    difference = f"differs by at most {parity.largest_difference:.2g} on {parity.rows:,} rows"
+    if not parity.holds:
+        return f"the original is served: its ONNX translation {difference}, beyond {parity.tolerance:g}"
+    faster = "" if speedup is None else f" and answers a row {speedup:.0f} times faster"
+    return f"the ONNX translation is served: it {difference}{faster}"

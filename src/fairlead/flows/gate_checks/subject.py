@@ -1,0 +1,114 @@
+"""What is under examination: a verified bundle, with what several checks read of it, each read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from fairlead.core.bundle import GOLDEN, HELDOUT, Golden, Manifest
+from fairlead.core.contract import Contract
+from fairlead.core.gate import GatePolicy
+from fairlead.errors import BundleError
+from fairlead.ports.bundles import BundleStore
+from fairlead.ports.dataset import Dataset
+from fairlead.ports.predictor import Predictor
+from fairlead.ports.registry import VersionInfo
+
+T = TypeVar("T")
+OpenDataset = Callable[[Path], Dataset]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A candidate, the champion it would replace (None for a first version), and the policy it must measure up to."""
+
+    info: VersionInfo
+    champion: VersionInfo | None
+    policy: GatePolicy
+    bundles: BundleStore
+    open_dataset: OpenDataset
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """What the bundle says it holds."""
+        return self.bundles.manifest(self.info.bundle)
+
+    @cached_property
+    def folder(self) -> Path:
+        """The bundle's folder."""
+        return self.bundles.path(self.info.bundle)
+
+    @property
+    def contract(self) -> Contract:
+        """The schema contract."""
+        return self.manifest.contract
+
+    @cached_property
+    def golden(self) -> Golden:
+        """The golden set. Raises `BundleError` when it cannot be read."""
+        return decode(self.folder / GOLDEN, Golden)
+
+    @cached_property
+    def golden_rows(self) -> list[tuple[Any, ...]]:
+        """The golden rows as tuples in the contract's order."""
+        return [tuple(row.get(name) for name in self.contract.names) for row in self.golden.rows]
+
+    @property
+    def good_row(self) -> Mapping[str, Any]:
+        """A row that must be answered: the first of the golden set. Raises `BundleError` when there is none."""
+        if not self.golden.rows:
+            raise BundleError(f"the golden set of {self.info.bundle[:12]} is empty: register the version again")
+        return self.golden.rows[0]
+
+    @cached_property
+    def heldout(self) -> Dataset:
+        """The held-out rows: features and target."""
+        return self.open_dataset(self.folder / HELDOUT)
+
+    @cached_property
+    def served(self) -> Predictor:
+        """What would be served, in this process."""
+        return self.bundles.load(self.info.bundle)
+
+    def bodies(self, count: int) -> list[bytes]:
+        """`count` feature objects in JSON to ask with: the golden rows, then held-out rows, again and again."""
+        rows: list[Mapping[str, Any]] = list(self.golden.rows)
+        if len(rows) < count and self.heldout.rows:
+            names = self.contract.names
+            more = self.heldout.tuples(names, slice(0, count - len(rows)))
+            rows += [dict(zip(names, values, strict=True)) for values in more]
+        if not rows:
+            raise BundleError(f"the bundle {self.info.bundle[:12]} has no rows to ask with: register the version again")
+        texts = [json.dumps(row, allow_nan=False).encode() for row in rows[:count]]
+        return [texts[index % len(texts)] for index in range(count)]
+
+
+def spread(table: Dataset, most: int) -> Sequence[int] | slice:
+    """At most `most` rows of a table, at equal distances: which to take."""
+    return slice(0, table.rows) if table.rows <= most else range(0, table.rows, -(-table.rows // most))
+
+
+def columns_of(contract: Contract, other: Contract, rows: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows of one contract in the order of another, which must know no other feature.
+
+    Raises `BundleError` naming the features that the rows do not have.
+    """
+    missing = [name for name in other.names if name not in contract.names]
+    if missing:
+        raise BundleError(f"the rows have no {', '.join(missing)}")
+    places = [contract.names.index(name) for name in other.names]
+    return [tuple(row[place] for place in places) for row in rows]
+
+
+def decode(path: Path, kind: type[T]) -> T:
+    """A JSON file of a bundle. Raises `BundleError` when it is not what it should be."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BundleError(f"{path.name} of the bundle cannot be read ({error}): register the version again") from None

@@ -1,0 +1,65 @@
+"""The log as training data: what was asked, joined with what really happened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from fairlead.core.contract import Contract, Kind
+from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.ports import LogReader
+
+
+class Labelled(NamedTuple):
+    """An answered request whose outcome was known. `at` is its event time."""
+
+    at: float
+    request_id: str
+    features: msgspec.Raw
+    outcome: float | int | str
+
+
+def labelled(reader: LogReader, model: str, limit: int) -> tuple[Labelled, ...]:
+    """The latest `limit` answered requests of a model whose outcome is known by now, in order of event time.
+
+    Now is the latest event time in the log: nothing that became known after it is used. Of an outcome that was told
+    again the latest word counts. Shadows are left out: they are the same rows once more.
+    """
+    asked: dict[str, Prediction] = {}
+    known: dict[str, OutcomeRecord] = {}
+    while True:
+        predictions, outcomes = reader.poll()
+        if not predictions and not outcomes:
+            break
+        for prediction in predictions:
+            if prediction.model_name == model and prediction.shadow_of is None and prediction.status == 200:
+                asked[prediction.request_id] = prediction
+        for outcome in outcomes:
+            before = known.get(outcome.request_id)
+            if before is None or outcome.received_at >= before.received_at:
+                known[outcome.request_id] = outcome
+    now = max((prediction.timestamp for prediction in asked.values()), default=0.0)
+    rows = [
+        Labelled(prediction.timestamp, request_id, prediction.features, known[request_id].outcome)
+        for request_id, prediction in asked.items()
+        if request_id in known and known[request_id].observed_at <= now
+    ]
+    rows.sort(key=lambda row: (row.at, row.request_id))
+    return tuple(rows[-limit:])
+
+
+def as_columns(rows: Sequence[Labelled], contract: Contract) -> dict[str, list[Any]]:
+    """The rows as columns: the contract's features in its order, then the target."""
+    decoded = [msgspec.json.decode(row.features) for row in rows]
+    columns: dict[str, list[Any]] = {
+        feature.name: [_typed(row.get(feature.name), feature.kind) for row in decoded] for feature in contract.features
+    }
+    columns[contract.target] = [row.outcome for row in rows]
+    return columns
+
+
+def _typed(value: Any, kind: Kind) -> Any:
+    """JSON writes 3.0 as 3 or 3.0 as the caller likes: a number is a float in every row."""
+    return float(value) if kind is Kind.NUMBER and value is not None else value

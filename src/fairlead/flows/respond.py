@@ -1,0 +1,328 @@
+"""respond: verdict -> alert | incident | postmortem | retraining decision.
+
+Everything it writes is derived from what it is told and from the journal, under ids made of content: told twice, it
+answers once. A channel that fails is reported and never stops the others; the facts are in the journal first.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from hashlib import sha256
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.alarm import HARMFUL, alarm_of_rollback, alarms_of, runbook_of
+from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy, decide, standing
+from fairlead.core.event import (
+    AlertQuieted,
+    AlertRaised,
+    AnyFact,
+    Entry,
+    EvidenceSeen,
+    IncidentNoted,
+    IncidentOpened,
+    PostmortemWritten,
+    RetrainDecided,
+    RolloutDecided,
+    RouteApplied,
+    WindowJudged,
+)
+from fairlead.core.incident import Incident, incidents, open_drift
+from fairlead.core.postmortem import postmortem
+from fairlead.core.report import WindowReport, report_of, reports
+from fairlead.core.retrain import RetrainPolicy
+from fairlead.core.retrain import decide as decide_retraining
+from fairlead.core.rollout import Decision, Rollout
+from fairlead.core.story import first_failure_at
+from fairlead.errors import FairleadError
+from fairlead.ports import Clock, Journal, Notice, Notifier
+
+_LOG = logging.getLogger("fairlead.respond")
+ACTOR = "respond"
+_CATEGORY = {"error_rate": "integration", "p99_latency": "infrastructure", "prediction_psi": "model"}
+
+SavePostmortem = Callable[[str, str], str]  # incident id, Markdown -> path relative to the home folder
+
+
+class ResponsePolicy(Struct, frozen=True):
+    """How a model's verdicts are answered."""
+
+    alert: AlertPolicy = AlertPolicy()
+    retrain: RetrainPolicy = RetrainPolicy()
+
+
+class Response(Struct, frozen=True):
+    """What was done: the facts as they stand in the journal, the notices sent, the channels that failed, and the
+    retraining decision of a window (None where there is none to make)."""
+
+    facts: tuple[Entry, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    failures: tuple[str, ...] = ()
+    retrain: RetrainDecided | None = None
+    retrain_now: bool = False  # this very answer asks for the run; told again, the decision stands but asks for nothing
+
+
+class Responder:
+    """Answers for one model. `notifiers` maps each channel to the severities it takes; `save` keeps a postmortem."""
+
+    def __init__(
+        self,
+        model: str,
+        journal: Journal,
+        notifiers: Mapping[Notifier, Sequence[str]],
+        clock: Clock,
+        save: SavePostmortem,
+        policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - a frozen value
+    ) -> None:
+        self.model = model
+        self._journal = journal
+        self._notifiers = notifiers
+        self._clock = clock
+        self._save = save
+        self._policy = policy
+        self._read = 0
+        self._entries: list[Entry] = []
+
+    def on_window(self, report: WindowReport) -> Response:
+        """Answers a window report: alerts, the incident of harmful drift and its recovery, the retraining decision.
+
+        Each journalled report is answered once: all facts of an answer are one transaction, the decision among them.
+        """
+        known, at = self._known(), report.judged_at
+        answered = _answered(known, report)
+        if answered is not None:
+            return Response(retrain=answered)
+        choices = [self._choose(known, alarm, at) for alarm in alarms_of(report)]
+        told = [choice for choice in choices if choice is not None]
+        retrain = decide_retraining(self._policy.retrain, known, report, at)
+        facts = [fact for choice in told for fact in self._alert_facts(choice, at)]
+        facts += [*self._incident_facts(known, report), retrain]
+        response = self._perform(facts, told, at)
+        named = [fact.incident for fact in facts if isinstance(fact, IncidentOpened | IncidentNoted)]
+        written = self._draft(named[-1]) if named else ()
+        start = retrain.triggered and all(entry.fact != retrain for entry in known)
+        return Response((*response.facts, *written), response.notices, response.failures, retrain, start)
+
+    def on_rollback(self, decision: Decision, rollout: Rollout) -> Response:
+        """Answers a rollout that lost its traffic: alert, incident, postmortem draft."""
+        known = self._known()
+        identity = f"inc-{rollout.model}-{rollout.id}"
+        choice = self._choose(known, alarm_of_rollback(decision, rollout), decision.at)
+        facts = self._alert_facts(choice, decision.at) if choice else []
+        if not any(each.id == identity for each in incidents(known)):
+            facts.append(self._opened(identity, decision, rollout))
+        response = self._perform(facts, [choice] if choice else [], decision.at)
+        return Response((*response.facts, *self._draft(identity)), response.notices, response.failures)
+
+    def settle(self) -> tuple[Entry, ...]:
+        """Notes on open incidents what has happened since: a rolled-back rollout is mitigated once every worker has the
+        old route. Writes drafts that a stop left unwritten. Does nothing where the journal has nothing new."""
+        before = self._read
+        known = self._known()
+        if self._read == before:
+            return ()
+        written: list[Entry] = []
+        for incident in incidents(known):
+            applied = _applied_after(incident, known)
+            if incident.state in ("open", "acknowledged") and applied is not None:
+                note = f"Traffic is back: {applied.workers} workers had the route after {applied.seconds:.2f} s"
+                written += self._append([IncidentNoted(self.model, incident.id, note, "mitigated")])
+                written += self._draft(incident.id)
+            elif incident.postmortem is None:
+                written += self._draft(incident.id)
+        return tuple(written)
+
+    def on_recovery(self, incident: str, note: str, actor: str = ACTOR) -> tuple[Entry, ...]:
+        """Resolves an incident, and drafts its postmortem anew. Nothing happens to one that is resolved or unknown."""
+        found = next((each for each in incidents(self._known()) if each.id == incident), None)
+        if found is None or found.state == "resolved":
+            return ()
+        noted = self._append([IncidentNoted(self.model, incident, note, "resolved")], actor)
+        return (*noted, *self._draft(incident))
+
+    def catch_up(self) -> tuple[Response, ...]:
+        """Answers the judged windows that a stop left unanswered, oldest first. Call it once, before the first tick."""
+        open_reports = [report for _, report in reports(self._known()) if _answered(self._known(), report) is None]
+        return tuple(self.on_window(report) for report in open_reports)
+
+    # -- alerts --------------------------------------------------------------------------------------------------
+
+    def _choose(self, known: Sequence[Entry], alarm: Alarm, at: float) -> AlertDecision | None:
+        """Notice or quiet; None where this look was answered before, or is older than what was."""
+        looks = [entry.fact for entry in known if isinstance(entry.fact, AlertRaised | AlertQuieted)]
+        if any(fact.alert == alarm.alert and (fact.event_at or 0.0) >= at for fact in looks):
+            return None
+        return decide(standing(known, self.model), alarm, at, self._policy.alert)
+
+    def _alert_facts(self, choice: AlertDecision, at: float) -> list[AnyFact]:
+        """A notice, the end of a standing alert, or a breach that is held back. All else is nothing new."""
+        alarm, policy = choice.alarm, self._policy.alert
+        if choice.notify:
+            return [
+                AlertRaised(
+                    self.model,
+                    alarm.alert,
+                    alarm.severity,
+                    alarm.title,
+                    alarm.verdict.reason,
+                    policy.owner,
+                    policy.runbook(runbook_of(alarm.alert)),
+                    at,
+                )
+            ]
+        if choice.recovered or alarm.verdict.outcome == "breached":
+            return [AlertQuieted(self.model, alarm.alert, choice.reason, at, choice.recovered)]
+        return []
+
+    # -- incidents -----------------------------------------------------------------------------------------------
+
+    def _incident_facts(self, known: Sequence[Entry], report: WindowReport) -> list[AnyFact]:
+        """A harmful window opens an incident, or is noted on the open one; a matured window that holds resolves it."""
+        current = open_drift(known, self.model)
+        if report.harmful and current is None:
+            return [self._harmful(f"inc-{self.model}-{report.window}", report)]
+        if report.harmful and current is not None:
+            note = f"Still harmful in window {report.window}: {report.reason}"
+            return [IncidentNoted(self.model, current.id, note)]
+        if current is not None and _recovers(report, current):
+            note = f"Recovered in window {report.window}: {report.reason}"
+            return [IncidentNoted(self.model, current.id, note, "resolved")]
+        return []
+
+    def _harmful(self, identity: str, report: WindowReport) -> IncidentOpened:
+        alarm = next(alarm for alarm in alarms_of(report) if alarm.alert == HARMFUL)
+        return IncidentOpened(
+            model=self.model,
+            incident=identity,
+            severity=alarm.severity,
+            title=alarm.title,
+            category="data" if report.broken else "model",
+            reason=report.reason,
+            owner=self._policy.alert.owner,
+            began_at=report.starts_at,
+            detected_at=report.judged_at,
+            window=report.window,
+        )
+
+    def _opened(self, identity: str, decision: Decision, rollout: Rollout) -> IncidentOpened:
+        evidence = tuple(self._journal.read(model=self.model, kinds=("evidence_seen",)))
+        metric = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
+        return IncidentOpened(
+            model=self.model,
+            incident=identity,
+            severity="high",
+            title=f"{rollout.model} version {rollout.version} was rolled back",
+            category=_CATEGORY.get(metric, "model"),
+            reason=decision.reason,
+            owner=self._policy.alert.owner,
+            began_at=first_failure_at(evidence, rollout.id) or rollout.phase_at,
+            rollout=rollout.id,
+            detected_at=decision.at,
+        )
+
+    # -- doing ---------------------------------------------------------------------------------------------------
+
+    def _perform(self, facts: Sequence[AnyFact], choices: Sequence[AlertDecision], at: float) -> Response:
+        """Facts first, then notices: a stop in between loses a notice, never a fact, and tells nothing twice."""
+        entries = self._append(facts)
+        notices = tuple(self._notice(choice.alarm, at) for choice in choices if choice.notify)
+        failures = tuple(failure for notice in notices for failure in self._send(notice))
+        return Response(entries, notices, failures)
+
+    def _notice(self, alarm: Alarm, at: float) -> Notice:
+        policy = self._policy.alert
+        return Notice(
+            model=self.model,
+            alert=alarm.alert,
+            severity=alarm.severity,
+            title=alarm.title,
+            reason=alarm.verdict.reason,
+            owner=policy.owner,
+            runbook=policy.runbook(runbook_of(alarm.alert)),
+            at=at,
+        )
+
+    def _send(self, notice: Notice) -> Iterable[str]:
+        for notifier, severities in self._notifiers.items():
+            if notice.severity not in severities:
+                continue
+            try:
+                notifier.send(notice)
+            except FairleadError as error:
+                _LOG.warning("a notice on %s was not delivered: %s", notice.alert, error.line)
+                yield error.line
+
+    def _draft(self, identity: str | None) -> tuple[Entry, ...]:
+        """Writes an incident's postmortem where its facts have changed it."""
+        known = self._known()
+        incident = next((each for each in incidents(known) if each.id == identity), None)
+        if incident is None:
+            return ()
+        whole = known if incident.rollout is None else tuple(self._journal.read(model=self.model))
+        # The draft must not speak of its own writing, or each draft would ask for another.
+        text = postmortem(incident, [entry for entry in whole if not isinstance(entry.fact, PostmortemWritten)])
+        digest = sha256(text.encode()).hexdigest()
+        drafts = [entry.fact for entry in known if isinstance(entry.fact, PostmortemWritten)]
+        if any(fact.incident == identity and fact.digest == digest for fact in drafts):
+            return ()
+        try:
+            path = self._save(incident.id, text)
+        except FairleadError as error:
+            _LOG.warning("the postmortem of %s was not written: %s", incident.id, error.line)
+            return ()
+        return self._append([PostmortemWritten(self.model, incident.id, path, digest)])
+
+    def _append(self, facts: Sequence[AnyFact], actor: str = ACTOR) -> tuple[Entry, ...]:
+        return self._journal.append(facts, actor=actor, at=self._clock.now()) if facts else ()
+
+    def _known(self) -> tuple[Entry, ...]:
+        """The model's facts, without the evidence of rollouts and the looks at it that changed nothing: of these a
+        rollout leaves thousands."""
+        for entry in self._journal.read(self._read, model=self.model):
+            self._read = entry.seq
+            if not _is_look(entry.fact):
+                self._entries.append(entry)
+        return tuple(self._entries)
+
+
+def _is_look(fact: AnyFact) -> bool:
+    if isinstance(fact, EvidenceSeen):
+        return True
+    if not isinstance(fact, RolloutDecided):
+        return False
+    decision = msgspec.json.decode(fact.decision, type=Decision)
+    return decision.before is decision.after
+
+
+def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | None:
+    """The decision that this very report led to."""
+    judged: int | None = None
+    for entry in known:
+        fact = entry.fact
+        if isinstance(fact, WindowJudged) and fact.window == report.window and judged is None:
+            judged = entry.seq if report_of(fact) == report else None
+        elif isinstance(fact, RetrainDecided) and fact.window == report.window and judged is not None:
+            return fact
+    return None
+
+
+def _recovers(report: WindowReport, incident: Incident) -> bool:
+    """A later window with enough matured labels holds."""
+    later = incident.began_at is None or report.starts_at > incident.began_at
+    return later and report.verdict == "holds"
+
+
+def _applied_after(incident: Incident, known: Sequence[Entry]) -> RouteApplied | None:
+    """The swap that ended a rolled-back rollout's traffic."""
+    if incident.rollout is None:
+        return None
+    found = [
+        entry.fact
+        for entry in known
+        if isinstance(entry.fact, RouteApplied)
+        and entry.fact.rollout == incident.rollout
+        and entry.at >= (incident.detected_at or incident.opened_at)
+    ]
+    return found[0] if found else None

@@ -1,0 +1,36 @@
+"""What the route table should say of a model, given its champion and its running rollout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fairlead.core.rollout import Phase, Rollout
+from fairlead.core.route import Arm, ModelRoute
+
+
+def desired_route(champion: int, rollout: Rollout | None, share: float, bundles: Mapping[int, str]) -> ModelRoute:
+    """One model's route.
+
+    In the shadow phase the candidate answers unseen; in the canary phase it holds `share` of the units, hashed with
+    the rollout's id as the salt, so each rollout draws its own units. After a promotion the version before stays
+    warm: rolling back is a swap, not a load.
+    """
+    if rollout is None or rollout.phase in (Phase.PROMOTED, Phase.ROLLED_BACK):
+        warm = {champion}
+        if rollout is not None and rollout.phase is Phase.PROMOTED and rollout.champion is not None:
+            warm.add(rollout.champion)
+        return ModelRoute(arms=(Arm("champion", champion, 1.0),), bundles=_named(warm, bundles))
+    warm = {champion, rollout.version}
+    if share <= 0.0:
+        return ModelRoute(
+            arms=(Arm("champion", champion, 1.0),),
+            bundles=_named(warm, bundles),
+            shadows=(rollout.version,),
+            salt=rollout.id,
+        )
+    arms = (Arm("canary", rollout.version, share), Arm("champion", champion, round(1.0 - share, 12)))
+    return ModelRoute(arms=arms, bundles=_named(warm, bundles), salt=rollout.id)
+
+
+def _named(versions: set[int], bundles: Mapping[int, str]) -> dict[int, str]:
+    return {version: bundles[version] for version in sorted(versions)}

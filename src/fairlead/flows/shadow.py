@@ -1,0 +1,99 @@
+"""Shadows: a candidate answers what the champion answered, unseen, after the response has left.
+
+The queue is bounded and what does not fit is dropped and counted: a slow candidate costs evidence, never latency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import msgspec
+
+from fairlead.core.record import Prediction
+from fairlead.core.route import Route
+from fairlead.errors import ContractError, StateError
+from fairlead.flows.serve import Arrival, Ask, Serving, describe, record_of
+from fairlead.flows.warm import LiveModel, LiveVersion
+
+SHADOW = "shadow"
+TURN = 16  # answers between two looks at the event loop
+
+
+class _Job(NamedTuple):
+    model: str
+    candidate: LiveVersion
+    served: Prediction
+
+
+class Shadows:
+    """One worker's queue of unseen answers. A single thread runs the candidates; the event loop writes the log."""
+
+    def __init__(self, serving: Serving, limit: int = 2048) -> None:
+        self._serving = serving
+        self._limit = limit
+        self._jobs: deque[_Job] = deque()
+        self._waiting = asyncio.Event()
+
+    def offer(self, model: LiveModel, served: Sequence[Prediction], routes: Sequence[Route]) -> None:
+        """Queues served answers for each shadow of their route; full queues drop and count."""
+        dropped = self._serving.tally.shadow_dropped
+        for record, route in zip(served, routes, strict=True):
+            for version in route.shadows:
+                candidate = model.versions.get(version)
+                if candidate is None:
+                    dropped["not_warm"] += 1
+                elif len(self._jobs) >= self._limit:
+                    dropped["queue_full"] += 1
+                else:
+                    self._jobs.append(_Job(model.name, candidate, record))
+        if self._jobs:
+            self._waiting.set()
+
+    async def run(self) -> None:
+        """Works the queue until cancelled."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "shadow") as thread:
+            while True:
+                await self._waiting.wait()
+                turn = [self._jobs.popleft() for _ in range(min(TURN, len(self._jobs)))]
+                if not self._jobs:
+                    self._waiting.clear()
+                records = await loop.run_in_executor(thread, self._answer_all, turn)
+                self._keep(records)
+
+    def _keep(self, records: list[Prediction]) -> None:
+        tally = self._serving.tally
+        try:
+            self._serving.log.predictions(records)
+        except StateError:
+            tally.log_failures += 1
+            tally.shadow_dropped["log_failed"] += len(records)
+            return
+        for record in records:
+            tally.answered(record.model_name, record.model_version, SHADOW, record.status, record.latency_ms / 1000.0)
+
+    def _answer_all(self, turn: list[_Job]) -> list[Prediction]:
+        return [self._answer(job) for job in turn]
+
+    def _answer(self, job: _Job) -> Prediction:
+        """One shadow's record: status 422 where its own contract refuses the row, 500 where it fails."""
+        served, candidate = job.served, job.candidate
+        started = self._serving.clock.monotonic()
+        answer, error, status = None, None, 200
+        try:
+            row, _ = candidate.rows.decode(served.features)
+            answer = candidate.outputs.read(candidate.predictor.predict([row]), 1)[0]
+        except ContractError as refusal:
+            error, status = refusal.line, 422
+        except Exception as fault:  # noqa: BLE001 - whatever a candidate raises is the evidence it is run for
+            error, status = describe(fault), 500
+        elapsed = (self._serving.clock.monotonic() - started) * 1000.0
+        ask = Ask(served.request_id, served.unit_id, served.timestamp, served.features, "features")
+        route = Route(candidate.version, SHADOW, 1.0)
+        arrival = Arrival(served.received_at, started, served.trace_id)
+        record = record_of(job.model, ask, route, arrival, answer, elapsed, error)
+        return msgspec.structs.replace(record, status=status, shadow_of=served.model_version)

@@ -1,0 +1,117 @@
+"""What a gateway worker counts. Plain integers, read by the exposition and never by a decision."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+from msgspec import Struct
+
+# Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
+BUCKETS = tuple(0.00025 * 2**step for step in range(16))
+
+
+class Timing(Struct):
+    """A latency histogram: `cells[i]` counts what fell at or below `BUCKETS[i]`, the last cell what exceeded all."""
+
+    cells: list[int]
+    total_seconds: float = 0.0
+
+    def add(self, seconds: float, times: int) -> None:
+        """Counts `times` requests of that length."""
+        self.cells[bisect_left(BUCKETS, seconds)] += times
+        self.total_seconds += seconds * times
+
+
+class Requests(Struct):
+    """How often a series of requests ended with a status."""
+
+    model_name: str
+    model_version: str
+    arm: str
+    code: int
+    count: int = 0
+
+
+class Durations(Struct):
+    """How long a version's answers took."""
+
+    model_name: str
+    model_version: str
+    arm: str
+    timing: Timing
+
+
+class Warned(Struct):
+    """How often a feature's value was strange and a policy let it through."""
+
+    model_name: str
+    model_version: str
+    feature: str
+    what: str
+    count: int = 0
+
+
+class Counts(Struct):
+    """A snapshot of one worker's counters."""
+
+    worker: int
+    pid: int
+    generation: int
+    requests: list[Requests]
+    durations: list[Durations]
+    warned: list[Warned]
+    shadow_dropped: dict[str, int]
+    outcomes: int
+    log_failures: int
+    weights: list[tuple[str, str, str, float]]  # model, version, arm, share
+
+
+class Tally:
+    """One worker's counters. Not thread-safe: only the event loop counts."""
+
+    def __init__(self) -> None:
+        self._requests: dict[tuple[str, int, str, int], Requests] = {}
+        self._durations: dict[tuple[str, int, str], Timing] = {}
+        self._warned: dict[tuple[str, int, str, str], Warned] = {}
+        self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
+        self.outcomes = 0
+        self.log_failures = 0
+
+    def answered(self, model: str, version: int, arm: str, code: int, seconds: float, times: int = 1) -> None:
+        """Counts `times` predictions that a version answered with a status, in `seconds` each."""
+        self.refused(model, version, arm, code, times)
+        timing = self._durations.get((model, version, arm))
+        if timing is None:
+            timing = self._durations[model, version, arm] = Timing([0] * (len(BUCKETS) + 1))
+        timing.add(seconds, times)
+
+    def refused(self, model: str, version: int, arm: str, code: int, times: int = 1) -> None:
+        """Counts requests that no version answered; version 0 and an empty name where none was reached."""
+        key = (model, version, arm, code)
+        series = self._requests.get(key)
+        if series is None:
+            series = self._requests[key] = Requests(model, str(version or ""), arm, code)
+        series.count += times
+
+    def strange(self, model: str, version: int, feature: str, what: str) -> None:
+        """Counts a value that a policy let through."""
+        key = (model, version, feature, what)
+        series = self._warned.get(key)
+        if series is None:
+            series = self._warned[key] = Warned(model, str(version), feature, what)
+        series.count += 1
+
+    def snapshot(self, worker: int, pid: int, generation: int, weights: list[tuple[str, str, str, float]]) -> Counts:
+        """Everything counted since the start."""
+        return Counts(
+            worker=worker,
+            pid=pid,
+            generation=generation,
+            requests=list(self._requests.values()),
+            durations=[Durations(name, str(version), arm, t) for (name, version, arm), t in self._durations.items()],
+            warned=list(self._warned.values()),
+            shadow_dropped=dict(self.shadow_dropped),
+            outcomes=self.outcomes,
+            log_failures=self.log_failures,
+            weights=weights,
+        )

@@ -1,0 +1,115 @@
+"""One version's answers in one window, as columns: 56 bytes a row and its request id, however wide the features.
+
+Features are not kept: every 4,096 records they are counted into a profile on the reference's grids.
+"""
+
+from __future__ import annotations
+
+from array import array
+from hashlib import blake2b
+from math import inf, nan
+
+import numpy as np
+from msgspec import Raw, Struct
+
+from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.flows.watching.features import profile_rows
+from fairlead.flows.watching.reference import Reference
+from fairlead.stats.performance import Floats
+from fairlead.stats.profile import TableProfile
+
+CHUNK = 4_096
+
+
+class Labelled(Struct, frozen=True, eq=False):
+    """Labelled rows, each array (n,). `share` of all rows had an outcome; `unusable` of those meant no class."""
+
+    truth: Floats
+    score: Floats
+    decided: Floats
+    share: float
+    unusable: int
+
+
+class Cohort:
+    """Grows by records and outcomes. `profiled` is false for a window whose drift was judged before a restart."""
+
+    def __init__(self, reference: Reference, *, profiled: bool) -> None:
+        self.reference = reference
+        self._profiled = profiled
+        self._at = array("d")
+        self._score = array("d")
+        self._decided = array("d")
+        self._truth = array("d")
+        self._observed_at = array("d")
+        self._received_at = array("d")
+        self._unit = array("Q")
+        self._raws: list[Raw] = []
+        self._profile: TableProfile | None = None
+        self._counted = 0
+
+    @property
+    def rows(self) -> int:
+        """How many answers."""
+        return len(self._at)
+
+    @property
+    def units(self) -> int:
+        """How many different units got an answer."""
+        return len(set(self._unit))
+
+    def add(self, record: Prediction) -> int:
+        """Takes an answer in and returns its place."""
+        decided = self.reference.truth_of(record.prediction)
+        self._at.append(record.timestamp)
+        self._score.append(nan if record.score is None else record.score)
+        self._decided.append(nan if decided is None else decided)
+        self._truth.append(nan)
+        self._observed_at.append(-inf)
+        self._received_at.append(-inf)
+        self._unit.append(int.from_bytes(blake2b(record.unit_id.encode(), digest_size=8).digest()))
+        if self._profiled:
+            self._raws.append(Raw(bytes(record.features)))
+            if len(self._raws) >= CHUNK:
+                self._count()
+        return self.rows - 1
+
+    def learn(self, place: int, outcome: OutcomeRecord) -> None:
+        """Takes an outcome in. Of several for one request, the one observed last counts, then the one received last,
+        in whatever order they come; an unusable one is known, yet no label."""
+        facts = (outcome.observed_at, outcome.received_at)
+        if facts >= (self._observed_at[place], self._received_at[place]):
+            truth = self.reference.truth_of(outcome.outcome)
+            self._truth[place] = nan if truth is None else truth
+            self._observed_at[place], self._received_at[place] = facts
+
+    def profile(self) -> TableProfile | None:
+        """The profile of all rows; None where there is none to make."""
+        self._count()
+        return self._profile
+
+    def scores(self) -> Floats:
+        """The scores of all rows, (n,), without those that have none."""
+        score = _view(self._score)
+        return score[~np.isnan(score)]
+
+    def labelled(self) -> Labelled:
+        """The rows whose outcome is known, oldest answer first."""
+        truth, score, decided = _view(self._truth), _view(self._score), _view(self._decided)
+        known = _view(self._observed_at) > -inf
+        usable = known & ~np.isnan(truth) & ~np.isnan(score) & ~np.isnan(decided)
+        order = np.flatnonzero(usable)[np.argsort(_view(self._at)[usable], kind="stable")]
+        seen = int(known.sum())
+        return Labelled(truth[order], score[order], decided[order], seen / max(self.rows, 1), seen - order.size)
+
+    def _count(self) -> None:
+        if not self._raws:
+            return
+        part = profile_rows(self._raws, _view(self._score[self._counted :]), self.reference.profile)
+        self._profile = part if self._profile is None else self._profile + part
+        self._counted, self._raws = self.rows, []
+
+
+def _view(values: array[float]) -> Floats:
+    # A copy: an array that lends its buffer cannot grow.
+    return np.array(values, np.float64)

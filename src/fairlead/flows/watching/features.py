@@ -1,0 +1,62 @@
+"""From the raw JSON of logged features to columns on a reference's grids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import nan
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Raw
+
+from fairlead.core.inference import label_text
+from fairlead.core.report import SCORE
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.grid import Grid, NumericGrid
+from fairlead.stats.performance import Floats
+from fairlead.stats.profile import TableProfile, profile
+
+_ROW = msgspec.json.Decoder(dict[str, Any])
+_ROWS = msgspec.json.Decoder(list[dict[str, Any]])
+
+
+def profile_rows(features: Sequence[Raw], score: Floats, reference: TableProfile) -> TableProfile:
+    """The profile of some records on the reference's grids. A feature that a record lacks, or that is of another type
+    than its reference, counts as null: the record was served, so its other features count all the same."""
+    rows = _decoded(features)
+    return profile([_column(grid, rows, score) for grid in reference.grids], reference.grids)
+
+
+def _decoded(features: Sequence[Raw]) -> list[dict[str, Any]]:
+    try:
+        return _ROWS.decode(b"[" + b",".join(bytes(raw) for raw in features) + b"]")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return [_one(raw) for raw in features]
+
+
+def _one(raw: Raw) -> dict[str, Any]:
+    try:
+        return _ROW.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+
+
+def _column(grid: Grid, rows: list[dict[str, Any]], score: Floats) -> Column:
+    if grid.name == SCORE and isinstance(grid, NumericGrid):
+        return NumericColumn(SCORE, score)
+    values = [row.get(grid.name) for row in rows]
+    if isinstance(grid, NumericGrid):
+        return NumericColumn(grid.name, np.array([_number(value) for value in values]))
+    codes: dict[str, int] = {}
+    places = [-1 if value is None else codes.setdefault(label_text(value), len(codes)) for value in values]
+    return CategoricalColumn(grid.name, np.array(places, np.int32), tuple(codes))
+
+
+def _number(value: Any) -> float:
+    if not isinstance(value, int | float):
+        return nan
+    try:
+        return float(value)
+    except OverflowError:
+        return nan

@@ -1,0 +1,194 @@
+"""How one cohort is judged: drift against the reference, performance estimated and realised, harm, one sentence."""
+
+from __future__ import annotations
+
+from math import isfinite
+from zlib import crc32
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from fairlead.core.conclude import conclude
+from fairlead.core.contract import Task
+from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
+from fairlead.core.quadrant import Band, oriented, place
+from fairlead.core.report import SCORE, FeatureShift, Harm, MetricReading, Performance, Stage, WindowReport
+from fairlead.core.verdict import Outcome, Verdict
+from fairlead.core.window import Window
+from fairlead.flows.watching.cohort import Cohort, Labelled
+from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.shifts import shifts_of
+from fairlead.stats.estimate import Estimates, estimate
+from fairlead.stats.performance import HIGHER_IS_BETTER, Measure
+from fairlead.stats.sequential.betting import LossWatch, update
+
+
+class Policy(Struct, frozen=True):
+    """What the watch holds a model to. A window counts as matured when this share of its labels is known, or
+    `maturity_seconds` after its end. `alpha` is the share of wrongly flagged columns that a window may have."""
+
+    harm: HarmPolicy = HarmPolicy()
+    alpha: float = 0.01
+    matured_share: float = 0.9
+    maturity_seconds: float = 14 * 86_400.0
+
+
+class Seen(Struct, frozen=True):
+    """What the watch knows of a window besides its cohort."""
+
+    model: str
+    window: Window
+    judged_at: float
+    stage: Stage
+    other_rows: int = 0
+    failed: int = 0
+
+
+def judge(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowReport:
+    """The report of a window from its cohort; `state` is the version's harmful-shift test before it."""
+    shifts, data = shifts_of(cohort.reference, cohort.profile(), policy.alpha)
+    return _judged(seen, cohort, state, policy, (shifts, data))
+
+
+def judge_again(
+    before: WindowReport, seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy
+) -> WindowReport:
+    """The same window once its labels have matured: the data layer stands as it was judged at the close."""
+    layer = before.layer("data")
+    data = Verdict(layer.outcome, layer.reason) if layer else Verdict(Outcome.UNMEASURED, "the data were not judged")
+    seen = msgspec.structs.replace(seen, other_rows=before.other_rows, failed=before.failed)
+    return _judged(seen, cohort, state, policy, (before.drift, data))
+
+
+def empty(seen: Seen, version: int, policy: Policy) -> WindowReport:
+    """The report of a window in which nothing was answered."""
+    return conclude(_report(seen, version, 0), Verdict(Outcome.UNMEASURED, "no rows"), policy.harm)
+
+
+def _judged(
+    seen: Seen,
+    cohort: Cohort,
+    state: LossWatch | None,
+    policy: Policy,
+    data: tuple[tuple[FeatureShift, ...], Verdict],
+) -> WindowReport:
+    reference, labelled = cohort.reference, cohort.labelled()
+    performance = measure(seen, cohort, labelled)
+    bands = _bands(performance)
+    ripe = seen.stage is Stage.MATURED and performance.labels >= policy.harm.at_least_labels
+    realised = bands[2] if ripe else None
+    moved = sum(shift.moved for shift in data[0] if shift.name != SCORE)
+    found = place(moved=moved, reference=bands[0], estimated=bands[1], realised=realised)
+    harm = _harm(reference, labelled, (bands[0], realised), state, policy.harm) if ripe else Harm(state=state)
+    report = msgspec.structs.replace(
+        _report(seen, reference.version, cohort.rows),
+        drift=data[0],
+        performance=performance,
+        quadrant=found.quadrant,
+        quadrant_reason=found.reason,
+        harmful=harm.harmful,
+        harm=harm,
+        suspects=suspects_of(data[0]),
+        units=cohort.units,
+    )
+    return conclude(report, data[1], policy.harm)
+
+
+def suspects_of(shifts: tuple[FeatureShift, ...]) -> tuple[str, ...]:
+    """The features that moved, the most harmful first."""
+    moved = [shift for shift in shifts if shift.moved and shift.name != SCORE]
+    return tuple(shift.name for shift in sorted(moved, key=lambda shift: (-(shift.harm or 0.0), shift.name)))
+
+
+def measure(seen: Seen, cohort: Cohort, labelled: Labelled) -> Performance:
+    """Every metric of the task: on the reference, estimated, realised. The estimate is seeded by model and window."""
+    reference = cohort.reference
+    rng = np.random.default_rng(crc32(f"{seen.model}:{seen.window.name}".encode()))
+    expected = _expected(reference, cohort, rng)
+    card = reference.card(labelled.truth, labelled.score, labelled.decided) if labelled.truth.size else {}
+    readings = {
+        name: _reading(name, known, expected.get(name), card.get(name)) for name, known in reference.measures.items()
+    }
+    first = readings.pop(reference.metric, MetricReading(reference.metric))
+    return Performance(
+        **msgspec.structs.asdict(first),
+        matured_share=labelled.share,
+        labels=int(labelled.truth.size),
+        unusable=labelled.unusable,
+        also=tuple(readings.values()),
+    )
+
+
+def _expected(reference: Reference, cohort: Cohort, rng: np.random.Generator) -> dict[str, Measure]:
+    scores = cohort.scores()
+    if reference.contract.task is not Task.BINARY or reference.known is None or not scores.size:
+        return {}
+    found: Estimates = estimate(scores, reference.known, reference.threshold, rng)
+    return {name: getattr(found, name) for name in ("accuracy", "precision", "recall", "f1", "auroc")}
+
+
+def _reading(name: str, reference: Measure, expected: Measure | None, realised: Measure | None) -> MetricReading:
+    parts = (_finite(reference), _finite(expected), _finite(realised))
+    return MetricReading(name, *parts[0], *parts[1], *parts[2])
+
+
+def _finite(measure: Measure | None) -> tuple[float | None, float | None, float | None]:
+    if measure is None or not measure.defined:
+        return None, None, None
+    low, high = (bound if isfinite(bound) else None for bound in (measure.low, measure.high))
+    return measure.value, low, high
+
+
+def _bands(performance: Performance) -> tuple[Band | None, Band | None, Band | None]:
+    each = performance
+    better = each.metric in HIGHER_IS_BETTER
+    return (
+        _band(each.reference, each.reference_low, each.reference_high, better=better),
+        _band(each.estimated, each.estimated_low, each.estimated_high, better=better),
+        _band(each.realised, each.low, each.high, better=better),
+    )
+
+
+def _band(value: float | None, low: float | None, high: float | None, *, better: bool) -> Band | None:
+    if value is None or low is None or high is None:
+        return None
+    return oriented(value, low, high, higher_is_better=better)
+
+
+def _harm(
+    reference: Reference,
+    labelled: Labelled,
+    bands: tuple[Band | None, Band | None],
+    state: LossWatch | None,
+    policy: HarmPolicy,
+) -> Harm:
+    """The test goes on where the last window left it; after an alarm it starts anew, or it could never recover."""
+    losses = reference.losses(labelled.truth, labelled.decided)
+    evidence, after = LossEvidence(), None
+    if reference.loss_bound is not None:
+        goes_on = (
+            state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
+        )
+        start = state if state is not None and goes_on else LossWatch(reference.loss_bound)
+        after = update(msgspec.structs.replace(start, log_k_max=start.log_k), losses)
+        evidence = LossEvidence(after.log_k_max, float(losses.mean()), reference.loss_bound)
+    harm = judge_harm(reference.metric, *bands, evidence, policy)
+    return msgspec.structs.replace(harm, state=after)
+
+
+def _report(seen: Seen, version: int, rows: int) -> WindowReport:
+    return WindowReport(
+        model=seen.model,
+        version=version,
+        window=seen.window.name,
+        starts_at=seen.window.starts_at,
+        ends_at=seen.window.ends_at,
+        judged_at=seen.judged_at,
+        stage=seen.stage,
+        rows=rows,
+        verdict=Outcome.UNMEASURED,
+        reason="",
+        other_rows=seen.other_rows,
+        failed=seen.failed,
+    )

@@ -1,0 +1,33 @@
+"""What an operation works with: the settings, the home folder, and the ports, already composed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from fairlead.config.settings import Settings
+from fairlead.ports import BundleStore, Clock, Journal, LogReader, PredictionLog, Registry, RouteBoard, Trainer
+
+
+@dataclass(frozen=True)
+class Context:
+    """One home, opened. The registry is opened on first use: it is heavy, and many verbs never need it."""
+
+    home: Path
+    settings: Settings
+    actor: str
+    clock: Clock
+    journal: Journal
+    bundles: BundleStore
+    board: RouteBoard
+    open_registry: Callable[[], Registry]
+    open_log: Callable[[], LogReader]
+    open_writer: Callable[[], PredictionLog]
+    open_trainer: Callable[[], Trainer | None]
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The model registry."""
+        return self.open_registry()

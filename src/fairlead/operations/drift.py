@@ -1,0 +1,215 @@
+"""Drift between two tables: `drift(reference, current)`, and the profile that a later comparison can start from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
+from fairlead.core.check import judge_drift
+from fairlead.core.verdict import Verdict
+from fairlead.errors import MissingExtra, TableError, UsageError
+from fairlead.operations.drift_html import fragment, page
+from fairlead.stats.columns import Column, NumericColumn
+from fairlead.stats.distances import DEFAULT, Thresholds
+from fairlead.stats.drift import ColumnDrift, compare, ranked
+from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class DriftReport(Struct, frozen=True):
+    """What a comparison found: a verdict, the columns worst first, and the two profiles that it was computed from.
+
+    `alpha` is the false discovery rate. A column that only the current table has is listed as unmeasured and does not
+    weigh on the verdict: the reference says nothing of it.
+    """
+
+    verdict: Verdict
+    columns: tuple[ColumnDrift, ...]
+    reference: TableProfile
+    current: TableProfile
+    alpha: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON. `distances` is keyed by name."""
+        columns = []
+        for column in self.columns:
+            plain = msgspec.to_builtins(column)
+            plain["distances"] = {one.pop("name"): one for one in plain["distances"]}
+            columns.append(plain)
+        return {
+            "verdict": msgspec.to_builtins(self.verdict),
+            "alpha": self.alpha,
+            "rows": {"reference": self.reference.rows, "current": self.current.rows},
+            "columns": columns,
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON document."""
+        return msgspec.json.encode(self.to_dict()).decode()
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame, one row for each column, worst first; distances as the field defines them, uncorrected.
+
+        Raises `MissingExtra` without pandas.
+        """
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtra("pandas", "sklearn", "DriftReport.to_frame()") from error
+        return pd.DataFrame([_row(column) for column in self.columns])
+
+    def save_html(self, path: str | Path) -> Path:
+        """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
+        target = Path(path)
+        try:
+            target.write_text(page(self.verdict, self.columns, self.reference, self.current), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        return target
+
+    def _repr_html_(self) -> str:
+        return fragment(self.verdict, self.columns, self.reference, self.current)
+
+
+def drift(
+    reference: Any,
+    current: Any,
+    *,
+    columns: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    thresholds: Thresholds = DEFAULT,
+) -> DriftReport:
+    """Compares two tables column by column.
+
+    Each is a pandas, polars or Arrow table, a dict of columns, or the path of a Parquet, CSV or JSON lines file.
+    `columns` names what is compared (default: all that both have); `alpha` is the false discovery rate over them, in
+    (0, 1). Raises `TableError` for a table that cannot be read or has no rows, for a named column that neither has, and
+    for two tables without a readable column in common; `UsageError` for an `alpha` outside (0, 1).
+
+    >>> report = drift({"age": [30, 40, 50] * 100}, {"age": [30, 40, 90] * 100})
+    >>> report.verdict.outcome.value, report.columns[0].name
+    ('breached', 'age')
+    """
+    if not 0.0 < alpha < 1.0:
+        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
+    left, right = _table(reference, "reference"), _table(current, "current data")
+    names = _names(left, right, columns)
+    skipped = _skipped(left, right, names)
+    shared = [name for name in names if name not in skipped]
+    if not shared:
+        raise TableError(
+            f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
+            f"the current data has {_listed(right.column_names)}"
+        )
+    pairs = _in_threads(lambda name: _pair(left, right, name), shared)
+    one = TableProfile(left.num_rows, tuple(pair[0] for pair in pairs if not isinstance(pair, ColumnDrift)))
+    two = TableProfile(right.num_rows, tuple(pair[1] for pair in pairs if not isinstance(pair, ColumnDrift)))
+    mixed = tuple(pair for pair in pairs if isinstance(pair, ColumnDrift))
+    judged = (*compare(one, two, alpha=alpha, thresholds=thresholds), *mixed)
+    judged += tuple(column for name, column in skipped.items() if name in left.column_names)
+    unjudged = tuple(column for name, column in skipped.items() if name not in left.column_names)
+    return DriftReport(judge_drift(judged), ranked(judged + unjudged), one, two, alpha)
+
+
+def profile(table: Any, like: TableProfile | None = None) -> TableProfile:
+    """Profiles a table (or the path of one), on the grids of the profile `like` or on those it fixes itself.
+
+    Profiles on the same grids add up: `p + q`. Raises `TableError` for a table that cannot be read, that lacks one of
+    the grids' columns or holds another kind in it, or that has no readable column.
+    """
+    data = _table(table, "table")
+    if like is None:
+        columns = to_columns(data)
+        if not columns:
+            raise TableError(f"no column can be profiled: the table has {_listed(data.column_names)}")
+        return TableProfile(data.num_rows, tuple(_in_threads(profile_column, columns)))
+    grids = {grid.name: grid for grid in like.grids}
+    columns = to_columns(data, like.names)
+    return TableProfile(data.num_rows, tuple(_in_threads(lambda one: profile_column(one, grids[one.name]), columns)))
+
+
+def _table(data: Any, role: str) -> pa.Table:
+    table = read_table(data) if isinstance(data, str | Path) else as_table(data)
+    if table.num_rows == 0:
+        raise TableError(f"the {role} has no rows: a comparison needs at least one")
+    return table
+
+
+def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> list[str]:
+    known = list(dict.fromkeys([*left.column_names, *right.column_names]))
+    if columns is None:
+        return known
+    if isinstance(columns, str):
+        raise TableError(f"columns is the text {columns!r}: pass a list of names")
+    for name in columns:
+        if name not in known:
+            raise TableError(f"there is no column {name!r}: the tables have {_listed(known)}")
+    return list(dict.fromkeys(columns))
+
+
+def _skipped(left: pa.Table, right: pa.Table, names: Sequence[str]) -> dict[str, ColumnDrift]:
+    """The columns that cannot be compared, before any value is read, each with the reason."""
+    unread = {**unreadable(right), **unreadable(left)}
+    reasons: dict[str, str] = {}
+    for name in names:
+        if name not in right.column_names:
+            reasons[name] = "missing from the current data"
+        elif name not in left.column_names:
+            reasons[name] = "missing from the reference"
+        elif name in unread:
+            reasons[name] = f"{unread[name]}, which is no single value a row"
+    return {name: ColumnDrift(name, "unknown", unmeasured=reason) for name, reason in reasons.items()}
+
+
+def _pair(left: pa.Table, right: pa.Table, name: str) -> tuple[ColumnProfile, ColumnProfile] | ColumnDrift:
+    (one,), (two,) = to_columns(left, [name]), to_columns(right, [name])
+    if type(one) is not type(two) and not one.empty and not two.empty:
+        reason = f"{_holds(one)} in the reference, {_holds(two)} in the current data"
+        return ColumnDrift(name, "unknown", unmeasured=reason)
+    if type(one) is not type(two) and one.empty:
+        return ColumnDrift(name, "unknown", unmeasured=f"all {one.rows:,} reference values are null")
+    reference = profile_column(one)
+    return reference, profile_column(two, reference.grid)
+
+
+def _holds(column: Column) -> str:
+    return "numbers" if isinstance(column, NumericColumn) else "text"
+
+
+def _in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """In order. Sorting and encoding release the interpreter lock, so threads use every core."""
+    with ThreadPoolExecutor(max_workers=min(len(items), os.cpu_count() or 1)) as pool:
+        return list(pool.map(work, items))
+
+
+def _row(column: ColumnDrift) -> dict[str, Any]:
+    values = {one.name: one.value for one in column.distances}
+    return {
+        "column": column.name,
+        "kind": column.kind,
+        "level": str(column.level),
+        "p_value": column.p_value,
+        "q_value": column.q_value,
+        **{name: values.get(name) for name in DEFAULT.__struct_fields__},
+        "detectable_psi": column.detectable,
+        "reference_rows": column.reference_rows,
+        "current_rows": column.current_rows,
+        "unmeasured": column.unmeasured,
+    }
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

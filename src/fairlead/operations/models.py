@@ -1,0 +1,238 @@
+"""Models: register a version, find one, list them, and show where one comes from and what happened to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.adapters.arrow_dataset import ArrowDataset, open_dataset
+from fairlead.adapters.bundle_folder import file_sha256
+from fairlead.adapters.card_file import as_card, read_card
+from fairlead.adapters.mlflow_models import SCHEMES, fetch
+from fairlead.adapters.predictors.reader import ModelFiles
+from fairlead.adapters.provenance import code_commit, environment
+from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
+from fairlead.core.card import fill
+from fairlead.core.contract import Task
+from fairlead.core.history import Happened, history
+from fairlead.errors import BundleError, NotFound, UsageError
+from fairlead.flows.candidate import Candidate, Rows
+from fairlead.flows.register import Workshop
+from fairlead.flows.register import register as register_candidate
+from fairlead.operations.context import Context
+from fairlead.ports import VersionInfo
+
+HELDOUT_SHARE = 0.2
+FEWEST_ROWS = 10
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+
+
+class Registration(Struct, frozen=True):
+    """What a user says of a new version.
+
+    `model` is a file (.skops, .onnx; pickles only with `trust`), or an MLflow address. Without `heldout` the last
+    fifth of the reference is held out: the latest by `time_column`, where one is named, else the last rows as they
+    stand; it is then no part of the reference profile. `features` are needed only where the model does not name its
+    own and the reference has more columns.
+    """
+
+    name: str
+    model: str
+    reference: Path
+    target: str
+    heldout: Path | None = None
+    task: Task | None = None
+    unit: str | None = None
+    features: tuple[str, ...] = ()
+    segments: tuple[str, ...] = ()
+    time_column: str | None = None
+    card: Path | ModelCard | Mapping[str, str] | None = None
+    dataset_version: str = ""
+    parent: int | None = None
+    trust: tuple[str, ...] = ()
+
+
+class ModelView(Struct, frozen=True):
+    """A model and all its versions, oldest first."""
+
+    name: str
+    champion: int | None
+    challenger: int | None
+    versions: tuple[VersionInfo, ...]
+
+
+class VersionView(Struct, frozen=True):
+    """A version: what the registry says, what its bundle holds, and what happened to it, oldest first."""
+
+    info: VersionInfo
+    manifest: Manifest
+    card: ModelCard
+    history: tuple[Happened, ...]
+
+    @property
+    def lineage(self) -> Lineage:
+        """Where it comes from."""
+        return self.manifest.lineage
+
+
+def register(context: Context, asked: Registration) -> VersionInfo:
+    """Builds the bundle, records version, lineage and status; the version is in staging and the new challenger.
+
+    Raises `UsageError` for what was asked wrongly and `UntrustedFormat` for a model that would run code; nothing is
+    left behind then.
+    """
+    if not _NAME.fullmatch(asked.name):
+        raise UsageError(
+            f"{asked.name!r} cannot be a model's name: use at most 64 of a-z, 0-9, '_', '.' and '-', "
+            "beginning with a letter or digit"
+        )
+    rows = _rows(asked)
+    shop = Workshop(
+        reader=ModelFiles(asked.trust),
+        bundles=context.bundles,
+        registry=context.registry,
+        journal=context.journal,
+        clock=context.clock,
+        folder=context.home / "bundles",
+    )
+    with TemporaryDirectory(prefix="fairlead-model-") as downloads:
+        model = _model_path(context, asked.model, Path(downloads))
+        candidate = _candidate(context, asked, model, rows)
+        return register_candidate(candidate, rows, shop, context.actor)
+
+
+def _model_path(context: Context, model: str, downloads: Path) -> Path:
+    if not model.startswith(SCHEMES):
+        return Path(model)
+    tracking = context.settings.tracking_uri or f"sqlite:///{context.home}/registry/mlflow.db"
+    return fetch(model, tracking, downloads)
+
+
+def _candidate(context: Context, asked: Registration, model: Path, rows: Rows) -> Candidate:
+    known = context.settings.models.get(asked.name)
+    first, last = _span(asked, rows)
+    lineage = Lineage(
+        dataset=asked.dataset_version or asked.reference.name,
+        dataset_digest=file_sha256(asked.reference),
+        rows=rows.reference.rows,
+        trained_from=first,
+        trained_to=last,
+        code_commit=code_commit(Path.cwd()),
+        run_id=asked.model.split("/")[1] if asked.model.startswith("runs:/") else None,
+        parent=asked.parent,
+        environment=environment(),
+    )
+    owner = context.settings.owner_of(asked.name)
+    return Candidate(
+        name=asked.name,
+        model=model,
+        target=asked.target,
+        lineage=lineage,
+        date=datetime.fromtimestamp(context.clock.now(), UTC).date().isoformat(),
+        task=asked.task or (known.task if known else None),
+        unit=asked.unit or (known.unit if known else None),
+        features=asked.features,
+        ignored=() if asked.time_column is None else (asked.time_column,),
+        segments=asked.segments,
+        card=fill(_card(asked), owner="" if owner == "unassigned" else owner),
+    )
+
+
+def _card(asked: Registration) -> ModelCard:
+    if isinstance(asked.card, Path):
+        return read_card(asked.card)
+    if isinstance(asked.card, Mapping):
+        return as_card(asked.card)
+    return asked.card or ModelCard()
+
+
+def _rows(asked: Registration) -> Rows:
+    reference = open_dataset(asked.reference)
+    if asked.target not in reference.names:
+        raise UsageError(
+            f"{asked.reference} has no target column {asked.target!r}: it has {', '.join(reference.names)}"
+        )
+    if asked.heldout is not None:
+        if file_sha256(asked.heldout) == file_sha256(asked.reference):
+            raise UsageError(f"{asked.heldout} is the reference itself: hold out rows that the model has not seen")
+        heldout = _labelled(open_dataset(asked.heldout), asked.target, asked.heldout)
+        return Rows(_enough(reference, asked.reference), heldout, reference)
+    if asked.time_column is not None:
+        reference = reference.by_time(asked.time_column)
+    trained, held = _enough(reference, asked.reference).split(HELDOUT_SHARE)
+    return Rows(trained, _labelled(held, asked.target, asked.reference), reference)
+
+
+def _enough(data: ArrowDataset, source: Path) -> ArrowDataset:
+    if data.rows < FEWEST_ROWS:
+        raise UsageError(f"{source} has {data.rows} rows: a reference needs at least {FEWEST_ROWS}")
+    return data
+
+
+def _labelled(data: ArrowDataset, target: str, source: Path) -> ArrowDataset:
+    """The held-out rows whose outcome is known."""
+    if target not in data.names:
+        raise UsageError(f"{source} has no target column {target!r}: it has {', '.join(data.names)}")
+    known = data.labelled(target)
+    if not known.rows:
+        raise UsageError(f"the held-out rows of {source} have no value in the target {target!r}: give labelled rows")
+    return known
+
+
+def _span(asked: Registration, rows: Rows) -> tuple[str | None, str | None]:
+    if asked.time_column is None or not isinstance(rows.reference, ArrowDataset):
+        return None, None
+    return rows.reference.span(asked.time_column)
+
+
+def parse_version(text: str) -> tuple[str, int | str]:
+    """A model's name, and a version's number or alias.
+
+    >>> parse_version("hotel@3"), parse_version("hotel@champion")
+    (('hotel', 3), ('hotel', 'champion'))
+    """
+    name, _, which = text.partition("@")
+    if not name or not which:
+        raise UsageError(f"{text!r} names no version: write NAME@3 or NAME@champion")
+    return name, int(which) if which.isascii() and which.isdigit() else which
+
+
+def resolve(context: Context, reference: str) -> VersionInfo:
+    """The version that `name@3` or `name@champion` means. Raises `NotFound` saying what there is."""
+    name, which = parse_version(reference)
+    versions = context.registry.versions(name)
+    for info in versions:
+        if which == info.version or which in info.aliases:
+            return info
+    there = [str(info.version) for info in versions[-5:]]
+    there += sorted({alias for info in versions for alias in info.aliases})
+    raise NotFound(f"{name} has no version {which!s}: there are {', '.join(there)}")
+
+
+def models(context: Context, name: str | None = None) -> tuple[ModelView, ...]:
+    """All models with their versions, or one. Raises `NotFound`."""
+    registry = context.registry
+    return tuple(_view(found, registry.versions(found)) for found in ([name] if name else registry.models()))
+
+
+def _view(name: str, versions: tuple[VersionInfo, ...]) -> ModelView:
+    holders = {alias: info.version for info in versions for alias in info.aliases}
+    return ModelView(name, holders.get("champion"), holders.get("challenger"), versions)
+
+
+def show(context: Context, reference: str) -> VersionView:
+    """Everything that is known of one version."""
+    info = resolve(context, reference)
+    manifest = context.bundles.manifest(info.bundle)
+    try:
+        card = msgspec.json.decode((context.bundles.path(info.bundle) / CARD).read_bytes(), type=ModelCard)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BundleError(f"the card of {reference} cannot be read ({error}): register the version again") from error
+    happened = history(context.journal.read(model=info.model), info.version)
+    return VersionView(info, manifest, msgspec.structs.replace(card, version=str(info.version)), happened)

@@ -1,0 +1,137 @@
+"""The ladder of four layers: is the data as expected, the model right, the product working, the business served?
+
+A layer that nothing measures says so. It never borrows the layer below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.core.rollout import Call, Phase
+from fairlead.core.verdict import Outcome, Verdict, worst
+from fairlead.operations.overview_notes import percent
+from fairlead.operations.overview_values import (
+    GuardrailView,
+    PerformanceView,
+    RolloutView,
+    Rung,
+    WindowView,
+    WorkerView,
+)
+
+_PRODUCT = ("error_rate", "p99_latency")
+# No fact carries a business figure, so the layer is always said to be unmeasured rather than left out.
+_BUSINESS = Verdict(
+    Outcome.UNMEASURED, "Not measured: no business figure, such as revenue or conversion, reaches this model."
+)
+
+
+def ladder_of(
+    windows: Sequence[WindowView], rollouts: Sequence[RolloutView], workers: Sequence[WorkerView]
+) -> tuple[Rung, ...]:
+    """The four layers, from the last window, the newest rollout (`rollouts` newest first) and the workers."""
+    last = windows[-1] if windows else None
+    rollout = rollouts[0] if rollouts else None
+    judged = (
+        ("Data and features", _data(last)),
+        ("Model", _model(windows)),
+        ("Product", _product(rollout, workers)),
+        ("Business", _BUSINESS),
+    )
+    return tuple(
+        Rung(number, name, verdict.outcome, verdict.reason) for number, (name, verdict) in enumerate(judged, start=1)
+    )
+
+
+def _data(window: WindowView | None) -> Verdict:
+    if window is None:
+        return Verdict(Outcome.UNMEASURED, "No window has closed yet: the first is judged once its time is over.")
+    if window.data is not None:
+        return Verdict(window.data.outcome, f"{window.name}: {window.data.reason}")
+    if not window.drift:
+        return Verdict(Outcome.UNMEASURED, f"{window.name}: {window.reason or 'no feature was measured'}")
+    return _features(window)
+
+
+def _features(window: WindowView) -> Verdict:
+    total = len(window.drift)
+    moved = [each for each in window.drift if each.level in ("warning", "critical")]
+    critical = [each for each in moved if each.level == "critical"]
+    missing = [each.name for each in window.drift if each.level == "unmeasured"]
+    if critical:
+        most = max(critical, key=lambda each: each.ratio or 0.0)
+        size = f" ({most.method.upper()} {most.effect:.2f})" if most.effect is not None else ""
+        text = f"{len(moved)} of {total} features moved, most of all {most.name}{size}"
+        return Verdict(Outcome.BREACHED, f"{window.name}: {text}.")
+    if missing:
+        return Verdict(Outcome.UNMEASURED, f"{window.name}: could not measure {', '.join(missing)}.")
+    if moved:
+        text = f"a slight shift in {', '.join(each.name for each in moved)}; the other {total - len(moved)} are still"
+        return Verdict(Outcome.UNDECIDED, f"{window.name}: {text}.")
+    return Verdict(Outcome.HOLDS, f"{window.name}: all {total} features look like the reference.")
+
+
+def _model(windows: Sequence[WindowView]) -> Verdict:
+    if windows and windows[-1].model is not None:
+        return Verdict(windows[-1].model.outcome, f"{windows[-1].name}: {windows[-1].model.reason}")
+    if not windows or windows[-1].performance is None:
+        how = "send what really happened to POST /v1/outcomes"
+        return Verdict(Outcome.UNMEASURED, f"Nothing says yet how good the answers are: {how}.")
+    window, last = windows[-1], windows[-1].performance
+    return Verdict(last.outcome, f"{window.name}: {last.reason or _performance_words(last)}")
+
+
+def _performance_words(last: PerformanceView) -> str:
+    values = (("realised", last.realised), ("estimated", last.estimated), ("reference", last.reference))
+    said = [f"{name} {value:.3f}" for name, value in values if value is not None]
+    return f"{last.metric}: {', '.join(said) or 'not measured'}."
+
+
+def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verdict:
+    verdicts = [Verdict(worker.outcome, worker.reason) for worker in workers if worker.outcome is not Outcome.HOLDS]
+    readings = [each for each in rollout.guardrails if each.metric in _PRODUCT] if rollout else []
+    if rollout is not None:
+        verdicts += [_reading(rollout, each) for each in readings]
+    if any(verdict.outcome is not Outcome.HOLDS for verdict in verdicts):
+        return worst(verdicts)
+    if not workers:
+        return Verdict(Outcome.UNMEASURED, "No gateway worker has reported: start one with `fairlead up`.")
+    alive = f"{len(workers)} of {len(workers)} workers answer with the published route"
+    if rollout is None or not readings:
+        return Verdict(Outcome.UNMEASURED, f"{alive}; errors and latency are measured from the first rollout on.")
+    said = " and ".join(verdict.reason for verdict in verdicts)
+    return Verdict(Outcome.HOLDS, f"{alive}; {said} {_on_whom(rollout)}.")
+
+
+def _reading(rollout: RolloutView, each: GuardrailView) -> Verdict:
+    """A guardrail's call as a verdict on what serves now: after a rollback that is the champion again."""
+    if rollout.phase is Phase.ROLLED_BACK:
+        return Verdict(Outcome.HOLDS, f"{_metric(each)} {format_metric(each.metric, each.champion)}")
+    if each.call is Call.REGRESS:
+        return Verdict(Outcome.BREACHED, each.reason)
+    if each.call is Call.SAFE or rollout.phase is Phase.PROMOTED:
+        return Verdict(Outcome.HOLDS, f"{_metric(each)} {format_metric(each.metric, each.canary)}")
+    return Verdict(Outcome.UNDECIDED, each.reason)
+
+
+def _on_whom(rollout: RolloutView) -> str:
+    if rollout.phase is Phase.ROLLED_BACK and rollout.champion is not None:
+        return f"on champion v{rollout.champion} when v{rollout.version} was rolled back"
+    return f"on v{rollout.version}"
+
+
+def format_metric(metric: str, value: float | None) -> str:
+    """A guardrail's value in its unit.
+
+    >>> format_metric("error_rate", 0.0125), format_metric("p99_latency", 18.25), format_metric("error_rate", None)
+    ('1.25 %', '18.2 ms', 'not measured')
+    """
+    if value is None:
+        return "not measured"
+    if metric == "error_rate":
+        return percent(value)
+    return f"{value:.3g} ms" if metric == "p99_latency" else f"{value:.3g}"
+
+
+def _metric(each: GuardrailView) -> str:
+    return each.metric.replace("_", " ")

@@ -1,0 +1,1 @@
+"""Mathematics: arrays in, numbers out. No clock, no disk, no network, no hidden randomness."""

@@ -1,0 +1,202 @@
+"""Drift of a table: every column's distances, one significance each, and a level that needs significance and effect.
+
+A column's p-value is the smallest of its tests' times their number (Bonferroni), valid whatever their dependence.
+Benjamini-Hochberg runs over the columns. A column is flagged only if it is rejected there and a distance that is itself
+significant at the same cutoff has a corrected effect beyond its limit: one distance never lends another its evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from fairlead.stats.cells import Cells, shared_cells
+from fairlead.stats.distances import (
+    DEFAULT,
+    Distance,
+    Thresholds,
+    chi_squared,
+    detectable_psi,
+    js,
+    ks,
+    null_rate,
+    outside,
+    psi,
+    unseen,
+)
+from fairlead.stats.fdr import benjamini_hochberg
+from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
+from fairlead.stats.transport import wasserstein
+
+TESTS = 6  # at most, for a column: what the smallest detectable effect allows for
+
+
+class Level(StrEnum):
+    """How much a column moved."""
+
+    NONE = "none"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class ColumnDrift(Struct, frozen=True):
+    """What became of one column.
+
+    `p_value` is Bonferroni over the column's tests, `q_value` is Benjamini-Hochberg over the columns; both None where
+    the column is `unmeasured`, which then holds the reason. `detectable` is the smallest PSI that these rows would have
+    shown with 80 % power. Rows are those that are not null.
+    """
+
+    name: str
+    kind: str  # numeric | category
+    level: Level = Level.NONE
+    p_value: float | None = None
+    q_value: float | None = None
+    distances: tuple[Distance, ...] = ()
+    reference_rows: int = 0
+    current_rows: int = 0
+    detectable: float | None = None
+    unmeasured: str = ""
+
+    @property
+    def effect(self) -> float:
+        """The largest corrected distance between distributions, in units of its critical limit."""
+        shapes = (
+            one.corrected / one.critical for one in self.distances if one.name != "null_rate" and one.critical > 0
+        )
+        return max(shapes, default=0.0)
+
+    def distance(self, name: str) -> Distance:
+        """A distance by name: psi, ks, js, wasserstein, chi_squared, null_rate, unseen, outside. Raises `KeyError`."""
+        for one in self.distances:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
+
+class _Measured(Struct, frozen=True, eq=False):
+    reference: ColumnProfile
+    current: ColumnProfile
+    cells: Cells
+    distances: tuple[Distance, ...]
+
+    @property
+    def tests(self) -> int:
+        return sum(one.p_value is not None for one in self.distances)
+
+    @property
+    def p_value(self) -> float:
+        return min(1.0, self.tests * min(one.p_value for one in self.distances if one.p_value is not None))
+
+
+def compare(
+    reference: TableProfile,
+    current: TableProfile,
+    *,
+    alpha: float = 0.01,
+    thresholds: Thresholds = DEFAULT,
+) -> tuple[ColumnDrift, ...]:
+    """Compares the reference's columns, in its order. `alpha` is the false discovery rate over them, in (0, 1).
+
+    A column that `current` lacks, holds as another kind, or has no value of, is unmeasured. Raises `ValueError` for an
+    `alpha` outside (0, 1).
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1")
+    others = {column.grid.name: column for column in current.columns}
+    found = [_measure(column, others.get(column.grid.name), thresholds) for column in reference.columns]
+    measured = [one for one in found if isinstance(one, _Measured)]
+    q_values = benjamini_hochberg([one.p_value for one in measured])
+    rejected = sum(q <= alpha for q in q_values)
+    cutoff = alpha * rejected / len(measured) if rejected else -1.0  # what Benjamini-Hochberg compares p-values with
+    strictest = alpha / (TESTS * max(len(measured), 1))
+    adjusted = iter(q_values)
+    return tuple(
+        _judged(one, next(adjusted), cutoff, strictest) if isinstance(one, _Measured) else one for one in found
+    )
+
+
+def ranked(columns: Iterable[ColumnDrift]) -> tuple[ColumnDrift, ...]:
+    """Worst first: critical, warning, unmeasured, then calm; within each by effect, then by p-value."""
+
+    def key(column: ColumnDrift) -> tuple[int, float, float, str]:
+        place = {Level.CRITICAL: 0, Level.WARNING: 1, Level.NONE: 2 if column.unmeasured else 3}[column.level]
+        return place, -column.effect, 1.0 if column.p_value is None else column.p_value, column.name
+
+    return tuple(sorted(columns, key=key))
+
+
+def kind_of(column: ColumnProfile) -> str:
+    """`numeric` or `category`."""
+    return "numeric" if isinstance(column, NumericProfile) else "category"
+
+
+def _measure(reference: ColumnProfile, current: ColumnProfile | None, limits: Thresholds) -> _Measured | ColumnDrift:
+    reason = _why_not(reference, current)
+    if reason or current is None:
+        rows = 0 if current is None else current.present
+        kind = kind_of(reference)
+        return ColumnDrift(
+            reference.grid.name, kind, reference_rows=reference.present, current_rows=rows, unmeasured=reason
+        )
+    cells = shared_cells(reference, current)
+    return _Measured(reference, current, cells, _distances(reference, current, cells, limits))
+
+
+def _why_not(reference: ColumnProfile, current: ColumnProfile | None) -> str:
+    if current is None:
+        return "missing from the current data"
+    if reference.present == 0:
+        return f"all {reference.nulls:,} reference values are null" if reference.nulls else "the reference has no rows"
+    if current.present == 0:
+        share = reference.nulls / reference.rows
+        nulls = f"all {current.nulls:,} current values are null (reference: {share:.1%})"
+        return nulls if current.nulls else "the current data has no rows"
+    if kind_of(reference) != kind_of(current):
+        return f"{kind_of(reference)} in the reference, {kind_of(current)} in the current data"
+    return ""
+
+
+def _distances(
+    reference: ColumnProfile, current: ColumnProfile, cells: Cells, limits: Thresholds
+) -> tuple[Distance, ...]:
+    both = (
+        psi(reference, current, limits.psi, cells),
+        js(reference, current, limits.js, cells),
+        null_rate(reference, current, limits.null_rate),
+    )
+    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        return (
+            *both,
+            ks(reference, current, limits.ks),
+            wasserstein(reference, current, limits.wasserstein),
+            outside(reference, current, limits.outside),
+        )
+    assert isinstance(reference, CategoryProfile)
+    assert isinstance(current, CategoryProfile)
+    return (
+        *both,
+        chi_squared(reference, current, limits.chi_squared, cells),
+        unseen(reference, current, limits.unseen),
+    )
+
+
+def _judged(one: _Measured, q_value: float, cutoff: float, strictest: float) -> ColumnDrift:
+    known = one.p_value <= cutoff
+    evident = [each for each in one.distances if known and (each.p_value or 0.0) * one.tests <= cutoff]
+    level = Level.NONE
+    if any(each.corrected > each.warning for each in evident):
+        level = Level.CRITICAL if any(each.corrected > each.critical for each in evident) else Level.WARNING
+    return ColumnDrift(
+        name=one.reference.grid.name,
+        kind=kind_of(one.reference),
+        level=level,
+        p_value=one.p_value,
+        q_value=q_value,
+        distances=one.distances,
+        reference_rows=one.reference.present,
+        current_rows=one.current.present,
+        detectable=detectable_psi(one.cells, strictest),
+    )

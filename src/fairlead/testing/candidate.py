@@ -1,0 +1,142 @@
+"""A small but complete bundle over a model given by a formula: contract, golden set, profile, held-out rows, card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from fairlead.core.bundle import CARD, GOLDEN, HELDOUT, PORTABLE, PROFILE, Golden, Lineage, Manifest, ModelCard, Parity
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.ports.predictor import Predictor
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.profile import profile
+
+CITIES = ("aspen", "berlin", "cairo")
+CONTRACT = Contract(
+    features=(
+        Feature("age", Kind.NUMBER, minimum=18.0, maximum=90.0),
+        Feature("nights", Kind.INTEGER, minimum=1, maximum=14, missing=Policy.IMPUTE, fill=3),
+        Feature("city", Kind.CATEGORY, categories=CITIES),
+    ),
+    task=Task.BINARY,
+    target="canceled",
+    classes=("0", "1"),
+)
+FULL_CARD = ModelCard(*(f"what the card says of {name}" for name in ModelCard.__struct_fields__))
+MODEL_FILE = "model/model.skops"
+
+Rows = list[tuple[float, int, str]]
+
+
+class StayPredictor:
+    """The chance of a cancellation by a formula. `blur` in [0, 1] mixes noise in: 1 knows nothing."""
+
+    def __init__(self, blur: float = 0.0) -> None:
+        self._blur = blur
+
+    def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+        """(n, 2) probabilities."""
+        shares = np.array([_chance(*row) for row in rows], np.float64)
+        noise = np.array([_noise(row) for row in rows], np.float64)
+        one = (1 - self._blur) * shares + self._blur * noise
+        return np.column_stack([1 - one, one])
+
+
+def _chance(age: float, nights: int, city: str) -> float:
+    effect = CITIES.index(city) if city in CITIES else 0
+    logit = 0.08 * (min(age, 1000.0) - 50) + 0.3 * ((nights or 3) - 7) + 0.7 * (effect - 1)
+    return float(1 / (1 + np.exp(-logit)))
+
+
+def _noise(row: tuple[Any, ...]) -> float:
+    return int(sha256(repr(row).encode()).hexdigest()[:8], 16) / 2**32
+
+
+class Parts(Struct, frozen=True):
+    """What a bundle may differ in. Without `portable` the original is served."""
+
+    name: str = "stay"
+    contract: Contract = CONTRACT
+    card: ModelCard = FULL_CARD
+    heldout_rows: int = 600
+    golden_shift: float = 0.0  # added to the recorded outputs: a model that answers otherwise than it did
+    model: bytes = b"a model by formula"
+    portable: bytes | None = b"its translation"
+    tolerance: float = 1e-5
+    seed: int = 0
+
+
+def draw(count: int, seed: int) -> tuple[Rows, NDArray[np.int8]]:
+    """Rows as (age, nights, city), and outcomes drawn from the formula."""
+    rng = np.random.default_rng(seed)
+    ages, nights = rng.uniform(18, 90, count).round(1).tolist(), rng.integers(1, 15, count).tolist()
+    rows = list(zip(ages, nights, rng.choice(CITIES, count).tolist(), strict=True))
+    truth = rng.random(count) < StayPredictor().predict(rows)[:, 1]
+    return rows, truth.astype(np.int8)
+
+
+def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predictor | None = None) -> Manifest:
+    """Writes the bundle's files and returns its manifest. `predictor` gives the recorded golden outputs."""
+    parts, predictor = parts or Parts(), predictor or StayPredictor()
+    golden_rows, _ = draw(40, parts.seed + 1)
+    outputs = predictor.predict(golden_rows) + parts.golden_shift
+    names = ("age", "nights", "city")
+    golden = Golden(
+        rows=tuple(dict(zip(names, row, strict=True)) for row in golden_rows),
+        outputs=tuple(tuple(values) for values in outputs.tolist()),
+    )
+    contents = {
+        MODEL_FILE: parts.model,
+        GOLDEN: msgspec.json.encode(golden),
+        CARD: msgspec.json.encode(parts.card),
+        PROFILE: msgspec.json.encode(profile(_columns(draw(2000, parts.seed + 2)[0]))),
+    }
+    if parts.portable is not None:
+        contents[PORTABLE] = parts.portable
+    for path, content in contents.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
+    _write_heldout(folder / HELDOUT, parts)
+    paths = [*contents, HELDOUT]
+    return Manifest(
+        name=parts.name,
+        contract=parts.contract,
+        model_format="skops",
+        model_entry=MODEL_FILE,
+        served=MODEL_FILE if parts.portable is None else PORTABLE,
+        files={path: sha256((folder / path).read_bytes()).hexdigest() for path in paths},
+        lineage=Lineage("drawn", "0" * 64, 2000),
+        parity=None if parts.portable is None else Parity(len(golden_rows), 0.0, parts.tolerance),
+    )
+
+
+def _columns(rows: Rows) -> tuple[Column, ...]:
+    ages, nights, cities = zip(*rows, strict=True)
+    codes = np.array([CITIES.index(city) for city in cities], np.int32)
+    return (
+        NumericColumn("age", np.array(ages, np.float64)),
+        NumericColumn("nights", np.array(nights, np.float64)),
+        CategoricalColumn("city", codes, CITIES),
+    )
+
+
+def _write_heldout(path: Path, parts: Parts) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows, truth = draw(parts.heldout_rows, parts.seed + 3)
+    ages, nights, cities = zip(*rows, strict=True) if rows else ((), (), ())
+    table = {
+        "age": pa.array(ages, pa.float64()),
+        "nights": pa.array(nights, pa.int64()),
+        "city": pa.array(cities, pa.string()),
+        "canceled": pa.array(truth, pa.int8()),
+    }
+    pq.write_table(pa.table(table), path)

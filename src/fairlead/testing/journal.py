@@ -1,0 +1,130 @@
+"""A journal in memory, and what every journal keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Lock, Thread
+
+import msgspec
+
+from fairlead.core.event import (
+    GENESIS,
+    AliasMoved,
+    AnyFact,
+    Entry,
+    EvidenceSeen,
+    StatusChanged,
+    VersionRegistered,
+    canonical,
+    link,
+)
+from fairlead.errors import JournalBroken, UsageError
+from fairlead.ports.journal import Journal
+
+
+class MemoryJournal:
+    """The chain as a list."""
+
+    def __init__(self) -> None:
+        """Starts empty."""
+        self._entries: list[Entry] = []
+        self._lock = Lock()
+
+    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+        """Writes facts in order, all or none."""
+        if not actor.strip() or not abs(at) < float("inf"):
+            raise UsageError(f"a fact needs an actor and a finite instant, not actor {actor!r} at {at!r}")
+        with self._lock:
+            added: list[Entry] = []
+            previous = self._entries[-1].digest if self._entries else GENESIS
+            for seq, fact in enumerate(facts, len(self._entries) + 1):
+                digest = link(previous, float(at), actor, canonical(fact))
+                added.append(Entry(seq, float(at), actor, fact, previous, digest))
+                previous = digest
+            self._entries += added
+        return tuple(added)
+
+    def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+        """The entries after a sequence number, oldest first."""
+        for entry in self._entries[after:]:
+            if model not in (None, entry.fact.model):
+                continue
+            if not kinds or entry.fact.__struct_config__.tag in kinds:
+                yield entry
+
+    def verify(self) -> int:
+        """Recomputes the chain."""
+        previous = GENESIS
+        for entry in self._entries:
+            if entry.digest != link(previous, entry.at, entry.actor, canonical(entry.fact)):
+                raise JournalBroken(f"entry {entry.seq} breaks the chain")
+            previous = entry.digest
+        return len(self._entries)
+
+
+def check_journal(make: Callable[[], Journal]) -> None:
+    """What every journal keeps. `make` gives a new, empty one."""
+    check_order_and_chain(make())
+    check_filters(make())
+    check_all_or_none(make())
+    check_threads(make())
+
+
+def check_order_and_chain(journal: Journal) -> None:
+    """Facts come back as they were written, numbered from one, each linked to the one before."""
+    facts: list[AnyFact] = [
+        VersionRegistered(model="hotel", version=1, bundle="b", dataset="d"),
+        EvidenceSeen(model="hotel", rollout="r", evidence=msgspec.Raw(b'{"requests":{"canary":1}}')),
+    ]
+    written = journal.append(facts[:1], actor="anna", at=5) + journal.append(facts[1:], actor="control", at=6.25)
+    read = list(journal.read())
+    assert [canonical(entry.fact) for entry in read] == [canonical(fact) for fact in facts], "facts changed on the way"
+    assert [(e.seq, e.at, e.actor) for e in read] == [(1, 5.0, "anna"), (2, 6.25, "control")], "entries are numbered"
+    assert read[0].previous == GENESIS, "the first entry follows nothing"
+    assert read[1].previous == read[0].digest, "the second entry follows the first"
+    assert [entry.digest for entry in written] == [entry.digest for entry in read], "append returns what stands"
+    assert journal.verify() == 2, "verify returns the length"
+
+
+def check_filters(journal: Journal) -> None:
+    """`after`, `model` and `kinds` narrow a reading."""
+    for version, model in enumerate(("a", "b", "a"), 1):
+        journal.append([StatusChanged(model=model, version=version, status="staging")], actor="t", at=1)
+    journal.append([AliasMoved(model="a", alias="champion", version=1, previous=None)], actor="t", at=1)
+    assert [e.seq for e in journal.read(model="a")] == [1, 3, 4], "model"
+    assert [e.seq for e in journal.read(kinds=["alias_moved"])] == [4], "kinds"
+    assert [e.seq for e in journal.read(1, model="a", kinds=["status_changed"])] == [3], "after, model and kinds"
+    assert list(journal.read(4)) == [], "nothing after the last"
+
+
+def check_all_or_none(journal: Journal) -> None:
+    """An append that fails, or that holds nothing, writes nothing."""
+    good = StatusChanged(model="a", version=1, status="staging")
+    bad = StatusChanged(model="a", version=1, status=object())  # type: ignore[arg-type]  # cannot be encoded
+    try:
+        journal.append([good, bad], actor="t", at=1)
+    except TypeError:
+        pass
+    else:
+        raise AssertionError("a fact that cannot be encoded was taken")
+    for actor, at in (("", 1.0), ("t", float("nan")), ("t", float("inf"))):
+        try:
+            journal.append([good], actor=actor, at=at)
+        except UsageError:
+            continue
+        raise AssertionError(f"an entry by {actor!r} at {at} was taken")
+    assert journal.append([], actor="t", at=1) == (), "nothing was asked"
+    assert list(journal.read()) == [], "nothing was written"
+
+
+def check_threads(journal: Journal) -> None:
+    """Threads that append at once make one chain."""
+    fact = StatusChanged(model="a", version=1, status="staging")
+    threads = [
+        Thread(target=lambda: [journal.append([fact, fact], actor="t", at=1) for _ in range(10)]) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert journal.verify() == 80, "every entry is in the chain"

@@ -1,0 +1,71 @@
+"""The route table as a file."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.route_file import RouteFile
+from fairlead.core.route import Arm, ModelRoute, RouteTable
+from fairlead.errors import StateError
+from fairlead.testing.routes import check_board
+
+
+def test_keeps_the_port(tmp_path: Path) -> None:
+    """It is a board."""
+    check_board(lambda: RouteFile(tmp_path / "routes"))
+
+
+def test_a_reader_never_sees_half_a_table(tmp_path: Path) -> None:
+    """While tables of different length are published, every look gives a whole one, and generations only grow."""
+    writer, reader = RouteFile(tmp_path), RouteFile(tmp_path)
+    done = threading.Event()
+    seen: list[int] = []
+
+    def watch() -> None:
+        while not done.is_set():
+            table = reader.current()
+            assert len(table.models) == table.generation % 50
+            seen.append(table.generation)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    for generation in range(1, 200):
+        models = {f"m{index}": ModelRoute((Arm("champion", 1, 1.0),), {}) for index in range(generation % 50)}
+        writer.publish(RouteTable(generation, models))
+    done.set()
+    watcher.join()
+    assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b'{"generation": "x"}', b"\xff"])
+def test_a_damaged_table_is_told_with_its_path(tmp_path: Path, content: bytes) -> None:
+    """The error names the file and the fix."""
+    (tmp_path / "table.json").write_bytes(content)
+    with pytest.raises(StateError, match=r"table\.json is damaged"):
+        RouteFile(tmp_path).current()
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    """Reading and writing fail with one line."""
+    (tmp_path / "routes").write_text("in the way")
+    with pytest.raises(StateError, match="cannot be read"):
+        RouteFile(tmp_path / "routes").current()
+    (tmp_path / "table.json").mkdir()
+    with pytest.raises(StateError, match="cannot be read"):
+        RouteFile(tmp_path).current()
+
+
+def test_a_report_cut_short_counts_as_not_given(tmp_path: Path) -> None:
+    """The others are still told."""
+    board = RouteFile(tmp_path)
+    (tmp_path / "worker-0.json").write_bytes(b'{"work')
+    assert board.workers() == ()
+
+
+def test_nothing_is_left_behind(tmp_path: Path) -> None:
+    """Publishing leaves the table and no draft."""
+    RouteFile(tmp_path).publish(RouteTable(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["table.json"]

@@ -1,0 +1,185 @@
+"""The write-ahead log."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.segment_frame import PREDICTIONS, parse_name
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.errors import StateError
+from fairlead.testing.log import check_log, make_prediction
+
+WRITER = """
+import sys
+from pathlib import Path
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.testing.log import make_prediction
+log = SegmentLog(Path(sys.argv[1]), 3)
+for number in range(10**9):
+    log.predictions([make_prediction(str(number))])
+    print(number, flush=True)
+"""
+
+
+def ids(reader: SegmentReader) -> list[str]:
+    """The request ids of everything that is left to read."""
+    return [record.request_id for record in reader.poll()[0]]
+
+
+def test_keeps_the_port(tmp_path: Path) -> None:
+    """It is a log, and its reader reads it."""
+    asyncio.run(check_log(lambda: SegmentLog(tmp_path, 0), lambda: SegmentReader(tmp_path)))
+
+
+def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
+    """kill -9 in the middle of writing: every record whose call had returned is read."""
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 500:
+                break
+        process.send_signal(signal.SIGKILL)
+        acknowledged = [line, *process.stdout]
+    last = int([line for line in acknowledged if line.endswith("\n")][-1])
+    reader = SegmentReader(tmp_path)
+    found = ids(reader)
+    assert found[: last + 1] == [str(number) for number in range(last + 1)]
+    assert len(found) <= last + 2
+    assert reader.damage == []
+
+
+def test_a_full_file_is_left_for_the_next(tmp_path: Path) -> None:
+    """Rotation keeps every record, in order, in files under the size."""
+    log = SegmentLog(tmp_path, 1, segment_bytes=1000)
+    for number in range(20):
+        log.predictions([make_prediction(str(number))])
+    log.close()
+    files = sorted((tmp_path / PREDICTIONS).iterdir())
+    assert len(files) > 3
+    assert all(file.stat().st_size <= 1000 for file in files)
+    assert [name.sequence for file in files if (name := parse_name(file.name))] == list(range(len(files)))
+    assert ids(SegmentReader(tmp_path)) == [str(number) for number in range(20)]
+
+
+def test_each_start_has_its_own_file(tmp_path: Path) -> None:
+    """A worker that starts again never appends to what its predecessor left."""
+    for number in range(3):
+        log = SegmentLog(tmp_path, 0)
+        log.predictions([make_prediction(str(number))])
+        log.close()
+    assert len(list((tmp_path / PREDICTIONS).iterdir())) == 3
+    assert ids(SegmentReader(tmp_path)) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("failure", ["short", "full"])
+def test_a_failed_write_is_told_and_leaves_the_log_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    """A short write or a full disk raises; what was cut is not read, what comes after is."""
+    log = SegmentLog(tmp_path, 0)
+    log.predictions([make_prediction("before")])
+    true_write = os.write
+
+    def write(fd: int, data: bytes) -> int:
+        if failure == "full":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return true_write(fd, data[: len(data) - 5])
+
+    monkeypatch.setattr(os, "write", write)
+    with pytest.raises(StateError, match=r"free space|disk is full"):
+        log.predictions([make_prediction("lost"), make_prediction("lost too")])
+    monkeypatch.undo()
+    log.predictions([make_prediction("after")])
+    log.close()
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["before", "after"]
+    assert reader.damage == []
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    """A file in the folder's place is an error of one line, not a traceback."""
+    (tmp_path / "log").write_text("in the way")
+    log = SegmentLog(tmp_path / "log", 0)
+    with pytest.raises(StateError, match="cannot be started"):
+        log.predictions([make_prediction("a")])
+    log.close()
+
+
+def refuse(fd: int) -> None:
+    """An fsync on a broken disk."""
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_durable_waits_for_the_disk_and_shares_the_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred who wait together cost a few syncs, and each returns after one that covers its record."""
+    synced: list[int] = []
+    true_sync = os.fsync
+
+    def count(fd: int) -> None:
+        synced.append(fd)
+        true_sync(fd)
+
+    log = SegmentLog(tmp_path, 0, sync_seconds=60.0)
+    log.predictions([make_prediction("opens the file")])
+    monkeypatch.setattr(os, "fsync", count)
+
+    async def one(number: int) -> None:
+        log.predictions([make_prediction(str(number))])
+        await log.durable()
+
+    async def many() -> None:
+        await asyncio.gather(*(one(number) for number in range(100)))
+
+    asyncio.run(many())
+    assert 1 <= len(synced) < 50
+    log.close()
+
+
+def test_a_disk_that_refuses_to_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who wait get the error; without any, the next who writes does, and writing goes on."""
+    log = SegmentLog(tmp_path, 0, sync_seconds=60.0)
+    log.predictions([make_prediction("a")])
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(StateError, match="not on the disk"):
+        asyncio.run(log.durable())
+    log.predictions([make_prediction("b")])
+    log._sync_once()
+    monkeypatch.undo()
+    with pytest.raises(StateError, match="not on the disk"):
+        log.predictions([make_prediction("c")])
+    log.predictions([make_prediction("d")])
+    log.close()
+    assert ids(SegmentReader(tmp_path)) == ["a", "b", "d"]
+
+
+def test_the_batch_syncs_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without anybody waiting, what was written is synced within the batch's time."""
+    synced = asyncio.Event()
+    loop_call: list[Callable[[], object]] = []
+
+    def tell(fd: int) -> None:
+        for call in loop_call:
+            call()
+
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        log = SegmentLog(tmp_path, 0, sync_seconds=0.01)
+        log.predictions([make_prediction("a")])
+        loop_call.append(lambda: loop.call_soon_threadsafe(synced.set))
+        log.predictions([make_prediction("b")])
+        await asyncio.wait_for(synced.wait(), 10)
+        log.close()
+
+    monkeypatch.setattr(os, "fsync", tell)
+    asyncio.run(run())

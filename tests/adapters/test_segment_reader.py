@@ -1,0 +1,169 @@
+"""Following the segments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.segment_frame import HEAD, MAGIC, PREDICTIONS, SegmentName, frame, parse_name
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.core.record import OutcomeRecord
+from fairlead.errors import StateError
+from fairlead.testing.log import make_prediction
+
+
+def ids(reader: SegmentReader, limit: int = 10_000) -> list[str]:
+    """The request ids of what was added."""
+    return [record.request_id for record in reader.poll(limit)[0]]
+
+
+def written(folder: Path, count: int) -> Path:
+    """A log of some records; returns its one file."""
+    log = SegmentLog(folder, 0)
+    log.predictions([make_prediction(str(number)) for number in range(count)])
+    log.close()
+    (file,) = (folder / PREDICTIONS).iterdir()
+    return file
+
+
+def starts(data: bytes) -> list[int]:
+    """Where each frame of a file begins, and its end."""
+    offsets = [len(MAGIC)]
+    while offsets[-1] < len(data):
+        offsets.append(offsets[-1] + HEAD.size + HEAD.unpack_from(data, offsets[-1])[0])
+    return offsets
+
+
+def test_a_file_cut_at_any_byte_of_its_last_frame_gives_all_earlier_ones(tmp_path: Path) -> None:
+    """Then the rest arrives, and the last record is read too."""
+    file = written(tmp_path, 3)
+    whole = file.read_bytes()
+    last = starts(whole)[-2]
+    for cut in range(last, len(whole)):
+        file.write_bytes(whole[:cut])
+        reader = SegmentReader(tmp_path)
+        assert ids(reader) == ["0", "1"]
+        file.write_bytes(whole)
+        assert ids(reader) == ["2"]
+        assert reader.damage == []
+
+
+def test_a_damaged_frame_is_skipped_and_named(tmp_path: Path) -> None:
+    """One flipped bit costs one record; the file and the offset are told."""
+    file = written(tmp_path, 4)
+    data = bytearray(file.read_bytes())
+    second = starts(bytes(data))[1]
+    data[second + HEAD.size + 10] ^= 1
+    file.write_bytes(data)
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["0"]
+    assert ids(reader) == ["2", "3"]
+    assert [(damage.file, damage.offset) for damage in reader.damage] == [(f"{PREDICTIONS}/{file.name}", second)]
+
+
+@pytest.mark.parametrize("rubbish", [b"\0" * 64, b"\xff" * 64, b"\x05\0\0\0" + b"z" * 60])
+def test_rubbish_after_good_frames_costs_the_rest_of_its_file_only(tmp_path: Path, rubbish: bytes) -> None:
+    """What stood before is read, and so are the other files."""
+    file = written(tmp_path, 2)
+    with file.open("ab") as out:
+        out.write(rubbish)
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["0", "1"]
+    assert ids(reader) == []
+    assert len(reader.damage) == 1
+    log = SegmentLog(tmp_path, 1)
+    log.predictions([make_prediction("other")])
+    log.close()
+    assert ids(reader) == ["other"]
+    assert len(reader.damage) == 1
+
+
+def test_a_file_of_another_format_is_named_and_left(tmp_path: Path) -> None:
+    """A wrong magic is damage; a file with another name is not looked at."""
+    folder = tmp_path / PREDICTIONS
+    folder.mkdir()
+    (folder / str(SegmentName(1, 0, 1, 0))).write_bytes(b"SOMETHING ELSE")
+    (folder / "notes.txt").write_text("not a segment")
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == []
+    assert [damage.offset for damage in reader.damage] == [0]
+
+
+def test_a_record_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    """A whole frame with another content is skipped; the next one is read."""
+    file = written(tmp_path, 1)
+    with file.open("ab") as out:
+        out.write(frame(b'{"other": 1}'))
+        out.write(frame(b"not json"))
+    log = SegmentLog(tmp_path, 1)
+    log.predictions([make_prediction("next")])
+    log.close()
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["0", "next"]
+    assert len(reader.damage) == 2
+
+
+def test_it_follows_files_that_appear_and_grow(tmp_path: Path) -> None:
+    """Several workers, rotations and late files: each record once."""
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == []
+    logs = [SegmentLog(tmp_path, worker, segment_bytes=2000) for worker in range(3)]
+    found: list[str] = []
+    for number in range(60):
+        logs[number % 3].predictions([make_prediction(str(number))])
+        found += ids(reader, 7)
+    found += ids(reader)
+    for log in logs:
+        log.close()
+    assert sorted(found, key=int) == [str(number) for number in range(60)]
+
+
+def test_a_retried_request_is_one_record(tmp_path: Path) -> None:
+    """The same id answered twice by one version counts once; a failure before it is kept, and so is a shadow."""
+    log = SegmentLog(tmp_path, 0)
+    log.predictions(
+        [
+            make_prediction("a", status=500, error="x"),
+            make_prediction("a"),
+            make_prediction("a"),
+            make_prediction("a", arm="shadow", model_version=2, shadow_of=1),
+        ]
+    )
+    log.close()
+    reader = SegmentReader(tmp_path)
+    records, _ = reader.poll()
+    assert [(record.status, record.arm) for record in records] == [
+        (500, "champion"),
+        (200, "champion"),
+        (200, "shadow"),
+    ]
+    assert reader.repeats == 1
+
+
+def test_a_later_reader_goes_on_where_an_earlier_stopped(tmp_path: Path) -> None:
+    """Positions carry over a restart."""
+    log = SegmentLog(tmp_path, 0)
+    log.predictions([make_prediction("a")])
+    log.outcomes([OutcomeRecord("a", 1, 2.0, 3.0)])
+    first = SegmentReader(tmp_path)
+    first.poll()
+    log.predictions([make_prediction("b")])
+    log.close()
+    records, outcomes = SegmentReader(tmp_path, first.positions()).poll()
+    assert ([record.request_id for record in records], outcomes) == (["b"], [])
+
+
+def test_a_log_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    """A file in the folder's place is an error of one line."""
+    (tmp_path / PREDICTIONS).write_text("in the way")
+    with pytest.raises(StateError, match="cannot be listed"):
+        SegmentReader(tmp_path).poll()
+
+
+def test_names_sort_by_time() -> None:
+    """A name says who wrote it and when, and reads back."""
+    names = [SegmentName(2, 0, 5, 0), SegmentName(2, 0, 5, 1), SegmentName(10, 0, 4, 0)]
+    assert [parse_name(str(name)) for name in names] == names == sorted(names)
+    assert parse_name("other.seg") is None

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.config.grammar import guardrail
+from fairlead.core.event import canonical
+from fairlead.core.rollout import (
+    Baseline,
+    Evidence,
+    FirstFailures,
+    Phase,
+    Plan,
+    Rollout,
+    ShadowPairs,
+    ShadowPlan,
+    Step,
+    merge,
+    share_of,
+    slow_bound_ms,
+)
+from fairlead.errors import Refused, StateError
+
+number = st.integers(0, 10**6)
+arms = st.sampled_from(["champion", "canary", "shadow"])
+per_arm = st.dictionaries(arms, number)
+evidence = st.builds(
+    Evidence,
+    requests=per_arm,
+    errors=per_arm,
+    slow=per_arm,
+    failures=st.lists(
+        st.builds(
+            FirstFailures,
+            metric=st.sampled_from(["error_rate", "p99_latency"]),
+            share=st.sampled_from([0.01, 0.05, 0.5]),
+            champion=number,
+            canary=number,
+        ),
+        max_size=4,
+    ).map(tuple),
+    scores=st.dictionaries(arms, st.lists(number, min_size=4, max_size=4).map(tuple)),
+    shadow=st.builds(
+        ShadowPairs,
+        pairs=number,
+        flips=number,
+        sum_difference=st.floats(-1e3, 1e3),
+        sum_squared_difference=st.floats(0, 1e3),
+    ),
+)
+
+
+@given(evidence, evidence, evidence)
+def test_merging_is_exactly_associative(a: Evidence, b: Evidence, c: Evidence) -> None:
+    """However the looks are cut, the sum is the same to the last byte, sums of floats included."""
+    assert canonical(merge(merge(a, b), c)) == canonical(merge(a, merge(b, c)))
+
+
+@given(evidence, evidence)
+def test_merging_is_commutative(a: Evidence, b: Evidence) -> None:
+    """Whichever worker's records come first, the sum is the same to the last byte."""
+    assert canonical(merge(a, b)) == canonical(merge(b, a))
+
+
+@given(evidence)
+def test_nothing_is_the_neutral_element(a: Evidence) -> None:
+    """Merging with no evidence changes nothing that was merged before."""
+    once = merge(a, Evidence())
+    assert merge(once, Evidence()) == once == merge(Evidence(), once)
+    assert once.requests == a.requests
+    assert sum(group.canary for group in once.failures) == sum(group.canary for group in a.failures)
+
+
+@given(evidence)
+def test_evidence_survives_the_journal(a: Evidence) -> None:
+    """Its canonical bytes read back as the same value."""
+    merged = merge(a, Evidence())
+    assert msgspec.json.decode(canonical(merged), type=Evidence) == merged
+
+
+def test_scores_on_different_cells_are_not_added() -> None:
+    """Counts on other edges mean something else: the error names the arm and both numbers."""
+    with pytest.raises(StateError, match="canary scores on 2 and on 3 cells"):
+        merge(Evidence(scores={"canary": (1, 2)}), Evidence(scores={"canary": (1, 2, 3)}))
+
+
+def test_starts_unseen_where_the_plan_has_a_shadow_phase(begin: Callable[..., Rollout], shadow: ShadowPlan) -> None:
+    """With a shadow phase no caller meets the version yet; without one it begins with the first step's share."""
+    unseen, shown = begin(shadow=shadow), begin()
+    assert (unseen.phase, share_of(unseen)) == (Phase.SHADOW, 0.0)
+    assert (shown.phase, share_of(shown)) == (Phase.CANARY, 0.05)
+
+
+@pytest.mark.parametrize(("steps", "message"), [((), "no steps"), ((Step(0.0),), "more than 0"), ((Step(2.0),), "100")])
+def test_refuses_a_plan_that_gives_no_traffic(
+    begin: Callable[..., Rollout], steps: tuple[Step, ...], message: str
+) -> None:
+    """No steps, an empty share and more than all traffic are refused, with what to write."""
+    with pytest.raises(Refused, match=message):
+        begin(steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("phase", "held_in", "share"),
+    [
+        (Phase.SHADOW, None, 0.0),
+        (Phase.CANARY, None, 0.5),
+        (Phase.HELD, Phase.CANARY, 0.5),
+        (Phase.HELD, Phase.SHADOW, 0.0),
+        (Phase.PROMOTED, None, 1.0),
+        (Phase.ROLLED_BACK, None, 0.0),
+    ],
+)
+def test_the_share_follows_the_phase(
+    begin: Callable[..., Rollout], phase: Phase, held_in: Phase | None, share: float
+) -> None:
+    """A held version keeps the share it had; a promoted one has all, a rolled back one none."""
+    assert share_of(msgspec.structs.replace(begin(), phase=phase, held_in=held_in, step=1)) == share
+
+
+@pytest.mark.parametrize(
+    ("rule", "p99", "bound"),
+    [
+        ("p99_latency <= 2 * champion", 20.0, 40.0),
+        ("p99_latency <= 2 * champion", None, None),
+        ("p99_latency <= 150ms", None, 150.0),
+        ("error_rate <= 5%", 20.0, None),
+    ],
+)
+def test_the_bound_of_slow_is_that_of_the_latency_guardrail(rule: str, p99: float | None, bound: float | None) -> None:
+    """A multiple of the champion's p99, or the milliseconds as written; None where neither is known."""
+    plan = Plan("canary", (Step(1.0),), (guardrail(rule),))
+    assert slow_bound_ms(plan, Baseline(p99, (), ())) == bound

@@ -1,0 +1,67 @@
+"""The route table: splits are sticky and monotone."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.core.route import Arm, ModelRoute, choose, place
+
+shares = st.floats(0.0, 1.0)
+salts = st.text(max_size=70)
+units = st.text(max_size=20)
+
+
+def split(share: float, salt: str) -> ModelRoute:
+    """A canary beside a champion."""
+    return ModelRoute((Arm("canary", 2, share), Arm("champion", 1, 1.0 - share)), {}, (), salt)
+
+
+@given(units, salts)
+def test_a_unit_has_one_place(unit: str, salt: str) -> None:
+    """The place lies on [0, 1) and depends on nothing but unit and salt."""
+    assert 0.0 <= place(salt, unit) < 1.0
+    assert place(salt, unit) == place(salt, unit)
+
+
+@given(shares, shares, salts, units)
+def test_growing_the_canary_moves_units_only_to_it(one: float, other: float, salt: str, unit: str) -> None:
+    """Who is in the smaller canary is in the larger."""
+    small, large = sorted((one, other))
+    if choose(split(small, salt), unit).arm == "canary":
+        assert choose(split(large, salt), unit).arm == "canary"
+
+
+@given(st.lists(st.floats(0.01, 1.0), min_size=1, max_size=5), salts, units)
+def test_every_unit_has_one_arm_and_its_share_is_the_propensity(weights: list[float], salt: str, unit: str) -> None:
+    """Whatever the rounding of the shares, some arm answers, with its own share as the propensity."""
+    total = sum(weights)
+    arms = tuple(Arm(f"arm{index}", index, weight / total) for index, weight in enumerate(weights))
+    route = choose(ModelRoute(arms, {}, (9,), salt), unit)
+    chosen = {arm.name: arm for arm in arms}[route.arm]
+    assert route.version == chosen.version
+    assert route.propensity == (1.0 if len(arms) == 1 else chosen.share)
+    assert route.shadows == (9,)
+
+
+@given(units, salts)
+def test_all_or_nothing(unit: str, salt: str) -> None:
+    """A canary of 0 gets nobody, one of 1 gets everybody."""
+    assert choose(split(0.0, salt), unit).arm == "champion"
+    assert choose(split(1.0, salt), unit).arm == "canary"
+
+
+def test_empirical_shares_are_the_shares() -> None:
+    """Of 20,000 units each arm gets its share to within four standard errors."""
+    arms = (Arm("canary", 2, 0.05), Arm("b", 3, 0.25), Arm("champion", 1, 0.7))
+    names = [choose(ModelRoute(arms, {}, (), "s"), f"unit-{index}").arm for index in range(20_000)]
+    for arm in arms:
+        error = (arm.share * (1 - arm.share) / len(names)) ** 0.5
+        assert abs(names.count(arm.name) / len(names) - arm.share) < 4 * error
+
+
+def test_rollouts_draw_their_own_units() -> None:
+    """Another salt is another draw: of the 5 % under one, about 5 % are under another."""
+    first = {unit for unit in range(20_000) if choose(split(0.05, "r1"), str(unit)).arm == "canary"}
+    second = {unit for unit in range(20_000) if choose(split(0.05, "r2"), str(unit)).arm == "canary"}
+    assert len(first & second) < 0.1 * len(first)

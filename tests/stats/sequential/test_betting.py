@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.stats.sequential.betting import LossWatch, harmful_shift, update
+
+losses = st.lists(st.floats(0.0, 1.0), max_size=60)
+
+
+@given(losses, st.integers(0, 60), st.floats(0.02, 0.9))
+def test_batches_may_be_cut_anywhere(values: list[float], cut: int, allowed: float) -> None:
+    """The state after two batches is the state after one: O(1) memory loses nothing."""
+    start = LossWatch(allowed)
+    whole, parts = update(start, values), update(update(start, values[:cut]), values[cut:])
+    assert parts.count == whole.count
+    assert parts.log_k == pytest.approx(whole.log_k, abs=1e-9)
+    assert parts.log_k_max == pytest.approx(whole.log_k_max, abs=1e-9)
+
+
+@given(losses, st.floats(0.05, 0.9))
+def test_is_the_formula_of_the_paper(values: list[float], allowed: float) -> None:
+    """Loss by loss: bets from the past only, clipped to [0, 0.75 / m], multiplied up."""
+    log_k, seen, spread = 0.0, 0.0, 0.0
+    for i, loss in enumerate(values):
+        mean, variance = (0.5 + seen) / (i + 1), (0.25 + spread) / (i + 1)
+        bet = min(max((mean - allowed) / (variance + (mean - allowed) ** 2), 0.0), 0.75 / allowed)
+        log_k += log(1 + bet * (loss - allowed))
+        seen += loss
+        spread += (loss - (0.5 + seen) / (i + 2)) ** 2
+    assert update(LossWatch(allowed), values).log_k == pytest.approx(log_k, abs=1e-9)
+
+
+def test_the_first_crossing_is_reported_and_remembered() -> None:
+    """The index is that of the loss that reached 1 / alpha; the maximum stays when the evidence falls again."""
+    values = [1.0] * 10 + [0.0] * 200
+    largest, index = harmful_shift(values, 0.2, 0.05)
+    assert index is not None
+    assert harmful_shift(values[:index], 0.2, 0.05)[1] is None
+    assert harmful_shift(values[: index + 1], 0.2, 0.05)[1] == index
+    state = update(LossWatch(0.2), values)
+    assert state.log_k < largest == state.log_k_max
+    assert state.alarmed(0.05)
+
+
+def test_no_loss_is_no_evidence() -> None:
+    """Nothing seen, nothing said."""
+    assert harmful_shift([], 0.2, 0.05) == (0.0, None)
+    assert update(LossWatch(0.2), []) == LossWatch(0.2)
+
+
+@pytest.mark.parametrize(
+    ("values", "allowed", "message"),
+    [([0.5, 1.5], 0.2, "outside 0 to 1"), ([float("nan")], 0.2, "outside 0 to 1"), ([0.5], 0.0, "between 0 and 1")],
+)
+def test_refuses_losses_that_are_not_bounded(values: list[float], allowed: float, message: str) -> None:
+    """A loss outside [0, 1] or an allowed loss outside (0, 1) would void the guarantee: both are errors."""
+    with pytest.raises(ValueError, match=message):
+        harmful_shift(values, allowed, 0.05)
+
+
+def test_false_alarms_over_five_thousand_labels_stay_within_alpha(
+    runs: int, within: Callable[[int, int, float], None]
+) -> None:
+    """At a true error of exactly m = 0.13, looked at after each of 5,000 labels, at most alpha = 2.5 % alarm."""
+    rng = np.random.default_rng(41)
+    alarms = sum(harmful_shift(rng.random(5000) < 0.13, 0.13, 0.025)[1] is not None for _ in range(runs))
+    within(alarms, runs, 0.025)
+
+
+def test_dependent_losses_keep_the_guarantee(runs: int, within: Callable[[int, int, float], None]) -> None:
+    """Losses whose conditional mean wanders below m, in bursts, still alarm in at most alpha of the runs."""
+    rng = np.random.default_rng(42)
+    allowed = 0.13 * np.repeat(rng.random((runs, 40)) < 0.7, 50, axis=1)
+    alarms = sum(harmful_shift(rng.random(2000) < row, 0.13, 0.025)[1] is not None for row in allowed)
+    within(alarms, runs, 0.025)
+
+
+@pytest.mark.parametrize(("error", "median"), [(0.16, 1240), (0.18, 428), (0.20, 235), (0.25, 88)])
+def test_delays_are_those_that_the_documentation_promises(error: float, median: float) -> None:
+    """Median labels to the alarm, m = 0.13 and alpha = 0.025, by true error."""
+    rng, delays = np.random.default_rng(43), []
+    for _ in range(300):
+        index = harmful_shift(rng.random(8000) < error, 0.13, 0.025)[1]
+        delays.append(np.inf if index is None else index + 1)
+    assert np.median(delays) == pytest.approx(median, rel=0.2)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import comb, exp, log
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.stats.sequential.rates import ODDS, rate_log_e, rates_log_e
+
+
+@given(st.floats(1e-4, 0.95), st.integers(1, 40), st.floats(0.0, 1.0))
+def test_expectation_is_at_most_one_for_every_rate_within_the_limit(limit: float, trials: int, part: float) -> None:
+    """Summed over all outcomes, E has expectation at most 1 at any p <= u, and exactly 1 at p = u."""
+    p = limit * part
+    expected = sum(
+        comb(trials, s) * p**s * (1 - p) ** (trials - s) * exp(rate_log_e(s, trials, limit)) for s in range(trials + 1)
+    )
+    assert expected <= 1.0 + 1e-9
+    if part == 1.0:
+        assert expected == pytest.approx(1.0)
+
+
+@given(st.integers(0, 200), st.integers(0, 2000), st.floats(1e-4, 0.9))
+def test_is_the_log_of_the_average_likelihood_ratio(events: int, others: int, limit: float) -> None:
+    """The closed form equals the average of (p1/u)^s ((1-p1)/(1-u))^(n-s) over the grid of odds."""
+    ratios = []
+    for odds in ODDS:
+        p1 = odds * limit / (1 - limit + odds * limit)
+        ratios.append(events * log(p1 / limit) + others * log((1 - p1) / (1 - limit)))
+    assert rate_log_e(events, events + others, limit) == pytest.approx(np.logaddexp.reduce(ratios) - log(len(ODDS)))
+
+
+@given(st.integers(0, 500), st.integers(1, 500), st.floats(1e-3, 0.9))
+def test_an_event_never_lowers_the_evidence_below_a_non_event(events: int, others: int, limit: float) -> None:
+    """Of the same number of trials, one more event means no less evidence."""
+    assert rate_log_e(events + 1, events + others, limit) >= rate_log_e(events, events + others, limit)
+
+
+def test_large_counts_neither_overflow_nor_lose_the_sign() -> None:
+    """A billion trials give a finite value, positive above the limit and negative below."""
+    assert 0 < rate_log_e(2 * 10**7, 10**9, 0.01) < float("inf")
+    assert -float("inf") < rate_log_e(5 * 10**6, 10**9, 0.01) < 0
+
+
+def test_a_limit_of_one_cannot_be_broken_and_a_limit_of_zero_is_broken_by_the_second_event() -> None:
+    """The edges of the range have finite answers."""
+    assert rate_log_e(10, 10, 1.0) == 0.0
+    assert log(300) < rate_log_e(2, 10, 0.0) < float("inf")
+    assert rate_log_e(0, 10, 0.0) == pytest.approx(0.0, abs=1e-5)
+
+
+@pytest.mark.parametrize(("events", "trials"), [(-1, 3), (4, 3)])
+def test_refuses_impossible_counts(events: int, trials: int) -> None:
+    """More events than trials, or fewer than none, is an error that names them."""
+    with pytest.raises(ValueError, match=f"{events} events in {trials} trials"):
+        rate_log_e(events, trials, 0.1)
+
+
+def test_no_data_is_no_evidence() -> None:
+    """E is 1 before the first trial."""
+    assert rate_log_e(0, 0, 0.3) == pytest.approx(0.0)
+
+
+def test_false_alarms_stay_within_alpha_at_the_limit_at_every_look(
+    runs: int, within: Callable[[int, int, float], None]
+) -> None:
+    """Looked at after each of 1,500 trials at exactly p = u, at most alpha of the runs ever alarm."""
+    rng, alpha, limit, trials = np.random.default_rng(11), 0.05, 0.05, 1500
+    n = np.arange(1.0, trials + 1)
+    alarms = 0
+    for _ in range(runs):
+        events = np.cumsum(rng.random(trials) < limit).astype(float)
+        alarms += bool(np.any(rates_log_e(events, n, np.full(trials, limit)) >= log(1 / alpha)))
+    within(alarms, runs, alpha)

@@ -1,0 +1,98 @@
+"""Estimates without labels: right on average, and their intervals cover what is realised later."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from fairlead.stats import performance as metrics
+from fairlead.stats.estimate import Estimates, estimate, heldout, poisson_binomial_variance
+from fairlead.stats.performance import Floats
+
+NAMES = ("accuracy", "precision", "recall", "f1", "auroc")
+
+
+def world(n: int, rng: np.random.Generator, shift: float = 0.0) -> tuple[Floats, Floats]:
+    """Truth and an uncalibrated score; `shift` moves the inputs and leaves P(truth | inputs) as it is."""
+    x = rng.normal(shift, size=n)
+    truth = (rng.random(n) < 1 / (1 + np.exp(1 - 1.3 * x))).astype(np.float64)
+    return truth, 1 / (1 + np.exp(0.3 - 0.8 * x))
+
+
+def realised(truth: Floats, score: Floats) -> dict[str, float]:
+    """What the metrics turn out to be."""
+    decided = (score >= 0.5).astype(np.float64)
+    found = {name: getattr(metrics, name)(truth, decided).value for name in NAMES[:4]}
+    return {**found, "auroc": metrics.auroc(truth, score)}
+
+
+def coverage(trials: int, known_rows: int, live_rows: int, shift: float) -> dict[str, int]:
+    """How often each metric's interval holds the realised value."""
+    rng = np.random.default_rng(0)
+    hits = dict.fromkeys(NAMES, 0)
+    for _ in range(trials):
+        known = heldout(*world(known_rows, rng))
+        truth, score = world(live_rows, rng, shift)
+        found = estimate(score, known, 0.5, rng)
+        for name, value in realised(truth, score).items():
+            measure = getattr(found, name)
+            hits[name] += measure.low <= value <= measure.high
+    return hits
+
+
+def test_intervals_hold_the_realised_metrics() -> None:
+    """Where the inputs stay as they were, the 95 % intervals hold what is realised in at least 90 % of the windows."""
+    trials = 60
+    for name, hits in coverage(trials, 2000, 1000, 0.0).items():
+        assert binom.cdf(hits, trials, 0.92) > 1e-3, f"{name}: {hits} of {trials}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("known_rows", "live_rows"), [(2000, 1000), (1000, 4000), (3000, 300)])
+def test_intervals_cover_near_nominally(known_rows: int, live_rows: int) -> None:
+    """Many held-out rows or few, many live rows or few: the 95 % intervals cover at least 92 %."""
+    trials = 300
+    for name, hits in coverage(trials, known_rows, live_rows, 0.0).items():
+        assert binom.cdf(hits, trials, 0.925) > 1e-3, f"{name}: {hits} of {trials}"
+
+
+def test_a_covariate_shift_is_foretold() -> None:
+    """Inputs that move to where the model is unsure lower the estimate as far as they lower the realised accuracy."""
+    rng = np.random.default_rng(1)
+    known = heldout(*world(8000, rng))
+    easy, hard = world(20_000, rng, -1.5), world(20_000, rng, 0.8)
+    for truth, score in (easy, hard):
+        found = estimate(score, known, 0.5, rng)
+        assert found.accuracy.value == pytest.approx(realised(truth, score)["accuracy"], abs=0.015)
+    assert estimate(easy[1], known, 0.5, rng).accuracy.low > estimate(hard[1], known, 0.5, rng).accuracy.high
+
+
+def test_the_same_seed_gives_the_same_estimate() -> None:
+    """The bootstrap is seeded by its argument, and the order of the rows does not matter."""
+    rng = np.random.default_rng(2)
+    known, score = heldout(*world(500, rng)), world(300, rng)[1]
+    first = estimate(score, known, 0.5, np.random.default_rng(7))
+    assert first == estimate(score[::-1], known, 0.5, np.random.default_rng(7))
+    assert first.rows == 300
+
+
+def test_accuracy_by_hand() -> None:
+    """With a flat calibration of one half, half the answers are right, with the Poisson-binomial variance n / 4."""
+    known = heldout([0, 1] * 5000, [0.4] * 10_000)
+    found = estimate([0.4] * 100, known, 0.5, np.random.default_rng(0))
+    assert poisson_binomial_variance([0.5] * 100) == 25.0
+    assert found.accuracy.value == pytest.approx(0.5)
+    assert found.accuracy.high - found.accuracy.value == pytest.approx(1.96 * 0.05, abs=0.005)
+    assert not found.precision.defined
+
+
+def test_nothing_to_estimate_is_undefined() -> None:
+    """No rows have no metrics; no held-out rows are refused; a threshold beyond all scores still cuts nothing."""
+    known = heldout([0, 1], [0.2, 0.8])
+    found: Estimates = estimate([], known, 0.5, np.random.default_rng(0))
+    assert found.rows == 0
+    assert not found.accuracy.defined
+    with pytest.raises(ValueError, match="at least one held-out row"):
+        heldout([], [])
+    assert estimate([0.2, 0.3], known, 0.9, np.random.default_rng(0)).recall.value == 0.0
