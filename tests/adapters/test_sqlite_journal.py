@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.adapters.sqlite_journal import SqliteJournal
@@ -63,6 +63,7 @@ def test_keeps_the_port(tmp_path: Path, opened: Opener) -> None:
 @given(
     reasons=st.lists(st.text(), min_size=1, max_size=5), at=st.floats(allow_nan=False, allow_infinity=False, width=64)
 )
+@settings(max_examples=30, deadline=None)
 def test_any_text_and_instant_survives(reasons: list[str], at: float, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Whatever a person writes as a reason, and whenever, is read back and verified byte for byte."""
     journal = SqliteJournal(tmp_path_factory.mktemp("journal") / "journal.db")

@@ -21,6 +21,7 @@ from fairlead.app.supervisor import Supervisor
 from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Lineage, Manifest, Parity
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.route import ModelRoute, RouteTable
+from fairlead.errors import StateError
 
 CONTRACT = Contract(
     features=(
@@ -103,15 +104,7 @@ def put_bundle(home: Path, bias: float, *, breaks_above: float = 1e6, name: str 
     return BundleFolder(home / "bundles").put(draft, manifest)
 
 
-def publish(home: Path, route: ModelRoute, name: str = "hotel") -> int:
-    """Publishes a table with one model's route; returns its generation."""
-    board = RouteFile(home / "routes")
-    generation = board.current().generation + 1
-    board.publish(RouteTable(generation, {name: route}))
-    return generation
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+def wait(condition: Callable[[], Any], seconds: float = 60.0) -> None:
     """Waits until a condition holds; fails when it does not."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -119,9 +112,46 @@ def wait_for(condition: Callable[[], bool], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
-def applied(home: Path, generation: int, workers: int) -> bool:
-    """Whether that many workers run a generation."""
-    return sum(state.generation >= generation for state in RouteFile(home / "routes").workers()) >= workers
+class Home:
+    """A home folder of one model."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.board = RouteFile(path / "routes")
+        self.wait = wait
+
+    def put(self, bias: float, *, breaks_above: float = 1e6) -> str:
+        """Registers a version and returns its digest."""
+        return put_bundle(self.path, bias, breaks_above=breaks_above)
+
+    def publish(self, route: ModelRoute) -> int:
+        """Publishes a table with the model's route; returns its generation."""
+        try:
+            generation = self.board.current().generation + 1
+        except StateError:
+            generation = 1
+        self.board.publish(RouteTable(generation, {"hotel": route}))
+        return generation
+
+    def wait_applied(self, generation: int, workers: int) -> None:
+        """Until that many workers run a generation."""
+        wait(lambda: sum(state.generation >= generation for state in self.board.workers()) >= workers)
+
+    def publish_and_wait(self, route: ModelRoute, workers: int) -> None:
+        """Publishes, and waits until the workers run it."""
+        self.wait_applied(self.publish(route), workers)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """An empty home."""
+    return Home(tmp_path)
+
+
+@pytest.fixture
+def wait_for() -> Callable[..., None]:
+    """Waits until a condition holds."""
+    return wait
 
 
 class Plane:
@@ -142,7 +172,7 @@ class Plane:
             except httpx.HTTPError:
                 return False
 
-        wait_for(ready)
+        wait(ready)
 
 
 @pytest.fixture
@@ -152,9 +182,7 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
 
     def start(workers: int = 1, durability: str = "batch") -> Plane:
         changes: list[tuple[int, str, str]] = []
-        supervisor = Supervisor(
-            tmp_path, "127.0.0.1", 0, workers, durability, lambda *change: changes.append(change)
-        )
+        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, lambda *change: changes.append(change))
         started.append(supervisor)
         supervisor.start()
         plane = Plane(tmp_path, supervisor, changes)

@@ -351,3 +351,21 @@ def test_an_equal_version_is_rarely_rolled_back(begin: Begin, traffic: Traffic, 
             rollout, _ = advance(rollout, look, now)
         back += rollout.phase is Phase.ROLLED_BACK
     assert binom.sf(back - 1, runs, alpha) >= 0.001
+
+
+@pytest.mark.parametrize("runs", [40, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "cells", [(0.0,) * 9 + (1.0,), (0.055,) * 9 + (0.505,)], ids=["all scores in one cell", "half of them"]
+)
+@pytest.mark.parametrize("unseen", [True, False], ids=["in shadow", "half of the traffic"])
+def test_a_change_of_traffic_is_not_blamed_on_the_version(
+    begin: Begin, traffic: Traffic, runs: int, cells: tuple[float, ...], unseen: bool
+) -> None:
+    """Both versions' scores move alike: held in nearly every run, rolled back in at most 3 of 100, as simulated."""
+    back = 0
+    for _ in range(runs):
+        rollout = begin(shadow=ShadowPlan(0.0, 10**6) if unseen else None, steps=(Step(0.5, 0.0, 10**6), Step(1.0)))
+        moved = {"cells": cells, "champion_cells": cells, "errors": (0.0, 0.0), "slow": (0.0, 0.0)}
+        rollout, _ = drive(rollout, traffic, 200.0, requests=4, **moved)
+        back += rollout.phase is Phase.ROLLED_BACK
+    assert binom.sf(back - 1, runs, 0.03) >= 0.001

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.golden import choose
@@ -13,6 +13,7 @@ VALUES = st.lists(st.floats(-1e6, 1e6) | st.just(float("nan")) | st.just(float("
 
 
 @given(values=VALUES, size=st.integers(0, 40), seed=st.integers(0, 5))
+@settings(deadline=None)
 def test_chooses_rows_once_in_order_and_always_the_same(values: list[float], size: int, seed: int) -> None:
     """As many rows as asked, if there are, ascending, none twice, none infinite, and the same ones again."""
     columns = [NumericColumn("x", np.array(values, np.float64))]

@@ -209,6 +209,24 @@ def test_scores_that_moved_on_both_arms_are_the_traffics_doing(begin: Begin) -> 
     assert "the traffic changed, not the version" in finding.reading.reason
 
 
+@pytest.mark.parametrize("champion", [(0,) * 9 + (8,), (2,) * 9 + (22,), ()], ids=["few", "moved", "none"])
+def test_a_champion_with_few_scores_is_waited_for(begin: Begin, champion: tuple[int, ...]) -> None:
+    """Before a version is blamed, the champion beside it has enough scores, and they did not move."""
+    seen = Evidence(requests={"canary": 60, "champion": 60}, scores={"canary": COLLAPSED, "champion": champion})
+    finding = saw(begin(rules=("prediction_psi < 0.25",), alpha=1e-16), seen)
+    assert (finding.reading.call, finding.holds) == (Call.NOT_YET, Holds.UNTIL_MORE)
+    assert "may have moved too" in finding.reading.reason
+
+
+def test_a_champion_over_the_bound_with_enough_scores_holds_without_proof(begin: Begin) -> None:
+    """Its measured index above the bound is enough to doubt that the version is to blame."""
+    tilted = (10, 10, 10, 20, 20, 20, 25, 30, 40, 55)
+    finding = saw(begin(rules=("prediction_psi < 0.25",)), scores(COLLAPSED, tilted))
+    assert finding.champion_peak is not None
+    assert finding.champion_peak < finding.reading.threshold_log_e / 2
+    assert finding.holds is Holds.AT_ONCE
+
+
 def test_a_champion_that_moved_once_is_remembered(begin: Begin) -> None:
     """Its largest evidence since the rollout began counts, not only what it shows now."""
     moved = structs.replace(begin(rules=("prediction_psi < 0.25",)), peaks={"prediction_psi < 0.25 (champion)": 20.0})

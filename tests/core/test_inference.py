@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.contract import Feature, Kind, Task
@@ -92,6 +92,7 @@ def test_classes_keep_their_own_order() -> None:
 
 
 @given(st.integers(-(10**15), 10**15))
+@settings(deadline=None)
 def test_a_label_is_the_same_text_whatever_carries_it(label: int) -> None:
     """An integer, the float of it and its text are one label."""
     assert label_text(label) == label_text(float(label)) == label_text(str(label))

@@ -14,7 +14,7 @@ from fairlead.core.event import (
     canonical,
 )
 from fairlead.core.quadrant import Quadrant
-from fairlead.core.report import Harm, WindowReport, fact_of
+from fairlead.core.report import Harm, Stage, WindowReport, fact_of
 from fairlead.core.retrain import DAY, RetrainPolicy, active_rollout, decide, labels_known
 from fairlead.core.rollout import Call, Decision, Phase, Plan
 from fairlead.testing.journal import MemoryJournal
@@ -60,11 +60,14 @@ def test_benign_drift_and_calm_do_not() -> None:
 
 
 def test_a_slip_triggers_and_so_does_drift_that_is_not_benign() -> None:
-    """A drop beyond 5 % is a trigger; so are two critical features whose effect is not known to be benign."""
-    assert asked(window_report(harm=Harm(level="warning", drop=0.07))).triggered
-    drifted = benign_report(quadrant=Quadrant.COVARIATE)
-    assert asked(drifted).triggered
-    assert not asked(drifted, policy=RetrainPolicy(features=3)).triggered
+    """A sure drop beyond the policy's is a trigger; so are two critical features while an estimate foretells a fall."""
+    slipped = window_report(harm=Harm(level="warning", drop=0.07))
+    assert not asked(slipped).triggered
+    assert asked(slipped, policy=RetrainPolicy(drop=0.05)).triggered
+    foretold = benign_report(quadrant=Quadrant.COVARIATE, stage=Stage.CLOSED)
+    assert asked(foretold).triggered
+    assert not asked(foretold, policy=RetrainPolicy(features=3)).triggered
+    assert not asked(benign_report(quadrant=Quadrant.COVARIATE)).triggered  # its labels have come, and show no harm
 
 
 def test_too_few_labels_hold_it_back() -> None:

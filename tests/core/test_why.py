@@ -30,7 +30,11 @@ def test_a_rollback_names_the_exposure_the_rule_the_evidence_and_the_figure(begi
 
 def test_a_rollback_in_shadow_says_that_no_caller_met_it(begin: Begin, shadow: ShadowPlan) -> None:
     """Zero exposure is worth saying."""
-    seen = Evidence(requests={"shadow": 124, "champion": 124}, scores={"shadow": COLLAPSED}, shadow=ShadowPairs(124))
+    seen = Evidence(
+        requests={"shadow": 124, "champion": 124},
+        scores={"shadow": COLLAPSED, "champion": CALM},
+        shadow=ShadowPairs(124),
+    )
     assert "after 124 shadow requests, before any caller met it" in said(begin(shadow=shadow), seen, 3.0)
 
 

@@ -61,6 +61,14 @@ def test_a_unit_fails_once() -> None:
     assert [(one.metric, one.share, one.champion, one.canary) for one in failures] == [("error_rate", 0.25, 1, 1)]
 
 
+def test_a_unit_is_scored_once_an_arm() -> None:
+    """A heavy user cannot bend the distribution of scores; as a shadow the same unit is another draw."""
+    heavy = [record("a", 2, score=0.9) for _ in range(100)]
+    seen = total(*heavy, record("a", 2, arm="shadow", shadow_of=1, score=0.1))
+    assert seen.scores == {"canary": (0, 1), "shadow": (1, 0)}
+    assert seen.requests == {"canary": 100, "shadow": 1}
+
+
 def test_slow_is_slower_than_the_guardrail_allows() -> None:
     """With twice the champion's 10 ms, 20 ms is not slow and 20.1 ms is."""
     seen = total(record("a", latency_ms=20.0), record("b", 2, latency_ms=20.1))

@@ -29,6 +29,7 @@ from fairlead.stats.performance import Floats
 from fairlead.stats.profile import profile
 from fairlead.testing.bundles import ScriptedBundles
 from fairlead.testing.clock import ManualClock
+from fairlead.testing.dataset import MemoryDataset
 from fairlead.testing.journal import MemoryJournal
 
 START = 1_451_865_600.0  # Monday, 4 January 2016
@@ -44,17 +45,6 @@ class Logistic:
         x = np.array([row[0] if row[0] is not None else 0.0 for row in rows], np.float64)
         p = 1 / (1 + np.exp(1 - 1.5 * x))
         return np.stack([1 - p, p], axis=1)
-
-
-class Held:
-    """Held-out rows: the last column is the target."""
-
-    def __init__(self, rows: list[Row]) -> None:
-        self._rows = rows
-
-    def tuples(self, names: Sequence[str], indices: object) -> list[Row]:
-        places = [("x", "city", "y").index(name) for name in names]
-        return [tuple(row[place] for place in places) for row in self._rows]
 
 
 def population(n: int, seed: int, shift: float = 0.0, *, reversed_truth: bool = False) -> list[Row]:
@@ -90,7 +80,7 @@ class World:
             NumericColumn(SCORE, score),
         )
         folder = self.folder / f"new-{version}"
-        folder.mkdir()
+        folder.mkdir(parents=True)
         files = {PROFILE: msgspec.json.encode(profile(columns)), HELDOUT: b"rows", "note": str(version).encode()}
         for name, content in files.items():
             (folder / name).write_bytes(content)
@@ -111,7 +101,8 @@ class World:
 
     def watch(self) -> Watch:
         """A new watch, as after a restart."""
-        return Watch("hotel", self.journal, self.bundles, lambda _: Held(self.rows), self.clock, PLAN, self.policy)  # type: ignore[arg-type, return-value]  # the watch reads tuples only
+        held = MemoryDataset({name: [row[place] for row in self.rows] for place, name in enumerate(("x", "city", "y"))})
+        return Watch("hotel", self.journal, self.bundles, lambda _: held, self.clock, PLAN, self.policy)
 
 
 def records(rows: Sequence[Row], week: int = 0, version: int = 1, label: str = "r") -> list[Prediction]:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import doctest
 from datetime import UTC, datetime
-from itertools import pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fairlead.core import event
 from fairlead.core.event import AnyFact, Entry, canonical
@@ -19,8 +16,6 @@ from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
 from fairlead.operations import overview_ladder, overview_notes, overview_report
 from fairlead.operations.overview import LiveOverview, ModelView, Overview, OverviewFold, overview
-from fairlead.operations.overview_rollout import MOST_POINTS, Series
-from fairlead.operations.overview_values import EvidencePoint
 from fairlead.ports import WorkerState
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
@@ -151,18 +146,6 @@ def test_unreadable_decision_is_said_and_changes_nothing() -> None:
     assert model.notes[0].title == "Entry 2 cannot be read"
 
 
-@given(st.lists(st.floats(-50, 50), min_size=1, max_size=3000))
-def test_series_is_bounded_and_keeps_its_end(values: list[float]) -> None:
-    """However long a rollout is, its series stays small, in order, and ends with the last reading."""
-    series = Series()
-    for at, value in enumerate(values):
-        series.add(EvidencePoint(float(at), value))
-    points = series.points()
-    assert len(points) <= MOST_POINTS
-    assert points[-1] == EvidencePoint(float(len(values) - 1), values[-1])
-    assert all(a.at < b.at for a, b in pairwise(points))
-
-
 def test_ladder_without_anything_is_unmeasured() -> None:
     """What nothing measures is never green."""
     ladder = rungs(view(event.VersionRegistered(MODEL, 1, "b", "d")))
@@ -243,6 +226,14 @@ def test_heat_sorts_the_worst_feature_first() -> None:
     assert [cell.ratio for cell in cells if cell] == [pytest.approx(1.2), pytest.approx(1.5)]
 
 
+def test_heat_stays_small() -> None:
+    """However many features and windows there are, the map has the worst and the newest, and counts them all."""
+    drift = tuple(FeatureShift(f"f{each:03}", "warning", "psi", 0.1 + each / 1000, 0.25) for each in range(200))
+    heat = view(*(window(f"20{year:02}-01", drift=drift) for year in range(10, 50))).heat
+    assert (len(heat.windows), len(heat.rows), heat.features) == (26, 30, 200)
+    assert (heat.windows[-1], heat.rows[0].name) == ("2049-01", "f199")
+
+
 def test_window_judged_again_replaces_the_first_judgement() -> None:
     """When the labels are in, the window's second report counts, and the journal's list tells both."""
     early = Performance("auroc", estimated=0.8, estimated_low=0.78, estimated_high=0.82, matured_share=0.2)
@@ -301,6 +292,21 @@ def test_incident_timeline_begins_with_its_rollout() -> None:
         "Postmortem written",
     ]
     assert [incident.id for incident in model.open_incidents] == [second.id] == ["INC-2"]
+
+
+def test_timeline_ends_when_the_harm_does() -> None:
+    """After the mitigation only the incident's own notes are added, and routine decisions never are."""
+    model = view(
+        started(),
+        incident(rollout="r1"),
+        event.AlertQuieted(MODEL, "drift", "known"),
+        event.RetrainDecided(MODEL, "k", triggered=False, reason="calm"),
+        event.IncidentNoted(MODEL, "INC-1", "all on v1", "mitigated"),
+        window("2017-01", Outcome.BREACHED),
+        event.IncidentNoted(MODEL, "INC-1", "cause found", "resolved"),
+    )
+    titles = [note.title for note in model.incidents[0].timeline]
+    assert titles[1:] == ["Incident opened (high): v2 fails", "Incident mitigated", "Incident resolved"]
 
 
 def test_incident_without_a_rollout_begins_after_the_last_calm() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.bundle import CARD, MANIFEST, Manifest
+from fairlead.core.bundle import CARD, MANIFEST, MODEL, Manifest
 from fairlead.core.event import canonical
 from fairlead.errors import FairleadError, MissingExtra, NotFound, StateError, UsageError
 from fairlead.ports.registry import VersionInfo
@@ -123,7 +123,7 @@ class MlflowRegistry:
         except self._errors:
             self._client.create_registered_model(name)
         tags = {BUNDLE: digest, STATUS: "none", METRICS: canonical(manifest.metrics).decode()}
-        source = f"runs:/{run_id}/{manifest.model_entry}"
+        source = f"runs:/{run_id}/{MODEL}"  # the folder: MLflow downloads a version's source as one
         version = self._client.create_model_version(name, source, run_id, tags=tags)
         self._client.set_registered_model_tag(name, MANAGED, "true")
         return _info(version, ())

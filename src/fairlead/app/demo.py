@@ -44,7 +44,7 @@ def demo(
     """The whole loop on two years of real hotel bookings, in about a minute."""
     logging.getLogger("fairlead").setLevel(logging.ERROR)
     started = time.monotonic()
-    config, port, control_port = make_home(home, aa=aa)
+    config, port, control_port = make_home(home, aa=aa, stride=stride)
     context = open_context(home, config)
     console = f"http://127.0.0.1:{control_port}"
     terminal = Console(file=sys.stderr if json else sys.stdout, highlight=False)

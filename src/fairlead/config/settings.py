@@ -46,6 +46,7 @@ class ModelSettings(_Section, frozen=True):
 
     task: Task | None = None
     unit: str | None = None
+    segments: tuple[str, ...] = ()
     owner: str = ""
     labels: Labels = Labels()
 

@@ -6,10 +6,8 @@ import msgspec
 
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.quadrant import Quadrant
-from fairlead.core.report import SCORE, Harm, Layer, Performance, Stage, WindowReport
+from fairlead.core.report import SCORE, Harm, Layer, Performance, Stage, WindowReport, metric_name
 from fairlead.core.verdict import Outcome, Verdict
-
-_NAMES = {"auroc": "AUROC", "mae": "MAE", "rmse": "RMSE", "f1": "F1"}
 
 
 def conclude(report: WindowReport, data: Verdict, policy: HarmPolicy) -> WindowReport:
@@ -62,7 +60,7 @@ def _model(report: WindowReport, policy: HarmPolicy) -> Verdict:
 
 
 def _realised(performance: Performance, harm: Harm) -> Verdict:
-    name = _NAMES.get(performance.metric, performance.metric)
+    name = metric_name(performance.metric)
     text = (
         f"{name} is {_band(performance.realised, performance.low, performance.high)} "
         f"against {performance.reference:.3f} on {performance.labels:,} matured labels"
@@ -73,7 +71,7 @@ def _realised(performance: Performance, harm: Harm) -> Verdict:
 
 
 def _waiting(report: WindowReport, performance: Performance, policy: HarmPolicy) -> Verdict:
-    name = _NAMES.get(performance.metric, performance.metric)
+    name = metric_name(performance.metric)
     if performance.estimated is None:
         estimate = f"{name} is not known yet"
     else:
@@ -87,7 +85,7 @@ def _waiting(report: WindowReport, performance: Performance, policy: HarmPolicy)
 
 
 def _harmful(performance: Performance, harm: Harm) -> str:
-    name = _NAMES.get(performance.metric, performance.metric)
+    name = metric_name(performance.metric)
     if harm.level == "critical" and performance.realised is not None:
         verb = "fell" if performance.realised < (performance.reference or 0.0) else "rose"
         band = _band(performance.realised, performance.low, performance.high)

@@ -23,8 +23,9 @@ from fairlead.stats.sequential.rates import rate_log_e
 _ASSUMED_ERROR_RATE = 0.01
 _LEAST_ERROR_RATE = 0.001
 
-# With fewer scores than this the champion's own index is noise: it may ask for more of them, but accuse nobody.
-_ENOUGH_SCORES = 200
+# With fewer scores than the first the champion's own index says nothing, with fewer than the second it is noisy: both
+# ask for more of them before anyone is blamed.
+_FEW_SCORES, _ENOUGH_SCORES = 10, 200
 
 TRAFFIC_CHANGED = "the champion's scores moved too: the traffic changed, not the version"
 
@@ -152,7 +153,7 @@ def _call(measured: _Measured, evidence: tuple[float, float, float], limit: floa
             return (
                 Call.NOT_YET,
                 Holds.UNTIL_MORE,
-                f"the champion's scores may have moved too, more will tell ({reason})",
+                f"the champion's scores may have moved too: {reason}",
             )
         return Call.REGRESS, Holds.NO, f"broken: {reason}"
     reason = f"{measured.sentence}; evidence e^{log_e:.1f} of e^{limit:.1f}"
@@ -216,21 +217,27 @@ def _scores(rule: Guardrail, rollout: Rollout) -> _Measured:
         holds = Holds.FOR_OPERATOR if answered > 0 else Holds.UNTIL_MORE
         return _Measured(missing=f"no score in {max(0, answered)} answers", holds=holds)
     champion = seen.get("champion", ())
-    own = len(champion) == len(base.champion_cells) >= 2
+    known = has_company(rollout.plan) and len(base.champion_cells) >= 2
+    own = known and len(champion) == len(base.champion_cells)
     live = psi_from_counts(champion, base.champion_cells) if own else None
     psi = psi_from_counts(counts, base.canary_cells)
     beside = "" if live is None else f", the champion's {live:.2f}"
-    moved = Holds.NO
-    if live is not None and live > rule.bound:
-        moved = Holds.AT_ONCE if sum(champion) >= _ENOUGH_SCORES else Holds.UNTIL_MORE
     return _Measured(
         log_e=divergence_log_e(counts, base.canary_cells, rule.bound),
         champion=live,
         canary=psi,
         sentence=f"score psi {psi:.2f} over {sum(counts)} scores{beside}",
         champion_log_e=divergence_log_e(champion, base.champion_cells, rule.bound) if own else None,
-        champion_moved=moved,
+        champion_moved=_moved(live, sum(champion), rule.bound) if known else Holds.NO,
     )
+
+
+def _moved(psi: float | None, scores: int, bound: float) -> Holds:
+    if psi is None or scores < _FEW_SCORES:
+        return Holds.UNTIL_MORE
+    if psi <= bound:
+        return Holds.NO
+    return Holds.AT_ONCE if scores >= _ENOUGH_SCORES else Holds.UNTIL_MORE
 
 
 _MEASURES: dict[str, Callable[[Guardrail, Rollout], _Measured]] = {

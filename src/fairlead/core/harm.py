@@ -11,7 +11,7 @@ from math import log
 from msgspec import Struct
 
 from fairlead.core.quadrant import Band
-from fairlead.core.report import Harm
+from fairlead.core.report import Harm, metric_name
 
 
 class HarmPolicy(Struct, frozen=True):
@@ -82,5 +82,5 @@ def _reason(metric: str, drop: float | None, *, excluded: bool, evidence: LossEv
         )
     if drop is not None and drop > 0:
         sure = "" if excluded else ", within its interval"
-        parts.append(f"{metric} is {drop:.1%} worse than the reference{sure}")
+        parts.append(f"{metric_name(metric)} is {drop:.1%} worse than the reference{sure}")
     return "; ".join(parts) or "no sign of harm"

@@ -57,6 +57,8 @@ class Incident(Struct, frozen=True):
     window: str = ""
     postmortem: str | None = None  # path relative to the home folder
     timeline: tuple[Moment, ...] = ()
+    opened_seq: int = 0  # places in the journal, which order facts of the same instant
+    resolved_seq: int | None = None
 
 
 def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
@@ -96,6 +98,7 @@ def _opened(entry: Entry, fact: IncidentOpened) -> Incident:
         reason=fact.reason,
         owner=fact.owner,
         opened_at=entry.at,
+        opened_seq=entry.seq,
         began_at=fact.began_at,
         detected_at=fact.detected_at,
         rollout=fact.rollout,
@@ -110,10 +113,11 @@ def _noted(before: Incident, entry: Entry, fact: IncidentNoted) -> Incident:
     after = msgspec.structs.replace(before, timeline=(*before.timeline, line))
     if fact.state not in STATES or STATES.index(fact.state) <= STATES.index(before.state):
         return after
-    stamp = {f"{fact.state}_at": entry.at}
-    if fact.state == "resolved" and before.mitigated_at is None:
-        stamp["mitigated_at"] = entry.at
-    return msgspec.structs.replace(after, state=fact.state, **stamp)
+    after = msgspec.structs.replace(after, state=fact.state, **{f"{fact.state}_at": entry.at})
+    if fact.state != "resolved":
+        return after
+    mitigated_at = entry.at if before.mitigated_at is None else before.mitigated_at
+    return msgspec.structs.replace(after, mitigated_at=mitigated_at, resolved_seq=entry.seq)
 
 
 def around(incident: Incident, entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -130,11 +134,11 @@ def _belongs(incident: Incident, entry: Entry) -> bool:
         return bool(named == incident.id)
     if incident.rollout is not None:
         return _of_rollout(incident, fact)
-    if incident.resolved_at is not None and entry.at > incident.resolved_at:
+    if incident.resolved_seq is not None and entry.seq > incident.resolved_seq:
         return False
     if isinstance(fact, WindowJudged):
         return incident.began_at is not None and fact.ends_at > incident.began_at
-    return entry.at >= incident.opened_at
+    return entry.seq >= incident.opened_seq
 
 
 def _of_rollout(incident: Incident, fact: Fact) -> bool:

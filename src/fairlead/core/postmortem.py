@@ -21,6 +21,7 @@ from fairlead.core.event import (
 )
 from fairlead.core.incident import Incident, around
 from fairlead.core.report import report_of
+from fairlead.core.retrain import held_back
 from fairlead.core.rollout import Decision, Phase
 from fairlead.core.story import story_of
 from fairlead.core.verdict import Outcome
@@ -109,7 +110,7 @@ def _plain(entry: Entry) -> Iterator[str]:
         yield f"Rollout of version {fact.version} started ({fact.plan.strategy})"
     elif isinstance(fact, RouteApplied):
         yield f"Route {fact.generation} reached {fact.workers} workers, {fact.seconds:.2f} s after the decision"
-    elif isinstance(fact, RetrainDecided):
+    elif isinstance(fact, RetrainDecided) and (fact.triggered or held_back(fact)):
         yield f"Retraining {'triggered' if fact.triggered else 'held back'}: {fact.reason}"
     elif isinstance(fact, RetrainFinished):
         yield f"Challenger trained (version {fact.version}): {fact.reason}"

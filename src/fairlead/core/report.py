@@ -16,6 +16,18 @@ from fairlead.stats.sequential.betting import LossWatch
 SCORE = "__score__"  # the column of the model's own output in profiles and drift readings
 
 
+_NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "f1": "F1", "r2": "R2"}
+
+
+def metric_name(metric: str) -> str:
+    """A metric as people write it.
+
+    >>> metric_name("auroc"), metric_name("log_loss")
+    ('AUROC', 'log loss')
+    """
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
 class Stage(StrEnum):
     """When a window was judged. Every window is judged when it closes; once more when its labels have matured."""
 

@@ -15,10 +15,11 @@ from fairlead.core.event import (
     RolloutStarted,
 )
 from fairlead.core.quadrant import Quadrant
-from fairlead.core.report import SCORE, WindowReport, reports
+from fairlead.core.report import SCORE, Stage, WindowReport, reports
 from fairlead.core.rollout import Decision, Phase
 
 DAY = 86_400.0
+NO_TRIGGER = "no trigger: "
 
 
 class RetrainPolicy(Struct, frozen=True):
@@ -28,7 +29,9 @@ class RetrainPolicy(Struct, frozen=True):
     at_most_every_seconds: float = 30 * DAY
     psi: float = 0.25
     features: int = 2  # that many must exceed `psi`
-    drop: float = 0.05  # of the primary metric, as a share of the reference
+    drop: float = (
+        0.10  # of the primary metric, as a share of the reference; a smaller one is looked into, not retrained
+    )
 
 
 def decide(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> RetrainDecided:
@@ -39,12 +42,17 @@ def decide(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, 
             return entry.fact
     triggers = _triggers(policy, report)
     if not triggers:
-        return _decided(report, run, triggered=False, reason="no trigger: " + _calm(report))
+        return _decided(report, run, triggered=False, reason=NO_TRIGGER + _calm(report))
     against = _against(policy, facts, report, now_event_at)
     if against:
         reason = f"{'; '.join(triggers)}; but {'; '.join(against)}"
         return _decided(report, run, triggered=False, reason=reason)
     return _decided(report, run, triggered=True, reason="; ".join(triggers))
+
+
+def held_back(fact: RetrainDecided) -> bool:
+    """Whether something spoke against a run that had a trigger."""
+    return not fact.triggered and not fact.reason.startswith(NO_TRIGGER)
 
 
 def labels_known(facts: Sequence[Entry], report: WindowReport) -> int:
@@ -58,14 +66,16 @@ def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
     found = []
     if report.harmful:
         found.append(f"window {report.window} is harmful: {report.harm.reason}")
-    elif report.harm.level != "none" and (report.harm.drop or 0.0) > policy.drop:
+    elif report.harm.level != "none" and (report.harm.drop or 0.0) > policy.drop:  # sure, as its interval is
         found.append(f"the primary metric is {report.harm.drop:.1%} worse than the reference")
     moved = [
         shift.name
         for shift in report.drift
         if shift.level == "critical" and (shift.psi or 0.0) > policy.psi and shift.name != SCORE
     ]
-    if len(moved) >= policy.features and report.quadrant is not Quadrant.BENIGN:
+    # Once labels have shown what the shift does, they decide, not the shift.
+    foretold = report.stage is Stage.CLOSED and report.quadrant is Quadrant.COVARIATE
+    if len(moved) >= policy.features and (report.harmful or foretold):
         found.append(f"PSI exceeds {policy.psi:g} on {len(moved)} features ({', '.join(moved[:5])})")
     return found
 

@@ -18,6 +18,7 @@ from fairlead.core.event import (
 )
 from fairlead.core.incident import Incident, around
 from fairlead.core.report import WindowReport, reports
+from fairlead.core.retrain import held_back
 from fairlead.core.rollout import Decision, Evidence, Phase, Plan
 
 DAY = 86_400.0
@@ -234,7 +235,7 @@ def _drift_poorly(incident: Incident, harmful: Sequence[WindowReport], entries: 
                 "a changed relation to the truth shows only in labels."
             )
     for entry in entries:
-        if isinstance(entry.fact, RetrainDecided) and not entry.fact.triggered:
+        if isinstance(entry.fact, RetrainDecided) and held_back(entry.fact):
             lines.append(f"Retraining was held back: {entry.fact.reason}.")
         elif isinstance(entry.fact, RetrainFinished) and not entry.fact.beats_champion:
             lines.append(f"The challenger did not beat the champion: {entry.fact.reason}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -83,17 +83,20 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
     truth = truth_of(contract, labels)
     answers = _answers(contract, predictor, rows.heldout)
     metrics = metrics_of(contract.task, truth, answers, THRESHOLD)
+    found = Measured(contract, golden, truth, answers, metrics, None, None, "")
     translation = _translate(contract, model, reader)
     if isinstance(translation, str):
-        served = f"the original is served: {translation}"
-        return Measured(contract, golden, truth, answers, metrics, None, None, served)
+        return replace(found, served=f"the original is served: {translation}")
     portable, translated = translation
-    parity = _parity(translated, (asked, golden), rows.heldout.tuples(contract.names, slice(_PARITY_ROWS)), answers)
+    heldout = rows.heldout.tuples(contract.names, slice(_PARITY_ROWS))
+    parity = _parity(translated, (asked, golden), heldout, answers)
+    if isinstance(parity, str):
+        return replace(found, served=f"the original is served: {parity}")
     speedup = _speedup(clock, predictor, translated, asked)
     if speedup is not None:
         metrics["portable_speedup"] = speedup
     kept = portable if parity.holds else None
-    return Measured(contract, golden, truth, answers, metrics, kept, parity, _sentence(parity, speedup))
+    return replace(found, portable=kept, parity=parity, served=_sentence(parity, speedup))
 
 
 def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contract:
@@ -105,19 +108,23 @@ def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contr
         raise UsageError(f"the reference has no target column {candidate.target!r}: it has {', '.join(data.names)}")
     names = _features(candidate, data, facts)
     labels = {label for (label,) in data.tuples([candidate.target], slice(None)) if label is not None}
-    task = candidate.task or _task_of(facts, labels)
+    task = _task_of(candidate, facts, labels)
     classes = () if task is Task.REGRESSION else facts.classes or infer_classes(labels)
     return infer_contract([data.observe(name) for name in names], task, candidate.target, classes, candidate.unit)
 
 
-def _task_of(facts: ModelFacts, labels: set[Any]) -> Task:
-    """What the model itself says goes first: a regressor of small counts is no classifier."""
+def _task_of(candidate: Candidate, facts: ModelFacts, labels: set[Any]) -> Task:
+    """What the model itself says goes before the target's values: a regressor of small counts is no classifier."""
     found = infer_task(labels)
-    if facts.classifier is None:
-        return found
-    if not facts.classifier:
-        return Task.REGRESSION
-    return Task.BINARY if len(facts.classes) == 2 else Task.MULTICLASS
+    if facts.classifier is not None:
+        classes = Task.BINARY if len(facts.classes) == 2 else Task.MULTICLASS
+        found = classes if facts.classifier else Task.REGRESSION
+    if candidate.task not in (None, found) and facts.classifier is not None:
+        raise UsageError(
+            f"the model {candidate.model.name} is a {found.value} model, not a {candidate.task.value} one: "
+            "leave the task out, or bring the right model"
+        )
+    return candidate.task or found
 
 
 def _features(candidate: Candidate, data: Dataset, facts: ModelFacts) -> tuple[str, ...]:
@@ -194,11 +201,20 @@ def _translate(contract: Contract, model: OpenedModel, reader: ModelReader) -> t
 
 def _parity(
     translated: Predictor, golden: tuple[list[tuple[Any, ...]], Golden], heldout: list[tuple[Any, ...]], answers: Floats
-) -> Parity:
-    """The largest difference on the golden set and on held-out rows. A difference of values is relative above 1."""
+) -> Parity | str:
+    """The largest difference on the golden set and on held-out rows, or why there is none to be had.
+
+    A difference of values is relative above 1.
+    """
     rows, said = golden
     original = np.vstack([np.asarray(said.outputs, np.float64), answers[: len(heldout)]])
-    other = translated.predict([*rows, *heldout])
+    try:
+        other = translated.predict([*rows, *heldout])
+    except Exception as error:  # noqa: BLE001  # a runtime fails with classes of its own; the original can still be served
+        text = str(error).strip().partition("\n")[0]
+        return f"its ONNX translation cannot answer ({type(error).__name__}: {text})"
+    if other.shape != original.shape:
+        return f"its ONNX translation answers shape {other.shape}, not {original.shape}"
     differences = np.abs(other - original) / np.maximum(1.0, np.abs(original))
     largest = float(differences.max()) if np.isfinite(other).all() else float(np.finfo(np.float64).max)
     return Parity(len(original), largest, TOLERANCE)

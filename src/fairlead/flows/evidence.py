@@ -16,6 +16,8 @@ from fairlead.core.rollout import Evidence, FirstFailures, Rollout, ShadowPairs,
 
 # Served answers that wait for their shadow's, and shadows that wait for the served one: the oldest leave first.
 _WAITING = 20_000
+# Units whose first score was counted, per arm. Beyond it scores add nothing: a rollout is decided long before.
+_UNITS = 200_000
 
 
 class Collector:
@@ -41,6 +43,7 @@ class Collector:
         self._failed: Counter[tuple[str, float, str]] = Counter()
         self._failed_units: dict[str, set[str]] = {"error_rate": set(), "p99_latency": set()}
         self._cells = {arm: [0] * (len(edges) + 1) for arm, edges in self._edges.items()}
+        self._scored: dict[str, set[str]] = {arm: set() for arm in self._edges}
         self._pairs = _Pairs()
 
     def add(self, records: Iterable[Prediction]) -> None:
@@ -73,7 +76,15 @@ class Collector:
         if record.status >= 500:
             self._errors[arm] += 1
         elif record.score is not None:
-            self._cells[arm][bisect_right(self._edges[arm], record.score)] += 1
+            self._first_score(arm, record.unit_id, record.score)
+
+    def _first_score(self, arm: str, unit: str, score: float) -> None:
+        """A unit's first score: one heavy user asked a thousand times is one draw from the arm, not a thousand."""
+        scored = self._scored[arm]
+        if unit in scored or len(scored) >= _UNITS:
+            return
+        scored.add(unit)
+        self._cells[arm][bisect_right(self._edges[arm], score)] += 1
 
     def _first(self, metric: str, arm: str, share: float, unit: str) -> None:
         """A unit's first failure, while both arms had traffic: later ones of the same unit are not independent."""

@@ -237,7 +237,8 @@ class Release:
 
 
 def _moved(model: ModelState, decision: Decision) -> bool:
-    return decision.before is not decision.after or decision.share != model.share
+    stepped = model.rollout is not None and decision.step != model.rollout.step
+    return stepped or decision.before is not decision.after or decision.share != model.share
 
 
 def _consequences(name: str, rollout: Rollout, decision: Decision) -> list[AnyFact]:

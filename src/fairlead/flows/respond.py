@@ -97,8 +97,10 @@ class Responder:
         choices = [self._choose(known, alarm, at) for alarm in alarms_of(report)]
         told = [choice for choice in choices if choice is not None]
         retrain = decide_retraining(self._policy.retrain, known, report, at)
-        facts = [fact for choice in told for fact in self._alert_facts(choice, at)]
-        facts += [*self._incident_facts(known, report), retrain]
+        # The incident first: what follows it in the journal is its story.
+        facts = self._incident_facts(known, report)
+        facts += [fact for choice in told for fact in self._alert_facts(choice, at)]
+        facts.append(retrain)
         response = self._perform(facts, told, at)
         named = [fact.incident for fact in facts if isinstance(fact, IncidentOpened | IncidentNoted)]
         written = self._draft(named[-1]) if named else ()

@@ -159,9 +159,9 @@ def _rows(asked: Registration) -> Rows:
             f"{asked.reference} has no target column {asked.target!r}: it has {', '.join(reference.names)}"
         )
     if asked.heldout is not None:
+        heldout = _labelled(open_dataset(asked.heldout), asked.target, asked.heldout)
         if file_sha256(asked.heldout) == file_sha256(asked.reference):
             raise UsageError(f"{asked.heldout} is the reference itself: hold out rows that the model has not seen")
-        heldout = _labelled(open_dataset(asked.heldout), asked.target, asked.heldout)
         return Rows(_enough(reference, asked.reference), heldout, reference)
     if asked.time_column is not None:
         reference = reference.by_time(asked.time_column)

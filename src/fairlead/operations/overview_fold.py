@@ -13,7 +13,7 @@ from fairlead.core.event import Entry
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_ladder import ladder_of
-from fairlead.operations.overview_notes import note_of
+from fairlead.operations.overview_notes import NO_RETRAINING, note_of
 from fairlead.operations.overview_report import heat_of, window_view
 from fairlead.operations.overview_rollout import RolloutFold
 from fairlead.operations.overview_values import (
@@ -32,7 +32,7 @@ from fairlead.operations.overview_values import (
 )
 from fairlead.ports import WorkerState
 
-MOST_WINDOWS = 120
+MOST_WINDOWS = 60
 MOST_NOTES = 200  # shown of a model; the journal has all
 MOST_TIMELINE = 200
 SILENT_SECONDS = 10.0  # a worker that has said nothing for longer is not known to be alive
@@ -81,7 +81,9 @@ class ModelFold:
         self._rollouts: dict[str, RolloutFold] = {}
         self._windows: dict[str, WindowView] = {}
         self._incidents: dict[str, IncidentView] = {}
-        self._spans: dict[str, tuple[int, int | None]] = {}  # incident -> first and last entry of its timeline
+        self._spans: dict[
+            str, tuple[int, int | None]
+        ] = {}  # incident -> first entry of its timeline, and the one that ended the harm
         self._alerts: dict[str, AlertView] = {}
         self._notes: list[Note] = []
         self._marks: list[Mark] = []
@@ -248,8 +250,10 @@ class ModelFold:
             return
         resolved = entry.at if fact.state == "resolved" else None
         self._incidents[fact.incident] = msgspec.structs.replace(before, state=fact.state, resolved_at=resolved)
+        first, last = self._spans[fact.incident]
+        if fact.state in ("mitigated", "resolved") and last is None:
+            self._spans[fact.incident] = (first, entry.seq)
         if resolved is not None:
-            self._spans[fact.incident] = (self._spans[fact.incident][0], entry.seq)
             self._calm_seq = entry.seq
 
     def _postmortem(self, _entry: Entry, fact: event.PostmortemWritten) -> None:
@@ -300,5 +304,8 @@ def _between(notes: list[Note], first: int, last: int | None) -> list[Note]:
 
 
 def _belongs(note: Note, incident: str) -> bool:
-    """Whether a note of the time belongs to an incident's timeline: all but another incident's own."""
-    return not note.kind.startswith(("incident_", "postmortem_")) or note.subject == incident
+    """Whether a note of the time belongs to an incident's timeline: all but another incident's own, and what was
+    decided against or follows from another line."""
+    if note.kind.startswith(("incident_", "postmortem_")):
+        return note.subject == incident
+    return note.kind not in ("alert_quieted", "status_changed") and note.title != NO_RETRAINING

@@ -121,16 +121,16 @@ def _on_whom(rollout: RolloutView) -> str:
 
 
 def format_metric(metric: str, value: float | None) -> str:
-    """A guardrail's value in its unit.
+    """A guardrail's value in its unit. Latency is the share of requests slower than the bound.
 
-    >>> format_metric("error_rate", 0.0125), format_metric("p99_latency", 18.25), format_metric("error_rate", None)
-    ('1.25 %', '18.2 ms', 'not measured')
+    >>> format_metric("error_rate", 0.0125), format_metric("p99_latency", 0.005), format_metric("error_rate", None)
+    ('1.25 %', '0.5 % too slow', 'not measured')
     """
     if value is None:
         return "not measured"
     if metric == "error_rate":
         return percent(value)
-    return f"{value:.3g} ms" if metric == "p99_latency" else f"{value:.3g}"
+    return f"{percent(value)} too slow" if metric == "p99_latency" else f"{value:.3g}"
 
 
 def _metric(each: GuardrailView) -> str:

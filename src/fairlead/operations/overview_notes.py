@@ -11,6 +11,8 @@ from fairlead.operations.overview_values import Note, Tone
 
 _Words = tuple[str, str, Tone, str]  # title, reason, tone, subject
 
+NO_RETRAINING = "No retraining"
+
 _VERDICT_TONES: dict[str, Tone] = {"holds": "plain", "undecided": "plain", "unmeasured": "warning", "breached": "bad"}
 _VERDICT_WORDS = {
     "holds": "all holds",
@@ -120,7 +122,7 @@ def _postmortem(fact: event.PostmortemWritten) -> _Words:
 
 
 def _retrain(fact: event.RetrainDecided) -> _Words:
-    return ("Retraining triggered" if fact.triggered else "No retraining"), fact.reason, "plain", fact.run
+    return ("Retraining triggered" if fact.triggered else NO_RETRAINING), fact.reason, "plain", fact.run
 
 
 def _retrained(fact: event.RetrainFinished) -> _Words:

@@ -12,6 +12,7 @@ from fairlead.core.report import SCORE, FeatureShift, Performance, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_values import DriftView, Heat, HeatRow, PerformanceView, WindowView
 
+MOST_COLUMNS, MOST_ROWS = 26, 30
 _LEVELS = ("none", "warning", "critical", "unmeasured")
 _SCORE_NAME = "model score"
 
@@ -56,13 +57,22 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
 
 
 def heat_of(windows: Sequence[WindowView]) -> Heat:
-    """Features by windows, the worst feature first: most windows at critical, then the largest effect."""
+    """Features by windows, the worst feature first: most windows at critical, then the largest effect.
+
+    Only the last `MOST_COLUMNS` windows and the worst `MOST_ROWS` features: a page must stay small, the API has all.
+    """
+    windows = windows[-MOST_COLUMNS:]
     names: dict[str, list[DriftView | None]] = {}
     for place, window in enumerate(windows):
         for each in window.drift:
             names.setdefault(each.name, [None] * len(windows))[place] = each
     rows = sorted((HeatRow(name, tuple(cells)) for name, cells in names.items()), key=_badness)
-    return Heat(tuple(window.name for window in windows), tuple(window.starts_at for window in windows), tuple(rows))
+    return Heat(
+        tuple(window.name for window in windows),
+        tuple(window.starts_at for window in windows),
+        tuple(rows[:MOST_ROWS]),
+        len(rows),
+    )
 
 
 def _badness(row: HeatRow) -> tuple[int, float, str]:

@@ -181,6 +181,7 @@ class Heat(Struct, frozen=True):
     windows: tuple[str, ...] = ()
     starts: tuple[float, ...] = ()
     rows: tuple[HeatRow, ...] = ()
+    features: int = 0  # in all, also those that are too calm to be among the rows
 
 
 class Mark(Struct, frozen=True):

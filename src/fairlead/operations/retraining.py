@@ -87,6 +87,7 @@ def _challenger(
     context: Context, champion: VersionInfo, manifest: Manifest, rows: Sequence[Labelled], run: str
 ) -> VersionInfo:
     """Trains on the older rows and registers, with the newest held out."""
+    known = context.settings.models.get(champion.model)
     folder = context.home / "runs" / run
     cut = len(rows) - int(len(rows) * HELDOUT_SHARE)
     train, heldout = folder / "train.parquet", folder / "heldout.parquet"
@@ -106,6 +107,7 @@ def _challenger(
             target=manifest.contract.target,
             task=manifest.contract.task,
             unit=manifest.contract.unit,
+            segments=known.segments if known else (),
             dataset_version=run,
             card=_card(context.bundles.path(champion.bundle)),
             parent=champion.version,

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from fairlead.stats.grid import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, into_buckets
+from fairlead.stats.tally import Floats
 
 BINS = 10
 EXPECTED = 5.0

@@ -17,8 +17,8 @@ from msgspec import Struct
 from scipy.special import chdtrc, chdtri, chndtrinc, gammaln, kolmogorov
 
 from fairlead.stats.cells import Cells, shared_cells
-from fairlead.stats.grid import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile
+from fairlead.stats.tally import Floats
 
 Z = 1.959963984540054  # two-sided 95 %
 KOLMOGOROV_SECOND = pi * pi / 12.0  # E[K^2] of Kolmogorov's law
@@ -206,7 +206,7 @@ def outside(reference: NumericProfile, current: NumericProfile, limits: Limits =
         name="outside",
         value=value,
         corrected=corrected,
-        p_value=min(1.0, 2.0 * exp(min(0.0, min(logs)))),
+        p_value=min(1.0, 2.0 * exp(min(0.0, *logs))),
         low=max(0.0, value - chance - spread),
         high=min(1.0, corrected + spread),
         warning=limits.warning,

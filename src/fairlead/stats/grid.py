@@ -17,15 +17,12 @@ from zlib import crc32
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-QUANTILES = 1_022  # with the cut below the minimum and the last overflow, at most 1,024 cells of quantiles
-ATOMS = 512  # up to this many distinct values each is an atom
+from fairlead.stats.tally import CHUNK, QUANTILES, Buckets, Floats, Ordered
+
 CATEGORIES = 10_000
 BUCKETS = 1_024
 HEAVY_TAIL = 20.0  # kurtosis above which the standard deviation is no scale
-
-Floats = NDArray[np.float64]
 
 
 class NumericGrid(Struct, frozen=True, tag="numeric"):
@@ -52,11 +49,13 @@ Grid = NumericGrid | CategoryGrid
 
 
 class Moments(Struct, frozen=True):
-    """Of finite values: how many, their mean, the sum of squared deviations, and the kurtosis (normal: 3)."""
+    """Of finite values: how many, their mean, the sum of squared deviations, their ends, the kurtosis (normal: 3)."""
 
     count: int
     mean: float
     m2: float
+    minimum: float
+    maximum: float
     kurtosis: float = 0.0
 
 
@@ -67,35 +66,35 @@ def category_grid(name: str, totals: dict[str, int]) -> CategoryGrid:
     return CategoryGrid(name, tuple(sorted(totals, key=lambda category: (-totals[category], category))))
 
 
-def numeric_grid(name: str, ordered: Floats, found: Moments) -> NumericGrid:
-    """The grid of a reference's finite values, which must be sorted."""
-    return NumericGrid(name, tuple(_cuts(ordered).tolist()), _scale(ordered, found))
-
-
-def finite_sorted(ordered: Floats) -> Floats:
-    """The finite part of sorted values (a view): NaN sorts behind the infinities."""
-    first = int(np.searchsorted(ordered, -np.inf, side="right"))
-    return ordered[first : int(np.searchsorted(ordered, np.inf, side="left"))]
+def numeric_grid(name: str, arranged: Ordered | Buckets, found: Moments) -> NumericGrid:
+    """The grid of a reference's finite values."""
+    if found.count == 0:
+        return NumericGrid(name, ())
+    quantiles = arranged.quantiles()
+    return NumericGrid(
+        name, tuple(_cuts(quantiles, arranged.atoms(), found.minimum).tolist()), _scale(quantiles, found)
+    )
 
 
 def moments(values: Floats, *, fourth: bool = False) -> Moments:
     """Moments of finite values; sums beyond the range of float64 stop at its end. Kurtosis only where `fourth`.
 
-    Sums, not dot products: a threaded BLAS would keep every core spinning for a second's hundredth of work.
+    Sums, not dot products: a threaded BLAS would keep every core spinning for a moment's work.
     """
     if values.size == 0:
-        return Moments(0, 0.0, 0.0)
+        return Moments(0, 0.0, 0.0, 0.0, 0.0)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = within_range(float(values.mean()))
-        powers = values - mean
-        np.multiply(powers, powers, out=powers)
-        m2 = within_range(float(powers.sum()))
-        if not fourth:
-            return Moments(int(values.size), mean, m2)
-        np.multiply(powers, powers, out=powers)
-        m4 = within_range(float(powers.sum()))
+        mean, m2, m4 = within_range(float(values.mean())), 0.0, 0.0
+        for start in range(0, values.size, CHUNK):
+            powers = values[start : start + CHUNK] - mean
+            np.multiply(powers, powers, out=powers)
+            m2 += float(powers.sum())
+            if fourth:
+                np.multiply(powers, powers, out=powers)
+                m4 += float(powers.sum())
+    m2, m4 = within_range(m2), within_range(m4)
     kurtosis = values.size * (m4 / m2) / m2 if m2 > 0 else 0.0
-    return Moments(int(values.size), mean, m2, kurtosis)
+    return Moments(int(values.size), mean, m2, float(values.min()), float(values.max()), kurtosis)
 
 
 def within_range(number: float) -> float:
@@ -108,27 +107,21 @@ def bucket(category: str) -> int:
     return crc32(category.encode("utf-8", "surrogatepass")) % BUCKETS
 
 
-def _cuts(ordered: Floats) -> Floats:
-    size = ordered.size
-    if size == 0:
-        return np.empty(0)
-    ranks = -(-np.arange(1, QUANTILES + 1) * size // QUANTILES) - 1  # inverse of the empirical distribution
-    edges, repeats = np.unique(ordered[ranks], return_counts=True)
+def _cuts(quantiles: Floats, few: Floats | None, minimum: float) -> Floats:
+    edges, repeats = np.unique(quantiles, return_counts=True)
     atoms = edges[repeats > 1]
-    if edges.size <= ATOMS:
-        distinct = ordered[np.concatenate(([True], ordered[1:] != ordered[:-1]))]
-        if distinct.size <= ATOMS:
-            edges = atoms = distinct
+    if few is not None:
+        edges = atoms = few
     with np.errstate(over="ignore"):
-        below = np.nextafter(np.append(atoms, ordered[0]), -np.inf)
+        below = np.nextafter(np.append(atoms, minimum), -np.inf)
     return np.union1d(edges, below[np.isfinite(below)])
 
 
-def _scale(ordered: Floats, found: Moments) -> float:
-    if found.count == 0 or ordered[0] == ordered[-1]:  # rounding gives a constant column a tiny, meaningless m2
+def _scale(quantiles: Floats, found: Moments) -> float:
+    if found.minimum == found.maximum:  # rounding gives a constant column a tiny, meaningless m2
         return 0.0
     if found.kurtosis > HEAVY_TAIL:
-        low, high = ordered[[(found.count - 1) // 4, (3 * (found.count - 1)) // 4]]
+        low, high = quantiles[[QUANTILES // 4, 3 * QUANTILES // 4]].tolist()
         if high > low:
             return float((high - low) / 1.349)
     return float(np.sqrt(found.m2 / found.count))

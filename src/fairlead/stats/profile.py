@@ -22,16 +22,15 @@ from fairlead.stats.grid import (
     BUCKETS,
     CATEGORIES,
     CategoryGrid,
-    Floats,
     Grid,
     NumericGrid,
     bucket,
     category_grid,
-    finite_sorted,
     moments,
     numeric_grid,
     within_range,
 )
+from fairlead.stats.tally import Floats, arranged
 
 
 class NumericProfile(Struct, frozen=True, tag="numeric"):
@@ -178,7 +177,7 @@ def profile(columns: Sequence[Column], grids: Sequence[Grid] | None = None) -> T
 
 
 def profile_column(column: Column, grid: Grid | None = None) -> ColumnProfile:
-    """Profiles one column, on a grid or on the one it fixes. One sort for numbers. Raises `TableError` as `profile`."""
+    """Profiles one column, on a grid or on the one it fixes. Raises `TableError` as `profile`."""
     if isinstance(column, NumericColumn) and not isinstance(grid, CategoryGrid):
         return _profile_numbers(column, grid)
     if isinstance(column, CategoricalColumn) and not isinstance(grid, NumericGrid):
@@ -207,32 +206,26 @@ def empty_profile(grid: Grid, nulls: int = 0) -> ColumnProfile:
 
 
 def _profile_numbers(column: NumericColumn, grid: NumericGrid | None) -> NumericProfile:
-    ordered = np.sort(column.values)
-    finite = finite_sorted(ordered)
-    present = int(np.searchsorted(ordered, np.nan, side="left"))
-    low = int(np.searchsorted(ordered, -np.inf, side="right"))
-    high = present - low - finite.size
+    values = column.values
+    known = np.isfinite(values)
+    finite = values if known.all() else values[known]
+    low, high = (int(np.count_nonzero(values == end)) if finite is not values else 0 for end in (-np.inf, np.inf))
     found = moments(finite, fourth=grid is None)
-    if grid is None:
-        grid = numeric_grid(column.name, finite, found)
-    bounds = np.concatenate(([0], np.searchsorted(finite, np.asarray(grid.cuts), side="right"), [finite.size]))
-    counts = np.diff(bounds)
-    sums = np.zeros(counts.size)
-    filled = np.flatnonzero(counts)
-    if filled.size:
-        with np.errstate(over="ignore"):
-            sums[filled] = np.add.reduceat(finite, bounds[filled])
+    ready = arranged(finite, None if grid is None else np.asarray(grid.cuts))
+    grid = grid or numeric_grid(column.name, ready, found)
+    with np.errstate(over="ignore", invalid="ignore"):
+        counts, sums = ready.count(np.asarray(grid.cuts))
     counts[0] += low
     counts[-1] += high
     return NumericProfile(
         grid=grid,
-        nulls=column.rows - present,
+        nulls=column.rows - finite.size - low - high,
         counts=tuple(counts.tolist()),
         sums=tuple(_in_range(sums).tolist()),
         mean=found.mean,
         m2=found.m2,
-        minimum=float(finite[0]) if finite.size else None,
-        maximum=float(finite[-1]) if finite.size else None,
+        minimum=found.minimum if found.count else None,
+        maximum=found.maximum if found.count else None,
         low_infinite=low,
         high_infinite=high,
     )

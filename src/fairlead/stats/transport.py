@@ -25,8 +25,9 @@ from msgspec import Struct
 from scipy.special import gammaincc
 
 from fairlead.stats.distances import DEFAULT, Distance, Limits, Z
-from fairlead.stats.grid import Floats, within_range
+from fairlead.stats.grid import within_range
 from fairlead.stats.profile import NumericProfile
+from fairlead.stats.tally import Floats
 
 LARGEST_LOGIT = 16.0
 POINTS = 257

@@ -140,3 +140,43 @@ def _write_heldout(path: Path, parts: Parts) -> None:
         "canceled": pa.array(truth, pa.int8()),
     }
     pq.write_table(pa.table(table), path)
+
+
+def formula_onnx() -> bytes:
+    """The formula as an ONNX model, with an input for each feature: a portable model that really loads."""
+    from onnx import TensorProto, helper
+
+    nodes = [
+        helper.make_node("Clip", ["age", "", "oldest"], ["years"]),
+        helper.make_node(
+            "LabelEncoder",
+            ["city"],
+            ["effect"],
+            domain="ai.onnx.ml",
+            keys_strings=list(CITIES),
+            values_floats=[0.0, 1.0, 2.0],
+            default_float=0.0,
+        ),
+        helper.make_node("Concat", ["years", "nights", "effect"], ["row"], axis=1),
+        helper.make_node("Gemm", ["row", "weights", "bias"], ["logit"]),
+        helper.make_node("Sigmoid", ["logit"], ["probability"]),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("age", TensorProto.FLOAT, [None, 1]),
+        helper.make_tensor_value_info("nights", TensorProto.FLOAT, [None, 1]),
+        helper.make_tensor_value_info("city", TensorProto.STRING, [None, 1]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "stay",
+        inputs,
+        [helper.make_tensor_value_info("probability", TensorProto.FLOAT, [None, 1])],
+        [
+            helper.make_tensor("oldest", TensorProto.FLOAT, [], [1000.0]),
+            helper.make_tensor("weights", TensorProto.FLOAT, [3, 1], [0.08, 0.3, 0.7]),
+            helper.make_tensor("bias", TensorProto.FLOAT, [1], [-6.8]),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
+    model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    return model

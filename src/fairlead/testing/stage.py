@@ -21,8 +21,6 @@ from fairlead.errors import ContractError, StateError
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.stage import OpenStage, Stage
 
-_PATIENCE_SECONDS = 10.0
-
 
 class LocalStage:
     """A small HTTP server in a thread that answers by the bundles' contracts and predictors.
@@ -102,6 +100,8 @@ class LocalStage:
         except ContractError as error:
             status = next((status for part, status in self.statuses.items() if part in str(error)), 422)
             return status, {"error": error.line, "path": error.path}
+        except Exception as error:  # noqa: BLE001 - a model that fails is an answer, as behind the gateway
+            return 500, {"error": f"the model failed: {type(error).__name__}"}
 
     def _predict(self, model: str, route: ModelRoute, body: bytes) -> Mapping[str, Any]:
         features, request_id = _parse(body)
@@ -176,7 +176,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-def check_stage(open_stage: OpenStage, table: RouteTable, model: str, features: Mapping[str, Any]) -> None:
+def check_stage(
+    open_stage: OpenStage, table: RouteTable, model: str, features: Mapping[str, Any], patience_seconds: float = 10.0
+) -> None:
     """What every stage keeps. `table` routes `model` to versions that are all in its bundles; `features` is a row."""
     body = json.dumps({"features": dict(features), "request_id": "check-stage"}).encode()
     with open_stage(table) as stage:
@@ -184,8 +186,8 @@ def check_stage(open_stage: OpenStage, table: RouteTable, model: str, features: 
         answer = _post(f"{stage.base_url}/v1/models/{model}/predict", body)
         assert answer["version"] in table.models[model].bundles, "a version of the table answers"
         assert stage.peak_memory_mb() > 0.0, "it takes some memory"
-        _until(lambda: any(record.request_id == "check-stage" for record in stage.logged()), "the answer is logged")
-        _publish(stage, table)
+        _until(lambda: _has_logged(stage, "check-stage"), "the answer is logged", patience_seconds)
+        _publish(stage, table, patience_seconds)
     try:
         _post(f"{stage.base_url}/v1/models/{model}/predict", body)
     except (OSError, AssertionError):
@@ -193,10 +195,14 @@ def check_stage(open_stage: OpenStage, table: RouteTable, model: str, features: 
     raise AssertionError("a stage that was left answers no more")
 
 
-def _publish(stage: Stage, table: RouteTable) -> None:
+def _has_logged(stage: Stage, request_id: str) -> bool:
+    return any(record.request_id == request_id for record in stage.logged())
+
+
+def _publish(stage: Stage, table: RouteTable, patience_seconds: float) -> None:
     following = msgspec.structs.replace(table, generation=table.generation + 1)
     stage.publish(following)
-    _until(lambda: stage.applied_generation() == following.generation, "a published table is taken")
+    _until(lambda: stage.applied_generation() == following.generation, "a published table is taken", patience_seconds)
     try:
         stage.publish(table)
     except StateError:
@@ -204,10 +210,10 @@ def _publish(stage: Stage, table: RouteTable) -> None:
     raise AssertionError("an older table must be refused")
 
 
-def _until(holds: Callable[[], bool], what: str) -> None:
-    deadline = monotonic() + _PATIENCE_SECONDS
+def _until(holds: Callable[[], bool], what: str, patience_seconds: float) -> None:
+    deadline = monotonic() + patience_seconds
     while not holds():
-        assert monotonic() < deadline, f"{what}, but not within {_PATIENCE_SECONDS:g} s"
+        assert monotonic() < deadline, f"{what}, but not within {patience_seconds:g} s"
         sleep(0.005)
 
 

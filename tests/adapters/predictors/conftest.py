@@ -59,7 +59,7 @@ FEATURES = (
 )
 
 
-def rows_of(data: pd.DataFrame, count: int = 40) -> list[tuple[Any, ...]]:
+def rows_of(data: pd.DataFrame, count: int = 20) -> list[tuple[Any, ...]]:
     """Rows as the port takes them: plain values, None for a null."""
     lists = [data[name].iloc[:count].tolist() for name in data.columns]
     return [tuple(None if cell != cell else cell for cell in row) for row in zip(*lists, strict=True)]  # noqa: PLR0124  # NaN
@@ -75,7 +75,7 @@ def mixed() -> Fitted:
     )
     model = make_pipeline(encode, HistGradientBoostingClassifier(max_iter=20)).fit(data, truth)
     contract = Contract(FEATURES, Task.BINARY, "canceled", ("0", "1"))
-    return Fitted(model, contract, rows_of(data), model.predict_proba(data.iloc[:40]))
+    return Fitted(model, contract, rows_of(data), model.predict_proba(data.iloc[:20]))
 
 
 def _numeric() -> tuple[pd.DataFrame, tuple[Feature, ...]]:
@@ -90,8 +90,8 @@ def three() -> Fitted:
     array = data.fillna(0.0).to_numpy(np.float64)
     model = RandomForestClassifier(10, random_state=0).fit(array, truth)
     contract = Contract((Feature("price", Kind.NUMBER), features[1]), Task.MULTICLASS, "meal", tuple(model.classes_))
-    rows = [tuple(row) for row in array[:40].tolist()]
-    return Fitted(model, contract, rows, model.predict_proba(array[:40]))
+    rows = [tuple(row) for row in array[:20].tolist()]
+    return Fitted(model, contract, rows, model.predict_proba(array[:20]))
 
 
 @pytest.fixture(scope="package")
@@ -100,7 +100,7 @@ def value() -> Fitted:
     data, features = _numeric()
     model = HistGradientBoostingRegressor(max_iter=20).fit(data, data.price.fillna(90) * 2 + data.nights)
     contract = Contract(features, Task.REGRESSION, "cost")
-    return Fitted(model, contract, rows_of(data), model.predict(data.iloc[:40])[:, None])
+    return Fitted(model, contract, rows_of(data), model.predict(data.iloc[:20])[:, None])
 
 
 @pytest.fixture(scope="package")
@@ -110,7 +110,7 @@ def linear() -> Fitted:
     truth = (data.nights > 4).map({True: "long", False: "short"})
     model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression()).fit(data, truth)
     contract = Contract(features, Task.BINARY, "stay", ("long", "short"))
-    return Fitted(model, contract, rows_of(data), model.predict_proba(data.iloc[:40]))
+    return Fitted(model, contract, rows_of(data), model.predict_proba(data.iloc[:20]))
 
 
 @pytest.fixture(scope="package")
@@ -119,7 +119,7 @@ def line() -> Fitted:
     data = frame()[["nights"]]
     model = LinearRegression().fit(data, data.nights * 3.0 + 1)
     contract = Contract((FEATURES[2],), Task.REGRESSION, "cost")
-    return Fitted(model, contract, rows_of(data), model.predict(data.iloc[:40])[:, None])
+    return Fitted(model, contract, rows_of(data), model.predict(data.iloc[:20])[:, None])
 
 
 @pytest.fixture(params=["mixed", "three", "value", "linear", "line"])

@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable
 from threading import Thread
 
-from fairlead.flows.gate_checks.caller import Caller, ask, predict_path
+from fairlead.flows.gate_checks.caller import Caller, Reply, ask, predict_path
 from fairlead.flows.gate_checks.subject import Subject
 from fairlead.testing.stage import LocalStage
 
@@ -30,6 +30,12 @@ def serve_once(answer: bytes) -> str:
     return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
+def told(answer: bytes) -> Reply:
+    """What a caller makes of an answer."""
+    with Caller(serve_once(answer)) as caller:
+        return caller.post("/", b"{}")
+
+
 def test_an_answer_is_read_and_timed(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:
     """Status, body and milliseconds; the connection is used again."""
     examined = subject(put())
@@ -45,25 +51,26 @@ def test_nobody_there_is_an_answer_too() -> None:
     """A refused connection has status 0 and says why."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         free = listener.getsockname()[1]
-    reply = Caller(f"http://127.0.0.1:{free}").post("/", b"{}")
+    with Caller(f"http://127.0.0.1:{free}") as caller:
+        reply = caller.post("/", b"{}")
     assert (reply.status, reply.ok) == (0, False)
     assert "ConnectionRefusedError" in reply.said
 
 
 def test_a_connection_that_ends_early_is_an_answer_too() -> None:
     """A server that hangs up without a word has status 0."""
-    reply = Caller(serve_once(b"")).post("/", b"{}")
+    reply = told(b"")
     assert (reply.status, reply.body) == (0, {})
 
 
 def test_a_body_that_is_no_json_has_no_error_text() -> None:
     """An HTML error page is a status without a JSON error."""
     page = b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 9\r\n\r\n<h1>502</"
-    reply = Caller(serve_once(page)).post("/", b"{}")
+    reply = told(page)
     assert (reply.status, reply.error, reply.said) == (502, "", "502")
 
 
 def test_an_error_that_is_no_text_is_none() -> None:
     """`error` counts only where it is a text."""
     page = b'HTTP/1.1 400 Bad\r\ncontent-length: 12\r\n\r\n{"error": 1}'
-    assert Caller(serve_once(page)).post("/", b"{}").error == ""
+    assert told(page).error == ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
@@ -12,7 +12,7 @@ from fairlead.core.decode import RowDecoder, loads
 from fairlead.errors import ContractError
 from fairlead.flows.gate_checks.edge_cases import ANSWERED, REFUSED, EdgeCase, edge_cases
 
-GOOD = {Kind.NUMBER: 2.5, Kind.INTEGER: 3, Kind.BOOLEAN: True, Kind.CATEGORY: "a"}
+GOOD: dict[Kind, float | int | bool | str] = {Kind.NUMBER: 2.5, Kind.INTEGER: 3, Kind.BOOLEAN: True, Kind.CATEGORY: "a"}
 # What a row's own contract does not see: the gateway answers these by the body alone.
 BODIES = {
     "empty batch",
@@ -51,14 +51,16 @@ def contracts(draw: st.DrawFn) -> Contract:
 
 def answered_by(contract: Contract, case: EdgeCase) -> tuple[int, ...]:
     """What the code that serves says of a body."""
+    said = ""
     try:
         RowDecoder(contract).check(loads(case.body)["features"])
     except ContractError as error:
-        assert case.field in str(error)
-        return REFUSED
-    return ANSWERED
+        said = str(error)
+    assert not said or case.field in said
+    return REFUSED if said else ANSWERED
 
 
+@settings(max_examples=60, deadline=None)
 @given(contracts())
 def test_each_case_expects_what_the_contract_says(contract: Contract) -> None:
     """The expected class of each answer is that of the one reader that serves, for every contract."""

@@ -28,7 +28,7 @@ def test_bodies_are_golden_rows_then_held_out_rows(put: Put, subject: MakeSubjec
 
 def test_rows_are_turned_to_the_other_contracts_order() -> None:
     """By name, not by place."""
-    age, nights, city = CONTRACT.features
+    age, _, city = CONTRACT.features
     other = type(CONTRACT)((city, age), CONTRACT.task, CONTRACT.target, CONTRACT.classes)
     assert columns_of(CONTRACT, other, [(30.0, 2, "cairo")]) == [("cairo", 30.0)]
     with pytest.raises(BundleError, match="the rows have no nights"):

@@ -15,6 +15,8 @@ from fairlead.faces.console.track import track
 from fairlead.operations.overview import ModelView, Note, Overview
 from fairlead.operations.rollouts import VERBS
 
+_FOLLOWING = ("route_changed", "route_applied", "status_changed", "alert_quieted")
+_REPEATING = ("postmortem_written", "retrain_decided", "incident_noted")
 _REFRESH_SECONDS = 10.0  # ages on the page are redrawn this often even where nothing happened
 
 
@@ -54,10 +56,17 @@ class Pages:
 
 
 def headlines(notes: Sequence[Note]) -> list[Note]:
-    """The notes without what others say already: the routes of a rollout follow its decisions, and an alert that was
-    held back is counted with the alert."""
-    told = ("route_changed", "route_applied", "status_changed", "alert_quieted")
-    return [note for note in notes if note.kind not in told]
+    """The notes (newest first) without what others say already: the routes of a rollout follow its decisions, an alert
+    that was held back is counted with the alert. Of what is said again and again, only the newest stays."""
+    kept: list[Note] = []
+    said: set[str] = set()
+    for note in notes:
+        if note.kind in _FOLLOWING or note.title in said:
+            continue
+        if note.kind in _REPEATING:
+            said.add(note.title)
+        kept.append(note)
+    return kept
 
 
 def verdict_of(model: ModelView) -> Verdict:

@@ -18,6 +18,7 @@ models:
   {model}:
     task: binary
     owner: revenue-team
+    segments: [hotel]
     labels: {{delay: 14d}}
 serving: {{host: 127.0.0.1, port: {port}, control_port: {control_port}, workers: 2, durability: batch}}
 gates: {{p99: 250ms, peak_memory: 1GB, against_champion: {against}}}
@@ -36,8 +37,8 @@ alerting: {{owner: revenue-team, repeat_after: 60d, runbooks: docs/runbooks}}
 retraining:
   command: "python -m fairlead.faces.demo.train --data {{dataset}} --out {{output}}"
   rows: 15000
-  at_least_labels: 2500
-  at_most_every: 365d
+  at_least_labels: {labels}
+  at_most_every: 240d
   promote: gated
 """
 
@@ -51,7 +52,7 @@ CARD = {
 }
 
 
-def make_home(home: Path, *, aa: bool) -> tuple[Path, int, int]:
+def make_home(home: Path, *, aa: bool, stride: int) -> tuple[Path, int, int]:
     """A fresh demo home: its settings file, and two free loopback ports. An earlier demo's folder is replaced.
 
     Raises `Refused` for a folder that holds anything else.
@@ -64,7 +65,9 @@ def make_home(home: Path, *, aa: bool) -> tuple[Path, int, int]:
     port, control_port = _free_ports()
     config = home / "fairlead.yaml"
     against = "not_worse" if aa else "better"
-    config.write_text(_SETTINGS.format(model=MODEL, port=port, control_port=control_port, against=against))
+    config.write_text(
+        _SETTINGS.format(model=MODEL, port=port, control_port=control_port, against=against, labels=8000 // stride)
+    )
     return config, port, control_port
 
 

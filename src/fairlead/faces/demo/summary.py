@@ -126,9 +126,7 @@ def summarise(
         retraining=retrainings[0] if retrainings else None,
         retrainings=retrainings,
         rollouts=tuple(_released(view, exposed) for view in rollouts.rollouts(context, MODEL)),
-        incidents=tuple(
-            Harmed(found.id, found.title, found.postmortem) for found in incidents.list_incidents(context)
-        ),
+        incidents=tuple(Harmed(found.id, found.title, found.postmortem) for found in incidents.list_incidents(context)),
         journal_entries=context.journal.verify(),
         seconds=round(seconds, 1),
         home=str(context.home),

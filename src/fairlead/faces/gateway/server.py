@@ -10,11 +10,13 @@ Guarded here: the size of head and body, slow senders, idle connections, pipelin
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from email.utils import formatdate
+from functools import partial
 from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -28,6 +30,7 @@ App = Callable[[Scope, Receive, Send], Coroutine[Any, Any, None]]
 HEAD_LIMIT = 64 * 2**10
 QUEUE_LIMIT = 64  # pipelined requests that wait; beyond it the connection is not read
 SWEEP_SECONDS = 1.0
+_OFFER = (b"upgrade", b"connection", b"http2-settings")
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _log = logging.getLogger("fairlead.gateway")
@@ -50,6 +53,7 @@ class HttpServer:
         self.limits = limits or Limits()
         self.connections: set[_Connection] = set()
         self.stopping = False
+        self._closed = asyncio.Event()
         self.date = b""
 
     async def serve(self, listener: socket.socket, stop: asyncio.Event) -> None:
@@ -68,12 +72,25 @@ class HttpServer:
     async def _drain(self) -> None:
         for connection in list(self.connections):
             connection.finish()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.limits.drain_seconds
-        while self.connections and loop.time() < deadline:
-            await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.limits.drain_seconds):
+                await self._wait_empty()
         for connection in list(self.connections):
             connection.abort()
+
+    async def _wait_empty(self) -> None:
+        while self.connections:
+            self._closed.clear()
+            await self._closed.wait()
+
+    def opened(self, connection: _Connection) -> None:
+        """Counts a connection in."""
+        self.connections.add(connection)
+
+    def closed(self, connection: _Connection) -> None:
+        """Counts a connection out."""
+        self.connections.discard(connection)
+        self._closed.set()
 
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
@@ -103,7 +120,7 @@ class _Connection(asyncio.Protocol):
         self._receiving = False
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._head_size = 0
+        self._head_size, self._in_head = 0, False
         self._body: list[bytes] = []
         self._body_size = 0
 
@@ -111,23 +128,33 @@ class _Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        self._server.connections.add(self)
+        self._server.opened(self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        self._server.connections.discard(self)
+        self._server.closed(self)
         self._queue.clear()
 
     def data_received(self, data: bytes) -> None:
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as offer:
-            # Other protocols are offered, never demanded (h2c, websocket): the answer is HTTP/1.1, with a new parser.
-            self._parser = httptools.HttpRequestParser(self)
-            rest = data[offer.args[0] :]
-            if rest and not self._transport.is_closing():
-                self.data_received(rest)
+            self._decline(data[offer.args[0] :])
         except httptools.HttpParserError:
             self._refuse(400, "this is not HTTP/1.1")
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > HEAD_LIMIT:
+                self._refuse(431, f"the head is larger than {HEAD_LIMIT} bytes")
+
+    def _decline(self, rest: bytes) -> None:
+        """Reads the request again without its offer of another protocol (h2c, websocket), which nobody must accept."""
+        method = self._parser.get_method()
+        if method == b"CONNECT":
+            self._refuse(405, "CONNECT is not taken here: this is no proxy")
+            return
+        kept = [b"%b: %b\r\n" % header for header in self._headers if header[0] not in _OFFER]
+        self._parser = httptools.HttpRequestParser(self)
+        self.data_received(b"%b %b HTTP/1.1\r\n%b\r\n%b" % (method, self._url, b"".join(kept), rest))
 
     def pause_writing(self) -> None:
         self._transport.pause_reading()
@@ -138,20 +165,21 @@ class _Connection(asyncio.Protocol):
     # From the parser.
 
     def on_message_begin(self) -> None:
-        self._url, self._headers, self._head_size = b"", [], 0
+        self._url, self._headers, self._head_size, self._in_head = b"", [], 0, True
         self._body, self._body_size = [], 0
         self._receiving, self._since = True, self._loop.time()
 
     def on_url(self, url: bytes) -> None:
         self._url += url
-        self._grow_head(len(url))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         self._headers.append((name, value))
-        self._grow_head(len(name) + len(value))
         if name == b"expect" and value.lower() == b"100-continue":
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
 
     def on_body(self, body: bytes) -> None:
         # One byte over the limit is enough for the application to refuse; the rest is not kept.
@@ -160,10 +188,10 @@ class _Connection(asyncio.Protocol):
         self._body_size += len(body)
 
     def on_message_complete(self) -> None:
-        self._receiving = False
-        if self._transport.is_closing():
-            return
         parser = self._parser
+        if parser.should_upgrade() or self._transport.is_closing():
+            return
+        self._receiving = False
         scope = {
             "type": "http",
             "method": parser.get_method().decode("latin-1"),
@@ -249,11 +277,6 @@ class _Connection(asyncio.Protocol):
         self.write(nobody, {"status": status, "headers": headers}, body)
         self._transport.close()
 
-    def _grow_head(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > HEAD_LIMIT:
-            self._refuse(431, f"the head is larger than {HEAD_LIMIT} bytes")
-
     # From the server.
 
     def finish(self) -> None:
@@ -317,11 +340,11 @@ class _Started(Awaitable[None]):
             try:
                 value = yield waits_for
             except BaseException as error:  # noqa: BLE001 - cancellation too belongs to the coroutine
-                step = self._running.throw, error
+                step = partial(self._running.throw, error)
             else:
-                step = self._running.send, value
+                step = partial(self._running.send, value)
             try:
-                waits_for = step[0](step[1])
+                waits_for = step()
             except StopIteration:
                 return
 

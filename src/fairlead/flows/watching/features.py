@@ -29,10 +29,12 @@ def profile_rows(features: Sequence[Raw], score: Floats, reference: TableProfile
 
 
 def _decoded(features: Sequence[Raw]) -> list[dict[str, Any]]:
+    """All at once, which is fast; one by one where a record is no object, or more than one."""
     try:
-        return _ROWS.decode(b"[" + b",".join(bytes(raw) for raw in features) + b"]")
+        rows = _ROWS.decode(b"[" + b",".join(bytes(raw) for raw in features) + b"]")
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return [_one(raw) for raw in features]
+        rows = []
+    return rows if len(rows) == len(features) else [_one(raw) for raw in features]
 
 
 def _one(raw: Raw) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 
-from fairlead.core.check import judge_drift
+from fairlead.core.check import LABELS, judge_drift
 from fairlead.core.report import SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.reference import Reference
@@ -14,6 +14,7 @@ from fairlead.stats.profile import ColumnProfile, TableProfile
 
 # Below this share of nulls, even a manifold increase breaks nothing.
 BROKEN_NULLS = 0.01
+DISTRIBUTIONS = ("psi", "js", "ks", "wasserstein", "chi_squared")
 
 
 def shifts_of(
@@ -64,8 +65,8 @@ def _shift(
 
 
 def _worst(drift: ColumnDrift) -> Distance:
-    """The distance that says most: between distributions, unless only nulls or unseen categories were flagged."""
-    shapes = [one for one in drift.distances if one.name not in ("null_rate", "unseen")]
+    """The distance that says most: between distributions, unless only nulls or strange values were flagged."""
+    shapes = [one for one in drift.distances if one.name in DISTRIBUTIONS]
     worst = max(shapes, key=_ratio)
     flagged_elsewhere = drift.level is not Level.NONE and worst.corrected <= worst.warning
     return max(drift.distances, key=_ratio) if flagged_elsewhere else worst
@@ -90,7 +91,7 @@ def _broken(drift: ColumnDrift, shapes: dict[str, Distance], now: ColumnProfile 
 def _reason(worst: Distance, level: Level) -> str:
     if level is Level.NONE:
         return "no shift beyond chance and beyond its threshold"
-    return f"{worst.name} {worst.corrected:.3g} against {worst.critical:g} (critical)"
+    return f"{LABELS.get(worst.name, worst.name)} {worst.corrected:.3g} against {worst.critical:g}"
 
 
 def _value(shapes: dict[str, Distance], name: str) -> float | None:

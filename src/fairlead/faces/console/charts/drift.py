@@ -67,7 +67,7 @@ def _row(heat: Heat, row: HeatRow, place: int, cell: float) -> Markup:
     parts: list[Markup] = []
     for column, view in enumerate(row.cells):
         left = column * cell
-        box = {"x": left + 1, "y": top + 1, "width": cell - 2, "height": _ROW - 2, "rx": 2.5}
+        box = {"x": left + 1, "y": top + 1, "width": cell - 2, "height": _ROW - 2}
         parts.append(
             tag("rect", tag("title", _title(heat.windows[column], row.name, view)), class_=_class(view), **box)
         )
@@ -95,4 +95,5 @@ def _title(window: str, name: str, view: DriftView | None) -> str:
     if view is None:
         return f"{name}, {window}: not looked at"
     effect = f"{view.method.upper()} {view.effect:.3f}" if view.effect is not None else "no value"
-    return f"{name}, {window}: {effect}" + ("" if view.level == "none" else f", {view.level}")
+    said = view.level if view.level != "none" else "not beyond chance" if (view.ratio or 0.0) >= 1 else ""
+    return f"{name}, {window}: {effect}" + (f", {said}" if said else "")

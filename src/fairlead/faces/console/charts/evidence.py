@@ -11,19 +11,24 @@ from fairlead.faces.console.words import duration
 from fairlead.operations.overview import GuardrailView, RolloutView
 
 _HEIGHT = 132.0
+_DEPTH = 0.6  # how far below zero is shown, as a multiple of the threshold
 _LEFT, _TOP, _BOTTOM = 30.0, 12.0, 108.0
 NARROW, WIDE = 232.0, 372.0  # pixels that a third of a card and of a page has: letters keep their size
 
 
 def evidence_chart(rollout: RolloutView, rail: GuardrailView, width: float = NARROW) -> Markup:
-    """Log e over the rollout's time. Above the threshold the evidence suffices to roll back, whenever one looks."""
+    """Log e over the rollout's time. Above the threshold the evidence suffices to roll back, whenever one looks.
+
+    What lies far below zero speaks strongly for the canary and is drawn at the bottom edge.
+    """
     points, right = rail.points, width - 8
     last = points[-1].at if points else rollout.started_at
-    lowest = min((point.log_e for point in points), default=0.0)
+    floor = -_DEPTH * rail.threshold_log_e
+    lowest = max(floor, min((point.log_e for point in points), default=0.0))
     highest = max((point.log_e for point in points), default=0.0)
-    x = linear((rollout.started_at, max(last, rollout.started_at + 1.0)), (_LEFT, right))
+    x = linear((rollout.started_at, max(last, rollout.started_at + 0.001)), (_LEFT, right))
     y = linear((min(lowest, -1.0) * 1.08, max(highest, rail.threshold_log_e) * 1.18), (_BOTTOM, _TOP))
-    line = [(x(point.at), y(point.log_e)) for point in points]
+    line = [(x(point.at), y(max(floor, point.log_e))) for point in points]
     parts = [*_threshold(rail, y(rail.threshold_log_e), right), *_zero(y(0.0), right), *_shares(rollout, x, last)]
     if line:
         parts.append(tag("path", d=path(line), class_=f"line {_tone(rail)}"))

@@ -63,7 +63,7 @@ def _domain(views: Sequence[PerformanceView]) -> tuple[float, float]:
 
 def _grid(low: float, high: float, y: Scale) -> list[Markup]:
     parts: list[Markup] = []
-    for value in ticks(low, high):
+    for value in ticks(low, high, 5):
         parts.append(tag("line", x1=_LEFT, x2=_RIGHT, y1=y(value), y2=y(value), class_="grid"))
         parts.append(tag("text", f"{value:g}", x=_LEFT - 8, y=y(value) + 4, class_="tick", text_anchor="end"))
     return parts

@@ -11,7 +11,7 @@ from fairlead.faces.console.charts.svg import drawing, tag
 from fairlead.faces.console.words import duration
 from fairlead.operations.overview import Note
 
-_WIDTH, _HEIGHT, _LINE = 1120.0, 58.0, 22.0
+_WIDTH, _HEIGHT, _LINE = 1120.0, 68.0, 30.0
 _TONES = {"plain": "is-muted", "good": "is-good", "warning": "is-warning", "bad": "is-bad"}
 
 
@@ -25,8 +25,10 @@ def timeline_strip(notes: Sequence[Note], began_at: float | None = None) -> Mark
     parts = [tag("line", x1=12, x2=_WIDTH - 12, y1=_LINE, y2=_LINE, class_="axis")]
     if began_at is not None and first <= began_at <= last:
         at = x(began_at)
-        parts.append(tag("line", x1=at, x2=at, y1=4, y2=_LINE + 16, class_="flag is-bad"))
-        parts.append(tag("text", "harm began", x=at, y=_HEIGHT - 8, class_="flag-text is-bad", text_anchor="middle"))
+        anchor = "start" if at < _WIDTH / 2 else "end"
+        parts.append(tag("line", x1=at, x2=at, y1=2, y2=_LINE + 10, class_="flag is-bad"))
+        beside = at + (6 if anchor == "start" else -6)
+        parts.append(tag("text", "harm began", x=beside, y=11, text_anchor=anchor, class_="flag-text is-bad"))
     parts += [_mark(note, x(note.at), note.at - first) for note in notes]
     parts.append(tag("text", "start", x=12, y=_HEIGHT - 8, class_="tick"))
     parts.append(

@@ -30,7 +30,7 @@ def traffic_bar(rollout: RolloutView) -> Markup:
 
 def traffic_history(rollout: RolloutView) -> Markup:
     """The canary's share over the rollout's time, as steps."""
-    end = max(rollout.decided_at or rollout.started_at, rollout.started_at + 1.0)
+    end = max(rollout.decided_at or rollout.started_at, rollout.started_at + 0.001)
     x, y = linear((rollout.started_at, end), (44, _PAGE - 12)), linear((0, 1), (92, 12))
     corners: list[tuple[float, float]] = []
     for place, point in enumerate(rollout.shares):

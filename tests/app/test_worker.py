@@ -1,0 +1,268 @@
+"""Gateway workers as processes, on real bundles, over real sockets."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from fairlead.adapters.route_file import RouteFile
+from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.app.worker import parse
+from fairlead.core.record import Prediction
+from fairlead.core.route import Arm, ModelRoute
+
+Plane = Any  # the fixtures' values: see conftest
+ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
+PATH = "/v1/models/hotel/predict"
+
+
+def champion(version: int, **bundles: str) -> ModelRoute:
+    """One version answers, all named are warm."""
+    return ModelRoute((Arm("champion", version, 1.0),), {int(name[1:]): digest for name, digest in bundles.items()})
+
+
+def ask(plane: Plane, number: int = 0, **changes: Any) -> httpx.Response:
+    """A request."""
+    body = {"features": {**ROW, **changes}, "request_id": f"r{number}"}
+    return httpx.post(plane.url + PATH, json=body, timeout=10.0)
+
+
+def records(home: Path) -> list[Prediction]:
+    """The whole log."""
+    reader, found = SegmentReader(home / "log"), []
+    while batch := reader.poll()[0]:
+        found += batch
+    assert reader.damage == []
+    return found
+
+
+class Crowd:
+    """Clients that ask without pause, and try again with the same request id when a connection breaks."""
+
+    def __init__(self, plane: Plane, clients: int) -> None:
+        self.plane = plane
+        self.answered: list[str] = []
+        self.statuses: list[int] = []
+        self.retries = 0
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Waits until every client has its last answer."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+    def _ask(self, client: int) -> None:
+        count = 0
+        with httpx.Client(base_url=self.plane.url, timeout=10.0) as http:
+            while not self._stop.is_set():
+                count += 1
+                self._until_answered(http, f"c{client}-{count}")
+
+    def _until_answered(self, http: httpx.Client, request_id: str) -> None:
+        while True:
+            try:
+                response = http.post(PATH, json={"features": ROW, "request_id": request_id})
+            except httpx.TransportError:
+                self.retries += 1
+                if self._stop.wait(0.02):
+                    return
+                continue
+            self.statuses.append(response.status_code)
+            self.answered.append(request_id)
+            return
+
+
+@pytest.fixture
+def crowd() -> Iterator[Callable[..., Crowd]]:
+    """Makes crowds, and sends them home."""
+    made: list[Crowd] = []
+
+    def gather(plane: Plane, clients: int = 4) -> Crowd:
+        made.append(Crowd(plane, clients))
+        return made[-1]
+
+    yield gather
+    for one in made:
+        one.stop()
+
+
+def test_a_worker_serves_what_the_board_names(start_plane: Callable[..., Plane], home: Any) -> None:
+    """A bundle in the home, a table on the board: an answer, a record, a report, metrics of all workers."""
+    digest = home.put(0.0)
+    plane = start_plane(workers=2)
+    assert ask(plane).status_code == 404
+    home.publish_and_wait(champion(1, v1=digest), workers=2)
+    answer = ask(plane, 1).json()
+    assert (answer["request_id"], answer["version"], answer["arm"], answer["prediction"]) == ("r1", 1, "champion", 1)
+    outcome = httpx.post(plane.url + "/v1/outcomes", json=[{"request_id": "r1", "outcome": 1}])
+    assert outcome.json() == {"accepted": 1}
+    (record,) = records(home.path)
+    assert (record.request_id, record.score) == ("r1", pytest.approx(answer["probabilities"][1]))
+    states = RouteFile(home.path / "routes").workers()
+    assert [(state.worker, state.versions, state.error) for state in states] == [
+        (0, {"hotel": [1]}, ""),
+        (1, {"hotel": [1]}, ""),
+    ]
+    home.wait(lambda: 'worker="1"' in (text := httpx.get(plane.url + "/metrics").text) and 'worker="0"' in text)
+
+
+def test_a_swap_under_load_fails_nobody(
+    start_plane: Callable[..., Plane], home: Any, crowd: Callable[..., Crowd]
+) -> None:
+    """Twenty route changes while clients ask without pause: every answer is 200, from one of the named versions."""
+    first, second = home.put(0.0), home.put(-2.0)
+    home.publish(champion(1, v1=first))
+    plane = start_plane(workers=2)
+    home.wait_applied(1, 2)
+    clients = crowd(plane)
+    for turn in range(20):
+        home.publish_and_wait(champion(1 + turn % 2, v1=first, v2=second), workers=2)
+    clients.stop()
+    assert set(clients.statuses) == {200}
+    assert clients.retries == 0
+    served = {record.model_version for record in records(home.path)}
+    assert served == {1, 2}
+
+
+@pytest.mark.slow
+def test_a_killed_worker_loses_nothing_that_was_answered(
+    start_plane: Callable[..., Plane], home: Any, crowd: Callable[..., Crowd]
+) -> None:
+    """SIGKILL under load, three times: every answered request is in the log, once, and the worker is back."""
+    home.publish(champion(1, v1=home.put(0.0)))
+    plane = start_plane(workers=2)
+    home.wait_applied(1, 2)
+    clients = crowd(plane)
+    for turn in range(3):
+        answered = len(clients.answered)
+        home.wait(lambda answered=answered: len(clients.answered) > answered + 50)
+        victim = plane.supervisor.pids()[turn % 2]
+        os.kill(victim, signal.SIGKILL)
+        home.wait(lambda victim=victim: plane.supervisor.check() or victim not in plane.supervisor.pids().values())
+        home.wait(lambda: plane.supervisor.check() or len(plane.supervisor.pids()) == 2)
+        alive = set(plane.supervisor.pids().values())
+        home.wait(lambda alive=alive: alive <= {state.pid for state in RouteFile(home.path / "routes").workers()})
+    clients.stop()
+    assert set(clients.statuses) == {200}
+    logged = [record.request_id for record in records(home.path)]
+    assert len(logged) == len(set(logged))
+    assert set(clients.answered) <= set(logged)
+
+
+def test_a_failing_canary_is_seen_in_the_log(start_plane: Callable[..., Plane], home: Any) -> None:
+    """A model that answers NaN gives 500, and a record with the failure for its arm."""
+    good, bad = home.put(0.0), home.put(0.0, breaks_above=100.0)
+    arms = (Arm("canary", 2, 0.5), Arm("champion", 1, 0.5))
+    home.publish(ModelRoute(arms, {1: good, 2: bad}, (), "salt"))
+    plane = start_plane()
+    home.wait_applied(1, 1)
+    statuses = {number: ask(plane, number, lead_time=200.0).status_code for number in range(30)}
+    assert set(statuses.values()) == {200, 500}
+    for record in records(home.path):
+        assert record.status == statuses[int(record.request_id[1:])]
+        assert (record.status == 500) == (record.arm == "canary")
+
+
+def test_a_shadow_answers_unseen(start_plane: Callable[..., Plane], home: Any) -> None:
+    """The caller gets the champion's answer; the candidate's is in the log beside it."""
+    route = ModelRoute((Arm("champion", 1, 1.0),), {1: home.put(0.0), 2: home.put(-2.0)}, (2,))
+    home.publish(route)
+    plane = start_plane()
+    home.wait_applied(1, 1)
+    for number in range(10):
+        assert ask(plane, number).json()["version"] == 1
+    home.wait(lambda: len(records(home.path)) == 20)
+    shadows = [record for record in records(home.path) if record.arm == "shadow"]
+    assert {record.request_id for record in shadows} == {f"r{number}" for number in range(10)}
+    assert {(record.model_version, record.shadow_of) for record in shadows} == {(2, 1)}
+
+
+def test_a_bundle_that_was_tampered_with_is_never_served(start_plane: Callable[..., Plane], home: Any) -> None:
+    """The old table is served on, and the report says which file it was."""
+    good, bad = home.put(0.0), home.put(-2.0)
+    home.publish(champion(1, v1=good))
+    plane = start_plane()
+    home.wait_applied(1, 1)
+    model = home.path / "bundles" / bad / "portable" / "model.onnx"
+    model.chmod(0o644)
+    model.write_bytes(model.read_bytes()[:-1] + b"\0")
+    home.publish(champion(2, v1=good, v2=bad))
+    home.wait(lambda: RouteFile(home.path / "routes").workers()[0].error)
+    assert "model.onnx" in RouteFile(home.path / "routes").workers()[0].error
+    assert ask(plane).json()["version"] == 1
+
+
+def test_serving_goes_on_without_the_board(start_plane: Callable[..., Plane], home: Any) -> None:
+    """The table is damaged, then the folder is gone: predictions go on, and the next table is taken."""
+    digest = home.put(0.0)
+    home.publish(champion(1, v1=digest))
+    plane = start_plane()
+    home.wait_applied(1, 1)
+    table = home.path / "routes" / "table.json"
+    whole = table.read_bytes()
+    table.write_bytes(b"{")
+    home.wait(lambda: "damaged" in RouteFile(home.path / "routes").workers()[0].error)
+    assert ask(plane).status_code == 200
+    table.unlink()
+    assert ask(plane).status_code == 200
+    table.write_bytes(whole)
+    home.publish_and_wait(champion(1, v1=digest), workers=1)
+    assert ask(plane).status_code == 200
+
+
+def test_sync_answers_after_the_disk(start_plane: Callable[..., Plane], home: Any) -> None:
+    """The same answers, each on the disk first; a terminated worker drains and leaves with 0."""
+    home.publish(champion(1, v1=home.put(0.0)))
+    plane = start_plane(durability="sync")
+    home.wait_applied(1, 1)
+    for number in range(20):
+        assert ask(plane, number).status_code == 200
+    assert len(records(home.path)) == 20
+    plane.supervisor.stop()
+    assert "left with 0" in plane.changes[-1][2]
+
+
+def test_a_worker_on_its_own_port_and_a_port_that_is_taken(home: Any) -> None:
+    """Without a supervisor it binds by itself; a taken port is one line and exit 1."""
+    import socket
+
+    home.path.mkdir(exist_ok=True)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "fairlead.app.worker", "--home", str(home.path), "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"port {port} on 127.0.0.1 cannot be used" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_imports_no_data_frame_and_no_registry() -> None:
+    """Its footprint stays small."""
+    heavy = ("mlflow", "pandas", "sklearn", "pyarrow", "sqlite3", "scipy", "polars", "starlette", "onnxruntime")
+    code = f"import sys, fairlead.app.worker; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
+    """A wrong option is exit 2 with one line on what it may be."""
+    options = parse(["--home", "h", "--worker", "3", "--fd", "7", "--durability", "sync"])
+    assert (options.home, options.worker, options.fd, options.durability) == (Path("h"), 3, 7, "sync")
+    with pytest.raises(SystemExit) as caught:
+        parse(["--home", "h", "--durability", "never"])
+    assert caught.value.code == 2
+    assert "invalid choice: 'never'" in capsys.readouterr().err

@@ -1,0 +1,148 @@
+"""The Open Inference Protocol, version 2."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+Gateway = Any  # the fixture's value: see conftest
+
+LEAD = {"name": "lead_time", "shape": [2], "datatype": "FP32", "data": [100, 600.0]}
+NIGHTS = {"name": "nights", "shape": [2, 1], "datatype": "INT32", "data": [[1], [2]]}
+SEGMENT = {"name": "segment", "shape": [2], "datatype": "BYTES", "data": ["Direct", "Groups"]}
+REPEATED = {"name": "repeated", "shape": [2], "datatype": "BOOL", "data": [True, None]}
+INPUTS = [LEAD, NIGHTS, SEGMENT, REPEATED]
+
+
+def infer(gateway: Gateway, path: str = "/v2/models/hotel/infer", **body: Any) -> Any:
+    """A request."""
+    return gateway.http.post(path, json={"inputs": INPUTS, **body})
+
+
+def test_tensors_are_answered_by_tensors(gateway: Gateway) -> None:
+    """One tensor a feature, flat or nested; the id is echoed; classifiers give probabilities too."""
+    answer = infer(gateway, id="q1").json()
+    assert (answer["model_name"], answer["id"], answer["model_version"] in {"1", "2"}) == ("hotel", "q1", True)
+    assert answer["outputs"] == [
+        {"name": "predict", "shape": [2], "datatype": "INT64", "data": [0, 1]},
+        {"name": "probabilities", "shape": [2, 2], "datatype": "FP64", "data": [0.9, 0.1, 0.4, 0.6]},
+    ]
+    records = gateway.log.kept_predictions
+    assert [record.request_id for record in records] == ["q1:0", "q1:1"]
+    assert {record.unit_id for record in records} == {"q1"}
+    assert bytes(records[0].features) == b'{"lead_time":100,"nights":1,"segment":"Direct","repeated":true}'
+
+
+def test_one_row_keeps_the_id_and_parameters_name_the_unit(gateway: Gateway) -> None:
+    """`parameters` carry unit and event time."""
+    inputs = [{**tensor, "shape": [1], "data": tensor["data"][:1]} for tensor in INPUTS]
+    parameters = {"unit_id": 7, "timestamp": 12}
+    assert infer(gateway, inputs=inputs, id="q", parameters=parameters).status_code == 200
+    (record,) = gateway.log.kept_predictions
+    assert (record.request_id, record.unit_id, record.timestamp) == ("q", "7", 12.0)
+
+
+def test_a_version_may_be_asked_by_number(gateway: Gateway) -> None:
+    """Such a request is pinned: no draw, so its record is no evidence for a rollout."""
+    answer = infer(gateway, "/v2/models/hotel/versions/3/infer").json()
+    assert (answer["model_version"], answer["parameters"]) == ("3", {"arm": "pinned"})
+    assert {record.arm for record in gateway.log.kept_predictions} == {"pinned"}
+
+
+def test_outputs_may_be_chosen(gateway: Gateway) -> None:
+    """Only those are sent; an unknown one is refused before the model runs."""
+    assert [one["name"] for one in infer(gateway, outputs=[{"name": "predict"}]).json()["outputs"]] == ["predict"]
+    response = infer(gateway, outputs=[{"name": "shap"}])
+    assert (response.status_code, "no such output" in response.json()["error"]) == (400, True)
+    assert len(gateway.log.kept_predictions) == 2
+
+
+def test_a_regression_has_one_output(gateway: Gateway) -> None:
+    """FP64 values."""
+    inputs = [{"name": "nights", "shape": [1], "datatype": "INT64", "data": [2]}]
+    answer = infer(gateway, "/v2/models/price/infer", inputs=inputs).json()
+    assert answer["outputs"] == [{"name": "predict", "shape": [1], "datatype": "FP64", "data": [200.0]}]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"inputs": []}, "no tensor"),
+        ({"inputs": [LEAD, LEAD]}, "given twice"),
+        ({"inputs": [LEAD, {**NIGHTS, "shape": [3, 1]}]}, "shape [3, 1] holds 3 values, data holds 2"),
+        ({"inputs": [LEAD, {**NIGHTS, "shape": [1], "data": [1]}]}, "differ in length"),
+        ({"inputs": [{**LEAD, "shape": [2, 2]}]}, "expected shape [n] or [n, 1]"),
+        ({"inputs": [{**LEAD, "shape": []}]}, "expected shape"),
+        ({"inputs": [{**LEAD, "shape": [0], "data": []}]}, "the batch is empty"),
+        ({"inputs": [{**LEAD, "datatype": "FLOAT"}]}, "datatype FLOAT is not known"),
+        ({"inputs": [{**LEAD, "data": ["a", "b"]}]}, "expected FP32 values"),
+        ({"inputs": [{**NIGHTS, "datatype": "UINT8", "data": [-1, 2]}]}, "expected UINT8 values, came -1"),
+        ({"inputs": [{**REPEATED, "data": [1, 0]}]}, "expected BOOL values"),
+        ({"inputs": [{**NIGHTS, "data": [True, False]}]}, "expected INT32 values"),
+        ({"inputs": [LEAD, NIGHTS, SEGMENT]}, "inputs[0].repeated: expected true or false, came nothing"),
+        ({"inputs": [*INPUTS, {**LEAD, "name": "other"}]}, "inputs[0].other: the model knows no such feature"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": [0, 0]}, SEGMENT, REPEATED]}, "inputs[0].nights"),
+        ({"inputs": "x"}, "inputs: Expected array"),
+        ({"inputs": [{"name": "lead_time"}]}, "required field"),
+        ({"id": 7}, "id: Expected"),
+        ({"parameters": {"unit_id": [1]}}, "parameters.unit_id"),
+        ({"parameters": {"timestamp": True}}, "parameters.timestamp"),
+    ],
+)
+def test_wrong_tensors_are_refused(gateway: Gateway, change: dict[str, Any], said: str) -> None:
+    """The protocol answers 400 with one line."""
+    response = infer(gateway, **change)
+    assert response.status_code == 400, response.text
+    assert said in response.json()["error"]
+    assert gateway.log.kept_predictions == []
+
+
+def test_a_failing_model_is_a_500(gateway: Gateway) -> None:
+    """Without internals."""
+    response = infer(gateway, inputs=[{**LEAD, "data": [950, 1]}, NIGHTS, SEGMENT, REPEATED])
+    assert (response.status_code, "secret" in response.text) == (500, False)
+
+
+def test_metadata_describes_server_and_model(gateway: Gateway) -> None:
+    """Names, datatypes, classes; the champion's contract unless a version is named."""
+    assert gateway.http.get("/v2").json()["name"] == "fairlead"
+    model = gateway.http.get("/v2/models/hotel").json()
+    assert model["versions"] == ["1", "2", "3"]
+    assert [one["datatype"] for one in model["inputs"]] == ["FP64", "INT64", "BYTES", "BOOL"]
+    assert model["outputs"][1] == {"name": "probabilities", "datatype": "FP64", "shape": [-1, 2]}
+    assert model["parameters"]["classes"] == ["0", "1"]
+    assert gateway.http.get("/v2/models/hotel/versions/2").json()["name"] == "hotel"
+    index = gateway.http.post("/v2/repository/index").json()
+    assert {"name": "price", "version": "1", "state": "READY", "reason": ""} in index
+
+
+def test_readiness(gateway: Gateway) -> None:
+    """Of the server, a model, a version."""
+    for path in ("/v2/health/ready", "/v2/models/hotel/ready", "/v2/models/hotel/versions/2/ready"):
+        assert gateway.http.get(path).json()["ready"] is True
+    assert gateway.http.get("/v2/health/live").json() == {"live": True}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/v2/models/nobody", 404),
+        ("GET", "/v2/models/nobody/ready", 404),
+        ("GET", "/v2/models/hotel/versions/9", 404),
+        ("GET", "/v2/models/hotel/versions/x/ready", 404),
+        ("POST", "/v2/models/nobody/infer", 404),
+        ("POST", "/v2/models/hotel/versions/9/infer", 404),
+        ("POST", "/v2/models/hotel/versions/²/infer", 404),
+        ("GET", "/v2/nothing", 404),
+        ("GET", "/v2/models/hotel/infer", 405),
+        ("POST", "/v2/health/live", 405),
+        ("POST", "/v2", 405),
+    ],
+)
+def test_what_is_not_there_is_told(gateway: Gateway, method: str, path: str, status: int) -> None:
+    """Unknown model and version are 404, a wrong method 405."""
+    body = {"inputs": INPUTS} if method == "POST" else None
+    response = gateway.http.request(method, path, json=body)
+    assert response.status_code == status
+    assert response.json()["error"]

@@ -1,0 +1,327 @@
+"""Verdicts answered: alerts, incidents, postmortems, retraining decisions; each once."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from fairlead.core.alert import AlertPolicy
+from fairlead.core.event import (
+    AlertQuieted,
+    AlertRaised,
+    AnyFact,
+    EvidenceSeen,
+    IncidentNoted,
+    IncidentOpened,
+    PostmortemWritten,
+    RetrainDecided,
+    RolloutDecided,
+    RolloutStarted,
+    RouteApplied,
+    canonical,
+)
+from fairlead.core.incident import incidents
+from fairlead.core.report import WindowReport, fact_of
+from fairlead.core.retrain import DAY, RetrainPolicy
+from fairlead.core.rollout import (
+    Baseline,
+    Call,
+    Decision,
+    Evidence,
+    FirstFailures,
+    Phase,
+    Plan,
+    Reading,
+    Rollout,
+    ShadowPlan,
+    Step,
+)
+from fairlead.errors import StateError
+from fairlead.flows.respond import Responder, Response, ResponsePolicy
+from fairlead.ports import Notifier
+from fairlead.testing.clock import ManualClock
+from fairlead.testing.journal import MemoryJournal
+from fairlead.testing.notifier import MemoryNotifier
+from fairlead.testing.reports import benign_report, harmful_report, window_report
+
+ALL = ("critical", "high", "medium", "low")
+AnyKind = TypeVar("AnyKind", bound=AnyFact)
+
+
+class Desk:
+    """A responder with its journal, two channels, and what it saved."""
+
+    def __init__(self) -> None:
+        self.journal = MemoryJournal()
+        self.clock = ManualClock(130.0)
+        self.pager, self.mail = MemoryNotifier("pager"), MemoryNotifier("mail")
+        self.saved: dict[str, str] = {}
+        self.responder = self.restarted()
+
+    def restarted(self) -> Responder:
+        """A new responder over the same journal."""
+        policy = ResponsePolicy(AlertPolicy("revenue", repeat_seconds=45 * DAY), RetrainPolicy(at_least_labels=3_000))
+        channels: dict[Notifier, tuple[str, ...]] = {self.pager: ("critical", "high"), self.mail: ALL}
+        return Responder("hotel", self.journal, channels, self.clock, self._save, policy)
+
+    def _save(self, incident: str, text: str) -> str:
+        self.saved[incident] = text
+        return f"incidents/{incident}.md"
+
+    def tell(self, report: WindowReport) -> Response:
+        """A window that is judged, then answered."""
+        self.journal.append([fact_of(report)], actor="watch", at=self.clock.now())
+        return self.responder.on_window(report)
+
+    def facts(self, kind: type[AnyKind]) -> list[AnyKind]:
+        """The facts of one kind."""
+        return [entry.fact for entry in self.journal.read() if isinstance(entry.fact, kind)]
+
+
+@pytest.fixture
+def desk() -> Desk:
+    """An empty desk."""
+    return Desk()
+
+
+def test_benign_drift_tells_nobody(desk: Desk) -> None:
+    """Features moved, nobody is told, no incident is opened, and the retraining decision says why not."""
+    response = desk.tell(benign_report())
+    assert response.notices == ()
+    assert desk.facts(AlertRaised) == []
+    assert desk.facts(IncidentOpened) == []
+    assert response.retrain is not None
+    assert (response.retrain.triggered, response.retrain_now) == (False, False)
+    assert desk.mail.sent == []
+
+
+def test_harm_is_told_with_owner_and_runbook(desk: Desk) -> None:
+    """A harmful window is one alert, one notice a channel, one incident with its postmortem."""
+    response = desk.tell(harmful_report())
+    (notice,) = response.notices
+    assert desk.pager.sent == desk.mail.sent == [notice]
+    assert (notice.severity, notice.owner, notice.runbook) == (
+        "critical",
+        "revenue",
+        "docs/runbooks/harmful-drift.md",
+    )
+    assert notice.reason.endswith("market_segment, adr, lead_time moved: harmful")
+    (opened,) = desk.facts(IncidentOpened)
+    report = harmful_report()
+    assert (opened.incident, opened.began_at, opened.detected_at) == (
+        "inc-hotel-w0",
+        report.starts_at,
+        report.judged_at,
+    )
+    (written,) = desk.facts(PostmortemWritten)
+    assert written.path == "incidents/inc-hotel-w0.md"
+    assert (
+        "Predictions affected: 2,400 in 1 window; users or units exposed: at most 2,000." in desk.saved["inc-hotel-w0"]
+    )
+
+
+def test_told_twice_is_answered_once(desk: Desk) -> None:
+    """The same report again writes no fact and sends no notice, also after a restart; the decision stands."""
+    desk.tell(window_report(0))
+    first = desk.tell(harmful_report(1))
+    assert first.retrain_now
+    before = len(list(desk.journal.read()))
+    for responder in (desk.responder, desk.restarted()):
+        again = responder.on_window(harmful_report(1))
+        assert (again.facts, again.notices, again.retrain_now) == ((), (), False)
+        assert again.retrain == first.retrain
+    assert len(list(desk.journal.read())) == before
+    assert len(desk.mail.sent) == 1
+
+
+def test_a_standing_alert_is_throttled_and_its_incident_noted(desk: Desk) -> None:
+    """The next harmful window is quiet, and a note on the open incident; after the repeat time it is told again."""
+    for number in range(3):
+        desk.tell(harmful_report(number))
+    assert [fact.event_at for fact in desk.facts(AlertRaised)] == [
+        harmful_report(0).judged_at,
+        harmful_report(2).judged_at,
+    ]
+    (quiet,) = desk.facts(AlertQuieted)
+    assert "it is repeated after" in quiet.reason
+    (found,) = incidents(desk.journal.read())
+    assert [moment.text[:27] for moment in found.timeline if "Still" in moment.text] == [
+        "Still harmful in window w1:",
+        "Still harmful in window w2:",
+    ]
+
+
+def test_recovery_ends_alert_and_incident(desk: Desk) -> None:
+    """A later window that holds resolves the incident without a notice; the next harm is a new one."""
+    desk.tell(harmful_report(0))
+    desk.tell(window_report(1))
+    (found,) = incidents(desk.journal.read())
+    assert found.state == "resolved"
+    assert found.timeline[-1].text.startswith("Postmortem drafted")
+    assert [fact.recovered for fact in desk.facts(AlertQuieted)] == [True]
+    assert "Duration, from opening to resolution" in desk.saved["inc-hotel-w0"]
+    desk.tell(harmful_report(2))
+    assert len(desk.facts(AlertRaised)) == 2
+    assert [each.id for each in incidents(desk.journal.read())] == ["inc-hotel-w0", "inc-hotel-w2"]
+
+
+def test_a_broken_channel_stops_nobody(desk: Desk) -> None:
+    """The other channel is served, the failure is reported, and the facts are written."""
+    desk.pager.broken = True
+    response = desk.tell(harmful_report())
+    assert response.failures == ("channel pager: it is down; the notice was not delivered",)
+    assert len(desk.mail.sent) == 1
+    assert len(desk.facts(AlertRaised)) == 1
+
+
+def test_a_postmortem_that_cannot_be_saved_is_drafted_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk loses no fact; the draft is written when there is room again."""
+
+    def full(incident: str, text: str) -> str:
+        raise StateError("the disk is full")
+
+    monkeypatch.setattr(desk.responder, "_save", full)
+    desk.tell(harmful_report())
+    assert len(desk.facts(IncidentOpened)) == 1
+    assert desk.facts(PostmortemWritten) == []
+    desk.restarted().settle()
+    assert [fact.incident for fact in desk.facts(PostmortemWritten)] == ["inc-hotel-w0"]
+
+
+def test_retraining_is_decided_once_a_window(desk: Desk) -> None:
+    """Too few labels hold it back; the next harmful window triggers one run, and its repetition none."""
+    held = desk.tell(harmful_report(0))
+    assert held.retrain is not None
+    assert "not enough matured labels (2,310 of 3,000)" in held.retrain.reason
+    started = desk.tell(harmful_report(1))
+    assert started.retrain_now
+    later = desk.tell(harmful_report(2))
+    assert later.retrain is not None
+    assert "retrain-hotel-w1 is still in training" in later.retrain.reason
+    assert [fact.run for fact in desk.facts(RetrainDecided) if fact.triggered] == ["retrain-hotel-w1"]
+
+
+def test_a_stop_between_verdict_and_answer_is_caught_up(desk: Desk) -> None:
+    """Judged windows without an answer are answered after a restart, oldest first, each once."""
+    desk.tell(window_report(0))
+    for number in (1, 2):
+        desk.journal.append([fact_of(harmful_report(number))], actor="watch", at=130.0)
+    responder = desk.restarted()
+    answers = responder.catch_up()
+    assert [answer.retrain.window for answer in answers if answer.retrain] == ["w1", "w2"]
+    assert responder.catch_up() == ()
+    assert [each.id for each in incidents(desk.journal.read())] == ["inc-hotel-w1"]
+
+
+# -- rollbacks -------------------------------------------------------------------------------------------------------
+
+PLAN = Plan("canary", (Step(0.05), Step(1.0)), ())
+ROLLOUT = Rollout("ro-7", "hotel", 2, 1, PLAN, Baseline(None, (), ()), Phase.ROLLED_BACK, 0, 100.0, 110.0)
+READING = Reading(
+    "error_rate <= 1.25 * champion", "error_rate", Call.REGRESS, 7.2, 7.2, 5.7, 0.0, 0.4, "30 of 75 requests failed"
+)
+DECISION = Decision(
+    "ro-7", 130.0, Call.REGRESS, Phase.CANARY, Phase.ROLLED_BACK, 0, 0.0, (READING,), None, "",
+    "the canary fails more often than the champion", READING.guardrail,
+)  # fmt: skip
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A value as a fact holds it."""
+    return msgspec.Raw(canonical(value))
+
+
+def rolled_back(desk: Desk) -> None:
+    """A canary's story in the journal up to its rollback."""
+    calm = Evidence(requests={"canary": 45, "champion": 900})
+    bad = Evidence(
+        requests={"canary": 30, "champion": 570},
+        errors={"canary": 30},
+        failures=(FirstFailures("error_rate", 0.05, 0, 12),),
+    )
+    held = Decision("ro-7", 112.0, Call.NOT_YET, Phase.CANARY, Phase.CANARY, 0, 0.05, (), None, "", "")
+    story: list[tuple[float, list[AnyFact]]] = [
+        (100.0, [RolloutStarted("hotel", "ro-7", 2, "b", 1, PLAN, msgspec.Raw(b"{}"))]),
+        (112.0, [EvidenceSeen("hotel", "ro-7", raw(calm)), RolloutDecided("hotel", "ro-7", raw(held))]),
+        (126.0, [EvidenceSeen("hotel", "ro-7", raw(bad)), RolloutDecided("hotel", "ro-7", raw(DECISION))]),
+    ]
+    for at, facts in story:
+        desk.journal.append(facts, actor="controller", at=at)
+
+
+def test_a_rollback_is_an_alert_an_incident_and_a_postmortem(desk: Desk) -> None:
+    """A bad rollout is told at high; the incident began with the first failure and was detected by the decision."""
+    rolled_back(desk)
+    response = desk.responder.on_rollback(DECISION, ROLLOUT)
+    assert [notice.severity for notice in response.notices] == ["high"]
+    (found,) = incidents(desk.journal.read())
+    assert (found.id, found.category, found.rollout) == ("inc-hotel-ro-7", "integration", "ro-7")
+    assert (found.began_at, found.detected_at, found.state) == (126.0, 130.0, "open")
+    text = desk.saved["inc-hotel-ro-7"]
+    assert "75 requests were answered by version 2; 30 of them failed, which 12 units saw first." in text
+    assert "The new version held at most 5.0% of the traffic." in text
+    assert "Detection gap, from the beginning of the harm to the alert: 4.0 s." in text
+    assert "without a shadow phase" in text
+    assert "- Evidence: 30 of 75 requests failed" in text
+
+
+def test_a_rollback_told_twice_is_one_incident(desk: Desk) -> None:
+    """The same decision again, also after a restart, changes nothing."""
+    rolled_back(desk)
+    desk.responder.on_rollback(DECISION, ROLLOUT)
+    before = len(list(desk.journal.read()))
+    again = desk.restarted().on_rollback(DECISION, ROLLOUT)
+    assert (again.facts, again.notices) == ((), ())
+    assert len(list(desk.journal.read())) == before
+
+
+def test_settle_notes_that_the_traffic_is_back(desk: Desk) -> None:
+    """Once all workers have the old route the incident is mitigated and the draft says how fast; then all is still."""
+    rolled_back(desk)
+    desk.responder.on_rollback(DECISION, ROLLOUT)
+    assert desk.responder.settle() == ()
+    desk.journal.append([RouteApplied("hotel", 8, 2, 0.08, "ro-7")], actor="controller", at=130.1)
+    written = desk.responder.settle()
+    assert [type(entry.fact) for entry in written] == [IncidentNoted, PostmortemWritten]
+    (found,) = incidents(desk.journal.read())
+    assert (found.state, found.mitigated_at) == ("mitigated", 130.0)
+    assert "All traffic was back on version 1 0.08 s after the decision, on 2 workers." in desk.saved[found.id]
+    desk.responder.settle()
+    assert desk.responder.settle() == ()
+
+
+def test_a_person_resolves(desk: Desk) -> None:
+    """Resolution is noted once with its actor; an incident that is unknown or over is left alone."""
+    rolled_back(desk)
+    desk.responder.on_rollback(DECISION, ROLLOUT)
+    noted = desk.responder.on_recovery("inc-hotel-ro-7", "version 3 fixes it", "anna")
+    assert noted[0].actor == "anna"
+    (found,) = incidents(desk.journal.read())
+    assert found.state == "resolved"
+    assert desk.responder.on_recovery("inc-hotel-ro-7", "again") == ()
+    assert desk.responder.on_recovery("inc-nowhere", "what") == ()
+
+
+def test_a_rollback_does_not_hide_drift(desk: Desk) -> None:
+    """An open rollback incident takes no drift notes, and a calm window does not resolve it."""
+    rolled_back(desk)
+    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.tell(window_report(0))
+    desk.tell(harmful_report(1))
+    assert [(each.id, each.state) for each in incidents(desk.journal.read())] == [
+        ("inc-hotel-ro-7", "open"),
+        ("inc-hotel-w1", "open"),
+    ]
+
+
+def test_a_shadowed_rollout_is_not_blamed_for_skipping_it(desk: Desk) -> None:
+    """The postmortem says what was done well from the facts, not from a template."""
+    rolled_back(desk)
+    shadowed = Plan("shadow", (Step(0.05),), (), ShadowPlan(60.0, 100))
+    started = RolloutStarted("hotel", "ro-7", 2, "b", 1, shadowed, msgspec.Raw(b"{}"))
+    desk.journal.append([started], actor="controller", at=131.0)
+    desk.responder.on_rollback(DECISION, ROLLOUT)
+    assert "without a shadow phase" not in desk.saved["inc-hotel-ro-7"]
+    assert "- No request to the champion failed." in desk.saved["inc-hotel-ro-7"]
