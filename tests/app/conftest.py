@@ -33,7 +33,7 @@ CONTRACT = Contract(
     target="is_canceled",
     classes=("0", "1"),
 )
-ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
+ROW: dict[str, float | int | bool | str | None] = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
 
 
 def model_bytes(bias: float, breaks_above: float) -> bytes:

@@ -59,7 +59,12 @@ def test_a_worker_that_dies_at_once_is_given_time(tmp_path: Path, wait_for: Call
     supervisor = Supervisor(tmp_path, "127.0.0.1", 0, 1, "batch", lambda *c: changes.append(c), environment)
     supervisor.start()
     try:
-        wait_for(lambda: supervisor.check() or sum(state == "failed" for _, state, _ in changes) >= 4)
+
+        def failed_four_times() -> bool:
+            supervisor.check()
+            return sum(state == "failed" for _, state, _ in changes) >= 4
+
+        wait_for(failed_four_times)
     finally:
         supervisor.stop()
     delays = [float(detail.split(" in ")[1].split()[0]) for _, state, detail in changes if state == "failed"]

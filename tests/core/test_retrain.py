@@ -99,6 +99,15 @@ def test_a_run_in_training_and_a_rollout_hold_it_back() -> None:
     assert asked(first, ROLLOUT, RolloutDecided("hotel", "ro-1", decision(Phase.ROLLED_BACK))).triggered
 
 
+def test_a_run_that_never_came_back_is_lost() -> None:
+    """After 30 days of the journal's own time an unfinished run no longer stands in the way."""
+    first, second = harmful_report(), harmful_report(2)
+    journal = MemoryJournal()
+    journal.append([fact_of(first), asked(first)], actor="x", at=0.0)
+    journal.append([fact_of(second)], actor="x", at=30 * DAY)
+    assert decide(POLICY, tuple(journal.read()), second, second.judged_at).triggered
+
+
 def test_a_triggered_run_stays_as_it_was() -> None:
     """Asked again about a window that triggered, the very same decision comes back, whatever happened since."""
     report = harmful_report()

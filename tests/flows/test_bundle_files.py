@@ -10,8 +10,9 @@ import pytest
 
 from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
-from fairlead.flows.bundle_files import SCORE, card_of, manifest_of, reference_profile, write
+from fairlead.flows.bundle_files import card_of, manifest_of, reference_profile, write
 from fairlead.flows.candidate import Candidate, Measured, Rows
 from fairlead.stats.profile import NumericProfile
 from fairlead.testing.dataset import MemoryDataset

@@ -52,7 +52,7 @@ def test_intervals_hold_the_realised_metrics() -> None:
 @pytest.mark.parametrize(("known_rows", "live_rows"), [(2000, 1000), (1000, 4000), (3000, 300)])
 def test_intervals_cover_near_nominally(known_rows: int, live_rows: int) -> None:
     """Many held-out rows or few, many live rows or few: the 95 % intervals cover at least 92 %."""
-    trials = 300
+    trials = 200
     for name, hits in coverage(trials, known_rows, live_rows, 0.0).items():
         assert binom.cdf(hits, trials, 0.925) > 1e-3, f"{name}: {hits} of {trials}"
 

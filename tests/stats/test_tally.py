@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import NumericProfile, build_grid, profile_column
-from fairlead.stats.tally import LARGE, Buckets, Floats, Ordered, arranged
+from fairlead.stats.tally import LARGE, Buckets, Floats, Ordered, Whole, arranged
 
 ROWS = 3 * LARGE + 17
 
@@ -22,6 +22,8 @@ def shapes() -> dict[str, NDArray[np.float64]]:
         "the whole range of floats": rng.uniform(-1, 1, ROWS) * 1.7e308,
         "tiny numbers": rng.normal(size=ROWS) * 1e-300,
         "counts": rng.poisson(5, ROWS).astype(np.float64),
+        "many whole numbers": np.floor(rng.lognormal(6, 1, ROWS).clip(0, 60_000)) - 7,
+        "huge whole numbers": np.floor(rng.normal(2.0**60, 2.0**57, ROWS)),
         "constant": np.full(ROWS, 3.0),
     }
 
@@ -57,14 +59,17 @@ def test_values_beside_and_beyond_the_cuts_are_counted_where_they_belong() -> No
 
 
 def test_columns_for_which_buckets_do_not_pay_are_sorted() -> None:
-    """Short ones, few values, and a current column that crowds around a cut."""
+    """Short ones, few values, and a current column that crowds around a cut; small whole numbers are only counted."""
     found = shapes()
     assert isinstance(arranged(found["normal"][:1_000]), Ordered)
-    assert isinstance(arranged(found["counts"]), Ordered)
-    assert isinstance(arranged(found["constant"]), Ordered)
+    assert isinstance(arranged(found["counts"] / 4), Ordered)
+    assert isinstance(arranged(found["counts"]), Whole)
+    nearly = found["counts"].copy()
+    nearly[1] += 0.5
+    assert isinstance(arranged(nearly), Ordered)
     cuts = np.unique(arranged(found["normal"]).quantiles())
     assert isinstance(arranged(found["normal"], cuts), Buckets)
-    assert isinstance(arranged(found["constant"], cuts), Ordered)
+    assert isinstance(arranged(found["constant"] + 1e6 - 2.5, cuts), Ordered)
     assert isinstance(arranged(found["normal"], np.empty(0)), Ordered)
 
 

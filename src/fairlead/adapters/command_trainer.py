@@ -44,7 +44,7 @@ class CommandTrainer:
     def _run(self, words: list[str]) -> None:
         try:
             # Its own process group: a timeout must also end what the command has started.
-            process = subprocess.Popen(  # noqa: S603 - the command is the operator's own setting, and no shell reads it
+            process = subprocess.Popen(
                 words, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
             )
         except OSError as error:

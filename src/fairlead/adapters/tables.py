@@ -245,10 +245,19 @@ def _from_pandas(data: Any) -> pa.Table:
     if not frame.columns.is_unique:
         twice = frame.columns[frame.columns.duplicated()][0]
         raise TableError(f"two columns are called {twice!r}: rename one")
+    return pa.table({str(name): _series(str(name), series) for name, series in frame.items()})
+
+
+def _series(name: str, series: Any) -> Any:
+    """Plain numbers are shared, not copied: a NaN need not become an Arrow null to become a NaN again."""
+    import pyarrow as pa
+
+    if isinstance(series.dtype, np.dtype) and series.dtype.kind in "fiu":
+        return pa.array(series.to_numpy(), from_pandas=False)
     try:
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        return pa.array(series, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        return _from_mapping({name: frame[name] for name in frame.columns})
+        return _array(name, series.tolist())
 
 
 def _unique(table: pa.Table) -> pa.Table:

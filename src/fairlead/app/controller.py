@@ -20,10 +20,10 @@ import threading
 from pathlib import Path
 
 import uvicorn
-from fairlead.app.console import build
-from fairlead.app.follow_up import FollowUp
 
 from fairlead.app.compose import open_context
+from fairlead.app.console import build
+from fairlead.app.follow_up import FollowUp
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.rollout import Decision, Rollout
 from fairlead.errors import FairleadError

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from fairlead.app.supervisor import Supervisor
 
 from fairlead.app.compose import open_context
+from fairlead.app.supervisor import Supervisor
 from fairlead.core.event import WorkerChanged
 from fairlead.errors import FairleadError, Refused
 from fairlead.faces.cli.output import say

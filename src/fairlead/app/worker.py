@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import logging
 import os
@@ -35,6 +36,7 @@ from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts, Tally
 
 COUNTS_SECONDS = 1.0
+READY_SECONDS = 5.0
 EXIT_SECONDS = 15.0  # after its parent: longer than a drain takes
 NOTES = "workers"  # the folder in the home where workers leave their counters for each other
 
@@ -105,12 +107,20 @@ class Worker:
         for task in tasks:
             task.add_done_callback(self._ended)
         try:
+            await self._wait_ready()
             await self._server.serve(sock, self._stop)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._log.close()
+
+    async def _wait_ready(self) -> None:
+        """Takes no connection that another worker could answer while this one is still loading; not for ever, so that
+        health checks are told what is wrong."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                await self._follower.ready.wait()
 
     def _drain(self) -> None:
         self._stop.set()

@@ -29,9 +29,7 @@ class RetrainPolicy(Struct, frozen=True):
     at_most_every_seconds: float = 30 * DAY
     psi: float = 0.25
     features: int = 2  # that many must exceed `psi`
-    drop: float = (
-        0.10  # of the primary metric, as a share of the reference; a smaller one is looked into, not retrained
-    )
+    drop: float = 0.10  # of the primary metric, as a share of the reference; smaller ones are looked into
 
 
 def decide(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> RetrainDecided:
@@ -94,7 +92,7 @@ def _against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport
     last = _last_run_at(facts, report)
     if last is not None and now_event_at - last < policy.at_most_every_seconds:
         found.append(f"retrained less than {policy.at_most_every_seconds / DAY:g} days ago")
-    training = _unfinished(facts, report.model)
+    training = _unfinished(policy, facts, report.model)
     if training:
         found.append(f"{training} is still in training")
     rollout = active_rollout(facts, report.model)
@@ -115,15 +113,18 @@ def _last_run_at(facts: Sequence[Entry], report: WindowReport) -> float | None:
     return max(runs, default=None)
 
 
-def _unfinished(facts: Sequence[Entry], model: str) -> str | None:
-    running: str | None = None
+def _unfinished(policy: RetrainPolicy, facts: Sequence[Entry], model: str) -> str | None:
+    """The run that has not come back. One that was asked for too long ago, by the journal's clock, is lost."""
+    running: Entry | None = None
     for entry in facts:
         fact = entry.fact
         if isinstance(fact, RetrainDecided) and fact.model == model and fact.triggered:
-            running = fact.run
-        elif isinstance(fact, RetrainFinished) and fact.run == running:
+            running = entry
+        elif isinstance(fact, RetrainFinished) and fact.model == model:
             running = None
-    return running
+    if running is None or facts[-1].at - running.at >= policy.at_most_every_seconds:
+        return None
+    return running.fact.run if isinstance(running.fact, RetrainDecided) else None
 
 
 def active_rollout(facts: Sequence[Entry], model: str) -> str | None:

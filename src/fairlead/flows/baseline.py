@@ -11,12 +11,12 @@ import numpy as np
 
 from fairlead.core.bundle import PROFILE
 from fairlead.core.record import Prediction
+from fairlead.core.report import SCORE
 from fairlead.core.rollout import Baseline
 from fairlead.errors import BundleError
 from fairlead.ports import BundleStore
 from fairlead.stats.profile import NumericProfile, TableProfile
 
-SCORE = "__score__"  # the column of held-out scores in a bundle's reference profile
 CELLS = 10
 _REMEMBERED = 5_000
 # Below this many live answers the champion's own past is too thin to be a baseline.

@@ -20,12 +20,11 @@ from fairlead.core.bundle import (
 from fairlead.core.card import fill, metrics_text, subgroups_text, training_text
 from fairlead.core.evaluate import by_subgroup, primary_metric, scores
 from fairlead.core.event import canonical
+from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
 from fairlead.flows.candidate import THRESHOLD, Candidate, Measured, Rows
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import TableProfile, profile, profile_column
-
-SCORE = "__score__"  # the profile's column of held-out scores
 
 
 def write(folder: Path, candidate: Candidate, rows: Rows, measured: Measured, card: ModelCard) -> None:

@@ -47,6 +47,7 @@ class Follower:
         self._retry: tuple[float, RouteTable] | None = None
         self._board_error = ""
         self._load_error = ""
+        self.ready = asyncio.Event()  # set once something is served
 
     async def run(self) -> None:
         """Follows until cancelled."""
@@ -114,6 +115,7 @@ class Follower:
         self._serving.live = live
         self._load_error = "" if live.generation == self._asked else self._load_error
         self._applied_at = self._serving.clock.now()
+        self.ready.set()
         self.report()
         self._swapped()
 

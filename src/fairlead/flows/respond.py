@@ -83,6 +83,7 @@ class Responder:
         self._save = save
         self._policy = policy
         self._read = 0
+        self._settled = 0
         self._entries: list[Entry] = []
 
     def on_window(self, report: WindowReport) -> Response:
@@ -120,11 +121,11 @@ class Responder:
 
     def settle(self) -> tuple[Entry, ...]:
         """Notes on open incidents what has happened since: a rolled-back rollout is mitigated once every worker has the
-        old route. Writes drafts that a stop left unwritten. Does nothing where the journal has nothing new."""
-        before = self._read
+        old route. Writes drafts that a stop left unwritten. Cheap where the journal has nothing new; call it often."""
         known = self._known()
-        if self._read == before:
+        if self._read == self._settled:
             return ()
+        self._settled = self._read
         written: list[Entry] = []
         for incident in incidents(known):
             applied = _applied_after(incident, known)

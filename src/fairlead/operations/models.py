@@ -20,6 +20,7 @@ from fairlead.adapters.provenance import code_commit, environment
 from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
 from fairlead.core.card import fill
 from fairlead.core.contract import Task
+from fairlead.core.event import AliasMoved
 from fairlead.core.history import Happened, history
 from fairlead.errors import BundleError, NotFound, UsageError
 from fairlead.flows.candidate import Candidate, Rows
@@ -207,12 +208,22 @@ def resolve(context: Context, reference: str) -> VersionInfo:
     """The version that `name@3` or `name@champion` means. Raises `NotFound` saying what there is."""
     name, which = parse_version(reference)
     versions = context.registry.versions(name)
+    # The journal decides who holds an alias; the registry follows it within a second, or later if it is away.
+    if isinstance(which, str):
+        which = _holder(context, name, which) or which
     for info in versions:
         if which == info.version or which in info.aliases:
             return info
     there = [str(info.version) for info in versions[-5:]]
     there += sorted({alias for info in versions for alias in info.aliases})
     raise NotFound(f"{name} has no version {which!s}: there are {', '.join(there)}")
+
+
+def _holder(context: Context, name: str, alias: str) -> int | None:
+    """The version to which the journal last moved an alias."""
+    moved = [entry.fact for entry in context.journal.read(model=name, kinds=["alias_moved"])]
+    held = [fact.version for fact in moved if isinstance(fact, AliasMoved) and fact.alias == alias]
+    return held[-1] if held else None
 
 
 def models(context: Context, name: str | None = None) -> tuple[ModelView, ...]:

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from fairlead.operations.gates import gate
-from fairlead.operations.models import Registration, register, resolve
 from msgspec import Raw
 
 from fairlead.adapters.arrow_dataset import ArrowDataset
@@ -24,6 +22,8 @@ from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.labelled import Labelled, as_columns, labelled
 from fairlead.operations.context import Context
+from fairlead.operations.gates import gate
+from fairlead.operations.models import Registration, register, resolve
 from fairlead.operations.rollouts import deploy
 from fairlead.ports import VersionInfo
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from fairlead.operations.gates import passed_gate
-from fairlead.operations.models import resolve
 from msgspec import Struct
 
 from fairlead.core.event import DeployAsked, OperatorAsked, RolloutStarted, RouteApplied
@@ -15,6 +13,8 @@ from fairlead.core.rollout import Decision, Phase, Rollout
 from fairlead.core.why import why as explain
 from fairlead.errors import NotFound, Refused
 from fairlead.operations.context import Context
+from fairlead.operations.gates import passed_gate
+from fairlead.operations.models import resolve
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")

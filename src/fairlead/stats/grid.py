@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 from msgspec import Struct
 
-from fairlead.stats.tally import CHUNK, QUANTILES, Buckets, Floats, Ordered
+from fairlead.stats.tally import CHUNK, QUANTILES, Buckets, Floats, Ordered, Whole
 
 CATEGORIES = 10_000
 BUCKETS = 1_024
@@ -66,7 +66,7 @@ def category_grid(name: str, totals: dict[str, int]) -> CategoryGrid:
     return CategoryGrid(name, tuple(sorted(totals, key=lambda category: (-totals[category], category))))
 
 
-def numeric_grid(name: str, arranged: Ordered | Buckets, found: Moments) -> NumericGrid:
+def numeric_grid(name: str, arranged: Ordered | Whole | Buckets, found: Moments) -> NumericGrid:
     """The grid of a reference's finite values."""
     if found.count == 0:
         return NumericGrid(name, ())

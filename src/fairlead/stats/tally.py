@@ -1,6 +1,6 @@
-"""Counting a column's finite values between cuts, and finding the quantiles that cuts are made of. Exact, two ways.
+"""Counting a column's finite values between cuts, and finding the quantiles that cuts are made of. Exact, three ways.
 
-`Ordered` sorts. `Buckets` sorts next to nothing: a value's key is its place on a line of 65,536 buckets, a rising
+`Ordered` sorts. `Whole` counts whole numbers that span at most 65,536, without sorting. `Buckets` sorts next to nothing: a value's key is its place on a line of 65,536 buckets, a rising
 function of the value, so all of a bucket that holds no cut lies in one cell, and only the values that share a bucket
 with a cut (a few per cent) are sorted and looked up. Columns that are short, repeat few values, or crowd around the
 cuts are sorted whole.
@@ -21,6 +21,7 @@ LINE = 65_536
 CHUNK = 65_536  # rows at a time, so that what is computed on the way stays in the cache
 SAMPLE = 4_096
 LARGE = 16 * SAMPLE  # rows from which buckets pay
+EXACT = 2.0**53  # up to here every whole number is a float
 SMALLEST_RANGE = 1e-290  # so that the length of a unit is finite
 CROWDED = 0.25  # share of rows beside a cut from which they do not
 
@@ -50,6 +51,29 @@ class Ordered(Struct, frozen=True, eq=False):
         return counts, sums
 
 
+class Whole(Struct, frozen=True, eq=False):
+    """Distinct sorted values, each with its rows."""
+
+    values: Floats
+    rows: Counts
+
+    def quantiles(self) -> Floats:
+        """As `Ordered.quantiles`."""
+        upto = np.cumsum(self.rows)
+        return self.values[np.searchsorted(upto, _ranks(int(upto[-1])), side="right")]
+
+    def atoms(self) -> Floats | None:
+        """As `Ordered.atoms`."""
+        return self.values if self.values.size <= ATOMS else None
+
+    def count(self, cuts: Floats) -> tuple[Counts, Floats]:
+        """As `Ordered.count`."""
+        cells = np.searchsorted(cuts, self.values, side="left")
+        counts = np.zeros(cuts.size + 1, dtype=np.int64)
+        np.add.at(counts, cells, self.rows)
+        return counts, np.bincount(cells, weights=self.values * self.rows, minlength=cuts.size + 1)
+
+
 class Buckets(Struct, frozen=True, eq=False):
     """Finite values, not sorted, each with its bucket."""
 
@@ -75,7 +99,7 @@ class Buckets(Struct, frozen=True, eq=False):
     def count(self, cuts: Floats) -> tuple[Counts, Floats]:
         """As `Ordered.count`: only the buckets that a cut falls into are sorted."""
         cells = cuts.size + 1
-        codes = self.line.cells(cuts).take(self.keys)
+        codes = self.line.cells(cuts).take(self.keys).astype(np.intp)
         counts = np.bincount(codes, minlength=cells + 1)[:cells]
         sums = np.bincount(codes, weights=self.values, minlength=cells + 1)[:cells]
         beside = Ordered(np.sort(self.values[codes == cells])).count(cuts)
@@ -111,17 +135,32 @@ class _Line(Struct, frozen=True):
         return cells
 
 
-def arranged(finite: Floats, cuts: Floats | None = None) -> Ordered | Buckets:
+def arranged(finite: Floats, cuts: Floats | None = None) -> Ordered | Whole | Buckets:
     """Finite values made ready for counting: between these cuts, or, without any, between their own quantiles."""
-    line = _line(finite, cuts) if finite.size >= LARGE else None
-    if line is None:
+    if finite.size < LARGE:
         return Ordered(np.sort(finite))
-    return Buckets(finite, line.keys(finite), line)
-
-
-def _line(finite: Floats, cuts: Floats | None) -> _Line | None:
-    """A line on which few values share a bucket with a cut, judged by a sample; None if there is none."""
     sample = np.sort(finite[:: finite.size // SAMPLE])
+    whole = _whole(finite) if (sample == np.floor(sample)).all() else None
+    if whole is not None:
+        return whole
+    line = _line(sample, cuts)
+    return Ordered(np.sort(finite)) if line is None else Buckets(finite, line.keys(finite), line)
+
+
+def _whole(finite: Floats) -> Whole | None:
+    low, high = float(finite.min()), float(finite.max())
+    if not (high / 2 - low / 2 < LINE / 2 and abs(low) < EXACT and abs(high) < EXACT):
+        return None
+    steps = (finite - low).astype(np.intp)
+    if not np.array_equal(steps + low, finite):
+        return None
+    rows = np.bincount(steps)
+    some = np.flatnonzero(rows)
+    return Whole(some + low, rows[some])
+
+
+def _line(sample: Floats, cuts: Floats | None) -> _Line | None:
+    """A line on which few values share a bucket with a cut, judged by a sorted sample; None if there is none."""
     known = sample if cuts is None else cuts
     margin = known.size // 100
     low, high = (float(known[margin]), float(known[-1 - margin])) if known.size else (0.0, 0.0)

@@ -49,11 +49,15 @@ class Cast:
     say: Say
     aa: bool
 
+    def open_registry(self) -> None:
+        """Uses the registry for the first time."""
+        self.context.registry.models()
+
 
 def train_first(cast: Cast) -> int:
     """Act 1: trains on arrivals of July to October 2015, registers and gates. Returns the version."""
     # The registry's first use builds its tables, which takes as long as training: both at once.
-    opening = threading.Thread(target=lambda: cast.context.registry.models(), daemon=True)
+    opening = threading.Thread(target=cast.open_registry, daemon=True)
     opening.start()
     rows = cast.bookings.known("2015-07-01", "2015-11-01")
     kept, heldout = _split(rows, 0.2, seed=1)
