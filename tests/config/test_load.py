@@ -110,3 +110,13 @@ def test_a_missing_file_says_so(tmp_path: Path) -> None:
     """A path that is not there is an error, not the defaults."""
     with pytest.raises(SettingsError, match="there is no such file"):
         load_settings(tmp_path / "nothing.yaml", {})
+
+
+def test_the_documented_example_is_read() -> None:
+    """Every key of docs/settings.md exists, with the meaning of its unit."""
+    page = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
+    settings = parse_settings(page.split("```yaml\n")[1].split("```")[0])
+    assert settings.models["churn"].segments == ("region",)
+    assert settings.rollout.plan().deadline_seconds == 7 * 86400
+    assert settings.monitoring.window_seconds == 7 * 86400
+    assert settings.retraining.command.startswith("python train.py")

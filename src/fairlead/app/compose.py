@@ -42,7 +42,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         actor=_actor(),
         clock=SystemClock(),
         journal=SqliteJournal(home / "journal.db"),
-        bundles=BundleFolder(home / "bundles"),
+        bundles=BundleFolder(home / "bundles", settings.trust),
         board=RouteFile(home / "routes"),
         open_registry=lambda: open_registry(home, settings),
         open_log=lambda: SegmentReader(home / "log"),

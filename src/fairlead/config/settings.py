@@ -185,6 +185,7 @@ class Settings(_Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     alerting: Alerting = Alerting()
     retraining: Retraining = Retraining()
+    trust: tuple[Literal["pickle", "joblib", "cloudpickle"], ...] = ()  # formats that run code when they are loaded
     tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
 
     def owner_of(self, model: str) -> str:

@@ -234,11 +234,15 @@ def _drift_poorly(incident: Incident, harmful: Sequence[WindowReport], entries: 
                 f"The estimate without labels ({performance.estimated:.3f}) did not foretell it: "
                 "a changed relation to the truth shows only in labels."
             )
-    for entry in entries:
-        if isinstance(entry.fact, RetrainDecided) and held_back(entry.fact):
-            lines.append(f"Retraining was held back: {entry.fact.reason}.")
-        elif isinstance(entry.fact, RetrainFinished) and not entry.fact.beats_champion:
-            lines.append(f"The challenger did not beat the champion: {entry.fact.reason}.")
+    held = [entry.fact for entry in entries if isinstance(entry.fact, RetrainDecided) and held_back(entry.fact)]
+    if held:
+        times = f" {len(held)} times, the last time" if len(held) > 1 else ""
+        lines.append(f"Retraining was held back{times}: {held[-1].reason}.")
+    lines += [
+        f"The challenger did not beat the champion: {entry.fact.reason.rstrip('.')}."
+        for entry in entries
+        if isinstance(entry.fact, RetrainFinished) and not entry.fact.beats_champion
+    ]
     if incident.acknowledged_at is None:
         lines.append("Nobody has acknowledged the incident yet.")
     return tuple(dict.fromkeys(lines))

@@ -95,7 +95,7 @@ def register(context: Context, asked: Registration) -> VersionInfo:
         )
     rows = _rows(asked)
     shop = Workshop(
-        reader=ModelFiles(asked.trust),
+        reader=ModelFiles((*asked.trust, *context.settings.trust)),
         bundles=context.bundles,
         registry=context.registry,
         journal=context.journal,

@@ -124,6 +124,6 @@ def _card(bundle: Path) -> dict[str, str]:
 def _sentence(info: VersionInfo, champion: VersionInfo, report: GateReport) -> str:
     if report.passed:
         against = next((check.reason for check in report.checks if check.name == "better_than_champion"), "")
-        return f"version {info.version} passed its gate: {against}"
-    failed = "; ".join(check.reason for check in report.checks if check.name in report.failed)
+        return f"version {info.version} passed its gate: {against.rstrip('.')}"
+    failed = "; ".join(check.reason.rstrip(".") for check in report.checks if check.name in report.failed)
     return f"version {info.version} did not pass its gate, version {champion.version} stays: {failed}"

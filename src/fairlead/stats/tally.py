@@ -1,9 +1,9 @@
 """Counting a column's finite values between cuts, and finding the quantiles that cuts are made of. Exact, three ways.
 
-`Ordered` sorts. `Whole` counts whole numbers that span at most 65,536, without sorting. `Buckets` sorts next to nothing: a value's key is its place on a line of 65,536 buckets, a rising
-function of the value, so all of a bucket that holds no cut lies in one cell, and only the values that share a bucket
-with a cut (a few per cent) are sorted and looked up. Columns that are short, repeat few values, or crowd around the
-cuts are sorted whole.
+`Ordered` sorts. `Whole` counts whole numbers that span at most 65,536, without sorting. `Buckets` sorts next to
+nothing: a value's key is its place on a line of 65,536 buckets, a rising function of the value, so all of a bucket that
+holds no cut lies in one cell, and only the values that share a bucket with a cut (a few per cent) are sorted and looked up.
+Columns that are short, repeat few values, or crowd around the cuts are sorted whole.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ class Whole(Struct, frozen=True, eq=False):
         cells = np.searchsorted(cuts, self.values, side="left")
         counts = np.zeros(cuts.size + 1, dtype=np.int64)
         np.add.at(counts, cells, self.rows)
-        return counts, np.bincount(cells, weights=self.values * self.rows, minlength=cuts.size + 1)
+        sums = np.zeros(cuts.size + 1)
+        np.add.at(sums, cells, self.values * self.rows)
+        return counts, sums
 
 
 class Buckets(Struct, frozen=True, eq=False):
@@ -156,7 +158,7 @@ def _whole(finite: Floats) -> Whole | None:
         return None
     rows = np.bincount(steps)
     some = np.flatnonzero(rows)
-    return Whole(some + low, rows[some])
+    return Whole(some.astype(np.float64) + low, rows[some])
 
 
 def _line(sample: Floats, cuts: Floats | None) -> _Line | None:
