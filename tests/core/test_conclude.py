@@ -24,7 +24,7 @@ def test_harm_is_told_with_its_numbers_and_suspects() -> None:
 
 def test_harm_by_loss_alone_says_so() -> None:
     """Where only the betting test alarmed, the sentence gives the loss, not a fall that was not seen."""
-    reason = "the live loss 0.260 exceeds the held-out bound 0.210 (log e 6.0 since the promotion)"
+    reason = "the live loss since the promotion exceeds the held-out bound 0.210 (log e 6.0; 0.260 in this window)"
     report = harmful_report(harm=Harm(harmful=True, level="warning", reason=reason))
     assert report.reason.startswith(reason)
     assert report.reason.endswith("moved: harmful")

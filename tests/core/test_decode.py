@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
@@ -143,6 +143,7 @@ def attempt(read: Callable[[], object]) -> object:
         return error.path, error.line
 
 
+@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(st.dictionaries(st.sampled_from([*GOOD, "other"]), values), st.booleans())
 def test_the_fast_way_and_the_close_look_agree(row: dict[str, Any], whole: bool) -> None:
     """What the compiled type accepts, the close look accepts with the same row and nothing strange."""
@@ -151,6 +152,7 @@ def test_the_fast_way_and_the_close_look_agree(row: dict[str, Any], whole: bool)
     assert attempt(lambda: DECODER.decode(text)) == attempt(lambda: DECODER.check(row))
 
 
+@settings(deadline=None)  # a busy machine is slow, not wrong
 @given(st.binary(max_size=40))
 def test_no_bytes_escape_as_another_error(text: bytes) -> None:
     """Whatever is sent, the answer is a row or a `ContractError`."""

@@ -22,12 +22,13 @@ from fairlead.faces.demo import report, story
 from fairlead.faces.demo.bookings import Bookings
 from fairlead.faces.demo.home import MODEL, make_home
 from fairlead.faces.demo.stage import Facts, Play, running
-from fairlead.faces.demo.summary import Summary, summarise
+from fairlead.faces.demo.summary import Run, Summary, summarise
 from fairlead.faces.demo.traffic import Traffic
 from fairlead.operations import rollouts
 
 # The worker dies here in the traffic: well inside the first challenger's life, with months to go.
 _KILL_AFTER = 0.5
+_PIPE_WIDTH = 160
 
 
 def demo(
@@ -48,6 +49,8 @@ def demo(
     context = open_context(home, config)
     console = f"http://127.0.0.1:{control_port}"
     terminal = Console(file=sys.stderr if json else sys.stdout, highlight=False)
+    if not terminal.is_terminal:
+        terminal.width = _PIPE_WIDTH
     with _progress(terminal) as (say, advance, total):
         bookings = Bookings(stride)
         total(bookings.requests)
@@ -61,15 +64,8 @@ def demo(
             facts = Facts(context)
             traffic = Traffic("127.0.0.1", port)
             played = asyncio.run(_play(cast, traffic, facts, advance))
-            document = summarise(
-                context,
-                facts,
-                bookings,
-                traffic.tally,
-                killed=played.workers_killed,
-                seconds=time.monotonic() - started,
-                console=console,
-            )
+            run = Run(played.workers_killed, time.monotonic() - started, console, process.pid)
+            document = summarise(context, facts, bookings, traffic.tally, run)
             if process.poll() is not None:
                 raise StateError(f"`fairlead up` left with {process.returncode} during the demo: see {home}/up.log")
     emit_json(document) if json else report.show(document, terminal, keep=keep)

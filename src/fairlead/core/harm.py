@@ -77,8 +77,8 @@ def _reason(metric: str, drop: float | None, *, excluded: bool, evidence: LossEv
     parts = []
     if evidence is not None and evidence.loss is not None and evidence.bound is not None:
         parts.append(
-            f"the live loss {evidence.loss:.3f} exceeds the held-out bound {evidence.bound:.3f} "
-            f"(log e {evidence.log_e:.1f} since the promotion)"
+            f"the live loss since the promotion exceeds the held-out bound {evidence.bound:.3f} "
+            f"(log e {evidence.log_e:.1f}; {evidence.loss:.3f} in this window)"
         )
     if drop is not None and drop > 0:
         sure = "" if excluded else ", within its interval"

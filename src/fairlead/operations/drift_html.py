@@ -44,7 +44,7 @@ padding:16px 20px;margin-top:20px}
 .fl .key{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 14px}
 .fl .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 .fl table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums;color:var(--ink)}
-.fl th,.fl td{padding:7px 12px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;background:none}
+.fl th,.fl td{padding:7px 9px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;background:none}
 .fl th{color:var(--soft);font-weight:600}.fl tr:last-child td{border-bottom:0}
 .fl th:first-child,.fl td:first-child,.fl td.text{text-align:left}.fl td.text{white-space:normal;color:var(--soft)}
 .fl td .tag{font-size:12px}
@@ -52,7 +52,7 @@ padding:16px 20px;margin-top:20px}
 @media print{.fl{--back:#fff}.fl .card{break-inside:avoid}}
 """
 
-HEADS = ("column", "level", "q-value", "PSI", "KS", "JS", "W1", "V", "null rate", "unseen", "outside", "detectable PSI")
+HEADS = ("column", "level", "q-value", "PSI", "KS", "JS", "W1", "V", "null rate", "unseen", "outside", "detectable")
 DISTANCES = ("psi", "ks", "js", "wasserstein", "chi_squared", "null_rate", "unseen", "outside")
 SAYS = {Level.CRITICAL: "critical", Level.WARNING: "warning", Level.NONE: "within limits"}
 

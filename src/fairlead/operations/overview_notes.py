@@ -25,10 +25,10 @@ _VERDICT_WORDS = {
 def percent(share: float) -> str:
     """A share as people write it.
 
-    >>> percent(0.05), percent(0.125), percent(1.0)
-    ('5 %', '12.5 %', '100 %')
+    >>> percent(0.05), percent(0.125), percent(0.0068824), percent(1.0)
+    ('5 %', '12.5 %', '0.688 %', '100 %')
     """
-    return f"{share * 100:.4g} %"
+    return f"{share * 100:.3g} %"
 
 
 def _registered(fact: event.VersionRegistered) -> _Words:

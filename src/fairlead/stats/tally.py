@@ -2,8 +2,8 @@
 
 `Ordered` sorts. `Whole` counts whole numbers that span at most 65,536, without sorting. `Buckets` sorts next to
 nothing: a value's key is its place on a line of 65,536 buckets, a rising function of the value, so all of a bucket that
-holds no cut lies in one cell, and only the values that share a bucket with a cut (a few per cent) are sorted and looked up.
-Columns that are short, repeat few values, or crowd around the cuts are sorted whole.
+holds no cut lies in one cell, and only the values that share a bucket with a cut (a few per cent) are sorted and looked
+up. Columns that are short, repeat few values, or crowd around the cuts are sorted whole.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -37,7 +39,8 @@ def _months(document: Summary, terminal: Console) -> None:
     _heading(terminal, "AUC by month: estimated before the labels, realised after")
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 2))
     for name in ("month", "version", "estimated", "realised", "95 % interval", "labels", ""):
-        grid.add_column(name, header_style="dim", justify="left" if name in ("month", "") else "right")
+        justify: Literal["left", "right"] = "left" if name in ("month", "") else "right"
+        grid.add_column(name, header_style="dim", justify=justify, no_wrap=True)
     for month in document.performance:
         grid.add_row(*_month(month))
     terminal.print(grid)
@@ -46,7 +49,6 @@ def _months(document: Summary, terminal: Console) -> None:
 
 
 def _month(month: Month) -> tuple[str | Text, ...]:
-    bar = "" if month.realised is None else "█" * round(max(0.0, month.realised - 0.5) * 60)
     interval = "" if month.low is None or month.high is None else f"{month.low:.3f} - {month.high:.3f}"
     return (
         month.month,
@@ -55,8 +57,14 @@ def _month(month: Month) -> tuple[str | Text, ...]:
         "–" if month.realised is None else f"{month.realised:.3f}",
         interval,
         f"{month.matured_share:.0%}",
-        Text(bar + (" harmful" if month.harmful else ""), style="red" if month.harmful else "green"),
+        Text(_bar(month), style="red" if month.harmful else "green"),
     )
+
+
+def _bar(month: Month) -> str:
+    """AUC above chance, a block for each 0.02."""
+    blocks = "" if month.realised is None else "█" * round(max(0.0, month.realised - 0.5) * 50)
+    return blocks + (" harmful" if month.harmful else "")
 
 
 def _drift(document: Summary, terminal: Console) -> None:
@@ -105,4 +113,7 @@ def _where(document: Summary, terminal: Console, *, keep: bool) -> None:
     for one in document.rollouts:
         terminal.print(f"  {home} replay {one.id}")
     terminal.print(f"  {home} why {document.model}")
-    terminal.print(f"  console: {document.console}" if keep else "  --keep leaves the console up")
+    if keep:
+        terminal.print(f"  console: {document.console}   (stop it with: kill {document.process})")
+    else:
+        terminal.print("  --keep leaves the console up")

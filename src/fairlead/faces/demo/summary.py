@@ -103,11 +103,19 @@ class Summary(Struct, frozen=True):
     seconds: float
     home: str
     console: str
+    process: int  # of `fairlead up`, for whoever keeps it
 
 
-def summarise(
-    context: Context, facts: Facts, bookings: Bookings, tally: Tally, *, killed: int, seconds: float, console: str
-) -> Summary:
+class Run(Struct, frozen=True):
+    """What only the one who ran it knows."""
+
+    workers_killed: int
+    seconds: float
+    console: str
+    process: int
+
+
+def summarise(context: Context, facts: Facts, bookings: Bookings, tally: Tally, run: Run) -> Summary:
     """The whole document."""
     logged, exposed = _log(context)
     retrainings = _retrainings(facts)
@@ -118,7 +126,7 @@ def summarise(
         predictions_logged=len(logged & tally.answered),
         predictions_lost=len(tally.answered - logged),
         non_2xx=tally.non_2xx,
-        workers_killed=killed,
+        workers_killed=run.workers_killed,
         reconnects=tally.reconnects,
         drift=_drift(facts),
         performance=tuple(_month(report) for report in _latest(facts)),
@@ -128,9 +136,10 @@ def summarise(
         rollouts=tuple(_released(view, exposed) for view in rollouts.rollouts(context, MODEL)),
         incidents=tuple(Harmed(found.id, found.title, found.postmortem) for found in incidents.list_incidents(context)),
         journal_entries=context.journal.verify(),
-        seconds=round(seconds, 1),
+        seconds=round(run.seconds, 1),
         home=str(context.home),
-        console=console,
+        console=run.console,
+        process=run.process,
     )
 
 

@@ -11,8 +11,10 @@ from fairlead.faces.console.charts.svg import drawing, path, tag
 from fairlead.faces.console.words import month, percent
 from fairlead.operations.overview import Mark, PerformanceView, WindowView
 
-_WIDTH, _HEIGHT = 1120.0, 286.0
-_LEFT, _RIGHT, _TOP, _BOTTOM, _BARS = 46.0, 990.0, 34.0, 206.0, 244.0
+_WIDTH, _HEIGHT = 1120.0, 314.0
+_LEFT, _RIGHT, _TOP, _BOTTOM, _BARS = 46.0, 990.0, 62.0, 234.0, 272.0
+_LANES, _LANE = 3, 15.0  # flags' names stand above the chart in lanes, so that neighbours do not overlap
+_LETTER = 6.6  # about the width of a letter of a flag's name
 
 _Seen = Sequence[tuple[int, PerformanceView]]
 
@@ -24,7 +26,7 @@ def performance_chart(windows: Sequence[WindowView], marks: Sequence[Mark]) -> M
     x, y = _places(len(windows)), linear((low, high), (_BOTTOM, _TOP))
     parts = [
         *_grid(low, high, y),
-        *_reference(seen, y),
+        *_reference(seen, x, y),
         *_band(seen, x, y),
         *_line([(place, view.estimated) for place, view in seen], "estimated", x, y),
         *_line([(place, view.realised) for place, view in seen], "realised", x, y),
@@ -69,11 +71,19 @@ def _grid(low: float, high: float, y: Scale) -> list[Markup]:
     return parts
 
 
-def _reference(seen: _Seen, y: Scale) -> list[Markup]:
-    value = _last([(place, view.reference) for place, view in seen])
-    if value is None:
-        return []
-    return [tag("line", x1=_LEFT, x2=_RIGHT, y1=y(value), y2=y(value), class_="reference")]
+def _reference(seen: _Seen, x: Scale, y: Scale) -> list[Markup]:
+    """What each window was held to: a step where another version, with its own held-out value, was judged."""
+    half = (x(1) - x(0)) / 2
+    steps = [(place, view.reference) for place, view in seen if view.reference is not None]
+    parts: list[Markup] = []
+    for at, (place, value) in enumerate(steps):
+        joined = at > 0 and steps[at - 1] == (place - 1, value)
+        if not joined:
+            end = next((p for p, v in steps[at:] if (p + 1, value) not in steps), place)
+            parts.append(
+                tag("line", x1=x(place) - half, x2=x(end) + half, y1=y(value), y2=y(value), class_="reference")
+            )
+    return parts
 
 
 def _band(seen: _Seen, x: Scale, y: Scale) -> list[Markup]:
@@ -185,11 +195,16 @@ def _marks(windows: Sequence[WindowView], marks: Sequence[Mark], x: Scale) -> li
     for mark in marks:
         gaps.setdefault(places.get(mark.window or "", -1) + 0.5, []).append(mark)
     parts: list[Markup] = []
-    for gap, here in gaps.items():
+    taken = [-1.0] * _LANES
+    for gap, here in sorted(gaps.items()):
         at = min(max(x(gap), _LEFT), _RIGHT)
         tone = "is-bad" if here[-1].kind == "rolled_back" else "is-accent"
         symbols = " ".join(("▼ " if mark.kind == "rolled_back" else "▲ ") + mark.text for mark in here)
-        anchor = "start" if at < _RIGHT - 180 else "end"
-        parts.append(tag("line", x1=at, x2=at, y1=_TOP - 8, y2=_BOTTOM, class_=f"flag {tone}"))
-        parts.append(tag("text", symbols, x=at, y=_TOP - 14, class_=f"flag-text {tone}", text_anchor=anchor))
+        width = len(symbols) * _LETTER
+        anchor, start = ("start", at) if at + width < _WIDTH else ("end", at - width)
+        lane = next((lane for lane in range(_LANES) if taken[lane] < start), _LANES - 1)
+        taken[lane] = start + width + 8
+        height = _TOP - 14 - lane * _LANE
+        parts.append(tag("line", x1=at, x2=at, y1=height + 4, y2=_BOTTOM, class_=f"flag {tone}"))
+        parts.append(tag("text", symbols, x=at, y=height, class_=f"flag-text {tone}", text_anchor=anchor))
     return parts
