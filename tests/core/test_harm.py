@@ -44,7 +44,7 @@ def test_loss_evidence_alone_is_enough() -> None:
     alarm = judge_harm("auroc", REFERENCE, REFERENCE, LossEvidence(threshold, 0.3, 0.2), POLICY)
     assert (alarm.harmful, alarm.level) == (True, "warning")
     said = "the live loss since the promotion exceeds the held-out bound 0.200 (log e 5.3; 0.300 in this window)"
-        assert said in alarm.reason
+    assert said in alarm.reason
     calm = judge_harm("auroc", REFERENCE, REFERENCE, LossEvidence(threshold - 0.01, 0.3, 0.2), POLICY)
     assert not calm.harmful
     assert calm.threshold == threshold
