@@ -14,6 +14,7 @@ from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import open_notifiers
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.event import RetrainDecided, RetrainFinished
+from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.retrain import RetrainPolicy
 from fairlead.core.rollout import Decision, Phase, Rollout
@@ -72,8 +73,14 @@ class FollowUp:
                     self._retrain(response.retrain)
         if self._unsettled and now - self._settled_at > _SETTLE_SECONDS:
             self._settled_at = now
-            self._unsettled = {name for name in self._unsettled if not self._responder(name).settle()}
+            self._unsettled = {name for name in self._unsettled if not self._settled(name)}
         self._reap()
+
+    def _settled(self, name: str) -> bool:
+        """Notes what has happened since; whether no rolled-back rollout still waits for its workers."""
+        self._responder(name).settle()
+        known = incidents(self._context.journal.read(model=name, kinds=["incident_opened", "incident_noted"]))
+        return all(one.rollout is None or one.state not in ("open", "acknowledged") for one in known)
 
     def close(self) -> None:
         """Ends the registry thread. A training run goes on: its facts are its own."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
-from scipy.optimize import isotonic_regression
 
 from fairlead.stats.performance import Floats, cells_of
 
@@ -44,6 +43,8 @@ def calibrate(truth: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
 
 def calibrate_cells(scores: Floats, ones: Floats, rows: Floats) -> Calibration:
     """`calibrate` from cells: ascending distinct scores with the weight of 1s and of all rows in each (all above 0)."""
+    from scipy.optimize import isotonic_regression
+
     blocks = isotonic_regression(ones / rows, weights=rows).blocks
     starts = np.asarray(blocks[:-1], np.intp)
     sums = np.add.reduceat(np.stack([ones, rows, rows * scores]), starts, axis=1)

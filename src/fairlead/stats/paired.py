@@ -7,7 +7,6 @@ from math import nan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from fairlead.stats.performance import LEVEL, UNDEFINED, Measure
 
@@ -50,6 +49,8 @@ def loss_difference(loss: ArrayLike, other: ArrayLike, level: float = LEVEL) -> 
 
 def _placements(ones: NDArray[np.bool_], score: Floats) -> tuple[Floats, Floats]:
     """For each 1 the share of 0s below it, for each 0 the share of 1s above it; ties count half (Sun, Xu, 2014)."""
+    from scipy.stats import rankdata
+
     ranks = rankdata(score)
     high, low = score[ones], score[~ones]
     over = (ranks[ones] - rankdata(high)) / low.size

@@ -13,7 +13,6 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, ndtri
-from scipy.stats import rankdata
 
 Floats = NDArray[np.float64]
 
@@ -71,6 +70,8 @@ def auroc_interval(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> 
     """AUROC with DeLong's variance (1988; the midrank form of Sun and Xu, 2014) on the logit scale, which keeps
     the interval inside [0, 1]. Where that variance is 0, as for a perfect ranking, the interval is Wilson's of as many
     independent pairs as the rarer class has rows."""
+    from scipy.stats import rankdata
+
     y, s = _floats(truth) > 0.5, _floats(score)
     m, n = int(y.sum()), int((~y).sum())
     if min(m, n) == 0:
