@@ -185,3 +185,20 @@ def test_every_verb_has_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     for verb in ("register", "gate", "deploy", "rollout", "why", "replay", "rollback", "drift", "status", "incident"):
         line = next(line for line in said.splitlines() if line.split()[:1] == [verb])
         assert len(line.split()) > 3
+
+
+def test_the_shipped_pairs_are_what_their_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two halves hold; the bookings of 2015 and 2017 are breached, the worst features first."""
+    examples = Path(__file__).parents[3] / "examples"
+
+    def pair(one: str, two: str) -> list[str]:
+        return ["drift", "--reference", str(examples / one), "--current", str(examples / two), "--json"]
+
+    assert fairlead(*pair("bookings_2015_half_a.parquet", "bookings_2015_half_b.parquet")) == 0
+    assert json.loads(capsys.readouterr().out)["verdict"]["outcome"] == "holds"
+    assert fairlead(*pair("bookings_2015.parquet", "bookings_2017.parquet")) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"]["outcome"] == "breached"
+    names = [column["name"] for column in document["columns"]]
+    assert {"adr", "lead_time", "market_segment"} <= set(names[:5])
+    assert document["columns"][-1]["level"] == "none"

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from fairlead.errors import UsageError
-from fairlead.faces.cli.output import emit_json, figure, leave, say, state, table
+from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.status import model_view
 from fairlead.operations.drift import DriftReport
@@ -64,7 +64,7 @@ def _show(report: DriftReport) -> None:
                 column.name,
                 state(column.level),
                 *(figure(found[name].corrected) if name in found else "" for name in _DISTANCES),
-                "" if column.p_value is None else f"{column.p_value:.2g}",
+                probability(column.p_value),
             )
         )
     table("", ("column", "level", *_DISTANCES.values(), "p"), rows, (*_DISTANCES.values(), "p"))

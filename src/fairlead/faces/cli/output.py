@@ -31,12 +31,14 @@ _STYLES = {
     "rolled_back": "red",
     "open": "red",
 }
+_PIPE_WIDTH = 200  # a file has no edge to wrap at; tables need some width
 _EXITS = {Outcome.HOLDS: 0, Outcome.BREACHED: 1, Outcome.UNDECIDED: 3, Outcome.UNMEASURED: 3}
 
 
 def console() -> Console:
     """Standard output, looked up when it is used: tests and pipes replace it."""
-    return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
+    terminal = sys.stdout.isatty()
+    return Console(file=sys.stdout, highlight=False, soft_wrap=not terminal, width=None if terminal else _PIPE_WIDTH)
 
 
 def say(text: str) -> None:
@@ -80,6 +82,13 @@ def instant(at: float | None) -> str:
 def figure(value: float | None, digits: int = 3) -> str:
     """A number with so many digits after the point; a dash for none."""
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def probability(value: float | None) -> str:
+    """A p-value; one too small for a float is told as such."""
+    if value is None:
+        return ""
+    return f"{value:.2g}" if value > 0 else "<1e-300"
 
 
 def leave(outcome: Outcome) -> typer.Exit:
