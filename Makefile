@@ -46,9 +46,11 @@ format: $(READY)
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
 	@$(BIN)/ruff format src tests benchmarks
 
-lock:
-	uv pip compile --quiet --universal pyproject.toml --extra all --group test --group lint --group bench --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
-	echo uv | uv pip compile --quiet - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements-installer.lock
+lock: $(READY)
+	@$(BIN)/uv pip compile --quiet --universal pyproject.toml --extra all --group test --group lint --group bench \
+		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header -o requirements.lock
+	@echo uv | $(BIN)/uv pip compile --quiet - --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		-o requirements-installer.lock
 
 browser:
 	@sh scripts/browser.sh

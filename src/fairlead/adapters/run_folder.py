@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fairlead.errors import Refused
+from fairlead.errors import Refused, UsageError
+
+# A key names a folder that is emptied first: it must never be a path. It begins with a letter or digit, so neither
+# `..` nor a hidden folder is one.
+_KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 @contextmanager
 def claimed(folder: Path, run: str) -> Iterator[Path]:
-    """An empty folder for a run, held by this process until the end. Raises `Refused` while another holds it."""
+    """An empty folder for a run, held by this process until the end.
+
+    Raises `UsageError` for a key that is no plain name, and `Refused` while another process holds the run. Only what
+    an earlier try of this very run left in `folder` is removed.
+    """
+    if not _KEY.fullmatch(run):
+        raise UsageError(
+            f"{run!r} cannot be a run's key: use at most 200 letters, digits, '_', '.' and '-', beginning with a "
+            "letter or digit"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f"{run}.lock").open("w") as lock:
         try:
