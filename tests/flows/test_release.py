@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import msgspec
@@ -12,11 +13,22 @@ from msgspec import Raw
 
 from fairlead.adapters.route_file import RouteFile
 from fairlead.core.bundle import PROFILE
-from fairlead.core.event import AliasMoved, DeployAsked, OperatorAsked, RouteApplied, StatusChanged, VersionRegistered
+from fairlead.core.event import (
+    AliasMoved,
+    AnyFact,
+    DeployAsked,
+    DeployRefused,
+    Entry,
+    OperatorAsked,
+    RouteApplied,
+    StatusChanged,
+    VersionRegistered,
+)
 from fairlead.core.record import Prediction
 from fairlead.core.replay import replay
 from fairlead.core.rollout import Decision, Guardrail, Phase, Plan, Rollout, ShadowPlan, Step
-from fairlead.core.route import choose
+from fairlead.core.route import RouteTable, choose
+from fairlead.errors import JournalBroken, Refused, StateError
 from fairlead.flows.release import Release
 from fairlead.ports import WorkerState
 from fairlead.stats.columns import NumericColumn
@@ -81,8 +93,11 @@ class World:
         self.board.report(WorkerState(0, 1, self.board.current().generation, now, now))
         self.release.tick()
 
-    def traffic(self, requests: int, bad: Iterable[int] = (), fails: Iterable[int] = ()) -> None:
-        """Requests that follow the table. Versions in `bad` give collapsed scores; those in `fails`, errors."""
+    def traffic(
+        self, requests: int, bad: Iterable[int] = (), fails: Iterable[int] = (), *, quiet: bool = False
+    ) -> None:
+        """Requests that follow the table. Versions in `bad` give collapsed scores; those in `fails`, errors. With
+        `quiet` a tick may fail, as one of a controller may."""
         table = self.board.current().models["hotel"]
         records = []
         for _ in range(requests):
@@ -93,7 +108,8 @@ class World:
             records += [self._record(unit, v, "shadow", 1.0, bad, fails, route.version) for v in route.shadows]
         self.log += records
         self.release.observe(records)
-        self.tick()
+        with suppress(StateError) if quiet else nullcontext():
+            self.tick()
 
     def _record(
         self,
@@ -243,10 +259,10 @@ def test_a_version_that_a_worker_cannot_load_is_aborted(world: World) -> None:
     for _ in range(80):
         world.clock.advance(0.1)
         now = world.clock.now()
-        world.board.report(WorkerState(0, 1, before, now, now, error="model.onnx is not the one that was registered"))
+        world.board.report(WorkerState(0, 1, before, now, now, errors={"hotel": "version 2: model.onnx was changed"}))
         world.release.tick()
     assert world.release.running("hotel") is None
-    assert "cannot serve version 2" in world.last().reason
+    assert "worker 0 cannot serve hotel as routed: version 2: model.onnx was changed" in world.last().reason
     assert world.champion() == 1
 
 
@@ -255,3 +271,166 @@ def test_the_swap_is_timed_to_the_last_worker(world: World) -> None:
     applied = [entry.fact for entry in world.journal.read() if isinstance(entry.fact, RouteApplied)]
     assert [(fact.generation, fact.workers) for fact in applied] == [(1, 1)]
     assert 0.0 <= applied[0].seconds < 1.0
+
+
+class FullDisk(RouteFile):
+    """A board whose next publish fails."""
+
+    fails = 0
+
+    def publish(self, table: RouteTable) -> None:
+        """Fails as often as it was told to."""
+        if self.fails:
+            self.fails -= 1
+            raise StateError("no space left on the device")
+        super().publish(table)
+
+
+class BusyJournal(MemoryJournal):
+    """A journal that cannot be written while it is busy."""
+
+    busy = False
+
+    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+        """Fails while busy."""
+        if self.busy:
+            raise StateError("the database is locked")
+        return super().append(facts, actor=actor, at=at)
+
+
+def shares(world: World) -> list[float]:
+    """What the canaries of the published table hold."""
+    return [arm.share for arm in world.board.current().models["hotel"].arms if arm.name == "canary"]
+
+
+def test_a_route_that_could_not_be_published_is_published_later(world: World, tmp_path: Path) -> None:
+    """A full disk in the moment of a rollback delays it by a tick; it is never forgotten."""
+    world.deploy(2, CANARY)
+    board = FullDisk(tmp_path / "routes")
+    world.board = board
+    world.release = world.controller()
+    for _ in range(100):
+        board.fails = 3
+        world.traffic(50, bad={2}, quiet=True)
+        if world.release.running("hotel") is None:
+            break
+    board.fails = 0
+    world.tick()
+    assert world.release.running("hotel") is None
+    assert shares(world) == []
+
+
+def test_a_rollback_does_not_wait_for_the_journal(world: World) -> None:
+    """While the journal is locked by another program the bad version already has no traffic; the facts follow."""
+    journal = BusyJournal()
+    for entry in world.journal.read():
+        journal.append([entry.fact], actor=entry.actor, at=entry.at)
+    world.journal = journal
+    world.release = world.controller()
+    world.deploy(2, CANARY)
+    for _ in range(4):
+        world.traffic(50)
+    assert shares(world) == [0.1]
+    journal.busy = True
+    for _ in range(30):
+        world.traffic(50, bad={2})
+    assert shares(world) == []
+    assert world.release.running("hotel") is not None
+    journal.busy = False
+    world.tick()
+    world.tick()
+    assert world.release.running("hotel") is None
+    assert shares(world) == []
+    assert replay(world.journal.read(), "r2").matches
+
+
+def test_another_models_trouble_delays_nothing(world: World) -> None:
+    """A deploy whose bundle is gone leaves the queue; a failing canary elsewhere is rolled back meanwhile."""
+    world.deploy(2, CANARY)
+    lost = [VersionRegistered("churn", 1, "f" * 64, "may"), DeployAsked("churn", "c1", 1, "f" * 64, CANARY)]
+    world.journal.append(lost, actor="ben", at=world.clock.now())
+    for _ in range(30):
+        world.traffic(50, bad={2})
+    assert shares(world) == []
+    refused = [entry.fact for entry in world.journal.read(kinds=["deploy_refused"])]
+    assert [fact.rollout for fact in refused if isinstance(fact, DeployRefused)] == ["c1"]
+
+
+def test_an_entry_that_cannot_be_read_stops_nothing(world: World) -> None:
+    """A rollback of one model does not need every line of the journal."""
+    world.deploy(2, CANARY)
+
+    class Torn(MemoryJournal):
+        """Entry 4 of the journal cannot be decoded."""
+
+        def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+            """Raises at entry 4."""
+            for entry in world.journal.read(after, model=model, kinds=kinds):
+                if entry.seq == 4 and not kinds:
+                    raise JournalBroken("entry 4 cannot be read")
+                yield entry
+
+        def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+            """Writes to the real one."""
+            return world.journal.append(facts, actor=actor, at=at)
+
+    world.release = Release(Torn(), world.board, world.bundles, world.clock, lambda *_: None)
+    for _ in range(30):
+        world.traffic(50, bad={2})
+    assert shares(world) == []
+
+
+def test_a_plan_that_cannot_start_is_refused_before_it_is_written(world: World) -> None:
+    """The journal is for ever: a rollout without steps never gets into it, and the next deploy is not held up."""
+    world.deploy(2, Plan("canary", (), GUARDRAILS))
+    assert not list(world.journal.read(kinds=["rollout_started"]))[1:]
+    world.deploy(3, CANARY)
+    running = world.release.running("hotel")
+    assert running is not None
+    assert running.version == 3
+    assert world.controller().running("hotel") is not None
+
+
+def test_the_champion_is_not_rolled_out_against_itself(world: World) -> None:
+    """There would be nothing to compare, and an abort would archive what serves."""
+    world.deploy(1, CANARY)
+    assert world.release.running("hotel") is None
+    assert [entry.fact.reason for entry in world.journal.read() if isinstance(entry.fact, DeployRefused)] == [
+        "version 1 of hotel is the champion already"
+    ]
+
+
+def test_a_version_number_that_comes_again_serves_what_was_gated(world: World) -> None:
+    """A registry that began to count anew cannot slip another bundle under a champion's number."""
+    again = VersionRegistered("hotel", 1, world.digests[1], "someone else's")
+    world.journal.append([again], actor="eve", at=world.clock.now())
+    world.tick()
+    assert world.board.current().models["hotel"].bundles == {1: world.digests[0]}
+    assert world.controller().champion("hotel") == 1
+
+
+def test_a_deploy_that_waited_is_checked_again(world: World) -> None:
+    """A gate that expired in the queue does not let a version through."""
+
+    def closed(asked: DeployAsked) -> None:
+        raise Refused(f"the gate of {asked.model}@{asked.version} has expired")
+
+    world.release = Release(world.journal, world.board, world.bundles, world.clock, lambda *_: None, closed)
+    world.deploy(2, CANARY)
+    assert world.release.running("hotel") is None
+    assert world.champion() == 1
+
+
+def test_a_verb_means_the_rollout_that_was_seen(world: World) -> None:
+    """A promote that was typed for a rollout which ended meanwhile does not promote the next one unproven."""
+    world.deploy(2, CANARY)
+    world.deploy(3, CANARY)
+    typed = OperatorAsked("hotel", "promote", seen="r2")
+    world.journal.append([OperatorAsked("hotel", "abort", seen="r2")], actor="ana", at=world.clock.now())
+    world.tick()
+    world.tick()
+    world.journal.append([typed], actor="ana", at=world.clock.now())
+    world.tick()
+    running = world.release.running("hotel")
+    assert running is not None
+    assert (running.id, world.champion()) == ("r3", 1)

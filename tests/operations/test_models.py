@@ -292,3 +292,22 @@ def test_a_version_that_is_not_there(registered: Context) -> None:
         resolve(registered, "nobody@1")
     with pytest.raises(NotFound, match="no model 'nobody'"):
         models(registered, "nobody")
+
+
+def test_a_registry_that_counts_anew_gives_no_gated_number_away(hotel: Hotel, context: Context) -> None:
+    """After the registry was lost, version 1 would be another bundle: registering is refused, and says why."""
+    register(context, asked(hotel))
+    lost = MemoryRegistry()
+    reopened = replace(context, open_registry=lambda: lost)
+    with pytest.raises(FairleadError, match="the journal knows hotel@1, the registry only 0 versions"):
+        register(reopened, asked(hotel))
+    assert lost.models() == ()
+
+
+def test_a_bundle_that_was_swapped_in_the_registry_is_not_taken(hotel: Hotel, context: Context) -> None:
+    """A registry's tags can be edited; what was registered stands in the journal."""
+    info = register(context, asked(hotel))
+    assert isinstance(context.registry, MemoryRegistry)
+    context.registry._replace(info, bundle="f" * 64)
+    with pytest.raises(BundleError, match="mend the registry's tag"):
+        resolve(context, "hotel@1")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fairlead.errors import Refused, UsageError
+from fairlead.adapters.file_lock import held
+from fairlead.errors import UsageError
 
 # A key names a folder that is emptied first: it must never be a path. It begins with a letter or digit, so neither
 # `..` nor a hidden folder is one.
@@ -29,12 +29,8 @@ def claimed(folder: Path, run: str) -> Iterator[Path]:
             "letter or digit"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{run}.lock").open("w") as lock:
-        try:
-            # The kernel lets go when the process dies, however it dies.
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Refused(f"the run {run} is under way in another process: wait for it to finish") from None
+    refusal = f"the run {run} is under way in another process: wait for it to finish"
+    with held(folder / f"{run}.lock", refusal):
         place = folder / run
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
 from msgspec import Struct, field
@@ -9,6 +10,7 @@ from msgspec import Struct, field
 from fairlead.config.grammar import duration, guardrail
 from fairlead.core.contract import Task
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
+from fairlead.errors import SettingsError
 
 Severity = Literal["critical", "high", "medium", "low"]
 
@@ -109,6 +111,21 @@ class RolloutSettings(_Section, frozen=True):
     alpha: Share = Share(0.01)
     undecided: Literal["hold", "roll_back", "promote"] = "hold"
     deadline: Duration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses now what could only fail in the middle of a release."""
+        if not self.steps:
+            raise SettingsError("rollout.steps is empty: give at least {traffic: 100%}")
+        shares = [float(step.traffic) for step in self.steps]
+        if min(shares) <= 0.0:
+            raise SettingsError("a rollout step of 0% of the traffic proves nothing: write more than 0%")
+        if any(later <= before for before, later in pairwise(shares)):
+            raise SettingsError("rollout.steps must grow: each step takes more traffic than the one before")
+        if not 0.0 < self.alpha < 1.0:
+            raise SettingsError("rollout.alpha is a budget of false rollbacks: write more than 0% and less than 100%")
+        latencies = [bound.rule for bound in self.guardrails if bound.rule.metric == "p99_latency"]
+        if len(latencies) > 1:
+            raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
 
     def plan(self, strategy: str | None = None) -> Plan:
         """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip)."""

@@ -17,6 +17,8 @@ class Fact(Struct, frozen=True, tag_field="kind", omit_defaults=True):
 
 
 class VersionRegistered(Fact, frozen=True, tag="version_registered"):
+    """A version got its bundle and its number."""
+
     version: int
     bundle: str  # digest
     dataset: str
@@ -24,12 +26,16 @@ class VersionRegistered(Fact, frozen=True, tag="version_registered"):
 
 
 class StatusChanged(Fact, frozen=True, tag="status_changed"):
+    """A version's status in the registry changed."""
+
     version: int
     status: str  # none | staging | production | archived
     reason: str = ""
 
 
 class AliasMoved(Fact, frozen=True, tag="alias_moved"):
+    """An alias points to another version, or to none."""
+
     alias: str  # champion | challenger
     version: int | None
     previous: int | None
@@ -37,6 +43,8 @@ class AliasMoved(Fact, frozen=True, tag="alias_moved"):
 
 
 class GateMeasured(Fact, frozen=True, tag="gate_measured"):
+    """A version's gate was measured; the report is stored under its digest."""
+
     version: int
     bundle: str
     passed: bool
@@ -54,7 +62,17 @@ class DeployAsked(Fact, frozen=True, tag="deploy_asked"):
     reason: str = ""
 
 
+class DeployRefused(Fact, frozen=True, tag="deploy_refused"):
+    """A deploy that was asked for cannot be started; it leaves the queue."""
+
+    rollout: str
+    version: int
+    reason: str
+
+
 class RolloutStarted(Fact, frozen=True, tag="rollout_started"):
+    """A rollout began, with its plan and what it will be measured against."""
+
     rollout: str
     version: int
     bundle: str
@@ -64,31 +82,43 @@ class RolloutStarted(Fact, frozen=True, tag="rollout_started"):
 
 
 class EvidenceSeen(Fact, frozen=True, tag="evidence_seen"):
+    """What the log added to a rollout's evidence since the last look."""
+
     rollout: str
     evidence: Raw  # core.rollout.Evidence: what the log added since the last look
 
 
 class RolloutDecided(Fact, frozen=True, tag="rollout_decided"):
+    """What a rollout decided on the evidence before it."""
+
     rollout: str
     decision: Raw  # core.rollout.Decision, canonical
 
 
 class OperatorAsked(Fact, frozen=True, tag="operator_asked"):
+    """An operator's wish for a rollout; the controller performs it."""
+
     verb: str  # promote | pause | resume | abort | rollback
     reason: str = ""
     rollout: str | None = None
+    seen: str = ""  # the rollout that the operator saw when asking: no other may be meant
 
 
 class RouteChanged(Fact, frozen=True, tag="route_changed"):
+    """A route was published: who answers which share."""
+
     generation: int
     reason: str
     champion: int
     canary: int | None = None
     share: float = 0.0
     rollout: str | None = None
+    decided_at: float | None = None
 
 
 class RouteApplied(Fact, frozen=True, tag="route_applied"):
+    """The last worker runs a published route."""
+
     generation: int
     workers: int
     seconds: float  # from the decision until the last worker had it
@@ -115,6 +145,8 @@ class WindowJudged(Fact, frozen=True, tag="window_judged"):
 
 
 class AlertRaised(Fact, frozen=True, tag="alert_raised"):
+    """An alert went out to its channels."""
+
     alert: str  # its key: what the throttle groups by
     severity: str  # critical | high | medium | low
     title: str
@@ -125,6 +157,8 @@ class AlertRaised(Fact, frozen=True, tag="alert_raised"):
 
 
 class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):
+    """An alert was held back, or its condition is over."""
+
     alert: str
     reason: str
     event_at: float | None = None
@@ -132,6 +166,8 @@ class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):
 
 
 class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
+    """An incident began."""
+
     incident: str
     severity: str
     title: str
@@ -145,18 +181,24 @@ class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
 
 
 class IncidentNoted(Fact, frozen=True, tag="incident_noted"):
+    """Something was seen or done in an incident."""
+
     incident: str
     note: str
     state: str = ""  # acknowledged | mitigated | resolved, when the note changes it
 
 
 class PostmortemWritten(Fact, frozen=True, tag="postmortem_written"):
+    """A postmortem's draft was written."""
+
     incident: str
     path: str  # relative to the home folder
     digest: str
 
 
 class RetrainDecided(Fact, frozen=True, tag="retrain_decided"):
+    """Whether a window asks for a retraining, and why."""
+
     run: str  # idempotent run key
     triggered: bool
     reason: str
@@ -164,6 +206,8 @@ class RetrainDecided(Fact, frozen=True, tag="retrain_decided"):
 
 
 class RetrainFinished(Fact, frozen=True, tag="retrain_finished"):
+    """A retraining came back, with or without a version."""
+
     run: str
     version: int | None
     beats_champion: bool
@@ -177,6 +221,7 @@ AnyFact = (
     | AliasMoved
     | GateMeasured
     | DeployAsked
+    | DeployRefused
     | RolloutStarted
     | EvidenceSeen
     | RolloutDecided

@@ -1,8 +1,11 @@
 """release: version -> gates -> shadow -> canary -> champion, or back, in seconds.
 
-One object drives the rollouts of every model. It decides nothing: `core.rollout.advance` does. It looks at the
-evidence, asks, writes the answer to the journal and performs it. What it knows is a fold of the journal and the log,
-and the route table is derived from what it knows: it may be killed at any instruction and started again.
+One object drives the rollouts of every model. It decides nothing: `core.advance` does. It looks at the evidence, asks,
+writes the answer to the journal and performs it. What it knows is a fold of the journal and the log, and the route
+table is derived from what it knows: it may be killed at any instruction and started again.
+
+A rollback does not wait for the journal. Its route is published first; if the journal cannot be written then, the
+version stays without traffic and the fact is written as soon as it can be. One model's trouble never holds up another.
 """
 
 from __future__ import annotations
@@ -11,23 +14,23 @@ import logging
 from collections.abc import Callable, Iterable
 
 from fairlead.core.event import (
-    AliasMoved,
     AnyFact,
+    DeployAsked,
+    DeployRefused,
     EvidenceSeen,
     OperatorAsked,
     RolloutDecided,
     RolloutStarted,
     RouteApplied,
     RouteChanged,
-    StatusChanged,
 )
 from fairlead.core.record import Prediction
-from fairlead.core.rollout import Decision, Evidence, Phase, Rollout
+from fairlead.core.rollout import Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute, RouteTable
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.baseline import baseline_for
+from fairlead.flows.consequences import consequences
 from fairlead.flows.release_state import ModelState, raw
-from fairlead.flows.routing import desired_route
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
 
 _LOG = logging.getLogger("fairlead.release")
@@ -38,19 +41,17 @@ _EARLY_LOOK_SECONDS, _LATE_LOOK_SECONDS, _EARLY_SECONDS = 0.5, 5.0, 60.0
 _WORKER_GONE_SECONDS = 5.0
 _LOAD_SECONDS = 5.0  # a worker that still reports an error this long after a table was published will not get over it
 
+# Raises `Refused` for a deploy whose gate no longer holds.
+Admit = Callable[[DeployAsked], None]
 
-class _Swap:
-    """A published table that some worker may not have yet."""
 
-    def __init__(self, model: str, generation: int, decided_at: float, rollout: str | None) -> None:
-        self.model = model
-        self.generation = generation
-        self.decided_at = decided_at
-        self.rollout = rollout
+def admit_all(_: DeployAsked) -> None:
+    """Admits every deploy: for rollouts that were gated elsewhere."""
 
 
 class Release:
-    """Drives rollouts. `on_decision` hears each decision that moved a rollout, after it was performed."""
+    """Drives rollouts. `on_decision` hears each decision that moved a rollout, after it was performed; `admit` is asked
+    again, right before a rollout starts, whether its version may still be deployed."""
 
     def __init__(
         self,
@@ -59,16 +60,16 @@ class Release:
         bundles: BundleStore,
         clock: Clock,
         on_decision: Callable[[Rollout, Decision], None],
+        admit: Admit = admit_all,
     ) -> None:
         self._journal = journal
         self._board = board
         self._bundles = bundles
         self._clock = clock
         self._on_decision = on_decision
+        self._admit = admit
         self._models: dict[str, ModelState] = {}
         self._read = 0
-        self._table = board.current()
-        self._swaps: list[_Swap] = []
         self.follow()
 
     def observe(self, records: Iterable[Prediction]) -> None:
@@ -80,11 +81,19 @@ class Release:
             self._model(name).observe(mine)
 
     def follow(self) -> None:
-        """Folds what the journal has that we do not know yet."""
-        for entry in self._journal.read(self._read):
-            self._read = entry.seq
-            if entry.fact.model:
-                self._model(entry.fact.model).fold(entry)
+        """Folds what the journal has that we do not know yet. An entry that cannot be read is skipped, and said."""
+        while True:
+            try:
+                for entry in self._journal.read(self._read):
+                    self._read = entry.seq
+                    if entry.fact.model:
+                        self._model(entry.fact.model).fold(entry)
+            except JournalBroken:
+                # Entries are numbered without gaps. One bad entry must not keep a bad version of another model serving.
+                self._read += 1
+                _LOG.exception("entry %d of the journal is passed over: run `fairlead journal verify`", self._read)
+            else:
+                return
 
     def tick(self) -> None:
         """Reads what was asked, looks at the evidence, acts. Cheap when there is nothing to do."""
@@ -94,8 +103,8 @@ class Release:
                 self._operate(name, model)
                 self._look(name, model)
                 self._start(name, model)
-            except FairleadError:
-                _LOG.exception("the rollout of %s cannot go on", name)
+            except Exception:  # noqa: BLE001 - whatever is wrong with one model, the others' rollbacks must go on
+                _LOG.exception("the rollout of %s cannot go on; it is tried again", name)
         self._route("reconciled with the journal", self._clock.now(), None)
         self._confirm()
         self._give_up()
@@ -114,18 +123,29 @@ class Release:
     # -- decisions -----------------------------------------------------------------------------------------------
 
     def _start(self, name: str, model: ModelState) -> None:
-        """Starts the next rollout that was asked for, when none is running."""
+        """Starts the next rollout that was asked for, when none is running; one that cannot start leaves the queue."""
         if model.running is not None or not model.asked:
             return
         asked = model.asked[0]
         now = self._clock.now()
+        try:
+            started = self._begun(name, model, asked, now)
+        except (FairleadError, OSError, ValueError) as error:
+            reason = error.line if isinstance(error, FairleadError) else f"{type(error).__name__}: {error}"
+            self._append([DeployRefused(name, asked.rollout, asked.version, reason)], now)
+            return
+        self._append([started], now)
+        self._look(name, model)
+
+    def _begun(self, name: str, model: ModelState, asked: DeployAsked, now: float) -> RolloutStarted:
+        model.check_deploy(asked)
+        self._admit(asked)
         baseline = baseline_for(self._bundles, asked.bundle, model.champion_bundle, model.recent)
-        started = RolloutStarted(
+        # What cannot be started must not be written: the journal is for ever.
+        start(asked.rollout, name, asked.version, model.champion, asked.plan, baseline, now)
+        return RolloutStarted(
             name, asked.rollout, asked.version, asked.bundle, model.champion, asked.plan, raw(baseline)
         )
-        self._journal.append([started], actor=ACTOR, at=now)
-        self.follow()
-        self._look(name, model)
 
     def _look(self, name: str, model: ModelState) -> None:
         """Asks `advance` about what the log added, and journals the answer when it says something new."""
@@ -135,132 +155,120 @@ class Release:
         now = self._clock.now()
         evidence = model.unseen()
         _, decision = model.ask(evidence, now)
-        moved = _moved(model, decision)
         interval = _EARLY_LOOK_SECONDS if now - rollout.phase_at < _EARLY_SECONDS else _LATE_LOOK_SECONDS
-        if moved or (evidence != Evidence() and now - model.looked_at >= interval):
-            self._perform(name, model, rollout, decision, [EvidenceSeen(name, rollout.id, raw(evidence))], moved=moved)
+        if _moved(model, decision) or (evidence != Evidence() and now - model.looked_at >= interval):
+            self._perform(name, model, decision, [EvidenceSeen(name, rollout.id, raw(evidence))])
 
     def _operate(self, name: str, model: ModelState) -> None:
         """Performs what an operator asked for."""
         while model.requests:
             entry, request = model.requests[0]
-            rollout = model.rollout
             try:
                 decision = model.ask_operator(request, self._clock.now())
             except FairleadError as error:
                 refused = OperatorAsked(name, request.verb, f"refused: {error.line}", rollout="")
-                self._journal.append([refused], actor=entry.actor, at=self._clock.now())
-                self.follow()
+                self._append([refused], self._clock.now(), entry.actor)
                 continue
-            assert rollout is not None
-            performed = OperatorAsked(name, request.verb, request.reason, rollout=rollout.id)
-            self._perform(name, model, rollout, decision, [performed], moved=True, actor=entry.actor)
+            performed = OperatorAsked(name, request.verb, request.reason, rollout=decision.rollout)
+            self._perform(name, model, decision, [performed], entry.actor)
 
     def _perform(
-        self,
-        name: str,
-        model: ModelState,
-        rollout: Rollout,
-        decision: Decision,
-        because: list[AnyFact],
-        *,
-        moved: bool,
-        actor: str = ACTOR,
+        self, name: str, model: ModelState, decision: Decision, because: list[AnyFact], actor: str = ACTOR
     ) -> None:
-        """Journals a decision with its consequences in one transaction, then swaps the route, then tells."""
-        facts = [*because, RolloutDecided(name, rollout.id, raw(decision)), *_consequences(name, rollout, decision)]
-        self._journal.append(facts, actor=actor, at=decision.at)
-        self.follow()
+        """Journals a decision with its consequences in one transaction, then swaps the route, then tells. Taking
+        traffic away comes before the journal."""
+        moved = _moved(model, decision)
+        rollout = model.rollout
+        assert rollout is not None
+        if decision.after is Phase.ROLLED_BACK:
+            model.doom(rollout)
+            self._route(decision.reason, decision.at, rollout.id)
+        facts = [*because, RolloutDecided(name, rollout.id, raw(decision)), *consequences(name, rollout, decision)]
+        self._append(facts, decision.at, actor)
         if moved:
             self._route(decision.reason, decision.at, rollout.id)
-            after = model.rollout
-            assert after is not None
-            self._on_decision(after, decision)
+            assert model.rollout is not None
+            self._on_decision(model.rollout, decision)
+
+    def _append(self, facts: list[AnyFact], at: float, actor: str = ACTOR) -> None:
+        self._journal.append(facts, actor=actor, at=at)
+        self.follow()
 
     # -- routes --------------------------------------------------------------------------------------------------
 
     def _route(self, reason: str, decided_at: float, rollout: str | None) -> None:
         """Publishes the table that the fold asks for, if it differs from the one that is out."""
-        wanted: dict[str, ModelRoute] = {}
+        table = self._board.current()
+        wanted = dict(table.models)
+        changed = []
         for name, model in self._models.items():
-            if model.champion is not None:
-                wanted[name] = desired_route(model.champion, model.rollout, model.share, model.bundles)
-        changed = [name for name, route in wanted.items() if self._table.models.get(name) != route]
+            route = self._wanted(name, model)
+            if route is not None and route != table.models.get(name):
+                wanted[name] = route
+                changed.append(name)
         if not changed:
             return
-        self._table = RouteTable(self._table.generation + 1, wanted)
-        self._board.publish(self._table)
+        self._board.publish(RouteTable(table.generation + 1, wanted))
         facts: list[AnyFact] = []
         for name in changed:
-            model, route = self._models[name], wanted[name]
+            route = wanted[name]
             canary = route.arms[0] if len(route.arms) > 1 else None
-            version, share = (canary.version, canary.share) if canary else (None, 0.0)
-            own = rollout if model.rollout is not None and model.rollout.id == rollout else None
+            mine = self._models[name].rollout
             facts.append(
-                RouteChanged(name, self._table.generation, reason, route.arms[-1].version, version, share, own)
+                RouteChanged(
+                    name,
+                    table.generation + 1,
+                    reason,
+                    route.arms[-1].version,
+                    canary.version if canary else None,
+                    canary.share if canary else 0.0,
+                    rollout if mine is not None and mine.id == rollout else None,
+                    decided_at,
+                )
             )
-            self._swaps.append(_Swap(name, self._table.generation, decided_at, own))
-        self._journal.append(facts, actor=ACTOR, at=self._clock.now())
+        try:
+            self._append(facts, self._clock.now())
+        except FairleadError:
+            _LOG.exception("a route was published, but the journal could not be told")
+
+    def _wanted(self, name: str, model: ModelState) -> ModelRoute | None:
+        try:
+            return model.route()
+        except Exception:  # noqa: BLE001 - a model whose route cannot be told keeps the one it has
+            _LOG.exception("the route of %s cannot be derived; it stays as it is", name)
+            return None
 
     def _confirm(self) -> None:
         """Journals when the last living worker had a table."""
-        if not self._swaps:
+        late = [(name, swap) for name, model in self._models.items() for swap in model.swaps]
+        if not late:
             return
         now = self._clock.now()
         workers = [state for state in self._board.workers() if now - state.heartbeat_at < _WORKER_GONE_SECONDS]
-        done = [swap for swap in self._swaps if workers and all(w.generation >= swap.generation for w in workers)]
-        if not done:
+        if not workers:
             return
-        self._swaps = [swap for swap in self._swaps if swap not in done]
         last = max(state.applied_at for state in workers)
         facts: list[AnyFact] = [
-            RouteApplied(swap.model, swap.generation, len(workers), max(0.0, last - swap.decided_at), swap.rollout)
-            for swap in done
+            RouteApplied(name, swap.generation, len(workers), max(0.0, last - (swap.decided_at or now)), swap.rollout)
+            for name, swap in late
+            if all(state.generation >= swap.generation and name not in state.errors for state in workers)
         ]
-        self._journal.append(facts, actor=ACTOR, at=now)
+        if facts:
+            self._append(facts, now)
 
     def _give_up(self) -> None:
         """Ends the rollout of a version that a worker cannot load: traffic that cannot reach it proves nothing."""
         now = self._clock.now()
-        late = [swap for swap in self._swaps if now - swap.decided_at > _LOAD_SECONDS]
-        stuck = [
-            state for state in self._board.workers() if state.error and now - state.heartbeat_at < _WORKER_GONE_SECONDS
-        ]
-        for swap in late:
-            rollout = self._model(swap.model).running
-            failing = next((state for state in stuck if state.generation < swap.generation), None)
-            if rollout is None or failing is None or self._model(swap.model).requests:
+        workers = [state for state in self._board.workers() if now - state.heartbeat_at < _WORKER_GONE_SECONDS]
+        for name, model in self._models.items():
+            rollout = model.running
+            failing = next((state for state in workers if name in state.errors), None)
+            if rollout is None or failing is None or model.requests or now - rollout.phase_at < _LOAD_SECONDS:
                 continue
-            reason = f"worker {failing.worker} cannot serve version {rollout.version}: {failing.error}"
-            self._journal.append([OperatorAsked(swap.model, "abort", reason)], actor=ACTOR, at=now)
-            self.follow()
+            reason = f"worker {failing.worker} cannot serve {name} as routed: {failing.errors[name]}"
+            self._append([OperatorAsked(name, "abort", reason, seen=rollout.id)], now)
 
 
 def _moved(model: ModelState, decision: Decision) -> bool:
     stepped = model.rollout is not None and decision.step != model.rollout.step
     return stepped or decision.before is not decision.after or decision.share != model.share
-
-
-def _consequences(name: str, rollout: Rollout, decision: Decision) -> list[AnyFact]:
-    """What a decision means for the version's aliases and status."""
-    version, previous = rollout.version, rollout.champion
-    facts: list[AnyFact] = []
-    if decision.after is Phase.PROMOTED and decision.before is not Phase.PROMOTED:
-        facts += [
-            AliasMoved(name, "champion", version, previous, decision.reason),
-            AliasMoved(name, "challenger", None, version, decision.reason),
-            StatusChanged(name, version, "production", decision.reason),
-        ]
-        if previous is not None and previous != version:
-            facts.append(StatusChanged(name, previous, "archived", f"replaced by version {version}"))
-    elif decision.after is Phase.ROLLED_BACK and decision.before is not Phase.ROLLED_BACK:
-        facts += [
-            AliasMoved(name, "challenger", None, version, decision.reason),
-            StatusChanged(name, version, "archived", decision.reason),
-        ]
-        if decision.before is Phase.PROMOTED and previous is not None:
-            facts += [
-                AliasMoved(name, "champion", previous, version, decision.reason),
-                StatusChanged(name, previous, "production", decision.reason),
-            ]
-    return facts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Sequence
 
@@ -12,20 +13,26 @@ from fairlead.core.advance import advance, apply_operator
 from fairlead.core.event import (
     AliasMoved,
     DeployAsked,
+    DeployRefused,
     Entry,
     EvidenceSeen,
     OperatorAsked,
     RolloutDecided,
     RolloutStarted,
+    RouteApplied,
+    RouteChanged,
     VersionRegistered,
     canonical,
 )
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Baseline, Decision, Evidence, Phase, Rollout, start
+from fairlead.core.route import ModelRoute
 from fairlead.errors import Refused
 from fairlead.flows.baseline import Recent
 from fairlead.flows.evidence import Collector
+from fairlead.flows.routing import desired_route
 
+_LOG = logging.getLogger("fairlead.release")
 OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
 
 
@@ -47,6 +54,8 @@ class ModelState:
         self.requests: deque[tuple[Entry, OperatorAsked]] = deque()
         self.looked_at = 0.0
         self.recent = Recent()
+        self.swaps: list[RouteChanged] = []  # published tables that some worker may not have yet
+        self._doomed = ""  # a rollout that lost its traffic, whether or not the journal knows already
         self._collector: Collector | None = None
 
     @property
@@ -76,8 +85,34 @@ class ModelState:
         assert self.rollout is not None
         return advance(self.rollout, evidence, now)
 
+    def check_deploy(self, asked: DeployAsked) -> None:
+        """Raises `Refused` for a version that cannot be rolled out beside the present champion."""
+        known = self.bundles.get(asked.version)
+        if known is not None and known != asked.bundle:
+            raise Refused(
+                f"version {asked.version} of {self.name} was registered with another bundle: register it anew"
+            )
+        if asked.version == self.champion:
+            raise Refused(f"version {asked.version} of {self.name} is the champion already")
+
+    def doom(self, rollout: Rollout) -> None:
+        """Takes a rollout's traffic away from now on, before the journal is told."""
+        self._doomed = rollout.id
+
+    def route(self) -> ModelRoute | None:
+        """What the route table should say; None before the first champion."""
+        if self.champion is None:
+            return None
+        rollout, champion = self.rollout, self.champion
+        if rollout is not None and rollout.id == self._doomed:
+            back = rollout.champion if champion == rollout.version else champion
+            return desired_route(champion if back is None else back, None, 0.0, self.bundles)
+        return desired_route(champion, rollout, self.share, self.bundles)
+
     def ask_operator(self, request: OperatorAsked, now: float) -> Decision:
         """What an operator's verb leads to. Raises `Refused` when it makes no sense now."""
+        if request.seen and (self.rollout is None or self.rollout.id != request.seen):
+            raise Refused(f"rollout {request.seen} is over: look at `fairlead rollout {self.name}` and ask again")
         if self.rollout is None:
             raise Refused(
                 f"{self.name} has no rollout to {request.verb}: start one with `fairlead deploy {self.name}@V`"
@@ -89,11 +124,21 @@ class ModelState:
         fact = entry.fact
         match fact:
             case VersionRegistered():
-                self.bundles[fact.version] = fact.bundle
+                self._fold_version(fact)
             case AliasMoved(alias="champion"):
                 self.champion = fact.version
-            case DeployAsked():
-                self.asked.append(fact)
+            case DeployAsked() | DeployRefused():
+                self._fold_deploy(fact)
+            case RouteChanged():
+                self.swaps.append(fact)
+            case RouteApplied():
+                self.swaps = [swap for swap in self.swaps if swap.generation > fact.generation]
+            case _:
+                self._fold_rollout(entry)
+
+    def _fold_rollout(self, entry: Entry) -> None:
+        fact = entry.fact
+        match fact:
             case RolloutStarted():
                 self._fold_started(fact, entry.at)
             case EvidenceSeen():
@@ -101,18 +146,38 @@ class ModelState:
             case OperatorAsked():
                 self._fold_operator(fact, entry)
             case RolloutDecided():
-                decision = msgspec.json.decode(fact.decision, type=Decision)
-                self.share = decision.share
-                self.looked_at = entry.at
+                self._fold_decided(fact, entry.at)
             case _:
                 pass
 
+    def _fold_version(self, fact: VersionRegistered) -> None:
+        """A version is its first bundle for ever: another one under its number is not what was gated."""
+        if self.bundles.setdefault(fact.version, fact.bundle) != fact.bundle:
+            _LOG.error("version %d of %s was registered again with another bundle: ignored", fact.version, self.name)
+
+    def _fold_deploy(self, fact: DeployAsked | DeployRefused) -> None:
+        """The queue; asking twice under one id is asking once."""
+        waiting = [one for one in self.asked if one.rollout != fact.rollout]
+        if isinstance(fact, DeployAsked):
+            waiting.append(fact)
+        self.asked = deque(waiting)
+
+    def _fold_decided(self, fact: RolloutDecided, at: float) -> None:
+        if self.rollout is not None and self.rollout.id == fact.rollout:
+            self.share = msgspec.json.decode(fact.decision, type=Decision).share
+            self.looked_at = at
+
     def _fold_started(self, fact: RolloutStarted, at: float) -> None:
-        if self.asked and self.asked[0].rollout == fact.rollout:
-            self.asked.popleft()
+        self.asked = deque(one for one in self.asked if one.rollout != fact.rollout)
         baseline = msgspec.json.decode(fact.baseline, type=Baseline)
-        self.rollout = start(fact.rollout, fact.model, fact.version, fact.champion, fact.plan, baseline, at)
-        self._collector = Collector(self.rollout)
+        try:
+            rollout = start(fact.rollout, fact.model, fact.version, fact.champion, fact.plan, baseline, at)
+        except Refused as error:
+            _LOG.error("rollout %s cannot be started and is passed over: %s", fact.rollout, error.line)
+            return
+        self.bundles[fact.version] = fact.bundle
+        self.rollout = rollout
+        self._collector = Collector(rollout)
         self.share = 0.0
 
     def _fold_evidence(self, fact: EvidenceSeen, at: float) -> None:

@@ -20,9 +20,9 @@ from fairlead.adapters.provenance import code_commit, environment
 from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
 from fairlead.core.card import fill
 from fairlead.core.contract import Task
-from fairlead.core.event import AliasMoved
+from fairlead.core.event import AliasMoved, VersionRegistered
 from fairlead.core.history import Happened, history
-from fairlead.errors import BundleError, NotFound, UsageError
+from fairlead.errors import BundleError, NotFound, StateError, UsageError
 from fairlead.flows.candidate import Candidate, Rows
 from fairlead.flows.register import Workshop
 from fairlead.flows.register import register as register_candidate
@@ -93,6 +93,7 @@ def register(context: Context, asked: Registration) -> VersionInfo:
             f"{asked.name!r} cannot be a model's name: use at most 64 of a-z, 0-9, '_', '.' and '-', "
             "beginning with a letter or digit"
         )
+    _check_numbering(context, asked.name)
     rows = _rows(asked)
     shop = Workshop(
         reader=ModelFiles((*asked.trust, *context.settings.trust)),
@@ -213,10 +214,44 @@ def resolve(context: Context, reference: str) -> VersionInfo:
         which = _holder(context, name, which) or which
     for info in versions:
         if which == info.version or which in info.aliases:
-            return info
+            return _as_registered(context, info)
     there = [str(info.version) for info in versions[-5:]]
     there += sorted({alias for info in versions for alias in info.aliases})
     raise NotFound(f"{name} has no version {which!s}: there are {', '.join(there)}")
+
+
+def _bundles(context: Context, name: str) -> dict[int, str]:
+    """Each version's bundle, as the journal first knew it."""
+    known: dict[int, str] = {}
+    for entry in context.journal.read(model=name, kinds=["version_registered"]):
+        if isinstance(entry.fact, VersionRegistered):
+            known.setdefault(entry.fact.version, entry.fact.bundle)
+    return known
+
+
+def _as_registered(context: Context, info: VersionInfo) -> VersionInfo:
+    """The version, if registry and journal agree on what it is: a registry's tags can be edited, the journal's not."""
+    journalled = _bundles(context, info.model).get(info.version)
+    if journalled is not None and journalled != info.bundle:
+        raise BundleError(
+            f"{info.model}@{info.version} is bundle {info.bundle[:12]} in the registry, but {journalled[:12]} was "
+            "registered: mend the registry's tag, or register the version again"
+        )
+    return info
+
+
+def _check_numbering(context: Context, name: str) -> None:
+    """A registry that was lost would count from 1 again, and give a new bundle a gated version's number."""
+    journalled = max(_bundles(context, name), default=0)
+    try:
+        known = context.registry.versions(name)[-1].version
+    except NotFound:
+        known = 0
+    if known < journalled:
+        raise StateError(
+            f"the journal knows {name}@{journalled}, the registry only {known} versions: point tracking_uri to the "
+            "registry that this home was begun with, or begin a new home"
+        )
 
 
 def _holder(context: Context, name: str, alias: str) -> int | None:

@@ -15,6 +15,7 @@ from fairlead.errors import NotFound, Refused
 from fairlead.operations.context import Context
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.models import resolve
+from fairlead.ports import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
@@ -48,6 +49,8 @@ def deploy(context: Context, reference: str, strategy: str | None = None, reason
     info = resolve(context, reference)
     now = context.clock.now()
     passed_gate(context, info, now)
+    if "champion" in info.aliases:
+        raise Refused(f"{info.model}@{info.version} is the champion already: there is nothing to roll out")
     plan = context.settings.rollout.plan(strategy)
     number = sum(1 for _ in context.journal.read(model=info.model, kinds=["deploy_asked"])) + 1
     rollout = f"{info.model}-{info.version}-{number}"
@@ -56,13 +59,26 @@ def deploy(context: Context, reference: str, strategy: str | None = None, reason
     return rollout
 
 
+def admit(context: Context, asked: DeployAsked) -> None:
+    """Whether a deploy that has waited may still start: its gate must hold now. Raises `Refused`."""
+    info = VersionInfo(asked.model, asked.version, asked.bundle)
+    passed_gate(context, info, context.clock.now())
+
+
 def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "") -> None:
     """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it."""
     if verb not in VERBS:
         raise Refused(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
     if not any(True for _ in context.journal.read(model=model, kinds=["rollout_started", "deploy_asked"])):
         raise NotFound(f"{model} has no rollout to {verb}: start one with `fairlead deploy {model}@VERSION`")
-    context.journal.append([OperatorAsked(model, verb, reason)], actor=actor or context.actor, at=context.clock.now())
+    started = [
+        entry.fact.rollout
+        for entry in context.journal.read(model=model, kinds=["rollout_started"])
+        if isinstance(entry.fact, RolloutStarted)
+    ]
+    # What is meant is the rollout that was seen when asking: by the time it is performed another may run.
+    asked = OperatorAsked(model, verb, reason, seen=started[-1] if started else "")
+    context.journal.append([asked], actor=actor or context.actor, at=context.clock.now())
 
 
 def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, ...]:

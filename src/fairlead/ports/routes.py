@@ -10,7 +10,11 @@ from fairlead.core.route import RouteTable
 
 
 class WorkerState(Struct, frozen=True):
-    """What a worker last said of itself. `applied_at` is when it swapped to `generation` (seconds since 1970)."""
+    """What a worker last said of itself. `applied_at` is when it swapped to `generation` (seconds since 1970).
+
+    `errors` names the models that `generation` does not hold for here, and why: each is served as before, or not at
+    all. `error` is all that is wrong, in one line.
+    """
 
     worker: int
     pid: int
@@ -19,6 +23,7 @@ class WorkerState(Struct, frozen=True):
     heartbeat_at: float
     versions: dict[str, list[int]] = {}  # model -> warm versions
     error: str = ""
+    errors: dict[str, str] = {}  # model -> why its newest route is not served
 
 
 class RouteBoard(Protocol):
