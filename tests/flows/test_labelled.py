@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
+from msgspec.structs import replace
 
+from fairlead.adapters.tables import as_table
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.inference import label_text
 from fairlead.core.record import OutcomeRecord
 from fairlead.flows.labelled import Labelled, as_columns, labelled
 from fairlead.testing.log import MemoryLog, make_prediction
@@ -139,9 +142,24 @@ def test_rows_become_columns_in_the_contracts_order() -> None:
     assert isinstance(columns["adr"][0], float)
 
 
-@pytest.mark.parametrize("others", [["1"], [1.0], ["0", 1.0]])
-def test_labels_told_by_different_callers_are_one_kind(others: list[float | str]) -> None:
-    """1, 1.0 and "1" name the same class; a training file has one type in its target column."""
-    rows = [Labelled(0.0, "a", Raw(b"{}"), 1)]
-    rows += [Labelled(1.0, f"b{n}", Raw(b"{}"), other) for n, other in enumerate(others)]
-    assert len({type(value) for value in as_columns(rows, HOTEL)["is_canceled"]}) == 1
+@pytest.mark.parametrize("told", [(1, "1"), (1, 1.0), (0, "1", 1.0)])
+def test_labels_told_by_different_callers_stay_one_class(told: tuple[float | str, ...]) -> None:
+    """1, 1.0 and "1" name the same class: a training file holds as many labels as there are classes."""
+    rows = [Labelled(float(n), f"q{n}", Raw(b"{}"), outcome) for n, outcome in enumerate(told)]
+    written = as_table(as_columns(rows, HOTEL))["is_canceled"].to_pylist()
+    assert len(set(written)) == len({label_text(outcome) for outcome in told}), written
+
+
+def test_labels_that_are_words_stay_words() -> None:
+    """A model of yes and no is trained on yes and no."""
+    contract = replace(HOTEL, classes=("no", "yes"))
+    rows = [Labelled(1.0, "a", Raw(b"{}"), "no"), Labelled(2.0, "b", Raw(b"{}"), "yes")]
+    assert as_columns(rows, contract)["is_canceled"] == ["no", "yes"]
+
+
+def test_a_row_whose_outcome_is_no_class_is_left_out() -> None:
+    """A typing error in one label does not become a third class; a regression takes numbers only."""
+    rows = [Labelled(1.0, "a", Raw(b'{"nights": 1}'), 1), Labelled(2.0, "b", Raw(b'{"nights": 2}'), "oui")]
+    assert as_columns(rows, HOTEL)["nights"] == [1]
+    regression = replace(HOTEL, task=Task.REGRESSION, classes=())
+    assert as_columns(rows, regression)["is_canceled"] == [1.0]

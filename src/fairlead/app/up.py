@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,10 +18,11 @@ from typing import Annotated
 
 import typer
 
+from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor
 from fairlead.core.event import WorkerChanged
-from fairlead.errors import FairleadError, Refused
+from fairlead.errors import FairleadError, Refused, StateError
 from fairlead.faces.cli.output import say
 from fairlead.faces.cli.session import Session
 from fairlead.operations.context import Context
@@ -52,8 +54,22 @@ def up(
             f"the data plane would listen on {host} without authentication, which this version does not have: "
             "keep 127.0.0.1 and put a proxy that authenticates in front of it"
         )
-    ports = (serving.port if port is None else port, serving.control_port if control_port is None else control_port)
+    control_port = _free(serving.control_port if control_port is None else control_port)
+    ports = (serving.port if port is None else port, control_port)
     Up(session, home, host, ports, workers or serving.workers).run()
+
+
+def _free(port: int) -> int:
+    """The control port, proved free before anything is started; 0 takes a free one. Raises `StateError`."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise StateError(
+                f"the console cannot listen on 127.0.0.1:{port} ({error.strerror}): pass another --control-port"
+            ) from None
+        return int(probe.getsockname()[1])
 
 
 class Up:
@@ -66,12 +82,17 @@ class Up:
         self._stop = threading.Event()
         self._controller: subprocess.Popen[bytes] | None = None
         self._controller_at = 0.0
+        settings = home.settings
         self._supervisor = Supervisor(
-            home.home, host, ports[0], workers, home.settings.serving.durability, self._changed
+            home.home, host, ports[0], workers, settings.serving.durability, self._changed, settings.trust
         )
 
     def run(self) -> None:
-        """Starts everything, watches it, and stops it in order when told to."""
+        """Starts everything, watches it, and stops it in order when told to. Raises `Refused` for a home in use."""
+        with held(self._home.home / "up.lock", f"another `fairlead up` runs on {self._home.home}: stop it first"):
+            self._run()
+
+    def _run(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         self._supervisor.start()

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, get_args
 
 from msgspec import Struct, field
 
 from fairlead.config.grammar import duration, guardrail
 from fairlead.core.contract import Task
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
-from fairlead.errors import SettingsError
+from fairlead.errors import SettingsError, UsageError
 
+Strategy = Literal["shadow", "canary", "blue-green"]
 Severity = Literal["critical", "high", "medium", "low"]
 
 
@@ -104,7 +105,7 @@ _GUARDRAILS = tuple(
 class RolloutSettings(_Section, frozen=True):
     """How a version earns its traffic. `alpha` is the budget of false rollbacks per rollout."""
 
-    strategy: Literal["shadow", "canary", "blue-green"] = "canary"
+    strategy: Strategy = "canary"
     shadow: ShadowSettings | None = ShadowSettings()
     steps: tuple[StepSettings, ...] = _STEPS
     guardrails: tuple[Bound, ...] = _GUARDRAILS
@@ -128,8 +129,13 @@ class RolloutSettings(_Section, frozen=True):
             raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
 
     def plan(self, strategy: str | None = None) -> Plan:
-        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip)."""
+        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip).
+
+        Raises `UsageError` for any other.
+        """
         chosen = strategy or self.strategy
+        if chosen not in get_args(Strategy):
+            raise UsageError(f"{chosen!r} is no strategy: use one of {', '.join(get_args(Strategy))}")
         shadow = self.shadow
         steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
         return Plan(
@@ -187,7 +193,7 @@ class Retraining(_Section, frozen=True):
     at_least_labels: int = 1_000
     at_most_every: Duration = Duration(30 * 86400)
     timeout: Duration = Duration(3600)
-    strategy: Literal["shadow", "canary", "blue-green"] = "shadow"
+    strategy: Strategy = "shadow"
     promote: Literal["gated", "manual"] = "gated"
 
 

@@ -91,6 +91,7 @@ class Manifest(Struct, frozen=True):
     lineage: Lineage
     parity: Parity | None = None
     metrics: dict[str, float] = {}  # on the held-out set
+    segments: tuple[str, ...] = ()  # the columns whose groups the card's subgroup performance is of
     threshold: float = 0.5  # binary: probability of the last class from which it is predicted
 
 

@@ -60,6 +60,10 @@ class Client:
     def _send(self, method: str, path: str, body: Any = None) -> httpx.Response:
         try:
             return self._http.request(method, path, json=body)
+        except ValueError as error:
+            raise ContractError(
+                f"the request cannot be written as JSON ({error}): NaN and infinity have no JSON"
+            ) from error
         except httpx.HTTPError as error:
             raise StateError(
                 f"the gateway at {self._http.base_url} did not answer ({error}): is `fairlead up` running?"
@@ -77,5 +81,5 @@ class Client:
         if response.status_code == 404:
             raise NotFound(said)
         if response.status_code < 500:
-            raise ContractError(said)
+            raise ContractError(said, str(body.get("path", "")) if isinstance(body, dict) else "")
         raise StateError(f"the gateway answered {response.status_code}: {said}")

@@ -77,7 +77,12 @@ def baseline_for(bundles: BundleStore, candidate: str, champion: str | None, rec
 
 def heldout_cells(bundles: BundleStore, digest: str) -> Cells:
     """The ten score cells of a version's own held-out data. Raises `BundleError` where its profile has no scores."""
-    profile = msgspec.json.decode((bundles.path(digest) / PROFILE).read_bytes(), type=TableProfile)
+    try:
+        profile = msgspec.json.decode((bundles.path(digest) / PROFILE).read_bytes(), type=TableProfile)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BundleError(
+            f"the profile of bundle {digest[:12]} cannot be read ({error}): register the version again"
+        ) from error
     for column in profile.columns:
         if column.grid.name == SCORE and isinstance(column, NumericProfile):
             return cells_of_profile(column)

@@ -63,6 +63,7 @@ def manifest_of(folder: Path, candidate: Candidate, form: str, measured: Measure
         parity=measured.parity,
         metrics=measured.metrics,
         threshold=THRESHOLD,
+        segments=candidate.segments,
     )
 
 

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from fairlead.core.contract import Contract, Kind
+from fairlead.core.contract import Contract, Kind, Task
+from fairlead.core.inference import label_text
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.ports import LogReader
 
@@ -47,17 +48,32 @@ def labelled(reader: LogReader, model: str, limit: int) -> tuple[Labelled, ...]:
         if request_id in known and known[request_id].observed_at <= now
     ]
     rows.sort(key=lambda row: (row.at, row.request_id))
-    return tuple(rows[-limit:])
+    return tuple(rows[max(0, len(rows) - limit) :])
 
 
 def as_columns(rows: Sequence[Labelled], contract: Contract) -> dict[str, list[Any]]:
-    """The rows as columns: the contract's features in its order, then the target."""
+    """The rows as columns: the contract's features in its order, then the target.
+
+    A label is told as 0, 1.0 or "1" as the caller likes: here each class has one spelling, and a row whose outcome is
+    no class (or, in a regression, no number) is left out.
+    """
+    truths = [_truth(row.outcome, contract) for row in rows]
+    rows = [row for row, truth in zip(rows, truths, strict=True) if truth is not None]
     decoded = [msgspec.json.decode(row.features) for row in rows]
     columns: dict[str, list[Any]] = {
         feature.name: [_typed(row.get(feature.name), feature.kind) for row in decoded] for feature in contract.features
     }
-    columns[contract.target] = [row.outcome for row in rows]
+    columns[contract.target] = [truth for truth in truths if truth is not None]
     return columns
+
+
+def _truth(outcome: float | int | str, contract: Contract) -> float | int | str | None:
+    if contract.task is Task.REGRESSION:
+        return None if isinstance(outcome, str) else float(outcome)
+    text = label_text(outcome)
+    if text not in contract.classes:
+        return None
+    return int(text) if all(name.lstrip("-").isdigit() for name in contract.classes) else text
 
 
 def _typed(value: Any, kind: Kind) -> Any:

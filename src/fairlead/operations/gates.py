@@ -112,11 +112,11 @@ def _store(context: Context) -> GateStore:
 
 
 def _ports(context: Context) -> GatePorts:
-    bundles = context.home / "bundles"
+    bundles, trust = context.home / "bundles", context.settings.trust
     return GatePorts(
         bundles=context.bundles,
         open_dataset=open_dataset,
-        open_stage=stages(bundles),
-        clean=CleanInterpreter(bundles),
+        open_stage=stages(bundles, trust),
+        clean=CleanInterpreter(bundles, trust),
         clock=context.clock,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 
 from fairlead.core.event import Entry
@@ -17,4 +18,4 @@ def entries(
     context: Context, after: int = 0, model: str | None = None, kinds: Sequence[str] = (), limit: int = 1000
 ) -> tuple[Entry, ...]:
     """The newest facts, oldest first."""
-    return tuple(context.journal.read(after, model=model, kinds=kinds))[-limit:]
+    return tuple(deque(context.journal.read(after, model=model, kinds=kinds), maxlen=max(0, limit)))

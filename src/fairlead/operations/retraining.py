@@ -107,7 +107,7 @@ def _challenger(
             target=manifest.contract.target,
             task=manifest.contract.task,
             unit=manifest.contract.unit,
-            segments=known.segments if known else (),
+            segments=known.segments if known and known.segments else manifest.segments,
             dataset_version=run,
             card=_card(context.bundles.path(champion.bundle)),
             parent=champion.version,

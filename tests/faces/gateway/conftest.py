@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -10,15 +11,17 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+import uvloop
 from numpy.typing import NDArray
 
 from fairlead.adapters.system_clock import SystemClock
+from fairlead.app.worker import http_server
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
-from fairlead.faces.gateway.server import HttpServer, Limits
+from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
@@ -102,43 +105,50 @@ class Running:
         return self.http.post(f"/v1/models/{model}/predict", headers=headers, **content, **options)
 
 
-@pytest.fixture
-def start_gateway() -> Iterator[Callable[..., Running]]:
-    """Starts gateways, each in a thread of its own, and stops them."""
-    stops: list[Callable[[], None]] = []
+class House:
+    """The worker's own server on a socket, in a thread. What answers is put into it by each test."""
 
-    def start(*, sync: bool = False, limits: Limits | None = None, shadow_limit: int = 2048) -> Running:
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.loop = uvloop.new_event_loop()
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = listener.getsockname()[1]
+        self._server = http_server(self._call)
+        self._thread = threading.Thread(target=lambda: self.loop.run_until_complete(self._server.serve([listener])))
+        self._thread.start()
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.app(scope, receive, send)
+
+    def stop(self) -> None:
+        """Closes it."""
+        self._server.should_exit = True
+        self._thread.join()
+        self.loop.close()
+
+
+@pytest.fixture(scope="session")
+def house() -> Iterator[House]:
+    """One server for all tests."""
+    made = House()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
+    """Starts a gateway, and stops it."""
+    stops: list[Callable[[], Any]] = []
+
+    def start(*, sync: bool = False, body_limit: int = BODY_LIMIT, shadow_limit: int = 2048) -> Running:
         log = MemoryLog()
         serving = Serving(log, SystemClock(), Tally())
         serving.live = live()
-        bounds = limits or Limits()
-        ready = threading.Event()
-        made: dict[str, Any] = {}
-
-        async def run() -> None:
-            import socket
-
-            listener = socket.create_server(("127.0.0.1", 0))
-            made.update(port=listener.getsockname()[1], stop=asyncio.Event(), loop=asyncio.get_running_loop())
-            shadows = Shadows(serving, shadow_limit)
-            worker = asyncio.get_running_loop().create_task(shadows.run())
-            counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
-            gateway = Gateway(serving, shadows, counts, sync=sync, body_limit=bounds.body_bytes)
-            ready.set()
-            await HttpServer(gateway, bounds).serve(listener, made["stop"])
-            worker.cancel()
-
-        thread = threading.Thread(target=lambda: asyncio.run(run()))
-        thread.start()
-        assert ready.wait(10)
-        running = Running(log, serving, made["port"])
-
-        def stop() -> None:
-            running.http.close()
-            made["loop"].call_soon_threadsafe(made["stop"].set)
-            thread.join()
-
-        stops.append(stop)
+        shadows = Shadows(serving, shadow_limit)
+        counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
+        house.app = Gateway(serving, shadows, counts, sync=sync, body_limit=body_limit)
+        running = Running(log, serving, house.port)
+        stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(shadows.run(), house.loop).cancel))
         return running
 
     yield start

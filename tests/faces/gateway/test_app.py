@@ -8,8 +8,6 @@ from typing import Any
 import httpx
 import pytest
 
-from fairlead.faces.gateway.server import Limits
-
 ROW: dict[str, Any] = {"lead_time": 30.5, "nights": 2, "segment": "Groups", "repeated": None}
 Gateway = Any  # the fixture's value: see conftest
 
@@ -181,7 +179,7 @@ def test_a_body_may_come_without_a_type(gateway: Gateway) -> None:
 
 def test_a_large_body_is_refused(start_gateway: Callable[..., Gateway]) -> None:
     """By its length, and by counting where no length is given; the connection lives on."""
-    gateway = start_gateway(limits=Limits(body_bytes=2000))
+    gateway = start_gateway(body_limit=2000)
     whole = b'{"features": {"nights": 1}' + b" " * 1973 + b"}"
     assert len(whole) == 2000
     assert gateway.predict(whole, model="price").status_code == 200

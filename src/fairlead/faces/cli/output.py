@@ -31,7 +31,7 @@ _STYLES = {
     "rolled_back": "red",
     "open": "red",
 }
-_PIPE_WIDTH = 200  # a file has no edge to wrap at; tables need some width
+_PIPE_WIDTH = 10_000  # a file has no edge to wrap at, and grep finds a cell only whole
 _EXITS = {Outcome.HOLDS: 0, Outcome.BREACHED: 1, Outcome.UNDECIDED: 3, Outcome.UNMEASURED: 3}
 
 
@@ -70,7 +70,8 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text
     for column in columns:
         grid.add_column(column, justify="right" if column in right else "left", header_style="dim")
     for row in rows:
-        grid.add_row(*row)
+        # What comes from users is text, never markup.
+        grid.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     console().print(grid)
 
 

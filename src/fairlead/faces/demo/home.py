@@ -57,6 +57,8 @@ def make_home(home: Path, *, aa: bool, stride: int) -> tuple[Path, int, int]:
 
     Raises `Refused` for a folder that holds anything else.
     """
+    if home.exists() and not home.is_dir():
+        raise Refused(f"{home} is a file: pass a folder with --home")
     if home.exists() and any(home.iterdir()) and not (home / _MARK).is_file():
         raise Refused(f"{home} is not empty and was not made by a demo: pass another folder with --home")
     shutil.rmtree(home, ignore_errors=True)

@@ -25,13 +25,19 @@ def _heading(terminal: Console, text: str) -> None:
     terminal.print(Text(text, style="bold"))
 
 
+def _line(terminal: Console, text: str) -> None:
+    """Prints text as it is: what comes from a model's name or a reason is never markup."""
+    terminal.print(Text(text))
+
+
 def _requests(document: Summary, terminal: Console) -> None:
     _heading(terminal, "Traffic")
-    terminal.print(
+    _line(
+        terminal,
         f"  {document.predictions_requested:,} predictions asked for over HTTP, "
         f"{document.predictions_answered:,} answered, "
         f"{document.predictions_lost} lost, {document.non_2xx} errors; "
-        f"{document.workers_killed} worker killed on the way ({document.reconnects} connections had to ask again)"
+        f"{document.workers_killed} worker killed on the way ({document.reconnects} connections had to ask again)",
     )
 
 
@@ -45,7 +51,7 @@ def _months(document: Summary, terminal: Console) -> None:
         grid.add_row(*_month(month))
     terminal.print(grid)
     for name, area in document.left_alone.items():
-        terminal.print(f"  {name} on the bookings of Jul-Aug 2017: AUC {area:.3f}")
+        _line(terminal, f"  {name} on the bookings of Jul-Aug 2017: AUC {area:.3f}")
 
 
 def _month(month: Month) -> tuple[str | Text, ...]:
@@ -70,13 +76,13 @@ def _bar(month: Month) -> str:
 def _drift(document: Summary, terminal: Console) -> None:
     _heading(terminal, "Drift")
     if document.drift.first_breach_at is None:
-        terminal.print(f"  {document.drift.reason}")
+        _line(terminal, f"  {document.drift.reason}")
     else:
-        terminal.print(f"  first breach in {document.drift.first_breach_at}: {document.drift.reason}")
-        terminal.print(f"  suspects by harm: {', '.join(document.drift.features[:6])}")
+        _line(terminal, f"  first breach in {document.drift.first_breach_at}: {document.drift.reason}")
+        _line(terminal, f"  suspects by harm: {', '.join(document.drift.features[:6])}")
     for run in document.retrainings:
-        terminal.print(f"  retrained because {run.reason}")
-        terminal.print(f"  {run.result}")
+        _line(terminal, f"  retrained because {run.reason}")
+        _line(terminal, f"  {run.result}")
 
 
 def _rollouts(document: Summary, terminal: Console) -> None:
@@ -101,19 +107,20 @@ def _evidence(one: Released) -> str:
 def _where(document: Summary, terminal: Console, *, keep: bool) -> None:
     _heading(terminal, "Incidents")
     for incident in document.incidents:
-        terminal.print(
-            f"  {incident.id}: {incident.title}" + (f" ({incident.postmortem})" if incident.postmortem else "")
+        _line(
+            terminal,
+            f"  {incident.id}: {incident.title}" + (f" ({incident.postmortem})" if incident.postmortem else ""),
         )
     if not document.incidents:
-        terminal.print("  none")
+        _line(terminal, "  none")
     _heading(
         terminal, f"Done in {document.seconds:.0f} s; {document.journal_entries} facts in the journal, its chain holds"
     )
     home = f"fairlead --home {document.home}"
     for one in document.rollouts:
-        terminal.print(f"  {home} replay {one.id}")
-    terminal.print(f"  {home} why {document.model}")
+        _line(terminal, f"  {home} replay {one.id}")
+    _line(terminal, f"  {home} why {document.model}")
     if keep:
-        terminal.print(f"  console: {document.console}   (stop it with: kill {document.process})")
+        _line(terminal, f"  console: {document.console}   (stop it with: kill {document.process})")
     else:
-        terminal.print("  --keep leaves the console up")
+        _line(terminal, "  --keep leaves the console up")

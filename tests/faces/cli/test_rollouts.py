@@ -1,0 +1,150 @@
+"""deploy, rollout, why, replay and the operator's hand, as typed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fairlead.adapters.gate_store import GateStore
+from fairlead.app.compose import open_context
+from fairlead.core.advance import advance
+from fairlead.core.event import AnyFact, EvidenceSeen, OperatorAsked, RolloutDecided, RolloutStarted, canonical
+from fairlead.core.gate import CHECKS, Check, GatePolicy, GateReport
+from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
+from fairlead.core.verdict import Outcome
+from fairlead.faces.cli.app import build, run
+from fairlead.operations.context import Context
+from fairlead.operations.rollouts import VERBS
+from fairlead.testing.bundles import example
+from fairlead.testing.registry import MemoryRegistry
+
+PLAN = Plan("canary", (Step(0.1, 0.0, 100), Step(1.0)), ())
+BASELINE = Baseline(1.0, (0.5,), (0.5, 0.5))
+Typed = Callable[..., int]
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A value as it stands in a fact."""
+    return msgspec.Raw(canonical(value))
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A home with one registered version whose gate has passed."""
+    registry = MemoryRegistry()
+    made = replace(open_context(tmp_path / "home"), open_registry=lambda: registry)
+    place = tmp_path / "draft"
+    manifest = example(place)
+    digest = made.bundles.put(place, manifest)
+    registry.register(manifest, digest, place)
+    now = made.clock.now()
+    checks = tuple(Check(name, Outcome.HOLDS, "as measured", {}, "so much") for name in CHECKS)
+    report = GateReport("hotel", 1, digest, "production", now, 5.0, checks, GatePolicy())
+    GateStore(made.home / "gates").put(report)
+    made.journal.append([report.fact], actor="ana", at=now)
+    return made
+
+
+@pytest.fixture
+def typed(context: Context) -> Typed:
+    """Runs a command over that home; returns its exit code."""
+    app = build(lambda *_: context, "0")
+    return lambda *arguments: run(app, ["--home", str(context.home), *arguments])
+
+
+def begun(context: Context, model: str = "hotel", champion: int | None = None, *, edited: bool = False) -> None:
+    """A rollout with one decision in the journal; `edited` claims another share than the evidence gives."""
+    at = context.clock.now()
+    state = start(f"{model}-1-1", model, 1, champion, PLAN, BASELINE, at)
+    _, decision = advance(state, Evidence(), at)
+    decision = msgspec.structs.replace(decision, share=0.77) if edited else decision
+    facts: list[AnyFact] = [
+        RolloutStarted(model, state.id, 1, "b" * 64, champion, PLAN, raw(BASELINE)),
+        EvidenceSeen(model, state.id, raw(Evidence())),
+        RolloutDecided(model, state.id, raw(decision)),
+    ]
+    context.journal.append(facts, actor="controller", at=at)
+
+
+def test_a_deploy_answers_with_its_rollout(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """As a line with the next step, or as JSON."""
+    assert typed("deploy", "hotel@1") == 0
+    assert "hotel-1-1 was asked for: `fairlead rollout hotel` shows it" in capsys.readouterr().out
+    assert typed("deploy", "hotel@1", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {"rollout": "hotel-1-2"}
+    assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 2
+
+
+@pytest.mark.parametrize(
+    ("reference", "said"),
+    [("./model.skops", "names no version"), ("hotel@2", "has no version 2"), ("motel@1", "motel")],
+)
+def test_what_cannot_be_deployed_is_one_line(
+    context: Context, typed: Typed, capsys: pytest.CaptureFixture[str], reference: str, said: str
+) -> None:
+    """Exit 2, and nothing is journalled."""
+    before = context.journal.verify()
+    assert typed("deploy", reference) == 2
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err.count("\n")) == ("", 1)
+    assert said in captured.err
+    assert context.journal.verify() == before
+
+
+def test_watching_ends_with_the_rollout(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--watch` stays until it is over, shows what became of it, and leaves with 0 for promoted."""
+    begun(context)
+    assert typed("deploy", "hotel@1", "--watch", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["phase"] == "promoted"
+
+
+def test_a_rollout_is_shown(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """One in full, all as a table, each also as JSON; and why, in a sentence."""
+    begun(context)
+    begun(context, "churn", champion=1)
+    assert typed("rollout", "hotel") == 0
+    assert "hotel-1-1: version 1 against nothing, canary" in capsys.readouterr().out
+    assert typed("rollout") == 0
+    said = capsys.readouterr().out
+    assert "hotel-1-1" in said
+    assert "churn-1-1" in said
+    assert typed("rollout", "--json") == 0
+    assert [one["id"] for one in json.loads(capsys.readouterr().out)] == ["hotel-1-1", "churn-1-1"]
+    assert typed("why", "hotel") == 0
+    assert "Version 1 of hotel was promoted at once: it is the first version" in capsys.readouterr().out
+    assert typed("why", "hotel", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[0]["phase"] == "promoted"
+
+
+def test_a_replay_that_matches_is_0(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """With its digest."""
+    begun(context)
+    assert typed("replay", "hotel-1-1") == 0
+    assert "1 decisions recomputed, each the same byte for byte; ended promoted" in capsys.readouterr().out
+    assert typed("replay", "hotel-1-1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["matches"] is True
+
+
+def test_a_replay_that_differs_is_1(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the first difference."""
+    begun(context, edited=True)
+    assert typed("replay", "hotel-1-1") == 1
+    assert "the journal and the recomputation differ: " in capsys.readouterr().out
+    assert typed("replay", "hotel-1-1", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["matches"] is False
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_operators_hand(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    """Each verb is a command that writes one fact, with the reason."""
+    begun(context)
+    assert typed(verb, "hotel", "--reason", "the phones ring") == 0
+    assert f"{verb} of hotel was asked for" in capsys.readouterr().out
+    (entry,) = context.journal.read(kinds=["operator_asked"])
+    assert isinstance(entry.fact, OperatorAsked)
+    assert (entry.fact.model, entry.fact.verb, entry.fact.reason) == ("hotel", verb, "the phones ring")

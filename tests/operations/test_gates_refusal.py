@@ -1,0 +1,229 @@
+"""Nothing is deployed without a passed gate of this very bundle; and nothing is written then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from fairlead.adapters.gate_store import GateStore
+from fairlead.adapters.route_file import RouteFile
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.config.settings import RolloutSettings, Settings
+from fairlead.core.event import DeployAsked
+from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
+from fairlead.core.verdict import Outcome
+from fairlead.errors import FairleadError, NotFound, Refused, UsageError
+from fairlead.operations.context import Context
+from fairlead.operations.rollouts import deploy
+from fairlead.testing.bundles import ScriptedBundles, example
+from fairlead.testing.clock import ManualClock
+from fairlead.testing.journal import MemoryJournal
+from fairlead.testing.registry import MemoryRegistry
+
+AT = 1_700_000_000.0
+
+
+class House:
+    """A home with two registered versions of one model, none of them measured."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        self.clock, self.journal, registry = ManualClock(AT), MemoryJournal(), MemoryRegistry()
+        self.bundles = ScriptedBundles(home / "bundles")
+        self.gates = GateStore(home / "gates")
+        self.home = home
+        self.digests = []
+        for number in ("1", "2"):
+            place = home / f"draft-{number}"
+            manifest = example(place, note=number)
+            self.digests.append(self.bundles.put(place, manifest))
+            registry.register(manifest, self.digests[-1], place)
+        self.context = Context(
+            home=home,
+            settings=settings,
+            actor="ana",
+            clock=self.clock,
+            journal=self.journal,
+            bundles=self.bundles,
+            board=RouteFile(home / "routes"),
+            open_registry=lambda: registry,
+            open_log=lambda: SegmentReader(home / "log"),
+            open_writer=lambda: SegmentLog(home / "log", 0),
+            open_trainer=lambda: None,
+        )
+
+    def report(self, version: int = 1, broken: Outcome | None = None) -> GateReport:
+        """A report of a gate run now; `broken` is what became of its last check."""
+        outcomes = dict.fromkeys(CHECKS, Outcome.HOLDS) | ({CHECKS[-1]: broken} if broken else {})
+        checks = tuple(Check(name, outcome, "as measured", {}, "so much") for name, outcome in outcomes.items())
+        bundle = self.digests[version - 1]
+        return GateReport("hotel", version, bundle, "production", self.clock.now(), 5.0, checks, GatePolicy())
+
+    def measured(self, report: GateReport) -> GateReport:
+        """The report is kept and journalled, as a gate run does."""
+        self.gates.put(report)
+        self.journal.append([report.fact], actor="ana", at=self.clock.now())
+        return report
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """The usual settings."""
+    return House(tmp_path, Settings())
+
+
+def _never(house: House) -> None:
+    pass
+
+
+def _of_another_version(house: House) -> None:
+    house.measured(house.report(version=2))
+
+
+def _failed(house: House) -> None:
+    house.measured(house.report(broken=Outcome.BREACHED))
+
+
+def _undecided(house: House) -> None:
+    house.measured(house.report(broken=Outcome.UNDECIDED))
+
+
+def _unmeasured(house: House) -> None:
+    house.measured(house.report(broken=Outcome.UNMEASURED))
+
+
+def _incomplete(house: House) -> None:
+    whole = house.report()
+    house.measured(replace(whole, checks=whole.checks[:-1]))
+
+
+def _passed_then_failed(house: House) -> None:
+    house.measured(house.report())
+    house.clock.advance(60.0)
+    house.measured(house.report(broken=Outcome.BREACHED))
+
+
+def _expired(house: House) -> None:
+    house.measured(house.report())
+    house.clock.advance(30 * DAY_SECONDS)
+
+
+def _from_the_future(house: House) -> None:
+    house.measured(replace(house.report(), measured_at=AT + 60.0))
+
+
+def _another_bundle(house: House) -> None:
+    house.measured(replace(house.report(), bundle=house.digests[1]))
+
+
+def _edited(house: House) -> None:
+    report = house.measured(house.report(broken=Outcome.BREACHED))
+    path = house.home / "gates" / f"{digest_of_report(report)}.json"
+    path.write_bytes(path.read_bytes().replace(b'"breached"', b'"holds"'))
+
+
+def _gone(house: House) -> None:
+    report = house.measured(house.report())
+    (house.home / "gates" / f"{digest_of_report(report)}.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        (_never, "it was never measured"),
+        (_of_another_version, "it was never measured"),
+        (_failed, "failed: rollback_rehearsed"),
+        (_undecided, "failed: rollback_rehearsed"),
+        (_unmeasured, "failed: rollback_rehearsed"),
+        (_incomplete, "failed: rollback_rehearsed"),
+        (_passed_then_failed, "failed: rollback_rehearsed"),
+        (_expired, r"expired: it is 30\.0 days old"),
+        (_from_the_future, "measured in the future"),
+        (_another_bundle, "measured on another bundle"),
+        (_edited, "is not what was measured"),
+        (_gone, "there is no gate report"),
+    ],
+)
+@pytest.mark.parametrize("strategy", [None, "shadow", "canary", "blue-green"])
+def test_a_version_without_a_passed_gate_is_not_deployed(
+    house: House, what: Callable[[House], None], said: str, strategy: str | None
+) -> None:
+    """By no strategy; the message is one line with the command to run, and the journal holds nothing new."""
+    what(house)
+    before = list(house.journal.read())
+    with pytest.raises(Refused, match=said) as caught:
+        deploy(house.context, "hotel@1", strategy)
+    assert "hotel@1 has not passed its gate" in caught.value.line
+    assert "run `fairlead gate hotel@1`" in caught.value.line
+    assert "\n" not in str(caught.value)
+    assert list(house.journal.read()) == before
+
+
+def test_a_passed_gate_is_enough(house: House) -> None:
+    """Up to the instant of its expiry; what is journalled names the measured bundle."""
+    house.measured(house.report(broken=Outcome.BREACHED))
+    house.measured(house.report())
+    house.clock.advance(30 * DAY_SECONDS - 1.0)
+    rollout = deploy(house.context, "hotel@1", reason="the weekly release")
+    entry = list(house.journal.read())[-1]
+    assert isinstance(entry.fact, DeployAsked)
+    assert (entry.fact.rollout, entry.fact.version, entry.fact.bundle) == (rollout, 1, house.digests[0])
+    assert (entry.fact.reason, entry.actor, entry.at) == ("the weekly release", "ana", house.clock.now())
+
+
+@pytest.mark.parametrize(
+    ("reference", "error"),
+    [
+        ("model.skops", UsageError),
+        ("./runs/first/model.skops", UsageError),
+        ("models:/hotel/1", UsageError),
+        ("hotel", UsageError),
+        ("hotel@", UsageError),
+        ("@1", UsageError),
+        ("", UsageError),
+        ("hotel@9", NotFound),
+        ("hotel@0", NotFound),
+        ("hotel@-1", NotFound),
+        ("hotel@champion", NotFound),
+        ("hotel@./model.skops", NotFound),
+        ("motel@1", NotFound),
+    ],
+)
+def test_only_a_registered_version_can_be_deployed(house: House, reference: str, error: type[FairleadError]) -> None:
+    """Not a path, not an address, not a version that is not there; nothing is journalled."""
+    house.measured(house.report())
+    before = list(house.journal.read())
+    with pytest.raises(error):
+        deploy(house.context, reference)
+    assert list(house.journal.read()) == before
+
+
+def test_a_digest_is_no_reference(house: House) -> None:
+    """A bundle is deployed as a registered version, or not at all."""
+    house.measured(house.report())
+    with pytest.raises(UsageError):
+        deploy(house.context, house.digests[0])
+
+
+@pytest.mark.parametrize("strategy", ["bluegreen", "Canary", "all-at-once"])
+def test_an_unknown_strategy_is_told(house: House, strategy: str) -> None:
+    """With those there are; nothing is journalled. Another plan than the one asked for is not started in its place."""
+    house.measured(house.report())
+    before = list(house.journal.read())
+    with pytest.raises(UsageError, match="blue-green"):
+        deploy(house.context, "hotel@1", strategy)
+    assert list(house.journal.read()) == before
+
+
+@pytest.mark.parametrize("strategy", ["shadow", "canary"])
+def test_a_plan_that_cannot_start_is_not_asked_for(tmp_path: Path, strategy: str) -> None:
+    """Settings without steps are told to whoever deploys: the controller would meet them in a fact it cannot undo."""
+    house = House(tmp_path, Settings(rollout=RolloutSettings(steps=())))
+    house.measured(house.report())
+    before = list(house.journal.read())
+    with pytest.raises(UsageError, match="steps"):
+        deploy(house.context, "hotel@1", strategy)
+    assert list(house.journal.read()) == before

@@ -1,0 +1,215 @@
+"""Rollouts as a person asks for them: how they stand, why, decided again, and the operator's hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fairlead.app.compose import open_context
+from fairlead.core.advance import advance
+from fairlead.core.event import (
+    AnyFact,
+    DeployAsked,
+    EvidenceSeen,
+    OperatorAsked,
+    RolloutDecided,
+    RolloutStarted,
+    RouteApplied,
+    canonical,
+)
+from fairlead.core.rollout import Baseline, Evidence, Guardrail, Phase, Plan, Rollout, ShadowPlan, Step
+from fairlead.core.rollout import start as start_rollout
+from fairlead.errors import JournalBroken, NotFound, Refused
+from fairlead.operations.context import Context
+from fairlead.operations.rollouts import VERBS, operate, replay, rollout, rollouts
+from fairlead.testing.clock import ManualClock
+from fairlead.testing.journal import MemoryJournal
+
+AT = 1_700_000_000.0
+PSI = Guardrail("prediction_psi < 0.25", "prediction_psi", 0.25)
+PLAN = Plan("canary", (Step(0.1, 0.0, 100), Step(1.0)), (PSI,))
+HALVES = Baseline(1.0, (0.5,), (0.5, 0.5), (0.5,), (0.5, 0.5))
+# What a good and a bad hundred requests of the canary add, beside nine hundred of the champion.
+GOOD = Evidence({"champion": 900, "canary": 100}, scores={"champion": (450, 450), "canary": (50, 50)})
+BAD = Evidence({"champion": 900, "canary": 100}, scores={"champion": (450, 450), "canary": (100, 0)})
+
+
+def raw(value: object) -> msgspec.Raw:
+    """A value as it stands in a fact."""
+    return msgspec.Raw(canonical(value))
+
+
+class Told:
+    """A home whose journal a controller has written."""
+
+    def __init__(self, home: Path) -> None:
+        self.clock, self.journal = ManualClock(AT), MemoryJournal()
+        self.context: Context = replace(open_context(home), clock=self.clock, journal=self.journal, actor="ana")
+        self.state: dict[str, Rollout] = {}
+
+    def tell(self, *facts: AnyFact) -> None:
+        """A second later."""
+        self.clock.advance(1.0)
+        self.journal.append(facts, actor="controller", at=self.clock.now())
+
+    def begin(self, key: str, model: str, version: int, champion: int | None, plan: Plan = PLAN) -> None:
+        """A rollout starts."""
+        self.tell(RolloutStarted(model, key, version, "b" * 64, champion, plan, raw(HALVES)))
+        self.state[key] = start_rollout(key, model, version, champion, plan, HALVES, self.clock.now())
+
+    def look(self, key: str, evidence: Evidence) -> None:
+        """The controller looks, and journals what it decided."""
+        at = self.clock.now() + 1.0
+        state, decision = advance(self.state[key], evidence, at)
+        self.state[key] = state
+        model = state.model
+        self.tell(EvidenceSeen(model, key, raw(evidence)), RolloutDecided(model, key, raw(decision)))
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Told:
+    """An empty home."""
+    return Told(tmp_path / "home")
+
+
+@pytest.fixture
+def lives(told: Told) -> Told:
+    """Two models: hotel was promoted, promoted and rolled back; churn has just begun."""
+    told.begin("h1", "hotel", 1, None)
+    told.look("h1", Evidence())
+    told.tell(RouteApplied("hotel", 1, 2, 0.5, "h1"))
+    told.begin("h2", "hotel", 2, 1)
+    told.begin("c1", "churn", 1, None, Plan("shadow", PLAN.steps, (PSI,), ShadowPlan(0.0, 10)))
+    told.look("h2", GOOD)
+    told.tell(RouteApplied("hotel", 2, 2, 0.25, "h2"), RouteApplied("hotel", 3, 2, 0.125, "h2"))
+    told.begin("h3", "hotel", 3, 2)
+    while told.state["h3"].phase is Phase.CANARY:
+        told.look("h3", BAD)
+    told.tell(RouteApplied("hotel", 4, 2, 0.0625, "h3"))
+    return told
+
+
+def test_no_rollouts_are_none(told: Told) -> None:
+    """And asking for one is told with the next step."""
+    assert rollouts(told.context) == ()
+    with pytest.raises(NotFound, match="start one with `fairlead deploy hotel@VERSION`"):
+        rollout(told.context, "hotel")
+
+
+def test_each_rollout_is_seen_oldest_first(lives: Told) -> None:
+    """Of all models, or of one; each with its own phase, versions and share."""
+    views = rollouts(lives.context)
+    assert [(v.id, v.model, v.version, v.champion) for v in views] == [
+        ("h1", "hotel", 1, None),
+        ("h2", "hotel", 2, 1),
+        ("c1", "churn", 1, None),
+        ("h3", "hotel", 3, 2),
+    ]
+    assert [v.phase for v in views] == [Phase.PROMOTED, Phase.PROMOTED, Phase.SHADOW, Phase.ROLLED_BACK]
+    assert [v.share for v in views] == [1.0, 1.0, 0.0, 0.0]
+    assert [v.strategy for v in views] == ["canary", "canary", "shadow", "canary"]
+    assert rollouts(lives.context, "churn") == views[2:3]
+    assert rollouts(lives.context, "nobody") == ()
+
+
+def test_the_latest_rollout_is_the_models(lives: Told) -> None:
+    """With the evidence that decided it, and the figures a person asks for."""
+    view = rollout(lives.context, "hotel")
+    assert view.id == "h3"
+    assert view.decision is not None
+    assert view.decision.guardrail == "prediction_psi < 0.25"
+    reading = view.decision.readings[0]
+    assert reading.log_e_max >= reading.threshold_log_e == pytest.approx(math.log(1 / 0.01))
+    assert view.requests_exposed == lives.state["h3"].seen.requests["canary"]
+    assert view.why.startswith("Version 3 of hotel was rolled back after")
+    assert view.seconds_to_decision == view.decision.at - view.started_at
+
+
+def test_the_swap_that_counts_is_the_last_of_its_own(lives: Told) -> None:
+    """Not that of an earlier step, nor of another rollout; none while it is under way."""
+    seconds = {view.id: view.seconds_to_swap for view in rollouts(lives.context)}
+    assert seconds == {"h1": 0.5, "h2": 0.125, "c1": None, "h3": 0.0625}
+
+
+def test_a_rollout_that_has_just_begun_says_so(lives: Told) -> None:
+    """Nothing was decided yet."""
+    view = rollout(lives.context, "churn")
+    assert (view.decision, view.seconds_to_decision, view.requests_exposed) == (None, None, 0)
+    assert view.why == "nothing was decided yet"
+
+
+@pytest.mark.parametrize("key", ["h1", "h2", "h3"])
+def test_what_was_decided_is_decided_again(lives: Told, key: str) -> None:
+    """From the journalled evidence, byte for byte, other rollouts of the model between or not."""
+    result = replay(lives.context, key)
+    assert result.matches, result.first_difference
+    assert result.final == lives.state[key]
+    assert replay(lives.context, key).digest == result.digest
+
+
+def test_a_rollout_that_never_was_cannot_be_replayed(lives: Told) -> None:
+    """The message says where to look."""
+    with pytest.raises(NotFound, match="no rollout 'h9': `fairlead rollout` lists them"):
+        replay(lives.context, "h9")
+
+
+def test_a_decision_that_the_evidence_does_not_give_is_found(told: Told) -> None:
+    """The first difference is named."""
+    told.begin("h2", "hotel", 2, 1)
+    _, decision = advance(told.state["h2"], GOOD, told.clock.now() + 1.0)
+    generous = msgspec.structs.replace(decision, share=1.0, reason="because I say so")
+    told.tell(EvidenceSeen("hotel", "h2", raw(GOOD)), RolloutDecided("hotel", "h2", raw(generous)))
+    result = replay(told.context, "h2")
+    assert not result.matches
+    assert result.first_difference
+
+
+def test_an_edited_journal_is_not_replayed(lives: Told) -> None:
+    """A chain that does not hold proves nothing."""
+    entry = lives.journal._entries[3]
+    lives.journal._entries[3] = msgspec.structs.replace(entry, at=entry.at + 1.0)
+    with pytest.raises(JournalBroken):
+        replay(lives.context, "h2")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_operators_wish_is_a_fact(lives: Told, verb: str) -> None:
+    """With who asked and why; what becomes of it is the controller's to say."""
+    operate(lives.context, "hotel", verb, "the phones ring", actor="ben")  # type: ignore[arg-type]  # one of VERBS
+    operate(lives.context, "hotel", verb)  # type: ignore[arg-type]  # as above
+    asked = list(lives.journal.read(kinds=["operator_asked"]))
+    facts = [entry.fact for entry in asked if isinstance(entry.fact, OperatorAsked)]
+    assert [(fact.model, fact.verb, fact.reason, fact.rollout) for fact in facts] == [
+        ("hotel", verb, "the phones ring", None),
+        ("hotel", verb, "", None),
+    ]
+    assert [entry.actor for entry in asked] == ["ben", "ana"]
+
+
+@pytest.mark.parametrize("verb", ["destroy", "", "Promote", "promote "])
+def test_an_unknown_verb_is_refused(lives: Told, verb: str) -> None:
+    """With those there are; nothing is written."""
+    before = lives.journal.verify()
+    with pytest.raises(Refused, match="use one of promote, pause, resume, abort, rollback"):
+        operate(lives.context, "hotel", verb)  # type: ignore[arg-type]  # what a caller may send
+    assert lives.journal.verify() == before
+
+
+@pytest.mark.parametrize("model", ["nobody", "", "hotel@1"])
+def test_a_model_without_a_rollout_cannot_be_operated(lives: Told, model: str) -> None:
+    """Nothing is written."""
+    before = lives.journal.verify()
+    with pytest.raises(NotFound, match="has no rollout to pause: start one with `fairlead deploy"):
+        operate(lives.context, model, "pause")
+    assert lives.journal.verify() == before
+
+
+def test_a_rollout_that_was_only_asked_for_can_be_operated(told: Told) -> None:
+    """An operator need not wait for the controller."""
+    told.tell(DeployAsked("hotel", "h1", 1, "b" * 64, PLAN))
+    operate(told.context, "hotel", "abort", "not today")
+    assert len(list(told.journal.read(kinds=["operator_asked"]))) == 1
