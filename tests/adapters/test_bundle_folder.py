@@ -78,6 +78,32 @@ def test_a_link_is_not_a_file(tmp_path: Path) -> None:
         store.verify(digest)
 
 
+@pytest.mark.parametrize("name", ["card", "model", MANIFEST])
+def test_a_linked_folder_and_a_linked_manifest_are_found(tmp_path: Path, name: str) -> None:
+    """A folder that was added as a link, one that was replaced by a link to the same files, and the manifest."""
+    store = BundleFolder(tmp_path / "store")
+    digest = store.put(folder(tmp_path / "a"), example(tmp_path / "a"))
+    path, elsewhere = store.path(digest) / name, tmp_path / "elsewhere"
+    if path.exists():
+        path.rename(elsewhere)
+    else:
+        elsewhere.mkdir()
+    path.symlink_to(elsewhere)
+    with pytest.raises(DigestMismatch, match=f"^{name}|^model/model"):
+        store.verify(digest)
+
+
+def test_a_folder_with_a_linked_manifest_is_not_put(tmp_path: Path) -> None:
+    """Nothing is written to where it leads."""
+    store = BundleFolder(tmp_path / "store")
+    manifest = example(folder(tmp_path / "a"))
+    (tmp_path / "outside").write_text("mine")
+    (tmp_path / "a" / MANIFEST).symlink_to(tmp_path / "outside")
+    with pytest.raises(DigestMismatch, match="is a link"):
+        store.put(tmp_path / "a", manifest)
+    assert (tmp_path / "outside").read_text() == "mine"
+
+
 def test_a_manifest_of_another_time_is_named(tmp_path: Path) -> None:
     """A manifest that this version cannot read is an error of the bundle, with a way out."""
     data = canonical({"name": "hotel", "shape": "unknown"})

@@ -24,12 +24,6 @@ def put(root: Path, parts: Parts | None = None) -> str:
     return BundleFolder(root).put(draft, write_candidate(draft, parts or Parts(portable=formula_onnx())))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Where bundles are kept."""
-    return tmp_path / "bundles"
-
-
 def test_the_golden_outputs_are_reproduced_there(root: Path) -> None:
     """Every golden row is answered, within the rounding of float32."""
     found = CleanInterpreter(root).reproduce(put(root))
@@ -59,6 +53,13 @@ def test_a_model_that_does_not_load_says_why(root: Path) -> None:
     found = CleanInterpreter(root).reproduce(put(root, Parts()))
     assert "does not load in a fresh interpreter" in found.problem
     assert "ONNX Runtime cannot load the model" in found.problem
+
+
+def test_a_pickle_is_opened_only_when_trusted(root: Path, pickled: str) -> None:
+    """The fresh interpreter trusts what this one was told to, and nothing else."""
+    found = CleanInterpreter(root, ("pickle",)).reproduce(pickled)
+    assert (found.problem, found.rows, found.largest_difference) == ("", 40, 0.0)
+    assert "--trust pickle" in CleanInterpreter(root).reproduce(pickled).problem
 
 
 def test_a_tampered_model_is_not_loaded(root: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-from fairlead.adapters.segment_frame import HEAD, MAGIC, PREDICTIONS, SegmentName, frame, parse_name
+from fairlead.adapters.segment_frame import HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, frame, parse_name
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.core.record import OutcomeRecord
@@ -51,15 +54,14 @@ def test_a_file_cut_at_any_byte_of_its_last_frame_gives_all_earlier_ones(tmp_pat
 
 
 def test_a_damaged_frame_is_skipped_and_named(tmp_path: Path) -> None:
-    """One flipped bit costs one record; the file and the offset are told."""
+    """One flipped bit costs one record, and no further poll: the file and the offset are told."""
     file = written(tmp_path, 4)
     data = bytearray(file.read_bytes())
     second = starts(bytes(data))[1]
     data[second + HEAD.size + 10] ^= 1
     file.write_bytes(data)
     reader = SegmentReader(tmp_path)
-    assert ids(reader) == ["0"]
-    assert ids(reader) == ["2", "3"]
+    assert ids(reader) == ["0", "2", "3"]
     assert [(damage.file, damage.offset) for damage in reader.damage] == [(f"{PREDICTIONS}/{file.name}", second)]
 
 
@@ -140,6 +142,115 @@ def test_a_retried_request_is_one_record(tmp_path: Path) -> None:
         (200, "shadow"),
     ]
     assert reader.repeats == 1
+
+
+@pytest.mark.parametrize("changes", [{"model_name": "churn"}, {"unit_id": "another"}], ids=["models", "units"])
+def test_requests_that_share_a_number_are_no_retries(tmp_path: Path, changes: dict[str, str]) -> None:
+    """Two models asked with one order's number, or two units that count from 1: each has its record."""
+    log = SegmentLog(tmp_path, 0)
+    log.predictions([make_prediction("order-1"), make_prediction("order-1", **changes)])
+    log.close()
+    reader = SegmentReader(tmp_path)
+    assert (ids(reader), reader.repeats) == (["order-1", "order-1"], 0)
+
+
+class BadDisk:
+    """Reads of one file fail, at once or after `good` reads, until `heal`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, good: int = 0) -> None:
+        self._patch = monkeypatch
+        self._real = os.pread
+        self._left = good
+
+        def pread(fd: int, size: int, offset: int) -> bytes:
+            if str(Path(f"/proc/self/fd/{fd}").readlink()).endswith(name):
+                self._left -= 1
+                if self._left < 0:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return self._real(fd, size, offset)
+
+        monkeypatch.setattr(os, "pread", pread)
+
+    def heal(self) -> None:
+        """The file can be read again."""
+        self._patch.setattr(os, "pread", self._real)
+
+
+def files(folder: Path, workers: int, count: int) -> list[str]:
+    """A log of several workers; returns their files' names."""
+    for worker in range(workers):
+        log = SegmentLog(folder, worker)
+        log.predictions([make_prediction(f"{worker}-{number}") for number in range(count)])
+        log.outcomes([OutcomeRecord(f"{worker}-{number}", 1, 2.0, 3.0) for number in range(count)])
+        log.close()
+    return sorted(file.name for file in (folder / PREDICTIONS).iterdir())
+
+
+@pytest.mark.parametrize("bad", [0, 1, 2])
+@pytest.mark.parametrize("good", [0, 1, 2])
+def test_a_file_that_cannot_be_read_blinds_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, good: int
+) -> None:
+    """One bad sector, met at once or on the way: the others are read, it is named once, and read when it can be."""
+    monkeypatch.setattr("fairlead.adapters.segment_reader.CHUNK", 1000)
+    names = files(tmp_path, 3, 5)
+    disk = BadDisk(monkeypatch, f"{PREDICTIONS}/{names[bad]}", good)
+    reader, found, known = SegmentReader(tmp_path), list[str](), list[str]()
+    for _ in range(3):
+        predictions, outcomes = reader.poll()
+        found += [record.request_id for record in predictions]
+        known += [record.request_id for record in outcomes]
+    assert {f"{worker}-{number}" for worker in range(3) if worker != bad for number in range(5)} <= set(found)
+    assert len(known) == 15
+    assert [damage.file for damage in reader.damage] == [f"{PREDICTIONS}/{names[bad]}"]
+    assert "Input/output error" in reader.damage[0].reason
+    disk.heal()
+    found += ids(reader)
+    assert len(found) == len(set(found)) == 15
+    assert len(reader.damage) == 1
+
+
+def test_outcomes_that_cannot_be_read_cost_no_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read before the failure is handed over."""
+    files(tmp_path, 1, 4)
+    disk = BadDisk(monkeypatch, next((tmp_path / OUTCOMES).iterdir()).name)
+    reader = SegmentReader(tmp_path)
+    predictions, outcomes = reader.poll()
+    assert (len(predictions), outcomes) == (4, [])
+    disk.heal()
+    predictions, outcomes = reader.poll()
+    assert (predictions, len(outcomes)) == ([], 4)
+
+
+def test_outcomes_that_cannot_be_listed_cost_no_prediction(tmp_path: Path) -> None:
+    """A file in the place of the outcomes' folder is named once; predictions are read."""
+    written(tmp_path, 3)
+    shutil.rmtree(tmp_path / OUTCOMES, ignore_errors=True)
+    (tmp_path / OUTCOMES).write_text("in the way")
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["0", "1", "2"]
+    assert ids(reader) == []
+    assert [damage.file for damage in reader.damage] == [f"{OUTCOMES}/"]
+
+
+def test_a_list_that_fails_later_stops_no_known_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a descriptor to list the folder, the files that are known are read on."""
+    log = SegmentLog(tmp_path, 0)
+    log.predictions([make_prediction("a")])
+    reader = SegmentReader(tmp_path)
+    assert ids(reader) == ["a"]
+
+    def refuse(path: Path) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", refuse)
+        log.predictions([make_prediction("b")])
+        assert ids(reader) == ["b"]
+    log.predictions([make_prediction("c")])
+    log.close()
+    assert ids(reader) == ["c"]
+    assert ["cannot be listed" in damage.reason for damage in reader.damage] == [True]
 
 
 def test_a_later_reader_goes_on_where_an_earlier_stopped(tmp_path: Path) -> None:

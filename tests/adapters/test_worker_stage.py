@@ -27,12 +27,6 @@ def put(root: Path, parts: Parts) -> str:
     return BundleFolder(root).put(draft, write_candidate(draft, parts))
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """Where bundles are kept."""
-    return tmp_path / "bundles"
-
-
 def routed(*digests: str, to: int = 1, generation: int = 1) -> RouteTable:
     """Versions 1, 2, … of one model, with all traffic on one of them."""
     bundles = dict(enumerate(digests, 1))
@@ -70,6 +64,13 @@ def test_a_bundle_that_does_not_load_opens_no_stage(root: Path) -> None:
         pass
     assert stage._process is None
     assert not stage._home.exists()
+
+
+def test_a_pickle_is_served_only_where_pickles_are_trusted(root: Path, pickled: str) -> None:
+    """The worker is told what is trusted; without it, it says what to allow."""
+    check_stage(stages(root, ("pickle",)), routed(pickled), "stay", ROW)
+    with pytest.raises(StateError, match="--trust pickle"), WorkerStage(root, routed(pickled)):
+        pass
 
 
 def test_a_later_table_that_does_not_load_is_told(root: Path) -> None:

@@ -180,13 +180,15 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
     """Starts supervised workers over a home folder, and stops them."""
     started: list[Supervisor] = []
 
-    def start(workers: int = 1, durability: str = "batch") -> Plane:
+    def start(workers: int = 1, durability: str = "batch", trust: tuple[str, ...] = (), wait: bool = True) -> Plane:
         changes: list[tuple[int, str, str]] = []
-        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, lambda *change: changes.append(change))
+        told = lambda *change: changes.append(change)  # noqa: E731 - one line, used once
+        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, trust)
         started.append(supervisor)
         supervisor.start()
         plane = Plane(tmp_path, supervisor, changes)
-        plane.wait_ready()
+        if wait:
+            plane.wait_ready()
         return plane
 
     yield start

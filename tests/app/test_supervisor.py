@@ -51,12 +51,14 @@ def test_a_dead_worker_is_replaced_and_told(start_plane: Callable[..., Plane], h
     plane.wait_ready()
 
 
-def test_a_worker_that_dies_at_once_is_given_time(tmp_path: Path, wait_for: Callable[..., None]) -> None:
+def test_a_worker_that_dies_at_once_is_given_time(
+    tmp_path: Path, wait_for: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its successors start ever later, so that a broken home does not burn the machine."""
     (tmp_path / "log").mkdir()
     changes: list[tuple[int, str, str]] = []
-    environment = {"PYTHONPATH": "/nowhere", "PYTHONHOME": "/nowhere"}  # the interpreter itself cannot start
-    supervisor = Supervisor(tmp_path, "127.0.0.1", 0, 1, "batch", lambda *c: changes.append(c), environment)
+    monkeypatch.setenv("PYTHONHOME", "/nowhere")  # the interpreter itself cannot start
+    supervisor = Supervisor(tmp_path, "127.0.0.1", 0, 1, "batch", lambda *c: changes.append(c))
     supervisor.start()
     try:
 

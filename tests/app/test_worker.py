@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import pickle
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
 
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_reader import SegmentReader
-from fairlead.app.worker import parse
+from fairlead.app.compose import open_context
+from fairlead.app.worker import http_server, parse
 from fairlead.core.record import Prediction
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.operations.models import Registration, register
+from fairlead.testing.registry import MemoryRegistry
 
 Plane = Any  # the fixtures' values: see conftest
 ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
@@ -236,10 +245,112 @@ def test_sync_answers_after_the_disk(start_plane: Callable[..., Plane], home: An
     assert "left with 0" in plane.changes[-1][2]
 
 
+class Slow:
+    """A caller who sends all but the last bytes of a request, and the rest when it is told to."""
+
+    def __init__(self, url: str, request_id: str) -> None:
+        body = json.dumps({"features": ROW, "request_id": request_id}).encode()
+        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        self._socket = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20)
+        self._rest = body[-5:]
+        self._socket.sendall(head.encode() + body[:-5])
+
+    def finish(self) -> bytes:
+        """Sends the rest; the answer."""
+        self._socket.sendall(self._rest)
+        said = b""
+        while not said.endswith(b"}"):
+            more = self._socket.recv(65536)
+            assert more, said
+            said += more
+        return said
+
+    def ended(self) -> bool:
+        """Waits for the server's next word: whether it is the end of the connection. Hangs up."""
+        with self._socket:
+            return self._socket.recv(1) == b""
+
+
+def test_a_terminated_worker_answers_what_is_under_way(start_plane: Callable[..., Plane], home: Any) -> None:
+    """An idle connection is closed; a request that has begun is answered, logged, and told that this was the last."""
+    home.publish(champion(1, v1=home.put(0.0)))
+    plane = start_plane()
+    idle, slow = Slow(plane.url, "idle"), Slow(plane.url, "slow")
+    assert idle.finish().startswith(b"HTTP/1.1 200")
+    (pid,) = plane.supervisor.pids().values()
+    os.kill(pid, signal.SIGTERM)
+    assert idle.ended()  # the drain has begun
+    said = slow.finish()
+    assert (said.startswith(b"HTTP/1.1 200"), b"connection: close" in said, slow.ended()) == (True, True, True)
+    home.wait(lambda: plane.supervisor.check() or len(plane.changes) > 1)
+    assert "left with 0" in plane.changes[1][2]
+    assert [record.request_id for record in records(home.path)] == ["idle", "slow"]
+
+
+def test_a_drain_ends(wait_for: Callable[..., None]) -> None:
+    """What takes longer is cut with a 500, and the server returns."""
+
+    async def stuck(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    server = http_server(stuck, drain_seconds=1)
+    listener = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
+    thread.start()
+    with socket.create_connection(listener.getsockname(), timeout=20) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        wait_for(lambda: server.server_state.tasks)
+        server.should_exit = True
+        assert line.recv(65536).startswith(b"HTTP/1.1 500")
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_a_worker_takes_no_connection_before_it_serves(start_plane: Callable[..., Plane], home: Any) -> None:
+    """The socket is open from the start; who connects early waits for the first table and is then answered."""
+    plane = start_plane(wait=False)
+    answers: list[int] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(plane).status_code))
+    thread.start()
+    home.publish(champion(1, v1=home.put(0.0)))
+    thread.join(20)
+    assert answers == [200]
+
+
+def test_a_trusted_pickle_is_served_and_only_then(start_plane: Callable[..., Plane], home: Any) -> None:
+    """A model that has no translation is served as it was pickled, by a worker that was told to trust pickles; any
+    other says which file it will not open, and serves nothing."""
+    import pandas as pd
+    from sklearn.semi_supervised import LabelSpreading
+
+    rng = np.random.default_rng(5)
+    rows = pd.DataFrame({"lead_time": rng.uniform(0.0, 300.0, 200), "adr": rng.uniform(40.0, 200.0, 200)})
+    target = (rows.lead_time > 150.0).astype(int)
+    home.path.joinpath("model.pkl").write_bytes(pickle.dumps(LabelSpreading(gamma=0.01).fit(rows, target)))
+    rows.assign(is_canceled=target).to_parquet(home.path / "rows.parquet", index=False)
+    asked = Registration(
+        "hotel", str(home.path / "model.pkl"), home.path / "rows.parquet", "is_canceled", trust=("pickle",)
+    )
+    registry = MemoryRegistry()
+    context = replace(open_context(home.path), open_registry=lambda: registry)
+    version = register(context, asked)
+    assert context.bundles.manifest(version.bundle).served == "model/model.pkl"
+    home.publish(champion(1, v1=version.bundle))
+
+    plane = start_plane(trust=("pickle",))
+    answer = httpx.post(plane.url + PATH, json={"features": {"lead_time": 290.0, "adr": 80.5}}, timeout=10.0)
+    assert (answer.status_code, answer.json()["prediction"]) == (200, 1)
+    plane.supervisor.stop()
+
+    wary = start_plane(wait=False)
+    home.wait(lambda: any("model.pkl" in state.error for state in RouteFile(home.path / "routes").workers()))
+    (state,) = RouteFile(home.path / "routes").workers()
+    assert "--trust pickle" in state.error
+    assert httpx.post(wary.url + PATH, json={"features": {}}, timeout=20.0).status_code == 503
+
+
 def test_a_worker_on_its_own_port_and_a_port_that_is_taken(home: Any) -> None:
     """Without a supervisor it binds by itself; a taken port is one line and exit 1."""
-    import socket
-
     home.path.mkdir(exist_ok=True)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -262,7 +373,10 @@ def test_the_command_line_is_checked(capsys: pytest.CaptureFixture[str]) -> None
     """A wrong option is exit 2 with one line on what it may be."""
     options = parse(["--home", "h", "--worker", "3", "--fd", "7", "--durability", "sync"])
     assert (options.home, options.worker, options.fd, options.durability) == (Path("h"), 3, 7, "sync")
-    with pytest.raises(SystemExit) as caught:
-        parse(["--home", "h", "--durability", "never"])
-    assert caught.value.code == 2
-    assert "invalid choice: 'never'" in capsys.readouterr().err
+    assert options.trust == []
+    assert parse(["--home", "h", "--trust", "pickle", "--trust", "joblib"]).trust == ["pickle", "joblib"]
+    for wrong in (["--durability", "never"], ["--trust", "never"]):
+        with pytest.raises(SystemExit) as caught:
+            parse(["--home", "h", *wrong])
+        assert caught.value.code == 2
+        assert "invalid choice: 'never'" in capsys.readouterr().err

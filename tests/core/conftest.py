@@ -19,6 +19,7 @@ from fairlead.core.rollout import (
     ShadowPairs,
     ShadowPlan,
     Step,
+    Units,
     share_of,
     start,
 )
@@ -85,6 +86,10 @@ def traffic() -> Callable[..., Evidence]:
             name: tuple(int(c) for c in rng.multinomial(counts[name] - failed[name], shares))
             for name, shares in ((arm, cells), ("champion", champion_cells))
         }
+        asked = {
+            name: Units(counts[name], failed[name], 0 if name == "shadow" else late[name]) for name in ("champion", arm)
+        }
+        pairs = ShadowPairs(requests, served_failed=failed["champion"], shadow_failed=failed[arm])
         return Evidence(
             requests=counts,
             errors=failed,
@@ -92,7 +97,8 @@ def traffic() -> Callable[..., Evidence]:
             failures=failures("error_rate", share, failed["champion"], failed[arm])
             + failures("p99_latency", share, late["champion"], late[arm]),
             scores=scores,
-            shadow=ShadowPairs(requests if shadowed else 0),
+            shadow=pairs if shadowed else ShadowPairs(),
+            units={"version": asked[arm]} | {name: one for name, one in asked.items() if name != "shadow"},
         )
 
     return look

@@ -25,6 +25,7 @@ from fairlead.core.rollout import (
     ShadowPairs,
     ShadowPlan,
     Step,
+    Units,
     merge,
     share_of,
     start,
@@ -136,7 +137,8 @@ def test_a_step_is_not_passed_before_its_time(begin: Begin, traffic: Traffic) ->
 
 def test_building_evidence_keeps_the_share_where_it_is(begin: Begin) -> None:
     """Half-way to a rollback the exposure does not grow, though time and requests are reached."""
-    seen = Evidence(requests={"champion": 2000, "canary": 110}, errors={"canary": 15}, scores={"canary": (11,) * 10})
+    units = {"version": Units(110, 15)}
+    seen = Evidence(requests={"champion": 2000, "canary": 110}, scores={"canary": (11,) * 10}, units=units)
     rollout = begin(rules=("error_rate <= 5%", "prediction_psi < 0.25"))
     after, decision = advance(rollout, seen, 60.0)
     assert (after.step, decision.call) == (0, Call.NOT_YET)
@@ -268,6 +270,15 @@ def test_evidence_out_of_order_is_the_same_evidence(begin: Begin) -> None:
     behind, other = advance(advance(begin(), second, 1.0)[0], first, 2.0)
     assert canonical(ahead) == canonical(behind)
     assert one.readings == other.readings
+
+
+def test_what_is_taken_back_asks_for_requests_anew(begin: Begin) -> None:
+    """A log that lost its end takes its requests off the step, and never more than there were."""
+    ahead, _ = advance(begin(), Evidence(requests={"canary": 90}), 1.0)
+    back, _ = advance(ahead, Evidence(requests={"canary": -30}), 2.0)
+    assert (back.step_requests, back.seen.requests) == (60, {"canary": 60})
+    resumed = structs.replace(back, step_requests=10)
+    assert advance(resumed, Evidence(requests={"canary": -30}), 3.0)[0].step_requests == 0
 
 
 def test_a_pause_and_resume_waives_nothing(begin: Begin) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.core.alarm import DATA, DEGRADED, HARMFUL, SILENT, alarm_of_rollback, alarms_of, runbook_of
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import FeatureShift, Harm, Performance, Stage, WindowReport
-from fairlead.core.rollout import Baseline, Call, Decision, Phase, Plan, Rollout
+from fairlead.core.rollout import Call, Decision, Phase
 from fairlead.core.verdict import Outcome
 from fairlead.testing.reports import benign_report, harmful_report, window_report
 
@@ -65,10 +65,8 @@ def test_silence_alerts() -> None:
 
 def test_a_rollback_is_high_and_its_own_alert() -> None:
     """Each rollout has its own key, so that one rollback never throttles the next; the runbook is shared."""
-    rollout = Rollout(
-        "ro-7", "hotel", 2, 1, Plan("canary", (), ()), Baseline(None, (), ()), Phase.ROLLED_BACK, 0, 0.0, 0.0
-    )
     decision = Decision("ro-7", 1.0, Call.REGRESS, Phase.CANARY, Phase.ROLLED_BACK, 0, 0.0, (), None, "", "it failed")
-    found = alarm_of_rollback(decision, rollout)
+    found = alarm_of_rollback("hotel", 2, decision)
     assert (found.alert, found.severity, found.verdict.reason) == ("rollout-rolled-back:ro-7", "high", "it failed")
+    assert (found.model, found.title) == ("hotel", "hotel version 2 was rolled back")
     assert runbook_of(found.alert) == "rollout-rolled-back"

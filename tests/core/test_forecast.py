@@ -6,7 +6,8 @@ import pytest
 from msgspec import structs
 
 from fairlead.core.forecast import demands, forecast
-from fairlead.core.rollout import Evidence, Phase, Rollout, ShadowPlan, Step
+from fairlead.core.rollout import Evidence, FirstFailures, Phase, Rollout, ShadowPlan, Step
+from fairlead.stats.sequential.sizing import requests_needed
 
 Begin = Callable[..., Rollout]
 
@@ -32,10 +33,12 @@ def test_when_only_the_guardrails_decide_it_says_so(begin: Begin) -> None:
 
 
 def test_the_champions_own_failures_tell_what_could_be_seen(begin: Begin) -> None:
-    """With failures to compare, it says after how many canary requests a raised error rate shows."""
-    seen = Evidence(requests={"champion": 1000}, errors={"champion": 10})
-    sentence = forecast(structs.replace(begin(), step_requests=50, seen=seen), 5.0)[1]
-    assert "would detect 3x errors after about" in sentence
+    """With units that failed to compare, it says after how many canary requests a raised error rate shows."""
+    for failed in (10, 20):
+        requests = round(0.05 * requests_needed(0.05, failed / 1000, 3.0, 0.01 / 3, 0.25))
+        seen = Evidence({"champion": 1000}, {"champion": 500}, {}, (FirstFailures("error_rate", 0.05, failed, 0),))
+        sentence = forecast(structs.replace(begin(), step_requests=50, seen=seen), 5.0)[1]
+        assert sentence.endswith(f"would detect 3x errors after about {requests} canary requests")
 
 
 def test_a_rollout_that_is_over_or_held_has_no_forecast(begin: Begin) -> None:

@@ -7,7 +7,19 @@ import pytest
 from msgspec import structs
 
 from fairlead.core.guardrail import Finding, Holds, failure_groups, judge, threshold
-from fairlead.core.rollout import Baseline, Call, Evidence, FirstFailures, Guardrail, Phase, Rollout, ShadowPlan, Step
+from fairlead.core.rollout import (
+    Baseline,
+    Call,
+    Evidence,
+    FirstFailures,
+    Guardrail,
+    Phase,
+    Rollout,
+    ShadowPairs,
+    ShadowPlan,
+    Step,
+    Units,
+)
 
 Begin = Callable[..., Rollout]
 CELLS = (0.1,) * 10
@@ -17,6 +29,11 @@ def saw(rollout: Rollout, evidence: Evidence) -> Finding:
     """The finding of the only guardrail, after some evidence."""
     (finding,) = judge(structs.replace(rollout, seen=evidence))
     return finding
+
+
+def answered(units: int, failed: int = 0) -> Evidence:
+    """A canary that answered each of some units once."""
+    return Evidence(requests={"canary": units}, errors={"canary": failed}, units={"version": Units(units, failed)})
 
 
 def test_the_budget_is_shared_by_the_guardrails(begin: Begin) -> None:
@@ -52,13 +69,13 @@ def test_an_outage_on_both_arms_breaks_no_relative_error_rate(begin: Begin) -> N
 def test_an_absolute_error_rate_needs_no_champion(begin: Begin) -> None:
     """12 % failures break "at most 5 %", 5 % do not."""
     rollout = begin(rules=("error_rate <= 5%",))
-    assert saw(rollout, Evidence(requests={"canary": 300}, errors={"canary": 36})).reading.call is Call.REGRESS
-    assert saw(rollout, Evidence(requests={"canary": 300}, errors={"canary": 15})).reading.call is Call.SAFE
+    assert saw(rollout, answered(300, 36)).reading.call is Call.REGRESS
+    assert saw(rollout, answered(300, 15)).reading.call is Call.SAFE
 
 
 def test_half_way_to_broken_is_not_safe(begin: Begin) -> None:
     """Evidence of at least half the threshold holds the step until there is more."""
-    finding = saw(begin(rules=("error_rate <= 5%",)), Evidence(requests={"canary": 100}, errors={"canary": 14}))
+    finding = saw(begin(rules=("error_rate <= 5%",)), answered(100, 14))
     assert finding.reading.threshold_log_e / 2 <= finding.reading.log_e < finding.reading.threshold_log_e
     assert (finding.reading.call, finding.holds) == (Call.NOT_YET, Holds.UNTIL_MORE)
     assert finding.reading.reason.startswith("evidence is building")
@@ -67,7 +84,7 @@ def test_half_way_to_broken_is_not_safe(begin: Begin) -> None:
 def test_a_flip_of_all_traffic_is_compared_with_what_the_champion_did_before(begin: Begin) -> None:
     """Blue-green has no champion beside it: its failures are held against the champion's known rate."""
     rollout = begin(rules=("error_rate <= 1.25 * champion",), steps=(Step(1.0),))
-    reading = saw(rollout, Evidence(requests={"canary": 60}, errors={"canary": 12})).reading
+    reading = saw(rollout, answered(60, 12)).reading
     assert reading.call is Call.REGRESS
     assert "allowed 1.25 %" in reading.reason
 
@@ -77,7 +94,7 @@ def test_an_unknown_rate_of_the_champion_is_assumed_and_said(begin: Begin) -> No
     rollout = begin(
         rules=("error_rate <= 1.25 * champion",), steps=(Step(1.0),), baseline=Baseline(None, (0.5,), (0.5, 0.5))
     )
-    assert "not known and taken as 1 %" in saw(rollout, Evidence(requests={"canary": 60})).reading.reason
+    assert "not known and taken as 1 %" in saw(rollout, answered(60)).reading.reason
 
 
 def test_a_single_error_does_not_end_a_flip_after_a_spotless_champion(begin: Begin) -> None:
@@ -87,21 +104,55 @@ def test_a_single_error_does_not_end_a_flip_after_a_spotless_champion(begin: Beg
         steps=(Step(1.0),),
         baseline=Baseline(None, (0.5,), (0.5, 0.5), champion_error_rate=0.0),
     )
-    assert saw(rollout, Evidence(requests={"canary": 10}, errors={"canary": 1})).reading.call is not Call.REGRESS
+    assert saw(rollout, answered(10, 1)).reading.call is not Call.REGRESS
+
+
+@pytest.mark.parametrize("steps", [(Step(0.1), Step(1.0)), (Step(1.0),)], ids=["canary", "a flip of all traffic"])
+@pytest.mark.parametrize("rule", ["error_rate <= 5%", "p99_latency <= 50ms"])
+def test_a_unit_that_retries_breaks_no_fixed_bound(begin: Begin, rule: str, steps: tuple[Step, ...]) -> None:
+    """One failing (or slow) unit of 501 that retries eighty times is one of 501, and the figures say units."""
+    seen = Evidence(
+        requests={"champion": 5000, "canary": 580},
+        errors={"canary": 80},
+        slow={"canary": 80},
+        units={"champion": Units(4000, 4, 4), "canary": Units(501, 1, 1), "version": Units(501, 1, 1)},
+    )
+    reading = saw(begin(rules=(rule,), steps=steps), seen).reading
+    assert reading.call is Call.SAFE
+    assert (reading.champion, reading.canary) == (0.001, 1 / 501)
+    assert "0.2 % of 501 units' first answers " in reading.reason
+    assert "; of the champion's 4000 0.1 %" in reading.reason
+
+
+def test_a_fixed_bound_counts_a_unit_of_both_phases_once(begin: Begin, shadow: ShadowPlan) -> None:
+    """The version's units are counted under either arm together, in shadow and after it."""
+    unseen = begin(rules=("error_rate <= 5%",), shadow=shadow)
+    seen = Evidence(requests={"shadow": 90, "canary": 90}, units={"version": Units(100, 30), "canary": Units(90, 30)})
+    for rollout in (unseen, structs.replace(unseen, phase=Phase.CANARY)):
+        reading = saw(rollout, seen).reading
+        assert (reading.call, reading.canary) == (Call.REGRESS, 0.3)
 
 
 def test_the_failures_of_the_shadow_phase_stay_in_the_evidence(begin: Begin, shadow: ShadowPlan) -> None:
-    """In shadow both answer each request, so its failures count at a share of one half, also later on."""
-    rollout = begin(shadow=shadow)
-    rollout = structs.replace(rollout, seen=Evidence(errors={"champion": 4, "shadow": 9}))
+    """In shadow the units that one version alone failed first count at a share of one half, also later on."""
+    pairs = ShadowPairs(served_failed=4, shadow_failed=9)
+    rollout = structs.replace(begin(shadow=shadow), seen=Evidence(errors={"champion": 40, "shadow": 90}, shadow=pairs))
     assert failure_groups(rollout, "error_rate") == [(0.5, 4, 9)]
-    later = structs.replace(
-        rollout,
-        phase=Phase.CANARY,
-        shadow_failures=(FirstFailures("error_rate", 0.5, 4, 9),),
-        seen=Evidence(errors={"champion": 20}, failures=(FirstFailures("error_rate", 0.05, 16, 1),)),
+    assert failure_groups(rollout, "p99_latency") == []
+    canary = (FirstFailures("error_rate", 0.05, 16, 1),)
+    later = structs.replace(rollout, phase=Phase.CANARY, seen=Evidence(failures=canary, shadow=pairs))
+    assert sorted(failure_groups(later, "error_rate")) == [(0.05, 16, 1), (0.5, 4, 9)]
+
+
+def test_retries_in_shadow_break_nothing(begin: Begin, shadow: ShadowPlan) -> None:
+    """Sixty failures of one unit, all the shadow's, are one unit's: no evidence to speak of."""
+    seen = Evidence(
+        requests={"champion": 560, "shadow": 560}, errors={"shadow": 60}, shadow=ShadowPairs(500, shadow_failed=1)
     )
-    assert failure_groups(later, "error_rate") == [(0.5, 4, 9), (0.05, 16, 1)]
+    rollout = begin(rules=("error_rate <= 1.25 * champion",), shadow=shadow)
+    assert saw(rollout, seen).reading.call is Call.SAFE
+    many = structs.replace(seen, shadow=ShadowPairs(500, shadow_failed=60))
+    assert saw(rollout, many).reading.call is Call.REGRESS
 
 
 def slow(champion: int, canary: int) -> Evidence:
@@ -109,6 +160,7 @@ def slow(champion: int, canary: int) -> Evidence:
         requests={"champion": 1000, "canary": 1000},
         slow={"champion": champion, "canary": canary},
         failures=(FirstFailures("p99_latency", 0.5, champion, canary),),
+        units={"champion": Units(1000, 0, champion), "canary": Units(1000, 0, canary)},
     )
 
 

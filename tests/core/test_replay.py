@@ -31,6 +31,7 @@ from fairlead.core.rollout import (
     ShadowPairs,
     ShadowPlan,
     Step,
+    Units,
     start,
 )
 from fairlead.errors import NotFound
@@ -81,7 +82,8 @@ def small_journal() -> list[Entry]:
         {"canary": 3},
         (FirstFailures("error_rate", 0.5, 2, 1),),
         {"canary": (11, 9)},
-        ShadowPairs(4, 1, 123456.12345695495605, 0.125),
+        ShadowPairs(4, 1, 123456.12345695495605, 0.125, 1, 2),
+        {"version": Units(20, 1, 3)},
     )
     return journal(rollout, lambda _: look)[:9]
 

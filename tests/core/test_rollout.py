@@ -19,6 +19,8 @@ from fairlead.core.rollout import (
     ShadowPairs,
     ShadowPlan,
     Step,
+    Units,
+    less,
     merge,
     share_of,
     slow_bound_ms,
@@ -50,6 +52,11 @@ evidence = st.builds(
         flips=number,
         sum_difference=st.floats(-1e3, 1e3),
         sum_squared_difference=st.floats(0, 1e3),
+        served_failed=number,
+        shadow_failed=number,
+    ),
+    units=st.dictionaries(
+        st.sampled_from(["champion", "canary", "version"]), st.builds(Units, asked=number, failed=number, slow=number)
     ),
 )
 
@@ -68,11 +75,26 @@ def test_merging_is_commutative(a: Evidence, b: Evidence) -> None:
 
 @given(evidence)
 def test_nothing_is_the_neutral_element(a: Evidence) -> None:
-    """Merging with no evidence changes nothing that was merged before."""
+    """Merging with no evidence changes nothing that was merged before, and drops nothing but zeros."""
     once = merge(a, Evidence())
     assert merge(once, Evidence()) == once == merge(Evidence(), once)
-    assert once.requests == a.requests
+    assert once.requests == {arm: count for arm, count in a.requests.items() if count}
+    assert once.units == {arm: units for arm, units in a.units.items() if units != Units()}
     assert sum(group.canary for group in once.failures) == sum(group.canary for group in a.failures)
+
+
+@given(evidence, evidence)
+def test_what_is_missing_makes_the_whole(a: Evidence, b: Evidence) -> None:
+    """Whatever was seen, the difference leads to the total, byte for byte; and nothing is missing from itself."""
+    total = merge(a, Evidence())
+    assert canonical(merge(b, less(total, b))) == canonical(total)
+    assert canonical(less(total, total)) == canonical(Evidence())
+
+
+def test_evidence_of_an_earlier_journal_is_read() -> None:
+    """What was written before units were counted reads as evidence without them."""
+    text = b'{"errors":{},"failures":[],"requests":{"canary":2},"scores":{},"shadow":{"flips":0,"pairs":0},"slow":{}}'
+    assert msgspec.json.decode(text, type=Evidence) == Evidence(requests={"canary": 2})
 
 
 @given(evidence)

@@ -69,3 +69,16 @@ def test_rollouts_draw_their_own_units() -> None:
     first = {unit for unit in range(20_000) if choose(split(0.05, "r1"), str(unit)).arm == "canary"}
     second = {unit for unit in range(20_000) if choose(split(0.05, "r2"), str(unit)).arm == "canary"}
     assert len(first & second) < 0.1 * len(first)
+
+
+def test_long_salts_that_begin_alike_draw_their_own_units() -> None:
+    """Every byte counts; 64 bytes, and 64 bytes of more, are keys of their own."""
+    same = "rollout-of-a-model-with-a-very-long-name-indeed-" + "x" * 30
+    places = {place(salt, "guest-7") for salt in (same, same + "1", same + "2", same[:64], same[:65])}
+    assert len(places) == 5
+
+
+def test_a_route_tells_the_salt_that_drew_it() -> None:
+    """With one arm and with several."""
+    assert choose(split(0.5, "r1"), "guest-7").rollout == "r1"
+    assert choose(ModelRoute((Arm("champion", 1, 1.0),), {}, (2,), "r2"), "guest-7").rollout == "r2"

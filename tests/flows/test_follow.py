@@ -13,9 +13,10 @@ import pytest
 
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.flows.follow import Follower
-from fairlead.flows.serve import Serving
+from fairlead.flows.serve import NotReady, Serving
 from fairlead.flows.tally import Tally
 from fairlead.ports.predictor import Predictor
+from fairlead.ports.routes import WorkerState
 from fairlead.testing.bundles import ScriptedBundles, example
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.log import MemoryLog
@@ -60,9 +61,25 @@ class Bench:
 
     def publish(self, generation: int, number: int, *warm_too: int) -> None:
         """A table with that champion."""
-        bundles = {version: self.digests.get(version, "f" * 64) for version in (number, *warm_too)}
-        route = ModelRoute((Arm("champion", number, 1.0),), bundles)
-        self.board.publish(RouteTable(generation, {"hotel": route}))
+        self.publish_all(generation, hotel=(number, *warm_too))
+
+    def publish_all(self, generation: int, **models: tuple[int, ...]) -> None:
+        """A table of several models: each one's champion, and what is kept warm with it."""
+        routes = {}
+        for name, numbers in models.items():
+            bundles = {version: self.digests.get(version, "f" * 64) for version in numbers}
+            routes[name] = ModelRoute((Arm("champion", numbers[0], 1.0),), bundles)
+        self.board.publish(RouteTable(generation, routes))
+
+    def champions(self) -> dict[str, int]:
+        """The version that answers for each model."""
+        models = self.serving.live.models if self.serving.live else {}
+        return {name: model.route.arms[-1].version for name, model in models.items()}
+
+    def state(self) -> WorkerState:
+        """What the worker said last."""
+        (state,) = self.board.workers()
+        return state
 
     def generation(self) -> int:
         """What is served."""
@@ -87,13 +104,15 @@ def test_it_serves_what_is_published_and_says_so(bench: Bench) -> None:
 
     async def run() -> None:
         await bench.until(lambda: bench.generation() == 0)
-        bench.publish(1, 1, 2)
-        bench.clock.advance(5.0)
+        bench.publish(1, 1)
         await bench.until(lambda: bench.generation() == 1)
-        (state,) = bench.board.workers()
-        assert (state.worker, state.pid, state.generation, state.error) == (4, 99, 1, "")
+        bench.publish(2, 1, 2)
+        bench.clock.advance(5.0)
+        await bench.until(lambda: bench.generation() == 2)
+        state = bench.state()
+        assert (state.worker, state.pid, state.generation, state.error) == (4, 99, 2, "")
         assert (state.versions, state.applied_at) == ({"hotel": [1, 2]}, bench.clock.now())
-        assert bench.swaps == 2
+        assert bench.swaps == 3
 
     asyncio.run(run())
 
@@ -115,16 +134,22 @@ def test_a_board_that_cannot_be_read_changes_nothing(bench: Bench) -> None:
     asyncio.run(run())
 
 
-def test_a_table_that_cannot_be_loaded_keeps_the_old_one_and_is_tried_again(bench: Bench) -> None:
-    """The report says why; a second later it is tried again; a newer table is taken at once."""
+def test_a_version_that_cannot_be_loaded_is_tried_again(bench: Bench) -> None:
+    """What was served is served on under the new generation, and the report says why; a second later it is tried
+    again; a newer table is taken at once."""
 
     async def run() -> None:
         bench.publish(1, 1)
         await bench.until(lambda: bench.generation() == 1)
         bench.publish(2, 8)
-        await bench.until(lambda: bench.board.workers()[0].error)
-        (state,) = bench.board.workers()
-        assert (state.generation, "generation 2 is not served" in state.error) == (1, True)
+        await bench.until(lambda: bench.state().error)
+        assert (bench.state().generation, bench.champions(), bench.state().versions) == (
+            2,
+            {"hotel": 1},
+            {"hotel": [1]},
+        )
+        assert bench.state().errors["hotel"].startswith("version 8: ")
+        assert bench.state().errors["hotel"] in bench.state().error
         bench.follower.look()
         assert not bench.follower._loading
         bench.clock.advance(2.0)
@@ -132,7 +157,32 @@ def test_a_table_that_cannot_be_loaded_keeps_the_old_one_and_is_tried_again(benc
         assert bench.follower._loading
         bench.publish(3, 3)
         await bench.until(lambda: bench.generation() == 3)
-        assert bench.board.workers()[0].error == ""
+        assert (bench.state().error, bench.state().errors) == ("", {})
+
+    asyncio.run(run())
+
+
+def test_a_damaged_bundle_holds_up_no_other_model(bench: Bench) -> None:
+    """A new worker serves the others; their rollbacks are served; the damaged one is not ready until it is mended."""
+
+    async def run() -> None:
+        model = bench.store.path(bench.digests[2]) / "model/model.skops"
+        whole = model.read_text()
+        model.write_text("damaged")
+        bench.publish_all(5, hotel=(1, 3), churn=(2,))
+        await bench.until(lambda: bench.generation() == 5)
+        assert bench.champions() == {"hotel": 1}
+        assert list(bench.state().errors) == ["churn"]
+        assert "version 2: model/model.skops is not what was registered" in bench.state().error
+        with pytest.raises(NotReady, match="'churn' is not loaded here"):
+            bench.serving.model("churn")
+        bench.publish_all(6, hotel=(3, 1), churn=(2,))
+        await bench.until(lambda: bench.generation() == 6)
+        assert bench.champions() == {"hotel": 3}
+        model.write_text(whole)
+        bench.clock.advance(2.0)
+        await bench.until(lambda: not bench.state().errors)
+        assert (bench.champions(), bench.generation()) == ({"hotel": 3, "churn": 2}, 6)
 
     asyncio.run(run())
 
@@ -151,7 +201,32 @@ def test_a_rollback_does_not_wait_for_a_load_that_hangs(bench: Bench) -> None:
         hang.set()
         await bench.until(lambda: not bench.follower._loading)
         assert bench.generation() == 3
-        assert bench.board.workers()[0].error == ""
+        assert bench.state().error == ""
+
+    asyncio.run(run())
+
+
+def test_a_rollback_does_not_wait_for_another_models_load(bench: Bench) -> None:
+    """It is served at once. The generation is reported when the other is loaded, or known to be late; a load that
+    hangs is begun once, and served when it is done after all."""
+
+    async def run() -> None:
+        bench.publish_all(1, hotel=(1, 3), churn=(1,))
+        await bench.until(lambda: bench.generation() == 1)
+        hang = bench.store.hanging[bench.digests[2]] = threading.Event()
+        bench.publish_all(2, hotel=(1, 3), churn=(2, 1))
+        bench.follower.look()
+        bench.publish_all(3, hotel=(3, 1), churn=(2, 1))
+        bench.follower.look()
+        assert (bench.champions(), bench.generation()) == ({"hotel": 3, "churn": 1}, 1)
+        assert (bench.state().errors, len(bench.follower._loading)) == ({}, 1)
+        bench.clock.advance(31.0)
+        bench.follower.look()
+        assert (bench.state().generation, list(bench.state().errors)) == (3, ["churn"])
+        assert "still being loaded" in bench.state().error
+        hang.set()
+        await bench.until(lambda: not bench.state().errors)
+        assert (bench.champions(), bench.generation()) == ({"hotel": 3, "churn": 2}, 3)
 
     asyncio.run(run())
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from fairlead.core.event import AliasMoved, StatusChanged
-from fairlead.errors import StateError
+from fairlead.errors import NotFound, StateError
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.testing.bundles import example
 from fairlead.testing.journal import MemoryJournal
@@ -64,3 +66,39 @@ def test_a_registry_that_was_away_is_written_later(tmp_path: Path) -> None:
     registry.away = False
     assert sync.sync() == 1
     assert registry.versions("hotel")[1].aliases == ("champion",)
+
+
+@pytest.mark.parametrize("error", [NotFound("no version 7"), StateError("refused"), ConnectionError("reset")])
+def test_what_the_registry_refuses_keeps_nothing_else_from_it(tmp_path: Path, error: Exception) -> None:
+    """However its client puts it: the other aliases and statuses are written, and the refusal is told once."""
+
+    class Refusing(MemoryRegistry):
+        """It does not take one model's alias."""
+
+        def set_alias(self, model: str, alias: str, version: int | None) -> None:
+            """Refuses, or moves it."""
+            if model == "old":
+                raise error
+            super().set_alias(model, alias, version)
+
+    journal, registry = MemoryJournal(), Refusing()
+    registered(registry, tmp_path)
+    facts = [AliasMoved("old", "champion", 7, 6), AliasMoved("hotel", "champion", 1, 2)]
+    journal.append([*facts, StatusChanged("hotel", 1, "production")], actor="controller", at=1.0)
+    sync = RegistrySync(journal, registry)
+    assert sync.sync() == 2
+    first = registry.versions("hotel")[0]
+    assert (first.aliases, first.status) == (("champion",), "production")
+
+
+def test_a_refusal_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It is tried again at each call, and told again only when something else is wrong."""
+    journal, registry = MemoryJournal(), Away()
+    registered(registry, tmp_path)
+    journal.append([AliasMoved("hotel", "champion", 2, None)], actor="test", at=1.0)
+    sync = RegistrySync(journal, registry)
+    for _ in range(3):
+        assert sync.sync() == 0
+    (record,) = caplog.records
+    assert "champion of hotel as 2" in record.message
+    assert "the registry does not answer" in record.message

@@ -127,6 +127,7 @@ class World:
         return Prediction(
             f"q{unit}", "hotel", version, arm, unit, propensity, now, now, Raw(b"{}"),
             0, score, 1.0, status=500 if failed else 200, shadow_of=shadow_of,
+            rollout=self.board.current().models["hotel"].salt,
         )  # fmt: skip
 
     def champion(self) -> int:
@@ -347,7 +348,10 @@ def test_a_rollback_does_not_wait_for_the_journal(world: World) -> None:
 def test_another_models_trouble_delays_nothing(world: World) -> None:
     """A deploy whose bundle is gone leaves the queue; a failing canary elsewhere is rolled back meanwhile."""
     world.deploy(2, CANARY)
-    lost = [VersionRegistered("churn", 1, "f" * 64, "may"), DeployAsked("churn", "c1", 1, "f" * 64, CANARY)]
+    lost: list[AnyFact] = [
+        VersionRegistered("churn", 1, "f" * 64, "may"),
+        DeployAsked("churn", "c1", 1, "f" * 64, CANARY),
+    ]
     world.journal.append(lost, actor="ben", at=world.clock.now())
     for _ in range(30):
         world.traffic(50, bad={2})

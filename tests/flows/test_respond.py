@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +13,7 @@ from fairlead.core.event import (
     AlertQuieted,
     AlertRaised,
     AnyFact,
+    Entry,
     EvidenceSeen,
     IncidentNoted,
     IncidentOpened,
@@ -26,7 +28,6 @@ from fairlead.core.incident import incidents
 from fairlead.core.report import WindowReport, fact_of
 from fairlead.core.retrain import DAY, RetrainPolicy
 from fairlead.core.rollout import (
-    Baseline,
     Call,
     Decision,
     Evidence,
@@ -34,13 +35,12 @@ from fairlead.core.rollout import (
     Phase,
     Plan,
     Reading,
-    Rollout,
     ShadowPlan,
     Step,
 )
 from fairlead.errors import StateError
 from fairlead.flows.respond import Responder, Response, ResponsePolicy
-from fairlead.ports import Notifier
+from fairlead.ports import Notice, Notifier
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
 from fairlead.testing.notifier import MemoryNotifier
@@ -93,7 +93,7 @@ def test_benign_drift_tells_nobody(desk: Desk) -> None:
     assert desk.facts(AlertRaised) == []
     assert desk.facts(IncidentOpened) == []
     assert response.retrain is not None
-    assert (response.retrain.triggered, response.retrain_now) == (False, False)
+    assert not response.retrain.triggered
     assert desk.mail.sent == []
 
 
@@ -126,11 +126,12 @@ def test_told_twice_is_answered_once(desk: Desk) -> None:
     """The same report again writes no fact and sends no notice, also after a restart; the decision stands."""
     desk.tell(window_report(0))
     first = desk.tell(harmful_report(1))
-    assert first.retrain_now
+    assert first.retrain is not None
+    assert first.retrain.triggered
     before = len(list(desk.journal.read()))
     for responder in (desk.responder, desk.restarted()):
         again = responder.on_window(harmful_report(1))
-        assert (again.facts, again.notices, again.retrain_now) == ((), (), False)
+        assert (again.facts, again.notices) == ((), ())
         assert again.retrain == first.retrain
     assert len(list(desk.journal.read())) == before
     assert len(desk.mail.sent) == 1
@@ -196,7 +197,8 @@ def test_retraining_is_decided_once_a_window(desk: Desk) -> None:
     assert held.retrain is not None
     assert "not enough matured labels (2,310 of 3,000)" in held.retrain.reason
     started = desk.tell(harmful_report(1))
-    assert started.retrain_now
+    assert started.retrain is not None
+    assert started.retrain.triggered
     later = desk.tell(harmful_report(2))
     assert later.retrain is not None
     assert "retrain-hotel-w1 is still in training" in later.retrain.reason
@@ -218,7 +220,6 @@ def test_a_stop_between_verdict_and_answer_is_caught_up(desk: Desk) -> None:
 # -- rollbacks -------------------------------------------------------------------------------------------------------
 
 PLAN = Plan("canary", (Step(0.05), Step(1.0)), ())
-ROLLOUT = Rollout("ro-7", "hotel", 2, 1, PLAN, Baseline(None, (), ()), Phase.ROLLED_BACK, 0, 100.0, 110.0)
 READING = Reading(
     "error_rate <= 1.25 * champion", "error_rate", Call.REGRESS, 7.2, 7.2, 5.7, 0.0, 0.4, "30 of 75 requests failed"
 )
@@ -254,7 +255,7 @@ def rolled_back(desk: Desk) -> None:
 def test_a_rollback_is_an_alert_an_incident_and_a_postmortem(desk: Desk) -> None:
     """A bad rollout is told at high; the incident began with the first failure and was detected by the decision."""
     rolled_back(desk)
-    response = desk.responder.on_rollback(DECISION, ROLLOUT)
+    (response,) = desk.responder.on_rollbacks()
     assert [notice.severity for notice in response.notices] == ["high"]
     (found,) = incidents(desk.journal.read())
     assert (found.id, found.category, found.rollout) == ("inc-hotel-ro-7", "integration", "ro-7")
@@ -270,17 +271,17 @@ def test_a_rollback_is_an_alert_an_incident_and_a_postmortem(desk: Desk) -> None
 def test_a_rollback_told_twice_is_one_incident(desk: Desk) -> None:
     """The same decision again, also after a restart, changes nothing."""
     rolled_back(desk)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     before = len(list(desk.journal.read()))
-    again = desk.restarted().on_rollback(DECISION, ROLLOUT)
-    assert (again.facts, again.notices) == ((), ())
+    assert desk.responder.on_rollbacks() == desk.restarted().on_rollbacks() == ()
     assert len(list(desk.journal.read())) == before
+    assert len(desk.mail.sent) == 1
 
 
 def test_settle_notes_that_the_traffic_is_back(desk: Desk) -> None:
     """Once all workers have the old route the incident is mitigated and the draft says how fast; then all is still."""
     rolled_back(desk)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     assert desk.responder.settle() == desk.responder.settle() == ()
     desk.journal.append([RouteApplied("hotel", 8, 2, 0.08, "ro-7")], actor="controller", at=130.1)
     written = desk.responder.settle()
@@ -296,7 +297,7 @@ def test_a_route_that_was_faster_than_the_answer_is_noted_too(desk: Desk) -> Non
     """The workers may have the old route before the incident is written: it is mitigated all the same."""
     rolled_back(desk)
     desk.journal.append([RouteApplied("hotel", 8, 2, 0.08, "ro-7")], actor="controller", at=130.1)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     desk.responder.settle()
     assert incidents(desk.journal.read())[0].state == "mitigated"
 
@@ -304,7 +305,7 @@ def test_a_route_that_was_faster_than_the_answer_is_noted_too(desk: Desk) -> Non
 def test_a_person_resolves(desk: Desk) -> None:
     """Resolution is noted once with its actor; an incident that is unknown or over is left alone."""
     rolled_back(desk)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     noted = desk.responder.on_recovery("inc-hotel-ro-7", "version 3 fixes it", "anna")
     assert noted[0].actor == "anna"
     (found,) = incidents(desk.journal.read())
@@ -316,7 +317,7 @@ def test_a_person_resolves(desk: Desk) -> None:
 def test_a_rollback_does_not_hide_drift(desk: Desk) -> None:
     """An open rollback incident takes no drift notes, and a calm window does not resolve it."""
     rolled_back(desk)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     desk.tell(window_report(0))
     desk.tell(harmful_report(1))
     assert [(each.id, each.state) for each in incidents(desk.journal.read())] == [
@@ -331,6 +332,114 @@ def test_a_shadowed_rollout_is_not_blamed_for_skipping_it(desk: Desk) -> None:
     shadowed = Plan("shadow", (Step(0.05),), (), ShadowPlan(60.0, 100))
     started = RolloutStarted("hotel", "ro-7", 2, "b", 1, shadowed, msgspec.Raw(b"{}"))
     desk.journal.append([started], actor="controller", at=131.0)
-    desk.responder.on_rollback(DECISION, ROLLOUT)
+    desk.responder.on_rollbacks()
     assert "without a shadow phase" not in desk.saved["inc-hotel-ro-7"]
     assert "- No request to the champion failed." in desk.saved["inc-hotel-ro-7"]
+
+
+# -- what failed or was stopped ----------------------------------------------------------------------------------------
+
+
+class Busy(MemoryJournal):
+    """A journal whose next `failures` writings of a kind fail."""
+
+    def __init__(self, kind: type[AnyFact]) -> None:
+        super().__init__()
+        self.kind = kind
+        self.failures = 0
+
+    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+        """Fails, or writes."""
+        if self.failures and any(isinstance(fact, self.kind) for fact in facts):
+            self.failures -= 1
+            raise StateError("the journal is busy")
+        return super().append(facts, actor=actor, at=at)
+
+
+def back(reason: str, evidence: str = "") -> Decision:
+    """A rollback that no guardrail asked for."""
+    return Decision(
+        "ro-7", 130.0, Call.NOT_YET, Phase.CANARY, Phase.ROLLED_BACK, 0, 0.0, (), None, "", reason, evidence=evidence
+    )  # fmt: skip
+
+
+def test_a_rollback_that_nobody_answered_is_answered_after_a_restart(desk: Desk) -> None:
+    """The journal alone tells of it: page, incident and postmortem."""
+    rolled_back(desk)
+    (response,) = desk.restarted().on_rollbacks()
+    assert [notice.alert for notice in desk.pager.sent] == ["rollout-rolled-back:ro-7"]
+    assert [type(entry.fact) for entry in response.facts] == [AlertRaised, IncidentOpened, PostmortemWritten]
+
+
+def test_an_answer_that_failed_is_given_at_the_next_try(desk: Desk) -> None:
+    """The journal was busy: nobody has been told; then it is not, and everything is told once."""
+    desk.journal = Busy(IncidentOpened)
+    desk.responder = desk.restarted()
+    rolled_back(desk)
+    desk.journal.failures = 1
+    with pytest.raises(StateError):
+        desk.responder.on_rollbacks()
+    assert desk.pager.sent == []
+    desk.responder.on_rollbacks()
+    desk.responder.on_rollbacks()
+    assert len(desk.pager.sent) == 1
+    assert len(desk.facts(IncidentOpened)) == 1
+
+
+def test_a_note_that_failed_is_written_at_the_next_try(desk: Desk) -> None:
+    """The journal was busy when the traffic was back: the incident is mitigated a little later all the same."""
+    desk.journal = Busy(IncidentNoted)
+    desk.responder = desk.restarted()
+    rolled_back(desk)
+    desk.responder.on_rollbacks()
+    desk.journal.append([RouteApplied("hotel", 8, 2, 0.08, "ro-7")], actor="controller", at=130.1)
+    desk.journal.failures = 1
+    with pytest.raises(StateError):
+        desk.responder.settle()
+    desk.responder.settle()
+    assert incidents(desk.journal.read())[0].state == "mitigated"
+
+
+@pytest.mark.parametrize(
+    ("decision", "category"),
+    [
+        (back("the deadline passed", evidence="e" * 64), "model"),
+        (back("an operator asked to abort: worker 0 cannot serve hotel as routed"), "infrastructure"),
+    ],
+    ids=["deadline", "a worker that cannot load it"],
+)
+def test_a_rollback_without_a_broken_guardrail_is_told_too(desk: Desk, decision: Decision, category: str) -> None:
+    """Whatever made the controller take the traffic back; it began with the phase when no request failed."""
+    started = RolloutStarted("hotel", "ro-7", 2, "b", 1, PLAN, msgspec.Raw(b"{}"))
+    desk.journal.append([started], actor="controller", at=100.0)
+    desk.journal.append([RolloutDecided("hotel", "ro-7", raw(decision))], actor="controller", at=decision.at)
+    (response,) = desk.responder.on_rollbacks()
+    assert [notice.reason for notice in response.notices] == [decision.reason]
+    (found,) = incidents(desk.journal.read())
+    assert (found.category, found.began_at, found.rollout) == (category, 100.0, "ro-7")
+
+
+def test_a_channel_that_breaks_in_its_own_way_stops_nobody(desk: Desk) -> None:
+    """An error that is none of ours is reported like any other."""
+
+    class Odd(MemoryNotifier):
+        """Raises what nobody expects."""
+
+        def send(self, notice: Notice) -> None:
+            """Fails."""
+            raise UnicodeError("a strange letter")
+
+    responder = Responder(
+        "hotel", desk.journal, {Odd("odd"): ALL, desk.mail: ALL}, desk.clock, lambda incident, _: incident
+    )
+    rolled_back(desk)
+    (response,) = responder.on_rollbacks()
+    assert response.failures == ("channel odd: UnicodeError: a strange letter",)
+    assert len(desk.mail.sent) == 1
+
+
+def test_a_report_that_cannot_be_read_does_not_hide_the_next(desk: Desk) -> None:
+    """It is passed over; the window after it is answered."""
+    broken = msgspec.structs.replace(fact_of(harmful_report(0)), report=msgspec.Raw(b'{"model": 7}'))
+    desk.journal.append([broken, fact_of(harmful_report(1))], actor="watch", at=130.0)
+    assert [answer.retrain.window for answer in desk.restarted().catch_up() if answer.retrain] == ["w1"]

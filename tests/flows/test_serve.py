@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
 import pytest
 from msgspec import Raw
+from numpy.typing import NDArray
 
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
@@ -100,6 +106,72 @@ def test_a_failure_is_logged_for_the_version_that_failed(serving: Serving, predi
     assert (record.status, record.arm, record.prediction, record.score) == (500, "pinned", None, None)
     assert record.error is not None
     assert "\n" not in record.error
+
+
+class Picky:
+    """Answers 0.2, 0.8, but no batch that holds more than `limit` rows or one of `poison`."""
+
+    def __init__(self, *poison: int, limit: int = 10**6) -> None:
+        self.poison = set(poison)
+        self.limit = limit
+
+    def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+        """(n, 2) probabilities."""
+        if len(rows) > self.limit or self.poison & {row[0] for row in rows}:
+            raise RuntimeError("one row spoils all")
+        return np.tile(np.array([0.2, 0.8]), (len(rows), 1))
+
+
+def test_only_the_rows_that_fail_are_failures(serving: Serving) -> None:
+    """In a batch over two arms, both of whose versions fail on some rows: each version is tried, every row is logged,
+    in order, with its own status; the caller gets one error that names the rows."""
+    hotel = model(Picky(3, 30), Picky(3, 30, 31, limit=7), share=0.25)
+    rows = asks(200)
+    routes = [draw(hotel, ask.unit_id) for ask in rows]
+    spoilt = [index for index in (3, 30, 31) if index != 31 or routes[31].version == 2]
+    named = ", ".join(map(str, spoilt))
+    with pytest.raises(ModelFailed, match=rf"failed to answer {len(spoilt)} of 200 rows .*: {named}\)"):
+        serving.answer(hotel, rows, ARRIVAL, routes)
+    records = kept(serving).kept_predictions
+    assert [record.request_id for record in records] == [ask.request_id for ask in rows]
+    assert [index for index, record in enumerate(records) if record.status == 500] == spoilt
+    assert {(record.prediction, record.error) for record in records if record.status == 200} == {("yes", None)}
+    assert {record.error for record in records if record.status == 500} == {"RuntimeError: one row spoils all"}
+    counted = {(one.arm, one.code): one.count for one in serving.tally.snapshot(0, 1, 1, []).requests}
+    assert sum(count for (_, code), count in counted.items() if code == 200) == 200 - len(spoilt)
+
+
+def test_an_outage_of_both_arms_is_logged_for_both(serving: Serving) -> None:
+    """The first version's failure hides nothing of the other's."""
+    broken = FailingPredictor(RuntimeError("down"))
+    hotel = model(broken, broken)
+    rows = asks(60)
+    routes = [draw(hotel, ask.unit_id) for ask in rows]
+    with pytest.raises(ModelFailed, match=r"versions 1 and 2 of model 'hotel' failed to answer 60 of 60 rows .*19, …"):
+        serving.answer(hotel, rows, ARRIVAL, routes)
+    records = kept(serving).kept_predictions
+    assert [(record.arm, record.status) for record in records] == [(route.arm, 500) for route in routes]
+    assert {record.arm for record in records} == {"champion", "canary"}
+
+
+def test_a_batch_that_fails_only_as_a_whole_is_answered(serving: Serving) -> None:
+    """A model that takes few rows at once is asked for few at once."""
+    hotel = model(Picky(limit=3), Picky(limit=3))
+    records = serving.answer(hotel, asks(50), ARRIVAL, [pin(hotel, 1)] * 50)
+    assert {(record.status, record.prediction) for record in records} == {(200, "yes")}
+
+
+def test_a_record_tells_which_rollout_drew_it(serving: Serving) -> None:
+    """For every arm while the route has a salt; not for a version that the caller named."""
+    drawn = model(FixedPredictor(0.9, 0.1), FixedPredictor(0.9, 0.1))
+    hotel = LiveModel("hotel", msgspec.structs.replace(drawn.route, salt="rollout-7"), drawn.versions)
+    rows = asks(40)
+    records = serving.answer(hotel, rows, ARRIVAL, [draw(hotel, ask.unit_id) for ask in rows])
+    assert {(record.arm, record.rollout) for record in records} == {("champion", "rollout-7"), ("canary", "rollout-7")}
+    (alone,) = serving.answer(hotel, asks(1), ARRIVAL, [pin(hotel, 2)])
+    assert (alone.arm, alone.rollout) == ("pinned", "")
+    (plain,) = serving.answer(drawn, asks(1), ARRIVAL, [draw(drawn, "u0")])
+    assert plain.rollout == ""
 
 
 def test_a_log_that_refuses_is_counted_and_told(serving: Serving) -> None:

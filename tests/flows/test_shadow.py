@@ -57,18 +57,19 @@ def serving() -> tuple[Serving, MemoryLog]:
 
 
 def test_a_shadow_answers_the_served_request_again() -> None:
-    """Same request, unit, features and event time; arm `shadow`, and the version whose answer was given."""
+    """Same request, unit, features, event time and rollout; arm `shadow`, and the version whose answer was given."""
 
     async def run() -> None:
         data_plane, log = serving()
         shadows = Shadows(data_plane)
-        served = [make_prediction(f"r{index}", unit_id=f"u{index}", timestamp=5.0) for index in range(40)]
+        served = [make_prediction(f"r{index}", unit_id=f"u{index}", timestamp=5.0, rollout="7") for index in range(40)]
         shadows.offer(model(version(2, FixedPredictor(0.3, 0.7))), served, [ROUTE] * 40)
         await settle(shadows, log, 40)
         assert [record.request_id for record in log.kept_predictions] == [record.request_id for record in served]
         record = log.kept_predictions[3]
         assert (record.arm, record.model_version, record.shadow_of, record.score) == ("shadow", 2, 1, 0.7)
         assert (record.unit_id, record.timestamp, bytes(record.features)) == ("u3", 5.0, b'{"lead_time":7}')
+        assert record.rollout == "7"
 
     asyncio.run(run())
 

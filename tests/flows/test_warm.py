@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import BundleError, NotFound, StateError
-from fairlead.flows.warm import check_route, warm
+from fairlead.flows.warm import LiveVersion, arrange, check_route, load
 from fairlead.testing.bundles import ScriptedBundles, example
 from fairlead.testing.predictor import FixedPredictor
 
@@ -33,29 +33,70 @@ def champion(number: int, *warm_too: int, bundles: dict[int, str]) -> ModelRoute
     return ModelRoute((Arm("champion", number, 1.0),), {version: bundles[version] for version in (number, *warm_too)})
 
 
-def test_every_version_that_the_table_names_is_loaded(store: ScriptedBundles, tmp_path: Path) -> None:
-    """Those that were loaded are shared with what was served before; those no longer named are dropped."""
-    bundles = {number: put(store, tmp_path, f"v{number}") for number in (1, 2, 3)}
-    first = warm(RouteTable(1, {"hotel": champion(1, 2, bundles=bundles)}), store, None)
-    second = warm(RouteTable(2, {"hotel": champion(3, 2, bundles=bundles)}), store, first)
-    assert (first.generation, sorted(first.models["hotel"].versions)) == (1, [1, 2])
-    assert (second.generation, sorted(second.models["hotel"].versions)) == (2, [2, 3])
-    assert second.models["hotel"].versions[2] is first.models["hotel"].versions[2]
+def loaded(store: ScriptedBundles, bundles: dict[int, str]) -> dict[str, LiveVersion]:
+    """Versions by digest."""
+    return {digest: load(number, digest, store) for number, digest in bundles.items()}
 
 
-def test_the_same_bundle_under_another_number_is_loaded_once(store: ScriptedBundles, tmp_path: Path) -> None:
-    """Its predictor is shared."""
-    digest = put(store, tmp_path, "v1")
-    before = warm(RouteTable(1, {"hotel": champion(1, bundles={1: digest})}), store, None)
-    after = warm(RouteTable(2, {"hotel": champion(2, bundles={2: digest})}), store, before)
-    assert after.models["hotel"].versions[2].version == 2
-    assert after.models["hotel"].versions[2].predictor is before.models["hotel"].versions[1].predictor
+def test_a_table_whose_versions_are_loaded_is_served_whole(store: ScriptedBundles, tmp_path: Path) -> None:
+    """With its generation and its routes; a version that was loaded under another number is shared."""
+    bundles = {number: put(store, tmp_path, f"v{number}") for number in (1, 2)}
+    versions = loaded(store, bundles)
+    table = RouteTable(1, {"hotel": champion(1, 2, bundles=bundles), "price": champion(7, bundles={7: bundles[1]})})
+    live = arrange(table, versions, {}, None)
+    assert (live.generation, live.errors, live.waiting) == (1, {}, ())
+    assert live.models["hotel"].route == table.models["hotel"]
+    assert sorted(live.models["hotel"].versions) == [1, 2]
+    assert live.models["price"].versions[7].version == 7
+    assert live.models["price"].versions[7].predictor is versions[bundles[1]].predictor
+
+
+def test_a_model_that_cannot_be_loaded_holds_up_no_other(store: ScriptedBundles, tmp_path: Path) -> None:
+    """It is served as before, under the new generation, and the error names its version."""
+    bundles = {number: put(store, tmp_path, f"v{number}") for number in (1, 2)}
+    versions = loaded(store, bundles)
+    first = RouteTable(1, {"hotel": champion(1, bundles=bundles), "price": champion(1, bundles=bundles)})
+    before = arrange(first, versions, {}, None)
+    damaged = champion(3, bundles={3: "bad"})
+    live = arrange(
+        RouteTable(2, {"hotel": damaged, "price": champion(2, bundles=bundles)}), versions, {"bad": "gone"}, before
+    )
+    assert (live.generation, live.errors) == (2, {"hotel": "version 3: gone"})
+    assert live.models["hotel"] is before.models["hotel"]
+    assert live.models["price"].route.arms[0].version == 2
+
+
+def test_a_new_worker_serves_the_champion_of_a_damaged_candidate(store: ScriptedBundles, tmp_path: Path) -> None:
+    """All units, drawn by no salt; a model whose champion is damaged is left out, and so is a route without arms."""
+    bundles = {1: put(store, tmp_path, "v1"), 2: "bad"}
+    canary = ModelRoute((Arm("canary", 2, 0.25), Arm("champion", 1, 0.75)), bundles, (), "rollout")
+    table = RouteTable(
+        4, {"hotel": canary, "price": champion(2, 1, bundles=bundles), "broken": ModelRoute((), {1: bundles[1]})}
+    )
+    live = arrange(table, loaded(store, {1: bundles[1]}), {"bad": "gone"}, None)
+    assert (live.generation, sorted(live.models)) == (4, ["hotel"])
+    hotel = live.models["hotel"]
+    assert (hotel.route, sorted(hotel.versions)) == (champion(1, bundles=bundles), [1])
+    assert live.errors["hotel"] == live.errors["price"] == "version 2: gone"
+    assert "no arm" in live.errors["broken"]
+
+
+def test_what_is_being_loaded_is_waited_for(store: ScriptedBundles, tmp_path: Path) -> None:
+    """The generation stays, what is loaded is served at once, and nothing is an error."""
+    bundles = {1: put(store, tmp_path, "v1"), 2: "soon"}
+    versions = loaded(store, {1: bundles[1]})
+    before = arrange(RouteTable(1, {"hotel": champion(1, bundles=bundles)}), versions, {}, None)
+    table = RouteTable(2, {"hotel": champion(2, bundles=bundles), "price": champion(1, bundles=bundles)})
+    live = arrange(table, versions, {}, before)
+    assert (live.generation, live.errors, live.waiting) == (1, {}, ("hotel",))
+    assert live.models["hotel"] is before.models["hotel"]
+    assert live.models["price"].route == table.models["price"]
 
 
 def test_a_bundle_that_is_not_there_is_told(store: ScriptedBundles) -> None:
     """By the store."""
     with pytest.raises(NotFound):
-        warm(RouteTable(1, {"hotel": champion(1, bundles={1: "0" * 64})}), store, None)
+        load(1, "0" * 64, store)
 
 
 def test_a_version_that_answers_otherwise_than_it_did_is_refused(store: ScriptedBundles, tmp_path: Path) -> None:
@@ -63,17 +104,17 @@ def test_a_version_that_answers_otherwise_than_it_did_is_refused(store: Scripted
     digest = put(store, tmp_path, "v1")
     store.script(digest, FixedPredictor(0.5, 0.5))
     with pytest.raises(BundleError, match=r"up to 0\.1 differently"):
-        warm(RouteTable(1, {"hotel": champion(1, bundles={1: digest})}), store, None)
+        load(1, digest, store)
     store.script(digest, FixedPredictor(float("nan"), 0.5))
     with pytest.raises(BundleError, match="differently"):
-        warm(RouteTable(1, {"hotel": champion(1, bundles={1: digest})}), store, None)
+        load(1, digest, store)
 
 
 def test_a_golden_set_that_cannot_be_read_is_told(store: ScriptedBundles, tmp_path: Path) -> None:
     """It names the file."""
     digest = put(store, tmp_path, "v1", golden=[])
     with pytest.raises(BundleError, match=r"golden\.json cannot be read"):
-        warm(RouteTable(1, {"hotel": champion(1, bundles={1: digest})}), store, None)
+        load(1, digest, store)
 
 
 @pytest.mark.parametrize(

@@ -124,9 +124,15 @@ def file_sha256(path: Path) -> str:
 
 
 def _check_files(folder: Path, manifest: Manifest, what: str) -> None:
-    """Compares a folder, file by file, with what its manifest says."""
-    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if not path.is_dir()}
-    found.pop(MANIFEST, None)
+    """Compares a folder, file by file, with what its manifest says. A link is no file, whatever it leads to."""
+    found = {
+        path.relative_to(folder).as_posix(): path
+        for path in folder.rglob("*")
+        if path.is_symlink() or not path.is_dir()
+    }
+    own = found.pop(MANIFEST, None)
+    if own is not None and own.is_symlink():
+        raise _mismatch(what, MANIFEST, "is a link")
     for name in sorted(set(manifest.files) | set(found)):
         if name not in found:
             raise _mismatch(what, name, "is missing")

@@ -1,6 +1,6 @@
 """A fresh interpreter that knows nothing of this one: isolated (-I), with a bare environment, in an empty folder.
 
-python -I -m fairlead.adapters.clean_process    reads {"root": …, "digest": …} and writes what it found
+python -I -m fairlead.adapters.clean_process    reads {"root": …, "digest": …, "trust": […]}, writes what it found
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,19 +33,21 @@ class Request(Struct, frozen=True):
 
     root: str  # the folder of bundles
     digest: str
+    trust: tuple[str, ...] = ()  # the model formats that may run code when they are loaded
 
 
 class CleanInterpreter:
     """Starts an interpreter for each bundle. Nothing of this environment is handed on."""
 
-    def __init__(self, root: Path, timeout_seconds: float = 60.0) -> None:
-        """`root` is the folder of bundles."""
+    def __init__(self, root: Path, trust: Sequence[str] = (), timeout_seconds: float = 60.0) -> None:
+        """`root` is the folder of bundles; `trust` names the model formats that may run code when they are loaded."""
         self._root = root
+        self._trust = tuple(trust)
         self._timeout = timeout_seconds
 
     def reproduce(self, digest: str) -> CleanRun:
         """Answers the golden rows there. Raises `StateError` when no process could be started."""
-        request = msgspec.json.encode(Request(str(self._root.absolute()), digest))
+        request = msgspec.json.encode(Request(str(self._root.absolute()), digest, self._trust))
         with TemporaryDirectory(prefix="fairlead-clean-") as folder:
             environment = {"PATH": os.defpath, "HOME": folder, "TMPDIR": folder, "LANG": "C.UTF-8"}
             command = [sys.executable, "-I", "-m", _MODULE]
@@ -79,7 +82,7 @@ def reproduce(request: Request) -> CleanRun:
     """Loads what is served and compares its answers to the golden rows with those recorded."""
     began = perf_counter()
     try:
-        store = BundleFolder(Path(request.root))
+        store = BundleFolder(Path(request.root), request.trust)
         names = store.manifest(request.digest).contract.names
         golden = msgspec.json.decode((store.path(request.digest) / GOLDEN).read_bytes(), type=Golden)
         rows = [tuple(row.get(name) for name in names) for row in golden.rows]

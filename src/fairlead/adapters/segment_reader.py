@@ -1,12 +1,14 @@
 """Follows the segments of all workers.
 
 A torn end is left: its writer may still be at work, or died there. A frame whose bytes do not match its checksum is
-skipped and named in `damage`, with the rest of its file when no good frame follows; the other files are read on,
-because one bad sector must not blind the watch.
+skipped and named in `damage`, with the rest of its file when no good frame follows. A file that cannot be read is named
+there too and tried again at each poll, from where it was left. The other files are read on, because one bad sector must
+not blind the watch. Nothing is raised once a record has been taken, so none is lost on the way.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -21,6 +23,7 @@ from fairlead.adapters.segment_frame import HEAD, LONGEST, MAGIC, OUTCOMES, PRED
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
 
+_LOG = logging.getLogger("fairlead.log")
 CHUNK = 2**20
 REMEMBERED = 100_000
 SETTLED_SECONDS = 2.0  # a folder's time stamp may be this coarse: look again while it is young
@@ -37,7 +40,7 @@ class Damage(Struct, frozen=True):
 
 
 class SegmentReader:
-    """Reads every record once. A retried request that was answered twice by one version is one record."""
+    """Reads every record once. A unit's request that was retried and answered twice by one version is one record."""
 
     def __init__(self, folder: Path, positions: Mapping[str, int] | None = None) -> None:
         """`positions`: where an earlier reader stopped, from its `positions()`; empty reads from the start."""
@@ -51,11 +54,15 @@ class SegmentReader:
     def poll(self, limit: int = 10_000) -> tuple[list[Prediction], list[OutcomeRecord]]:
         """What was added since the last call, at most `limit` of each, the oldest start of a worker first.
 
-        Raises `StateError` when a segment cannot be read.
+        Raises `StateError` when the folder of the predictions cannot be listed and none of its files is known yet.
         """
+        unlisted = self._predictions.find_files()
+        if unlisted and not self._predictions.positions():
+            raise StateError(unlisted)
+        self._outcomes.find_files()  # what cannot be listed is noted: rollouts need no outcomes
         fresh = []
         for record in self._predictions.read(limit):
-            if record.status < 500 and self._recent.seen((record.request_id, record.model_version, record.arm)):
+            if record.status < 500 and self._recent.seen(_key(record)):
                 self.repeats += 1
             else:
                 fresh.append(record)
@@ -64,6 +71,11 @@ class SegmentReader:
     def positions(self) -> dict[str, int]:
         """The offset reached in each file, for a later reader to go on from."""
         return {**self._predictions.positions(), **self._outcomes.positions()}
+
+
+def _key(record: Prediction) -> tuple[object, ...]:
+    """What a retry has in common with the first attempt. A caller may number its requests per model, or per unit."""
+    return record.request_id, record.model_name, record.model_version, record.arm, record.unit_id
 
 
 class _Recent:
@@ -99,10 +111,10 @@ class _Follower(Generic[T]):
         self._offsets: dict[SegmentName, int] = {}
         self._done: set[SegmentName] = set()  # read to the end, and a later file of the same start exists
         self._seen_folder = -1
+        self._failing: set[str] = set()  # what could not be read at the last try
 
     def read(self, limit: int) -> list[T]:
-        """New records, oldest file first."""
-        self._find_files()
+        """New records of the files that are known, oldest first. A file that cannot be read waits for the next call."""
         records: list[T] = []
         for name in list(self._offsets):
             if name in self._done:
@@ -116,53 +128,63 @@ class _Follower(Generic[T]):
         """File (relative to the log) -> offset."""
         return {f"{self._kind}/{name}": offset for name, offset in self._offsets.items()}
 
-    def _find_files(self) -> None:
-        """Lists the folder only when its time stamp moved, or is so young that it may hide a later change."""
+    def find_files(self) -> str:
+        """Lists the folder only when its time stamp moved, or is so young that it may hide a later change.
+
+        Returns why it cannot be listed, nothing when it can; the files that are known can be read on all the same.
+        """
         try:
             changed = self._folder.stat().st_mtime_ns
+            if changed == self._seen_folder:
+                return ""
+            with os.scandir(self._folder) as entries:
+                names = sorted(name for entry in entries if (name := parse_name(entry.name)) is not None)
         except FileNotFoundError:
-            return
-        if changed == self._seen_folder:
-            return
-        try:
-            names = sorted(name for entry in os.scandir(self._folder) if (name := parse_name(entry.name)) is not None)
+            return ""
         except OSError as error:
-            raise StateError(f"the log folder {self._folder} cannot be listed ({error.strerror})") from error
+            self._note_failure("", 0, f"the folder cannot be listed ({error.strerror})")
+            return f"the log folder {self._folder} cannot be listed ({error.strerror})"
         known = self._offsets
         self._offsets = {name: known.get(name, self._before.get(f"{self._kind}/{name}", 0)) for name in names}
+        self._failing.discard("")
         self._seen_folder = changed if time.time() - changed * 1e-9 > SETTLED_SECONDS else -1
+        return ""
 
     def _read_file(self, name: SegmentName, records: list[T], limit: int) -> None:
-        path, offset = self._folder / str(name), self._offsets[name]
+        path = self._folder / str(name)
         try:
             size = path.stat().st_size
-            if size > offset:
+            if size > self._offsets[name]:
                 with path.open("rb", buffering=0) as file:
-                    offset = self._read_frames(file.fileno(), name, size, records, limit)
-                self._offsets[name] = offset
+                    while self._read_frames(file.fileno(), name, size, records, limit):
+                        pass
         except OSError as error:
-            raise StateError(f"the segment {path} cannot be read ({error.strerror})") from error
+            self._note_failure(str(name), self._offsets[name], f"the segment cannot be read ({error.strerror})")
+            return
+        self._failing.discard(str(name))
         successor = name._replace(sequence=name.sequence + 1)
-        if successor in self._offsets and offset >= size:
+        if successor in self._offsets and self._offsets[name] >= size:
             self._done.add(name)
 
-    def _read_frames(self, fd: int, name: SegmentName, size: int, records: list[T], limit: int) -> int:
-        offset = self._offsets[name] or len(MAGIC)
+    def _read_frames(self, fd: int, name: SegmentName, size: int, records: list[T], limit: int) -> bool:
+        """Reads on to the end, a damaged frame or the limit; true after damage that leaves more to read. The offset
+        moves with each record: what was taken is never taken again, whatever fails later."""
         if self._offsets[name] == 0:
             magic = os.pread(fd, len(MAGIC), 0)
             if len(magic) < len(MAGIC):
-                return 0
+                return False
             if magic != MAGIC:
                 self._note(name, 0, "it is no segment of this format")
-                return size
-        for start, payload in _frames(fd, offset, size):
+            self._offsets[name] = len(MAGIC) if magic == MAGIC else size
+        for start, payload in _frames(fd, self._offsets[name], size):
             if payload is None:
-                return self._skip(fd, name, start, size)
-            offset = start + HEAD.size + len(payload)
+                self._offsets[name] = self._skip(fd, name, start, size)
+                return start < self._offsets[name] < size
+            self._offsets[name] = start + HEAD.size + len(payload)
             self._decode(payload, name, start, records)
             if len(records) >= limit:
                 break
-        return offset
+        return False
 
     def _skip(self, fd: int, name: SegmentName, start: int, size: int) -> int:
         """Past a damaged frame to the next good one, else to the end. A damaged last frame is a torn end: left."""
@@ -180,8 +202,15 @@ class _Follower(Generic[T]):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             self._note(name, start, f"the record cannot be read: {error}")
 
-    def _note(self, name: SegmentName, offset: int, reason: str) -> None:
+    def _note_failure(self, name: str, offset: int, reason: str) -> None:
+        """Notes what could not be read, once until it can be."""
+        if name not in self._failing:
+            self._failing.add(name)
+            self._note(name, offset, reason)
+
+    def _note(self, name: SegmentName | str, offset: int, reason: str) -> None:
         self._damage.append(Damage(f"{self._kind}/{name}", offset, reason))
+        _LOG.warning("%s/%s at byte %d: %s", self._kind, name, offset, reason)
 
 
 def _frames(fd: int, offset: int, size: int) -> Iterator[tuple[int, bytes | None]]:

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
@@ -29,10 +29,16 @@ _POLL_SECONDS = 0.01
 class WorkerStage:
     """One gateway worker on loopback. What it serves is read from the real bundles; all it writes goes with it."""
 
-    def __init__(self, bundles_root: Path, table: RouteTable, start_seconds: float = 30.0) -> None:
-        """`table` is what it begins with. Nothing is started before the stage is entered."""
+    def __init__(
+        self, bundles_root: Path, table: RouteTable, trust: Sequence[str] = (), start_seconds: float = 30.0
+    ) -> None:
+        """`table` is what it begins with; `trust` names the model formats that may run code when they are loaded.
+
+        Nothing is started before the stage is entered.
+        """
         self._bundles = bundles_root.absolute()
         self._first = table
+        self._trust = tuple(trust)
         self._patience = start_seconds
         self._home = Path()
         self._board = RouteFile(self._home)
@@ -108,6 +114,7 @@ class WorkerStage:
             self._port = listener.getsockname()[1]
             fd = listener.fileno()
             arguments = ["--home", str(self._home), "--worker", "0", "--fd", str(fd), "--parent", str(read)]
+            arguments += [f"--trust={form}" for form in self._trust]
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-m", _MODULE, *arguments],
@@ -145,9 +152,9 @@ class WorkerStage:
         return "it said nothing"
 
 
-def stages(bundles_root: Path) -> Callable[[RouteTable], WorkerStage]:
-    """What opens stages over a folder of bundles."""
-    return lambda table: WorkerStage(bundles_root, table)
+def stages(bundles_root: Path, trust: Sequence[str] = ()) -> Callable[[RouteTable], WorkerStage]:
+    """What opens stages over a folder of bundles; `trust` as for each stage."""
+    return lambda table: WorkerStage(bundles_root, table, trust)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

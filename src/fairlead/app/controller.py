@@ -3,8 +3,11 @@
     python -m fairlead.app.controller --home HOME --port PORT [--config FILE] [--environment NAME]
 
 Two threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
-its way, because a rollback waits for it. The second judges windows, sends notices and follows up. Training runs in
+its way, because a rollback waits for it. The second judges windows, sends notices and follows up. They share nothing
+but the journal: each reads the log for itself, and what the first decides the second finds there. Training runs in
 processes of its own.
+
+A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3.
 """
 
 from __future__ import annotations
@@ -12,55 +15,50 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import queue
 import select
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable, Sized
+from contextlib import ExitStack
 from pathlib import Path
 
 import uvicorn
 
+from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
 from fairlead.app.follow_up import FollowUp
-from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.rollout import Decision, Rollout
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, Refused
 from fairlead.flows.release import Release
 from fairlead.operations.context import Context
 
 _LOG = logging.getLogger("fairlead.controller")
 _TICK_SECONDS = 0.1
+_FAILED_SECONDS = 1.0
+_JOIN_SECONDS = 5.0
 _BATCH = 10_000
-# Records wait here for the second thread; when it lags, the first waits rather than forget.
-_QUEUED_BATCHES = 1_000
-
-Batch = tuple[list[Prediction], list[OutcomeRecord]]
+LOCK = "controller.lock"
+OCCUPIED = 3  # the exit code where another controller holds the home
+_OCCUPIED = "has a controller already: stop the `fairlead up` that started it, or use another --home"
 
 
 class Controller:
     """Runs the two threads. A failure in one round is logged and the next round goes on: state is in the journal."""
 
     def __init__(self, context: Context, config: Path | None, environment: str) -> None:
-        self._context = context
-        self._batches: queue.Queue[Batch] = queue.Queue(_QUEUED_BATCHES)
-        self._decided: queue.SimpleQueue[tuple[Rollout, Decision]] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._reader = context.open_log()
-        self._release = Release(
-            context.journal,
-            context.board,
-            context.bundles,
-            context.clock,
-            lambda rollout, decision: self._decided.put((rollout, decision)),
-        )
+        # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
+        self._release = Release(context.journal, context.board, context.bundles, context.clock, lambda *_: None)
+        self._caught_up = False
+        self._watched = context.open_log()
         self._follow_up = FollowUp(context, config, environment)
         self._threads = [
             threading.Thread(target=self._run, args=(self._drive,), name="release", daemon=True),
             threading.Thread(target=self._run, args=(self._follow,), name="watch", daemon=True),
         ]
-        self._caught_up = False
 
     def start(self) -> None:
         """Starts the threads."""
@@ -70,29 +68,27 @@ class Controller:
     def stop(self) -> None:
         """Ends the rounds and what they started."""
         self._stop.set()
+        deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(5.0)
+            thread.join(max(0.0, deadline - time.monotonic()))
         self._follow_up.close()
 
-    def _run(self, one_round: object) -> None:
-        assert callable(one_round)
+    def _run(self, one_round: Callable[[], None]) -> None:
         while not self._stop.is_set():
             try:
                 one_round()
             except FairleadError as error:
                 _LOG.error("%s", error.line)
-                self._stop.wait(1.0)
+                self._stop.wait(_FAILED_SECONDS)
             except Exception:  # noqa: BLE001 - a thread that dies in silence would leave a bad version serving
                 _LOG.exception("an unexpected failure; the next round goes on")
-                self._stop.wait(1.0)
+                self._stop.wait(_FAILED_SECONDS)
 
     def _drive(self) -> None:
         """The first thread's round: the log, then rollouts. Nothing is decided before the log has been read once."""
         predictions, outcomes = self._reader.poll(_BATCH)
-        if predictions or outcomes:
-            self._release.observe(predictions)
-            self._batches.put((predictions, outcomes))
-        more = len(predictions) >= _BATCH or len(outcomes) >= _BATCH
+        self._release.observe(predictions)
+        more = _is_full(predictions, outcomes)
         self._caught_up = self._caught_up or not more
         if self._caught_up:
             self._release.tick()
@@ -100,16 +96,19 @@ class Controller:
             self._stop.wait(_TICK_SECONDS)
 
     def _follow(self) -> None:
-        """The second thread's round."""
-        try:
-            batch = self._batches.get(timeout=_TICK_SECONDS)
-        except queue.Empty:
-            batch = ([], [])
-        self._follow_up.observe(*batch)
-        while not self._decided.empty():
-            self._follow_up.decided(*self._decided.get())
-        if self._batches.empty():
+        """The second thread's round. People are told of a rollback before the log is read: after a start it is long.
+        No window is judged before its end has been read."""
+        self._follow_up.answer()
+        predictions, outcomes = self._watched.poll(_BATCH)
+        self._follow_up.observe(predictions, outcomes)
+        if not _is_full(predictions, outcomes):
             self._follow_up.tick()
+            self._stop.wait(_TICK_SECONDS)
+
+
+def _is_full(predictions: Sized, outcomes: Sized) -> bool:
+    """Whether the log holds more than was read. Repeated records are left out of a batch: a full one may be shorter."""
+    return max(len(predictions), len(outcomes)) > _BATCH // 2
 
 
 def main() -> None:
@@ -122,7 +121,17 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    context = open_context(arguments.home, arguments.config, arguments.environment)
+    with ExitStack() as until_the_end:
+        try:
+            context = open_context(arguments.home, arguments.config, arguments.environment)
+            until_the_end.enter_context(held(context.home / LOCK, f"{context.home} {_OCCUPIED}"))
+        except FairleadError as error:
+            _LOG.error("%s", error.line)
+            raise SystemExit(OCCUPIED if isinstance(error, Refused) else 1) from None
+        _serve(context, arguments)
+
+
+def _serve(context: Context, arguments: argparse.Namespace) -> None:
     controller = Controller(context, arguments.config, arguments.environment)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     controller.start()

@@ -1,4 +1,8 @@
-"""The controller's second thread: judges windows, tells people, trains challengers, keeps the registry in step."""
+"""The controller's second thread: judges windows, tells people, trains challengers, keeps the registry in step.
+
+What there is to do it reads in the journal, so a restart or a failure only delays it. One model's trouble is logged,
+tried again, and never holds up another model.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,23 @@ import logging
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import msgspec
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import open_notifiers
 from fairlead.core.alert import AlertPolicy
-from fairlead.core.event import RetrainDecided, RetrainFinished
+from fairlead.core.event import Entry, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.retrain import RetrainPolicy
-from fairlead.core.rollout import Decision, Phase, Rollout
+from fairlead.core.rollout import Decision, Phase
 from fairlead.core.window import WindowPlan
-from fairlead.errors import FairleadError
+from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.watch import Watch
@@ -29,6 +36,8 @@ from fairlead.operations.context import Context
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
 _SETTLE_SECONDS = 0.5
+_FAILED_SECONDS = 1.0
+_FOLLOWED = ("version_registered", "rollout_decided", "retrain_decided", "retrain_finished")
 
 
 class FollowUp:
@@ -41,46 +50,115 @@ class FollowUp:
         self._arguments += ["--environment", environment] if environment else []
         self._watches: dict[str, Watch] = {}
         self._responders: dict[str, Responder] = {}
+        self._asked: dict[str, RetrainDecided] = {}  # by run: asked for, and neither started nor finished
         self._runs: dict[str, subprocess.Popen[bytes]] = {}
-        self._unsettled: set[str] = set()
-        self._settled_at = 0.0
+        self._read = 0
+        self._unsettled: set[str] = set()  # models whose rollbacks may want an answer, or wait for their workers
+        self._behind: set[str] = set()  # models whose judged windows may want an answer
+        self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting)
-        self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
         self._stop = threading.Event()
+        self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
         self._registry.start()
-        self._resume()
 
     def observe(self, predictions: Sequence[Prediction], outcomes: Sequence[OutcomeRecord]) -> None:
         """Hands log records to the watches."""
         for name in {record.model_name for record in predictions}:
             self._watch(name)
-        for watch in self._watches.values():
-            watch.observe(predictions, outcomes)
+        for name, watch in self._watches.items():
+            try:
+                watch.observe(predictions, outcomes)
+            except Exception:  # noqa: BLE001 - the other models' records must not be lost with this one's
+                _LOG.exception("some records of %s are missing from its windows until the next start", name)
 
-    def decided(self, rollout: Rollout, decision: Decision) -> None:
-        """Answers a decision that moved a rollout."""
-        if decision.after is Phase.ROLLED_BACK and decision.guardrail is not None:
-            self._responder(rollout.model).on_rollback(decision, rollout)
-            self._unsettled.add(rollout.model)
+    def answer(self) -> None:
+        """Answers what the journal holds and nobody has answered yet: rollbacks, then judged windows. After a start
+        that is all of it. What fails is tried again at a later call."""
+        self._follow()
+        for name in sorted(self._unsettled):
+            if self._attempt("answering the rollbacks", name, self._settle):
+                self._unsettled.discard(name)
+        for name in sorted(self._behind):
+            if self._attempt("answering the windows", name, self._catch_up):
+                self._behind.discard(name)
 
     def tick(self) -> None:
-        """Judges what has closed, and answers."""
-        now = self._context.clock.now()
-        for name, watch in self._watches.items():
-            for report in watch.judge(watch.event_now(now)):
-                response = self._responder(name).on_window(report)
-                if response.retrain_now and response.retrain is not None:
-                    self._retrain(response.retrain)
-        if self._unsettled and now - self._settled_at > _SETTLE_SECONDS:
-            self._settled_at = now
-            self._unsettled = {name for name in self._unsettled if not self._settled(name)}
+        """Answers, judges what has closed and answers that too, and looks after the training runs."""
+        self.answer()
+        for name in list(self._watches):
+            self._attempt("judging", name, self._judge)
+        self._train()
         self._reap()
 
-    def _settled(self, name: str) -> bool:
-        """Notes what has happened since; whether no rolled-back rollout still waits for its workers."""
-        self._responder(name).settle()
+    def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
+        """Whether it was done for this model; otherwise it is due again, a little later."""
+        if time.monotonic() < self._due.get((what, name), 0.0):
+            return False
+        wait = _FAILED_SECONDS
+        try:
+            if act(name):
+                return True
+            wait = _SETTLE_SECONDS
+        except FairleadError as error:
+            _LOG.error("%s of %s failed and is tried again: %s", what, name, error.line)
+        except Exception:  # noqa: BLE001 - whatever is wrong with one model, the others are looked after
+            _LOG.exception("%s of %s failed and is tried again", what, name)
+        self._due[what, name] = time.monotonic() + wait
+        return False
+
+    def _follow(self) -> None:
+        """Reads in the journal what there is to do. An entry that cannot be read is passed over, and said."""
+        told = ""
+        while True:
+            try:
+                for entry in self._context.journal.read(self._read, kinds=_FOLLOWED):
+                    self._read = entry.seq
+                    self._note(entry)
+            except JournalBroken as error:
+                self._read += 1  # it lies somewhere behind: only some kinds are read
+                if error.line != told:
+                    _LOG.warning("passed over: %s", error.line)
+                told = error.line
+            else:
+                return
+
+    def _note(self, entry: Entry) -> None:
+        match entry.fact:
+            case VersionRegistered(model=model):
+                self._unsettled.add(model)
+                self._behind.add(model)
+            case RolloutDecided(model=model, decision=raw):
+                if msgspec.json.decode(raw, type=Decision).after is Phase.ROLLED_BACK:
+                    self._unsettled.add(model)
+            case RetrainDecided(run=run, triggered=True) as asked:
+                self._asked[run] = asked
+            case RetrainFinished(run=run):
+                self._asked.pop(run, None)
+            case _:
+                pass
+
+    def _settle(self, name: str) -> bool:
+        """Answers rollbacks and notes what has happened since; whether none still waits for its workers."""
+        responder = self._responder(name)
+        responder.on_rollbacks()
+        responder.settle()
         known = incidents(self._context.journal.read(model=name, kinds=["incident_opened", "incident_noted"]))
         return all(one.rollout is None or one.state not in ("open", "acknowledged") for one in known)
+
+    def _catch_up(self, name: str) -> bool:
+        self._responder(name).catch_up()
+        return True
+
+    def _judge(self, name: str) -> bool:
+        """Judges, and answers in the order of the judgements: not while earlier ones have no answer."""
+        if name in self._behind:
+            return True
+        watch = self._watches[name]
+        self._behind.add(name)  # should anything fail from here on, the journal tells what is left to be answered
+        for report in watch.judge(watch.event_now(self._context.clock.now())):
+            self._responder(name).on_window(report)
+        self._behind.discard(name)
+        return True
 
     def close(self) -> None:
         """Ends the registry thread. A training run goes on: its facts are its own."""
@@ -127,27 +205,18 @@ class FollowUp:
             )
         return responder
 
-    def _resume(self) -> None:
-        """After a restart: what was judged is answered, and a training run that never finished is done again."""
-        entries = list(self._context.journal.read(kinds=["version_registered", "retrain_decided", "retrain_finished"]))
-        for name in sorted({entry.fact.model for entry in entries}):
-            self._responder(name).catch_up()
-            self._unsettled.add(name)
-        finished = {entry.fact.run for entry in entries if isinstance(entry.fact, RetrainFinished)}
-        asked = [entry.fact for entry in entries if isinstance(entry.fact, RetrainDecided) and entry.fact.triggered]
-        for fact in asked:
-            if fact.run not in finished:
-                self._retrain(fact)
-
     # -- training and the registry ---------------------------------------------------------------------------------
 
-    def _retrain(self, decision: RetrainDecided) -> None:
-        """Trains in a process of its own: neither its memory nor its time is the controller's."""
-        if not self._context.settings.retraining.command or decision.run in self._runs:
-            return
-        command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "retrain", "run", decision.model]
-        command += ["--run", decision.run, "--reason", decision.reason]
-        self._runs[decision.run] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    def _train(self) -> None:
+        """Trains in processes of their own: neither their memory nor their time is the controller's. A run that was
+        asked for and has not finished is done again after a restart, under its own key."""
+        if not self._context.settings.retraining.command:
+            self._asked.clear()
+        for run, asked in list(self._asked.items()):
+            command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "retrain", "run", asked.model]
+            command += ["--run", run, "--reason", asked.reason]
+            self._runs[run] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+            del self._asked[run]
 
     def _reap(self) -> None:
         for run, process in list(self._runs.items()):
@@ -166,4 +235,6 @@ class FollowUp:
                 sync.sync()
             except FairleadError as error:
                 _LOG.warning("the registry cannot be followed yet: %s", error.line)
+            except Exception:  # noqa: BLE001 - a thread that dies in silence would leave the registry behind for ever
+                _LOG.exception("the registry cannot be followed yet")
             self._stop.wait(_SYNC_SECONDS)

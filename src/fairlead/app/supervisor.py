@@ -8,15 +8,14 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 from fairlead.adapters.note_folder import NoteFolder
-from fairlead.app.worker import NOTES
+from fairlead.app.worker import BACKLOG, NOTES
 from fairlead.errors import StateError
 
-BACKLOG = 2048
 HEALTHY_SECONDS = 5.0  # who lived this long is replaced at once
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 10.0
@@ -50,15 +49,15 @@ class Supervisor:
         workers: int,
         durability: str,
         on_change: OnChange,
-        environment: Mapping[str, str] | None = None,
+        trust: Sequence[str] = (),
     ) -> None:
-        """`port` 0 takes a free one, then found in `port`. `environment` is added to the workers' own."""
+        """`port` 0 takes a free one, then found in `port`. `trust` names the model formats that may run code."""
         self.home = home.absolute()
         self.host = host
         self.port = port
         self._durability = durability
         self._on_change = on_change
-        self._environment = dict(environment or {})
+        self._trust = tuple(trust)
         self._slots = [_Slot(number) for number in range(workers)]
         self._socket: socket.socket | None = None
         self._pipe: tuple[int, int] | None = None
@@ -108,9 +107,9 @@ class Supervisor:
         inherited = (self._socket.fileno(), self._pipe[0])
         command = [sys.executable, "-m", "fairlead.app.worker", "--home", str(self.home)]
         command += ["--worker", str(slot.number), "--fd", str(inherited[0]), "--parent", str(inherited[1])]
-        command += ["--durability", self._durability]
+        command += ["--durability", self._durability, *(f"--trust={form}" for form in self._trust)]
         # One thread a worker for the numeric libraries: the workers are the parallelism.
-        environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ, **self._environment}
+        environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
         slot.process = subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL, env=environment)
         slot.started_at = time.monotonic()
         self._on_change(slot.number, "started", f"pid {slot.process.pid}")

@@ -15,20 +15,24 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import uvicorn
 import uvloop
 from msgspec import Struct
 
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
-from fairlead.faces.gateway.server import HttpServer, Limits
+from fairlead.faces.gateway.protocol import LimitedProtocol
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
@@ -37,7 +41,10 @@ from fairlead.flows.tally import Counts, Tally
 
 COUNTS_SECONDS = 1.0
 READY_SECONDS = 5.0
+IDLE_SECONDS = 75  # longer than proxies keep a connection: the side that asks is the one that closes
+DRAIN_SECONDS = 10
 EXIT_SECONDS = 15.0  # after its parent: longer than a drain takes
+BACKLOG = 2048
 NOTES = "workers"  # the folder in the home where workers leave their counters for each other
 
 _log = logging.getLogger("fairlead.worker")
@@ -54,6 +61,7 @@ class Options(Struct, frozen=True):
     durability: str
     parent: int | None
     body_limit: int
+    trust: list[str]
 
 
 def parse(arguments: list[str]) -> Options:
@@ -67,7 +75,45 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--durability", choices=("batch", "sync"), default="batch")
     parser.add_argument("--parent", type=int, help="the read end of a pipe that the parent holds open")
     parser.add_argument("--body-limit", type=int, default=BODY_LIMIT, help="bytes")
+    parser.add_argument(
+        "--trust",
+        action="append",
+        default=[],
+        choices=sorted(RUN_CODE),
+        help="a model format that may run code when it is loaded; may be given again",
+    )
     return Options(**vars(parser.parse_args(arguments)))
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, told when to stop by the worker."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Leaves the signals to the worker, which has more to end than its connections."""
+        yield
+
+
+def http_server(app: Any, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Server:
+    """The HTTP server of an ASGI application. It serves until `should_exit` is set; then it takes no more, answers what
+    is under way, for `drain_seconds` at most, and returns."""
+    return _Server(
+        uvicorn.Config(
+            app,
+            http=LimitedProtocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="error",  # its warnings are one line for each caller who speaks no HTTP
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=BACKLOG,
+            timeout_keep_alive=IDLE_SECONDS,
+            timeout_graceful_shutdown=drain_seconds,
+        )
+    )
 
 
 class Worker:
@@ -83,7 +129,11 @@ class Worker:
         self._notes = NoteFolder(home / NOTES)
         identity = (options.worker, os.getpid())
         self._follower = Follower(
-            RouteFile(home / "routes"), BundleFolder(home / "bundles"), self._serving, identity, _settle_memory
+            RouteFile(home / "routes"),
+            BundleFolder(home / "bundles", options.trust),
+            self._serving,
+            identity,
+            _settle_memory,
         )
         gateway = Gateway(
             self._serving,
@@ -92,7 +142,7 @@ class Worker:
             sync=options.durability == "sync",
             body_limit=options.body_limit,
         )
-        self._server = HttpServer(gateway, Limits(body_bytes=options.body_limit))
+        self._server = http_server(gateway)
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -108,7 +158,8 @@ class Worker:
             task.add_done_callback(self._ended)
         try:
             await self._wait_ready()
-            await self._server.serve(sock, self._stop)
+            if not self._stop.is_set():
+                await self._server.serve([sock])
         finally:
             for task in tasks:
                 task.cancel()
@@ -118,12 +169,14 @@ class Worker:
     async def _wait_ready(self) -> None:
         """Takes no connection that another worker could answer while this one is still loading; not for ever, so that
         health checks are told what is wrong."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READY_SECONDS):
-                await self._follower.ready.wait()
+        events = [asyncio.create_task(event.wait()) for event in (self._follower.ready, self._stop)]
+        await asyncio.wait(events, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        for event in events:
+            event.cancel()
 
     def _drain(self) -> None:
         self._stop.set()
+        self._server.should_exit = True
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A background task that failed takes the worker with it: the supervisor starts a whole one."""
@@ -152,7 +205,7 @@ def _listen(options: Options) -> socket.socket:
     if options.fd is not None:
         return socket.socket(fileno=options.fd)
     try:
-        return socket.create_server((options.host, options.port), backlog=2048)
+        return socket.create_server((options.host, options.port), backlog=BACKLOG)
     except OSError as error:
         raise StateError(
             f"port {options.port} on {options.host} cannot be used ({error.strerror}): pass another with --port"

@@ -23,7 +23,6 @@ from fairlead.core.rollout import (
     Call,
     Decision,
     Evidence,
-    FirstFailures,
     Phase,
     Rollout,
     merge,
@@ -88,7 +87,8 @@ def _waived(rollout: Rollout, findings: tuple[Finding, ...]) -> tuple[str, ...]:
 
 def _absorb(rollout: Rollout, evidence: Evidence) -> Rollout:
     added = evidence.shadow.pairs if in_shadow(rollout) else evidence.requests.get("canary", 0)
-    return structs.replace(rollout, seen=merge(rollout.seen, evidence), step_requests=rollout.step_requests + added)
+    requests = max(0, rollout.step_requests + added)
+    return structs.replace(rollout, seen=merge(rollout.seen, evidence), step_requests=requests)
 
 
 def _peaks(rollout: Rollout, findings: tuple[Finding, ...]) -> dict[str, float]:
@@ -221,10 +221,6 @@ def _apply(rollout: Rollout, move: _Move, now: float) -> Rollout:
         return rollout
     if move.phase is Phase.HELD:
         return structs.replace(rollout, phase=Phase.HELD, held=move.reason, held_in=rollout.phase)
-    shadow_failures = rollout.shadow_failures
-    if in_shadow(rollout) and move.phase is Phase.CANARY:
-        errors = rollout.seen.errors
-        shadow_failures = (FirstFailures("error_rate", 0.5, errors.get("champion", 0), errors.get("shadow", 0)),)
     return structs.replace(
         rollout,
         phase=move.phase,
@@ -233,7 +229,6 @@ def _apply(rollout: Rollout, move: _Move, now: float) -> Rollout:
         step_requests=0,
         held="",
         held_in=None,
-        shadow_failures=shadow_failures,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fairlead.core.alert import Alarm
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import Stage, WindowReport
-from fairlead.core.rollout import Decision, Rollout
+from fairlead.core.rollout import Decision
 from fairlead.core.verdict import Outcome, Verdict
 
 HARMFUL = "harmful-drift"
@@ -20,14 +20,13 @@ def alarms_of(report: WindowReport) -> tuple[Alarm, ...]:
     return (_harmful(report), _degraded(report), _data(report), _silent(report))
 
 
-def alarm_of_rollback(decision: Decision, rollout: Rollout) -> Alarm:
+def alarm_of_rollback(model: str, version: int, decision: Decision) -> Alarm:
     """A new version lost its traffic."""
-    title = f"{rollout.model} version {rollout.version} was rolled back"
     return Alarm(
-        model=rollout.model,
-        alert=f"{ROLLBACK}:{rollout.id}",
+        model=model,
+        alert=f"{ROLLBACK}:{decision.rollout}",
         severity="high",
-        title=title,
+        title=f"{model} version {version} was rolled back",
         verdict=Verdict(Outcome.BREACHED, decision.reason),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp, inf
 
-from fairlead.core.guardrail import candidate, has_company, in_shadow, threshold
+from fairlead.core.guardrail import candidate, failure_groups, has_company, in_shadow, threshold
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.stats.sequential.sizing import requests_needed
 
@@ -44,8 +44,10 @@ def _sight(rollout: Rollout) -> str:
     """How soon a raised error rate would be seen, where the champion's own is known and can be compared."""
     rule = next((rule for rule in rollout.plan.guardrails if rule.metric == "error_rate" and rule.relative), None)
     share = 0.5 if in_shadow(rollout) else rollout.plan.steps[rollout.step].traffic
-    asked, failed = (counts.get("champion", 0) for counts in (rollout.seen.requests, rollout.seen.errors))
-    if rule is None or not failed or not asked:
+    # Units that failed first, a request: what repeated requests of one unit add is no evidence, and no speed.
+    asked = rollout.seen.requests.get("champion", 0)
+    failed = sum(champion for _, champion, _ in failure_groups(rollout, "error_rate"))
+    if rule is None or failed <= 0 or asked <= 0:
         return ""
     risk = max(_TOLD_RISK, 2.0 * rule.bound)
     total = requests_needed(share, failed / asked, risk, exp(-threshold(rollout.plan)), rule.bound - 1.0)

@@ -12,7 +12,7 @@ from math import log
 
 from msgspec import Struct
 
-from fairlead.core.rollout import Call, Guardrail, Phase, Plan, Reading, Rollout, slow_bound_ms
+from fairlead.core.rollout import Call, Guardrail, Phase, Plan, Reading, Rollout, Units, slow_bound_ms
 from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
 from fairlead.stats.sequential.failures import failure_log_e
 from fairlead.stats.sequential.latency import SLOW_SHARE, latency_log_e
@@ -26,6 +26,8 @@ _LEAST_ERROR_RATE = 0.001
 # With fewer scores than the first the champion's own index says nothing, with fewer than the second it is noisy: both
 # ask for more of them before anyone is blamed.
 _FEW_SCORES, _ENOUGH_SCORES = 10, 200
+
+_NOBODY = Units()
 
 TRAFFIC_CHANGED = "the champion's scores moved too: the traffic changed, not the version"
 
@@ -91,16 +93,16 @@ def candidate(rollout: Rollout) -> str:
 
 
 def failure_groups(rollout: Rollout, metric: str) -> list[tuple[float, int, int]]:
-    """First failures as (share, champion, canary), those of the shadow phase included.
+    """Units by their first failure as (share, champion, canary), those of the shadow phase included.
 
-    In the shadow phase each request is answered by both, so a failure is the shadow's with probability 1/2 under
-    equal rates; one that hits both adds one to each side, which only lowers the evidence.
+    In the shadow phase both versions answer a unit's requests, so where one alone fails first it is the shadow with
+    probability 1/2 under equal rates. The champion's side also holds requests that it failed and of which no shadow was
+    asked, which only lowers the evidence.
     """
-    groups = rollout.shadow_failures + rollout.seen.failures
-    found = [(group.share, group.champion, group.canary) for group in groups if group.metric == metric]
-    if metric == "error_rate" and in_shadow(rollout):
-        errors = rollout.seen.errors
-        found.append((0.5, errors.get("champion", 0), errors.get("shadow", 0)))
+    found = [(group.share, group.champion, group.canary) for group in rollout.seen.failures if group.metric == metric]
+    shadow = rollout.seen.shadow
+    if metric == "error_rate" and (shadow.served_failed or shadow.shadow_failed):
+        found.append((0.5, shadow.served_failed, shadow.shadow_failed))
     return found
 
 
@@ -169,18 +171,16 @@ def _unknown(rule: Guardrail, _: Rollout) -> _Measured:
 def _errors(rule: Guardrail, rollout: Rollout) -> _Measured:
     if rule.relative and rule.bound <= 0:
         return _Measured(missing=f"{rule.bound:g} times the champion leaves nothing to test", holds=Holds.FOR_OPERATOR)
-    seen, arm = rollout.seen, candidate(rollout)
-    beside = rule.relative and has_company(rollout.plan)
-    lacking = _lacking(rollout, ("champion", arm) if beside else (arm,))
+    if not (rule.relative and has_company(rollout.plan)):
+        units = rollout.seen.units.get("version", _NOBODY)
+        log_e = rate_log_e(units.failed, units.asked, _error_limit(rule, rollout))
+        rates = (units.failed, units.asked), _champion(rollout).failed
+        return _of_units(rollout, log_e, rates, f"failed, allowed {_allowed(rule, rollout)}")
+    lacking = _lacking(rollout, ("champion", candidate(rollout)))
     if lacking:
         return lacking
-    if beside:
-        log_e = failure_log_e(failure_groups(rollout, rule.metric), rule.bound - 1.0)
-    else:
-        failed = seen.errors.get("shadow", 0) + seen.errors.get("canary", 0)
-        asked = seen.requests.get("shadow", 0) + seen.requests.get("canary", 0)
-        log_e = rate_log_e(failed, asked, _error_limit(rule, rollout))
-    return _rates(rollout, log_e, seen.errors, "failed" if beside else f"failed, allowed {_allowed(rule, rollout)}")
+    log_e = failure_log_e(failure_groups(rollout, rule.metric), rule.bound - 1.0)
+    return _of_requests(rollout, log_e)
 
 
 def _latency(rule: Guardrail, rollout: Rollout) -> _Measured:
@@ -192,16 +192,16 @@ def _latency(rule: Guardrail, rollout: Rollout) -> _Measured:
         return _Measured(missing="the champion's p99 is not known", holds=Holds.FOR_OPERATOR)
     if in_shadow(rollout):
         return _Measured(missing="a shadow answers after the caller has gone, so its latency is nobody's")
-    beside = rule.relative and has_company(rollout.plan)
-    lacking = _lacking(rollout, ("champion", "canary") if beside else ("canary",))
-    if lacking:
-        return lacking
-    slow, asked = rollout.seen.slow, rollout.seen.requests.get("canary", 0)
-    if beside:
-        log_e = latency_log_e(failure_groups(rollout, rule.metric), slow.get("canary", 0), asked)
+    units = rollout.seen.units.get("canary", _NOBODY)
+    if rule.relative and has_company(rollout.plan):
+        lacking = _lacking(rollout, ("champion", "canary"))
+        if lacking:
+            return lacking
+        log_e = latency_log_e(failure_groups(rollout, rule.metric), units.slow, units.asked)
     else:
-        log_e = rate_log_e(slow.get("canary", 0), asked, SLOW_SHARE)
-    return _rates(rollout, log_e, slow, f"took over {bound:.4g} ms, allowed 1 %")
+        log_e = rate_log_e(units.slow, units.asked, SLOW_SHARE)
+    rates = (units.slow, units.asked), _champion(rollout).slow
+    return _of_units(rollout, log_e, rates, f"took over {bound:.4g} ms, allowed 1 %")
 
 
 def _scores(rule: Guardrail, rollout: Rollout) -> _Measured:
@@ -265,13 +265,28 @@ def _lacking(rollout: Rollout, arms: tuple[str, ...]) -> _Measured | None:
     return _Measured(missing=f"no {empty[0]} request yet", holds=Holds.UNTIL_MORE) if empty else None
 
 
-def _rates(rollout: Rollout, log_e: float, counts: dict[str, int], what: str) -> _Measured:
-    asked, arm = rollout.seen.requests, candidate(rollout)
-    champion = counts.get("champion", 0) / asked["champion"] if asked.get("champion") else None
-    canary = counts.get(arm, 0) / asked[arm]
-    beside = "" if champion is None else f"; of the champion's {asked['champion']} {percent(champion)}"
-    sentence = f"{percent(canary)} of {asked[arm]} {arm} requests {what}{beside}"
+def _champion(rollout: Rollout) -> Units:
+    return rollout.seen.units.get("champion", _NOBODY)
+
+
+def _of_requests(rollout: Rollout, log_e: float) -> _Measured:
+    asked, failed, arm = rollout.seen.requests, rollout.seen.errors, candidate(rollout)
+    champion, canary = failed.get("champion", 0) / asked["champion"], failed.get(arm, 0) / asked[arm]
+    beside = f"of the champion's {asked['champion']} {percent(champion)}"
+    sentence = f"{percent(canary)} of {asked[arm]} {arm} requests failed; {beside}"
     return _Measured(log_e=log_e, champion=champion, canary=canary, sentence=sentence)
+
+
+def _of_units(rollout: Rollout, log_e: float, rates: tuple[tuple[int, int], int], what: str) -> _Measured:
+    """`rates` are (events, units) of the new version, and the champion's events."""
+    (events, units), others = rates
+    if not units:
+        return _Measured(missing=f"no {candidate(rollout)} request yet", holds=Holds.UNTIL_MORE)
+    asked = _champion(rollout).asked
+    champion = others / asked if asked else None
+    beside = "" if champion is None else f"; of the champion's {asked} {percent(champion)}"
+    sentence = f"{percent(events / units)} of {units} units' first answers {what}{beside}"
+    return _Measured(log_e=log_e, champion=champion, canary=events / units, sentence=sentence)
 
 
 def _sum(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:

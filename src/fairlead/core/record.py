@@ -11,7 +11,8 @@ class Prediction(Struct, frozen=True, omit_defaults=True):
     `features` is the caller's own JSON object, byte for byte. `timestamp` is event time (what the caller said, or
     `received_at`). `propensity` is the probability with which this unit was given this arm. `shadow_of` names the
     version whose answer the caller got, when this record is a shadow's. `score` is the probability of the last
-    class (binary), of the predicted class (multiclass), or the predicted value (regression).
+    class (binary), of the predicted class (multiclass), or the predicted value (regression). `rollout` is the salt of
+    the route that was followed (the id of the rollout that runs); empty when there is none, and for a pinned request.
     """
 
     request_id: str
@@ -31,6 +32,7 @@ class Prediction(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
     shadow_of: int | None = None
     trace_id: str | None = None
+    rollout: str = ""
 
 
 class OutcomeRecord(Struct, frozen=True):

@@ -103,19 +103,35 @@ class FirstFailures(Struct, frozen=True):
     canary: int
 
 
+class Units(Struct, frozen=True):
+    """Units by their first answer: how many there were, and for how many it failed or was slow.
+
+    A unit that asks a thousand times is one, so these are the trials of a test against a fixed rate. `slow` is slower
+    than the latency guardrail's bound.
+    """
+
+    asked: int = 0
+    failed: int = 0
+    slow: int = 0
+
+
 class ShadowPairs(Struct, frozen=True):
-    """Requests that both versions answered."""
+    """Requests that both versions answered, and units of the shadow phase that one version alone failed first."""
 
     pairs: int = 0
     flips: int = 0  # the predicted class differs
     sum_difference: float = 0.0  # of scores, shadow minus served
     sum_squared_difference: float = 0.0
+    served_failed: int = 0  # units that the champion failed, and not the shadow on the same request
+    shadow_failed: int = 0  # units that the shadow failed, and not the champion
 
 
 class Evidence(Struct, frozen=True):
     """What the log added since the last look. Adding evidence is exact, associative and commutative (`merge`).
 
-    The keys of the maps are arms: champion, canary, shadow.
+    The keys of the maps are arms: champion, canary, shadow. `units` has champion, canary and version: the new version
+    under either of its arms, where a unit that met it unseen and as canary is one. A count is negative where a record
+    that came late, or a log that lost its end, takes something back: the sum is what the log says.
     """
 
     requests: dict[str, int] = {}
@@ -124,14 +140,15 @@ class Evidence(Struct, frozen=True):
     failures: tuple[FirstFailures, ...] = ()
     scores: dict[str, tuple[int, ...]] = {}  # counts per score cell, each version on its own edges
     shadow: ShadowPairs = ShadowPairs()
+    units: dict[str, Units] = {}
 
 
 class Reading(Struct, frozen=True):
     """One guardrail's state: its evidence against its threshold.
 
-    `champion` and `canary` are what was measured on each arm: the share of failed requests for error_rate, the share
-    of requests slower than the bound for p99_latency, the index for prediction_psi. In the shadow phase the canary's
-    value is the shadow's.
+    `champion` and `canary` are what was measured on each arm: for error_rate the share of failed requests (of failed
+    first answers to a unit where the bound is a fixed rate), for p99_latency the share of units whose first answer was
+    slower than the bound, the index for prediction_psi. In the shadow phase the canary's value is the shadow's.
     """
 
     guardrail: str
@@ -182,7 +199,6 @@ class Rollout(Struct, frozen=True):
     peaks: dict[str, float] = {}  # guardrail -> largest log e so far
     held: str = ""  # why it waits, when it does
     held_in: Phase | None = None  # the phase in which it waits, when it does
-    shadow_failures: tuple[FirstFailures, ...] = ()  # what the shadow phase found; 0.5, as both answered each request
     waived: tuple[str, ...] = ()  # guardrails that could not be measured and that an operator went on without
 
 
@@ -235,7 +251,8 @@ def slow_bound_ms(plan: Plan, baseline: Baseline) -> float | None:
 def merge(a: Evidence, b: Evidence) -> Evidence:
     """The evidence of both: exact, associative and commutative; `Evidence()` is its neutral element.
 
-    First failures are kept per metric and share, in that order. Raises `StateError` for scores on different cells.
+    What adds up to nothing is left out, and first failures are kept per metric and share, in that order: equal evidence
+    has equal bytes. Raises `StateError` for scores on different cells.
 
     >>> merge(Evidence(requests={"canary": 2}), Evidence(requests={"canary": 3, "champion": 9})).requests
     {'canary': 5, 'champion': 9}
@@ -245,18 +262,54 @@ def merge(a: Evidence, b: Evidence) -> Evidence:
         errors=_added(a.errors, b.errors),
         slow=_added(a.slow, b.slow),
         failures=_grouped(a.failures + b.failures),
-        scores={arm: _cells(arm, a.scores.get(arm), b.scores.get(arm)) for arm in {**a.scores, **b.scores}},
-        shadow=ShadowPairs(
-            pairs=a.shadow.pairs + b.shadow.pairs,
-            flips=a.shadow.flips + b.shadow.flips,
-            sum_difference=_exact(a.shadow.sum_difference) + _exact(b.shadow.sum_difference),
-            sum_squared_difference=_exact(a.shadow.sum_squared_difference) + _exact(b.shadow.sum_squared_difference),
-        ),
+        scores=_added_cells(a.scores, b.scores),
+        shadow=_added_pairs(a.shadow, b.shadow),
+        units=_added_units(a.units, b.units),
+    )
+
+
+def less(total: Evidence, seen: Evidence) -> Evidence:
+    """What has to be merged into `seen` to give `total`, exactly.
+
+    >>> less(Evidence(requests={"canary": 5}), Evidence(requests={"canary": 2, "champion": 1})).requests
+    {'canary': 3, 'champion': -1}
+    """
+    return merge(total, _negative(seen))
+
+
+def _negative(a: Evidence) -> Evidence:
+    return Evidence(
+        requests={arm: -count for arm, count in a.requests.items()},
+        errors={arm: -count for arm, count in a.errors.items()},
+        slow={arm: -count for arm, count in a.slow.items()},
+        failures=tuple(FirstFailures(one.metric, one.share, -one.champion, -one.canary) for one in a.failures),
+        scores={arm: tuple(-count for count in cells) for arm, cells in a.scores.items()},
+        shadow=ShadowPairs(*(-getattr(a.shadow, name) for name in ShadowPairs.__struct_fields__)),
+        units={arm: Units(-one.asked, -one.failed, -one.slow) for arm, one in a.units.items()},
     )
 
 
 def _added(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    return {arm: a.get(arm, 0) + b.get(arm, 0) for arm in {**a, **b}}
+    sums = {arm: a.get(arm, 0) + b.get(arm, 0) for arm in {**a, **b}}
+    return {arm: count for arm, count in sums.items() if count}
+
+
+def _added_units(a: dict[str, Units], b: dict[str, Units]) -> dict[str, Units]:
+    none = Units()
+    pairs = {arm: (a.get(arm, none), b.get(arm, none)) for arm in {**a, **b}}
+    sums = {arm: Units(x.asked + y.asked, x.failed + y.failed, x.slow + y.slow) for arm, (x, y) in pairs.items()}
+    return {arm: one for arm, one in sums.items() if one != none}
+
+
+def _added_pairs(a: ShadowPairs, b: ShadowPairs) -> ShadowPairs:
+    return ShadowPairs(
+        pairs=a.pairs + b.pairs,
+        flips=a.flips + b.flips,
+        sum_difference=_exact(a.sum_difference) + _exact(b.sum_difference),
+        sum_squared_difference=_exact(a.sum_squared_difference) + _exact(b.sum_squared_difference),
+        served_failed=a.served_failed + b.served_failed,
+        shadow_failed=a.shadow_failed + b.shadow_failed,
+    )
 
 
 def _grouped(failures: tuple[FirstFailures, ...]) -> tuple[FirstFailures, ...]:
@@ -264,7 +317,14 @@ def _grouped(failures: tuple[FirstFailures, ...]) -> tuple[FirstFailures, ...]:
     for group in failures:
         champion[group.metric, group.share] += group.champion
         canary[group.metric, group.share] += group.canary
-    return tuple(FirstFailures(*key, champion[key], canary[key]) for key in sorted(champion))
+    return tuple(
+        FirstFailures(*key, champion[key], canary[key]) for key in sorted(champion) if champion[key] or canary[key]
+    )
+
+
+def _added_cells(a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    sums = {arm: _cells(arm, a.get(arm), b.get(arm)) for arm in {**a, **b}}
+    return {arm: cells for arm, cells in sums.items() if any(cells)}
 
 
 def _cells(arm: str, a: tuple[int, ...] | None, b: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -39,23 +39,28 @@ class RouteTable(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Where one request goes. `propensity` is the arm's share."""
+    """Where one request goes. `propensity` is the arm's share, `rollout` the salt that drew it."""
 
     version: int
     arm: str
     propensity: float
     shadows: tuple[int, ...] = ()
+    rollout: str = ""
 
 
 def place(salt: str, unit: str) -> float:
-    """Where a unit stands on [0, 1).
+    """Where a unit stands on [0, 1). Every byte of the salt counts: one that is longer than BLAKE2b's longest key
+    (64 bytes) is replaced by its hash.
 
     >>> place("r1", "guest-7") == place("r1", "guest-7")
     True
     >>> 0.0 <= place("r1", "guest-7") < 1.0
     True
     """
-    digest = blake2b(unit.encode(), digest_size=8, key=salt.encode()[:64]).digest()
+    key = salt.encode()
+    if len(key) > blake2b.MAX_KEY_SIZE:
+        key = blake2b(key).digest()
+    digest = blake2b(unit.encode(), digest_size=8, key=key).digest()
     return (int.from_bytes(digest, "big") >> 11) * 2.0**-53
 
 
@@ -69,11 +74,11 @@ def choose(route: ModelRoute, unit: str) -> Route:
     arms = route.arms
     if len(arms) == 1:
         only = arms[0]
-        return Route(only.version, only.name, 1.0, route.shadows)
+        return Route(only.version, only.name, 1.0, route.shadows, route.salt)
     at, edge = place(route.salt, unit), 0.0
     for arm in arms[:-1]:
         edge += arm.share
         if at < edge:
-            return Route(arm.version, arm.name, arm.share, route.shadows)
+            return Route(arm.version, arm.name, arm.share, route.shadows, route.salt)
     last = arms[-1]
-    return Route(last.version, last.name, last.share, route.shadows)
+    return Route(last.version, last.name, last.share, route.shadows, route.salt)

@@ -1,8 +1,14 @@
 """From the log to evidence: what a rollout's requests add up to.
 
 The log is the one source: a record that was acknowledged is evidence, whichever worker wrote it and whether or not it
-lived on. A collector keeps the rollout's total; what `advance` has not yet seen is the total less what was journalled,
-so a controller that crashed reads the log again and goes on without counting anything twice.
+lived on. A record names the rollout whose route it followed, and counts for no other. A collector keeps the rollout's
+total; what `advance` has not yet seen is the total less what was journalled, so a controller that crashed reads the log
+again and goes on without counting anything twice.
+
+The total does not depend on the order of reading. What is counted once a unit (its first answer, its first score, its
+first failure) is the earliest by (`received_at`, `request_id`), so an earlier record that is read later replaces
+another, and `since` takes the other back. Two caps bound the memory, and only beyond them does the order matter: units
+past the first 100,000 of an arm are not counted, and a shadow pair is given up when 20,000 others have waited longer.
 """
 
 from __future__ import annotations
@@ -10,14 +16,17 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from fairlead.core.record import Prediction
-from fairlead.core.rollout import Evidence, FirstFailures, Rollout, ShadowPairs, slow_bound_ms
+from fairlead.core.rollout import Evidence, FirstFailures, Rollout, ShadowPairs, Units, less, merge, slow_bound_ms
 
 # Served answers that wait for their shadow's, and shadows that wait for the served one: the oldest leave first.
 _WAITING = 20_000
-# Units whose first score was counted, per arm. Beyond it scores add nothing: a rollout is decided long before.
-_UNITS = 200_000
+# Units remembered, per arm and per thing that is counted once: a rollout is decided long before.
+_UNITS = 100_000
+# The canary's share while it answers unseen.
+_UNSEEN = 0.0
 
 
 class Collector:
@@ -25,177 +34,242 @@ class Collector:
 
     def __init__(self, rollout: Rollout) -> None:
         self._model = rollout.model
-        self._since = rollout.started_at
+        self._rollout = rollout.id
         self._arms = {rollout.version: "canary"}
         if rollout.champion is not None:
             self._arms[rollout.champion] = "champion"
         self._candidate = rollout.version
         self._slow_above = slow_bound_ms(rollout.plan, rollout.baseline)
         baseline = rollout.baseline
-        self._edges = {
-            "canary": list(baseline.canary_edges),
-            "shadow": list(baseline.canary_edges),
-            "champion": list(baseline.champion_edges),
-        }
         self._requests: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._slow: Counter[str] = Counter()
-        self._failed: Counter[tuple[str, float, str]] = Counter()
-        self._failed_units: dict[str, set[str]] = {"error_rate": set(), "p99_latency": set()}
-        self._cells = {arm: [0] * (len(edges) + 1) for arm, edges in self._edges.items()}
-        self._scored: dict[str, set[str]] = {arm: set() for arm in self._edges}
+        self._failures = {"error_rate": _FirstFailures(), "p99_latency": _FirstFailures()}
+        self._answers = {arm: _FirstAnswers() for arm in ("champion", "canary", "version")}
+        self._scores = {
+            "canary": _FirstScores(baseline.canary_edges),
+            "shadow": _FirstScores(baseline.canary_edges),
+            "champion": _FirstScores(baseline.champion_edges),
+        }
         self._pairs = _Pairs()
 
     def add(self, records: Iterable[Prediction]) -> None:
         """Counts the records that belong to this rollout."""
         for record in records:
-            if record.model_name == self._model and record.received_at >= self._since:
+            if record.rollout == self._rollout and record.model_name == self._model:
                 self._count(record)
 
     def _count(self, record: Prediction) -> None:
-        if record.arm == "shadow":
-            if record.model_version == self._candidate:
-                self._tally(record, "shadow")
-                self._pairs.shadow(record)
+        shadow = record.arm == "shadow"
+        arm = "shadow" if shadow else self._arms.get(record.model_version)
+        # Another shadow, or a version that the caller pinned: no draw, no evidence.
+        if arm is None or record.arm != arm or (shadow and record.model_version != self._candidate):
             return
-        arm = self._arms.get(record.model_version)
-        if record.arm != arm:  # another rollout's arm, or a version that the caller pinned: no draw, no evidence
-            return
-        self._tally(record, arm)
-        share = record.propensity if arm == "canary" else 1.0 - record.propensity
+        share = _UNSEEN if shadow else round(record.propensity if arm == "canary" else 1.0 - record.propensity, 12)
+        slow = self._slow_above is not None and record.latency_ms > self._slow_above and not shadow
+        self._tally(record, arm, slow)
         if record.status >= 500:
-            self._first("error_rate", arm, share, record.unit_id)
-        if self._slow_above is not None and record.latency_ms > self._slow_above:
-            self._slow[arm] += 1
-            self._first("p99_latency", arm, share, record.unit_id)
-        if arm == "champion":
-            self._pairs.served(record)
+            self._failures["error_rate"].add(record, arm, share)
+        if slow and share != _UNSEEN:
+            self._failures["p99_latency"].add(record, arm, share)
+        if share == _UNSEEN:
+            self._pairs.add(record)
 
-    def _tally(self, record: Prediction, arm: str) -> None:
+    def _tally(self, record: Prediction, arm: str, slow: bool) -> None:
+        failed = record.status >= 500
         self._requests[arm] += 1
-        if record.status >= 500:
-            self._errors[arm] += 1
-        elif record.score is not None:
-            self._first_score(arm, record.unit_id, record.score)
-
-    def _first_score(self, arm: str, unit: str, score: float) -> None:
-        """A unit's first score: one heavy user asked a thousand times is one draw from the arm, not a thousand."""
-        scored = self._scored[arm]
-        if unit in scored or len(scored) >= _UNITS:
-            return
-        scored.add(unit)
-        self._cells[arm][bisect_right(self._edges[arm], score)] += 1
-
-    def _first(self, metric: str, arm: str, share: float, unit: str) -> None:
-        """A unit's first failure, while both arms had traffic: later ones of the same unit are not independent."""
-        if not 0.0 < share < 1.0 or unit in self._failed_units[metric]:
-            return
-        self._failed_units[metric].add(unit)
-        self._failed[metric, round(share, 12), arm] += 1
+        self._errors[arm] += failed
+        self._slow[arm] += slow
+        answer = _Answer(record.received_at, record.request_id, failed, slow)
+        if arm != "champion":
+            self._answers["version"].add(record.unit_id, answer)
+        if arm != "shadow":
+            self._answers[arm].add(record.unit_id, answer)
+        if not failed and record.score is not None:
+            self._scores[arm].add(record, record.score)
 
     def total(self) -> Evidence:
         """Everything since the rollout began."""
-        return Evidence(
-            requests=dict(sorted(self._requests.items())),
-            errors=dict(sorted(self._errors.items())),
-            slow=dict(sorted(self._slow.items())),
-            failures=tuple(
-                FirstFailures(
-                    metric, share, self._failed[metric, share, "champion"], self._failed[metric, share, "canary"]
-                )
-                for metric, share in sorted({(metric, share) for metric, share, _ in self._failed})
-            ),
-            scores={arm: tuple(cells) for arm, cells in sorted(self._cells.items()) if any(cells)},
-            shadow=self._pairs.total(),
+        failures = [group for metric, found in self._failures.items() for group in found.groups(metric)]
+        served, shadow = self._failures["error_rate"].unseen()
+        everything = Evidence(
+            requests=dict(self._requests),
+            errors=dict(self._errors),
+            slow=dict(self._slow),
+            failures=tuple(failures),
+            scores={arm: tuple(found.cells) for arm, found in self._scores.items()},
+            shadow=self._pairs.total(served, shadow),
+            units={arm: found.total() for arm, found in self._answers.items()},
         )
+        return merge(everything, Evidence())
 
     def since(self, seen: Evidence) -> Evidence:
-        """The total less what was already seen."""
-        return _less(self.total(), seen)
+        """What makes the total of what was already seen: merged with `seen` it gives `total()`, exactly.
+
+        Where a log lost its unsynced end to a power cut, what was seen of that end is taken back.
+        """
+        return less(self.total(), seen)
+
+
+class _Answer(NamedTuple):
+    """One answer to a unit. Answers are compared field by field: the least is the first."""
+
+    at: float
+    request: str
+    failed: bool
+    slow: bool
+
+
+class _FirstAnswers:
+    """The first answer to each unit: a heavy user who retries a thousand times is one trial, not a thousand."""
+
+    def __init__(self) -> None:
+        self._units: dict[str, _Answer] = {}
+        self._failed = 0
+        self._slow = 0
+
+    def add(self, unit: str, answer: _Answer) -> None:
+        known = self._units.get(unit)
+        if known is None:
+            if len(self._units) >= _UNITS:
+                return
+        elif known <= answer:
+            return
+        else:
+            self._failed -= known.failed
+            self._slow -= known.slow
+        self._units[unit] = answer
+        self._failed += answer.failed
+        self._slow += answer.slow
+
+    def total(self) -> Units:
+        return Units(len(self._units), self._failed, self._slow)
+
+
+class _FirstScores:
+    """The cell of each unit's first score: one heavy user is one draw from the arm."""
+
+    def __init__(self, edges: tuple[float, ...]) -> None:
+        self._edges = list(edges)
+        self._units: dict[str, tuple[float, str, int]] = {}
+        self.cells = [0] * (len(edges) + 1)
+
+    def add(self, record: Prediction, score: float) -> None:
+        first = (record.received_at, record.request_id, bisect_right(self._edges, score))
+        known = self._units.get(record.unit_id)
+        if known is None:
+            if len(self._units) >= _UNITS:
+                return
+        elif known <= first:
+            return
+        else:
+            self.cells[known[2]] -= 1
+        self._units[record.unit_id] = first
+        self.cells[first[2]] += 1
+
+
+class _Failure(NamedTuple):
+    at: float
+    request: str
+    share: float
+
+
+class _FirstFailures:
+    """Each unit's first failure: later ones of the same unit are not independent of it, in whatever phase they come.
+
+    While the version answers unseen, a request that fails on both sides says nothing: it is the request's doing.
+    """
+
+    def __init__(self) -> None:
+        self._champion: dict[str, _Failure] = {}
+        self._version: dict[str, _Failure] = {}
+        self._found: Counter[tuple[float, bool]] = Counter()  # (share, whether the champion's)
+
+    def add(self, record: Prediction, arm: str, share: float) -> None:
+        if share >= 1.0:  # all traffic on one arm compares nothing
+            return
+        side = self._champion if arm == "champion" else self._version
+        failure, known = _Failure(record.received_at, record.request_id, share), side.get(record.unit_id)
+        if known is None:
+            if len(side) >= _UNITS:
+                return
+        elif known <= failure:
+            return
+        before = self._verdict(record.unit_id)
+        side[record.unit_id] = failure
+        after = self._verdict(record.unit_id)
+        if before != after:
+            self._found.subtract(before)
+            self._found.update(after)
+
+    def _verdict(self, unit: str) -> tuple[tuple[float, bool], ...]:
+        """What the unit counts as: one failure at a share and on a side, or nothing."""
+        champion, version = self._champion.get(unit), self._version.get(unit)
+        if champion is None or version is None:
+            one = champion or version
+            return () if one is None else ((one.share, version is None),)
+        if champion[:2] == version[:2]:
+            return ()
+        return ((min(champion, version).share, champion < version),)
+
+    def groups(self, metric: str) -> list[FirstFailures]:
+        """Those that came while both arms had traffic."""
+        shares = {share for share, _ in self._found if share != _UNSEEN}
+        return [FirstFailures(metric, share, self._found[share, True], self._found[share, False]) for share in shares]
+
+    def unseen(self) -> tuple[int, int]:
+        """Units of the shadow phase that (the champion, the shadow) failed first."""
+        return self._found[_UNSEEN, True], self._found[_UNSEEN, False]
 
 
 class _Pairs:
-    """Joins a request's two answers by its id, whichever is read first."""
+    """Joins a unit's request's two answers by its id, whichever is read first; one without a score pairs with none."""
 
     def __init__(self) -> None:
-        self._served: dict[str, Prediction] = {}
-        self._shadows: dict[str, Prediction] = {}
-        self._order: deque[str] = deque()
+        self._served: dict[tuple[str, str], Prediction] = {}
+        self._shadows: dict[tuple[str, str], Prediction] = {}
+        self._order: deque[tuple[str, str]] = deque()
         self._pairs = 0
         self._flips = 0
         self._sum = 0.0
         self._squares = 0.0
 
-    def served(self, record: Prediction) -> None:
-        self._meet(record, self._shadows.pop(record.request_id, None), self._served)
-
-    def shadow(self, record: Prediction) -> None:
-        other = self._served.pop(record.request_id, None)
-        self._meet(record, other, self._shadows)
-
-    def _meet(self, record: Prediction, other: Prediction | None, waiting: dict[str, Prediction]) -> None:
+    def add(self, record: Prediction) -> None:
+        if record.score is None:
+            return
+        mine, others = self._served, self._shadows
+        if record.arm == "shadow":
+            mine, others = others, mine
+        key = (record.unit_id, record.request_id)
+        other = others.pop(key, None)
         if other is None:
-            waiting[record.request_id] = record
-            self._order.append(record.request_id)
-            if len(self._order) > _WAITING:
-                oldest = self._order.popleft()
-                self._served.pop(oldest, None)
-                self._shadows.pop(oldest, None)
-            return
-        shadow, served = (record, other) if record.arm == "shadow" else (other, record)
-        if shadow.score is None or served.score is None:
-            return
+            mine[key] = record
+            self._wait(key)
+        elif record.arm == "shadow":
+            self._meet(record, other)
+        else:
+            self._meet(other, record)
+
+    def _wait(self, key: tuple[str, str]) -> None:
+        self._order.append(key)
+        if len(self._order) > _WAITING:
+            oldest = self._order.popleft()
+            self._served.pop(oldest, None)
+            self._shadows.pop(oldest, None)
+
+    def _meet(self, shadow: Prediction, served: Prediction) -> None:
+        assert shadow.score is not None
+        assert served.score is not None
         difference = shadow.score - served.score
         self._pairs += 1
         self._flips += shadow.prediction != served.prediction
         self._sum += _grain(difference)
         self._squares += _grain(difference * difference)
 
-    def total(self) -> ShadowPairs:
-        return ShadowPairs(self._pairs, self._flips, self._sum, self._squares)
+    def total(self, served_failed: int, shadow_failed: int) -> ShadowPairs:
+        return ShadowPairs(self._pairs, self._flips, self._sum, self._squares, served_failed, shadow_failed)
 
 
 def _grain(value: float) -> float:
     # Multiples of 2^-20 add and subtract without rounding: what was seen is taken off the total exactly.
     return round(value * 2.0**20) * 2.0**-20
-
-
-def _less(total: Evidence, seen: Evidence) -> Evidence:
-    before = {(entry.metric, entry.share): entry for entry in seen.failures}
-    none = FirstFailures("", 0.0, 0, 0)
-    failures = tuple(
-        FirstFailures(
-            entry.metric,
-            entry.share,
-            max(0, entry.champion - before.get((entry.metric, entry.share), none).champion),
-            max(0, entry.canary - before.get((entry.metric, entry.share), none).canary),
-        )
-        for entry in total.failures
-    )
-    return Evidence(
-        requests=_counts_less(total.requests, seen.requests),
-        errors=_counts_less(total.errors, seen.errors),
-        slow=_counts_less(total.slow, seen.slow),
-        failures=tuple(entry for entry in failures if entry.champion or entry.canary),
-        scores=_cells_less(total.scores, seen.scores),
-        shadow=ShadowPairs(
-            total.shadow.pairs - seen.shadow.pairs,
-            total.shadow.flips - seen.shadow.flips,
-            total.shadow.sum_difference - seen.shadow.sum_difference,
-            total.shadow.sum_squared_difference - seen.shadow.sum_squared_difference,
-        ),
-    )
-
-
-def _counts_less(total: dict[str, int], seen: dict[str, int]) -> dict[str, int]:
-    # A log that lost its unsynced end to a power cut may hold less than was seen: nothing is taken back.
-    left = {arm: max(0, count - seen.get(arm, 0)) for arm, count in total.items()}
-    return {arm: count for arm, count in left.items() if count}
-
-
-def _cells_less(total: dict[str, tuple[int, ...]], seen: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    left = {
-        arm: tuple(max(0, a - b) for a, b in zip(cells, seen.get(arm, (0,) * len(cells)), strict=True))
-        for arm, cells in total.items()
-    }
-    return {arm: cells for arm, cells in left.items() if any(cells)}

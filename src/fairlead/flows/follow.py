@@ -1,7 +1,8 @@
 """A worker follows the route board: it loads what a new table names, swaps, and says what it runs.
 
-A board that cannot be read, or a table that cannot be loaded, changes nothing: what was served goes on being served,
-and the report says why.
+Each model stands by itself. One whose versions are loaded is swapped at once, so a rollback waits for no load; one
+with a version that cannot be loaded goes on as before, and the report says why. A board that cannot be read changes
+nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections.abc import Callable
 from fairlead.core.route import RouteTable
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.serve import Serving, describe
-from fairlead.flows.warm import Live, warm
+from fairlead.flows.warm import Live, LiveVersion, arrange, load
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.routes import RouteBoard, WorkerState
 
 POLL_SECONDS = 0.02
 REPORT_SECONDS = 1.0
 RETRY_SECONDS = 1.0
+LATE_SECONDS = 30.0  # a load that takes longer is reported as a failure; it is served when it is done after all
 
 _log = logging.getLogger("fairlead.worker")
 
@@ -41,13 +43,16 @@ class Follower:
         self._serving = serving
         self._worker, self._pid = identity
         self._swapped = swapped
-        self._asked = -1  # the generation that was last taken from the board
+        self._table: RouteTable | None = None  # what was last taken from the board
+        self._named: dict[str, int] = {}  # the bundles that it names, by digest, and a version of each
+        self._versions: dict[str, LiveVersion] = {}  # by digest, like all that follows
+        self._loading: dict[str, tuple[float, asyncio.Task[None]]] = {}  # since when
+        self._faults: dict[str, str] = {}
+        self._retry_at: dict[str, float] = {}
         self._applied_at = 0.0
-        self._loading: set[asyncio.Task[None]] = set()
-        self._retry: tuple[float, RouteTable] | None = None
+        self._told: dict[str, str] = {}
         self._board_error = ""
-        self._load_error = ""
-        self.ready = asyncio.Event()  # set once something is served
+        self.ready = asyncio.Event()  # set once a whole table is served, but for what cannot be loaded
 
     async def run(self) -> None:
         """Follows until cancelled."""
@@ -60,28 +65,23 @@ class Follower:
             await asyncio.sleep(POLL_SECONDS)
 
     def look(self) -> None:
-        """Takes a newer table from the board, or tries the one that failed again. Needs a running event loop.
-
-        Each table is loaded by itself: a rollback to warm versions does not wait for a load that hangs.
-        """
+        """Takes a newer table from the board, and tries again what failed. Needs a running event loop."""
         try:
-            table = self._board.changed(self._asked)
+            table = self._board.changed(self._table.generation if self._table is not None else -1)
         except StateError as error:
-            self._board_error = self._tell(error.line, self._board_error)
+            self._board_error = self._tell(error.line)
             return
         self._board_error = ""
         if table is not None:
-            self._asked, self._retry = table.generation, None
-        elif self._retry is not None and self._serving.clock.monotonic() >= self._retry[0]:
-            table, self._retry = self._retry[1], None
-        if table is not None:
-            task = asyncio.get_running_loop().create_task(self._apply(table))
-            self._loading.add(task)
-            task.add_done_callback(self._loading.discard)
+            self._take(table)
+        else:
+            self._tend()
 
     def report(self) -> None:
         """Says what this worker runs. A board that refuses the report is told to the operator's log only."""
         live = self._serving.live
+        errors = live.errors if live else {}
+        wrong = [f"model {name!r} is not served as published: {error}" for name, error in errors.items()]
         state = WorkerState(
             worker=self._worker,
             pid=self._pid,
@@ -89,37 +89,80 @@ class Follower:
             applied_at=self._applied_at,
             heartbeat_at=self._serving.clock.now(),
             versions={name: sorted(model.versions) for name, model in live.models.items()} if live else {},
-            error="; ".join(filter(None, (self._board_error, self._load_error))),
+            error="; ".join(filter(None, (self._board_error, *wrong))),
+            errors=errors,
         )
         try:
             self._board.report(state)
         except StateError as error:
-            self._board_error = self._tell(error.line, self._board_error)
+            self._board_error = self._tell(error.line)
 
-    async def _apply(self, table: RouteTable) -> None:
+    def _take(self, table: RouteTable) -> None:
+        self._table = table
+        self._named = {digest: number for route in table.models.values() for number, digest in route.bundles.items()}
+        for digest in self._named.keys() - self._versions.keys() - self._faults.keys():
+            self._begin(digest)
+        self._arrange()
+
+    def _tend(self) -> None:
+        """Tries again what failed a while ago, and gives up waiting for what hangs."""
+        now = self._serving.clock.monotonic()
+        for digest in [digest for digest, at in self._retry_at.items() if now >= at]:
+            self._begin(digest)
+        late = [digest for digest, (since, _) in self._loading.items() if now - since > LATE_SECONDS]
+        if any(digest in self._named and digest not in self._faults for digest in late):
+            self._faults |= dict.fromkeys(late, f"it is still being loaded after {LATE_SECONDS:g} s")
+            self._arrange()
+
+    def _begin(self, digest: str) -> None:
+        self._retry_at.pop(digest, None)
+        if digest not in self._loading:
+            task = asyncio.get_running_loop().create_task(self._load(self._named[digest], digest))
+            self._loading[digest] = (self._serving.clock.monotonic(), task)
+
+    async def _load(self, number: int, digest: str) -> None:
         try:
-            live = await asyncio.to_thread(warm, table, self._store, self._serving.live)
+            self._versions[digest] = await asyncio.to_thread(load, number, digest, self._store)
+            self._faults.pop(digest, None)
         except Exception as fault:  # noqa: BLE001 - loading runs a model's library: whatever it raises, serving goes on
-            if table.generation == self._asked:
-                line = fault.line if isinstance(fault, FairleadError) else describe(fault)
-                self._load_error = self._tell(f"generation {table.generation} is not served: {line}", self._load_error)
-                self._retry = (self._serving.clock.monotonic() + RETRY_SECONDS, table)
-                self.report()
-            return
-        self._swap(live)
+            self._faults[digest] = fault.line if isinstance(fault, FairleadError) else describe(fault)
+            self._retry_at[digest] = self._serving.clock.monotonic() + RETRY_SECONDS
+        del self._loading[digest]
+        self._arrange()
 
-    def _swap(self, live: Live) -> None:
+    def _arrange(self) -> None:
+        """Serves what can be served of the table, if that is anything else than what is served."""
+        assert self._table is not None, "only what a table names is loaded"
         before = self._serving.live
-        if before is not None and live.generation <= before.generation:
-            return  # a newer table overtook this one while it was loading
+        live = arrange(self._table, self._versions, self._faults, before)
+        self._forget(live)
+        self._tell_of(live)
+        if not live.waiting:
+            self.ready.set()
+        if live == before or (before is None and live.waiting and not live.models):
+            return
+        swapped = before is None or (live.generation, live.models) != (before.generation, before.models)
         self._serving.live = live
-        self._load_error = "" if live.generation == self._asked else self._load_error
-        self._applied_at = self._serving.clock.now()
-        self.ready.set()
+        if swapped:
+            self._applied_at = self._serving.clock.now()
         self.report()
-        self._swapped()
+        if swapped:
+            self._swapped()
 
-    def _tell(self, error: str, before: str) -> str:
-        if error != before:
+    def _forget(self, live: Live) -> None:
+        """Drops what neither the table names nor anything that is served holds."""
+        held = {version.digest for model in live.models.values() for version in model.versions.values()}
+        self._versions = {at: version for at, version in self._versions.items() if at in self._named or at in held}
+        self._faults = {at: fault for at, fault in self._faults.items() if at in self._named}
+        self._retry_at = {at: when for at, when in self._retry_at.items() if at in self._named}
+
+    def _tell_of(self, live: Live) -> None:
+        for name, error in live.errors.items():
+            if self._told.get(name) != error:
+                _log.warning("model %r is not served as published: %s", name, error)
+        self._told = live.errors
+
+    def _tell(self, error: str) -> str:
+        if error != self._board_error:
             _log.warning("%s", error)
         return error

@@ -1,13 +1,14 @@
 """respond: verdict -> alert | incident | postmortem | retraining decision.
 
-Everything it writes is derived from what it is told and from the journal, under ids made of content: told twice, it
-answers once. A channel that fails is reported and never stops the others; the facts are in the journal first.
+Everything it writes is derived from the journal, under ids made of content: told twice, it answers once, and what a
+stop or a failure kept from being answered is answered later. A channel that fails is reported and never stops the
+others; the facts are in the journal first.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
@@ -31,12 +32,13 @@ from fairlead.core.event import (
 )
 from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.postmortem import postmortem
-from fairlead.core.report import WindowReport, report_of, reports
+from fairlead.core.report import WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy
 from fairlead.core.retrain import decide as decide_retraining
-from fairlead.core.rollout import Decision, Rollout
+from fairlead.core.rollout import Decision
 from fairlead.core.story import first_failure_at
 from fairlead.errors import FairleadError
+from fairlead.flows.rolled_back import RolledBack, rolled_back
 from fairlead.ports import Clock, Journal, Notice, Notifier
 
 _LOG = logging.getLogger("fairlead.respond")
@@ -61,7 +63,6 @@ class Response(Struct, frozen=True):
     notices: tuple[Notice, ...] = ()
     failures: tuple[str, ...] = ()
     retrain: RetrainDecided | None = None
-    retrain_now: bool = False  # this very answer asks for the run; told again, the decision stands but asks for nothing
 
 
 class Responder:
@@ -83,7 +84,8 @@ class Responder:
         self._save = save
         self._policy = policy
         self._read = 0
-        self._settled = 0
+        self._settled = 0  # how much of the journal was known when it was last settled, and searched for rollbacks
+        self._searched = 0
         self._entries: list[Entry] = []
 
     def on_window(self, report: WindowReport) -> Response:
@@ -105,27 +107,36 @@ class Responder:
         response = self._perform(facts, told, at)
         named = [fact.incident for fact in facts if isinstance(fact, IncidentOpened | IncidentNoted)]
         written = self._draft(named[-1]) if named else ()
-        start = retrain.triggered and all(entry.fact != retrain for entry in known)
-        return Response((*response.facts, *written), response.notices, response.failures, retrain, start)
+        return Response((*response.facts, *written), response.notices, response.failures, retrain)
 
-    def on_rollback(self, decision: Decision, rollout: Rollout) -> Response:
-        """Answers a rollout that lost its traffic: alert, incident, postmortem draft."""
+    def on_rollbacks(self) -> tuple[Response, ...]:
+        """Answers the rollbacks in the journal that have no incident yet, whatever their reason: alert, incident,
+        postmortem draft. Cheap where the journal has nothing new; call it often, and again after a failure."""
         known = self._known()
-        identity = f"inc-{rollout.model}-{rollout.id}"
-        choice = self._choose(known, alarm_of_rollback(decision, rollout), decision.at)
-        facts = self._alert_facts(choice, decision.at) if choice else []
-        if not any(each.id == identity for each in incidents(known)):
-            facts.append(self._opened(identity, decision, rollout))
-        response = self._perform(facts, [choice] if choice else [], decision.at)
-        return Response((*response.facts, *self._draft(identity)), response.notices, response.failures)
+        read = self._read
+        if read == self._searched:
+            return ()
+        opened = {each.id for each in incidents(known)}
+        missing = [back for back in rolled_back(known) if _incident_of(back) not in opened]
+        responses = tuple(self._on_rollback(back) for back in missing)
+        self._searched = read
+        return responses
+
+    def _on_rollback(self, back: RolledBack) -> Response:
+        at = back.decision.at
+        choice = self._choose(self._known(), alarm_of_rollback(back.model, back.version, back.decision), at)
+        facts: list[AnyFact] = [*(self._alert_facts(choice, at) if choice else ()), self._opened(back)]
+        response = self._perform(facts, [choice] if choice else [], at)
+        written = self._draft(_incident_of(back))
+        return Response((*response.facts, *written), response.notices, response.failures)
 
     def settle(self) -> tuple[Entry, ...]:
         """Notes on open incidents what has happened since: a rolled-back rollout is mitigated once every worker has the
         old route. Writes drafts that a stop left unwritten. Cheap where the journal has nothing new; call it often."""
         known = self._known()
-        if self._read == self._settled:
+        read = self._read
+        if read == self._settled:
             return ()
-        self._settled = self._read
         written: list[Entry] = []
         for incident in incidents(known):
             applied = _applied_after(incident, known)
@@ -135,6 +146,7 @@ class Responder:
                 written += self._draft(incident.id)
             elif incident.postmortem is None:
                 written += self._draft(incident.id)
+        self._settled = read
         return tuple(written)
 
     def on_recovery(self, incident: str, note: str, actor: str = ACTOR) -> tuple[Entry, ...]:
@@ -146,9 +158,8 @@ class Responder:
         return (*noted, *self._draft(incident))
 
     def catch_up(self) -> tuple[Response, ...]:
-        """Answers the judged windows that a stop left unanswered, oldest first. Call it once, before the first tick."""
-        open_reports = [report for _, report in reports(self._known()) if _answered(self._known(), report) is None]
-        return tuple(self.on_window(report) for report in open_reports)
+        """Answers the judged windows that a stop or a failure left unanswered, oldest first."""
+        return tuple(self.on_window(report) for report in _unanswered(self._known()))
 
     # -- alerts --------------------------------------------------------------------------------------------------
 
@@ -209,19 +220,19 @@ class Responder:
             window=report.window,
         )
 
-    def _opened(self, identity: str, decision: Decision, rollout: Rollout) -> IncidentOpened:
+    def _opened(self, back: RolledBack) -> IncidentOpened:
         evidence = tuple(self._journal.read(model=self.model, kinds=("evidence_seen",)))
-        metric = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
+        decision = back.decision
         return IncidentOpened(
             model=self.model,
-            incident=identity,
+            incident=_incident_of(back),
             severity="high",
-            title=f"{rollout.model} version {rollout.version} was rolled back",
-            category=_CATEGORY.get(metric, "model"),
+            title=f"{back.model} version {back.version} was rolled back",
+            category=_category(decision),
             reason=decision.reason,
             owner=self._policy.alert.owner,
-            began_at=first_failure_at(evidence, rollout.id) or rollout.phase_at,
-            rollout=rollout.id,
+            began_at=first_failure_at(evidence, decision.rollout) or back.since,
+            rollout=decision.rollout,
             detected_at=decision.at,
         )
 
@@ -256,6 +267,9 @@ class Responder:
             except FairleadError as error:
                 _LOG.warning("a notice on %s was not delivered: %s", notice.alert, error.line)
                 yield error.line
+            except Exception as error:  # noqa: BLE001 - whatever one channel does, the others are served
+                _LOG.exception("a notice on %s was not delivered", notice.alert)
+                yield f"channel {notifier.name}: {type(error).__name__}: {error}"
 
     def _draft(self, identity: str | None) -> tuple[Entry, ...]:
         """Writes an incident's postmortem where its facts have changed it."""
@@ -285,9 +299,22 @@ class Responder:
         rollout leaves thousands."""
         for entry in self._journal.read(self._read, model=self.model):
             self._read = entry.seq
-            if not _is_look(entry.fact):
+            if not _is_look(entry.fact) and _is_readable(entry.fact):
                 self._entries.append(entry)
         return tuple(self._entries)
+
+
+def _incident_of(back: RolledBack) -> str:
+    return f"inc-{back.model}-{back.decision.rollout}"
+
+
+def _category(decision: Decision) -> str:
+    """Where the trouble lies, as far as the decision tells."""
+    if decision.guardrail is None:
+        # Without evidence the controller aborted: a worker could not serve the version at all.
+        return "model" if decision.evidence else "infrastructure"
+    metric = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
+    return _CATEGORY.get(metric, "model")
 
 
 def _is_look(fact: AnyFact) -> bool:
@@ -297,6 +324,17 @@ def _is_look(fact: AnyFact) -> bool:
         return False
     decision = msgspec.json.decode(fact.decision, type=Decision)
     return decision.before is decision.after
+
+
+def _is_readable(fact: AnyFact) -> bool:
+    """Whether it is no window's report that another program wrote. Such a one is passed over, as the watch does."""
+    if isinstance(fact, WindowJudged):
+        try:
+            report_of(fact)
+        except msgspec.MsgspecError as error:
+            _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
+            return False
+    return True
 
 
 def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | None:
@@ -309,6 +347,18 @@ def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | 
         elif isinstance(fact, RetrainDecided) and fact.window == report.window and judged is not None:
             return fact
     return None
+
+
+def _unanswered(known: Sequence[Entry]) -> Iterator[WindowReport]:
+    """The journalled reports that no decision followed, oldest first."""
+    waiting: list[WindowJudged] = []
+    for entry in known:
+        fact = entry.fact
+        if isinstance(fact, WindowJudged):
+            waiting.append(fact)
+        elif isinstance(fact, RetrainDecided):
+            waiting = [judged for judged in waiting if judged.window != fact.window]
+    yield from map(report_of, waiting)
 
 
 def _recovers(report: WindowReport, incident: Incident) -> bool:

@@ -16,6 +16,7 @@ from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.ports.clock import Clock
 from fairlead.ports.log import PredictionLog
 
+NAMED = 20  # rows of a batch that an error lists
 PINNED = "pinned"  # the arm of a request that asked for a version by number: no draw, so no evidence
 
 
@@ -49,6 +50,12 @@ class ModelFailed(FairleadError):
     """A model raised, or answered what is no answer. The log has the details; the caller gets this line."""
 
 
+class Failed(NamedTuple):
+    """What a model made of a row that it could not answer: one line, for the log."""
+
+    error: str
+
+
 class Serving:
     """One worker's data plane. `live` is swapped by reference; a request reads it once."""
 
@@ -59,10 +66,14 @@ class Serving:
         self.tally = tally
 
     def model(self, name: str) -> LiveModel:
-        """The model to answer with. Raises `NotReady` before the first table and `NotFound`."""
+        """The model to answer with. Raises `NotFound`, and `NotReady` before the first table and for a model of the
+        table that is not loaded here."""
         if self.live is None:
             raise NotReady("the gateway has no route table yet: wait until /v2/health/ready answers 200")
-        return self.live.model(name)
+        live = self.live
+        if name not in live.models and (name in live.errors or name in live.waiting):
+            raise NotReady(f"model {name!r} is not loaded here: wait, or see the worker's error in the overview")
+        return live.model(name)
 
     def answer(
         self, model: LiveModel, asks: Sequence[Ask], arrival: Arrival, routes: Sequence[Route]
@@ -70,15 +81,17 @@ class Serving:
         """Answers and logs rows, each by the arm that `routes` gives it; one record a row, in order.
 
         The model runs here, on the event loop: right for portable models (tens of microseconds), a stall for a slow
-        original one. Raises `ContractError` (nothing is logged), `ModelFailed` (the failing version's rows are logged
-        with status 500) and `StateError` (the log cannot be written: an answer that is not logged is not given).
+        original one. Raises `ContractError` (nothing is logged), `ModelFailed` when a row cannot be answered, and
+        `StateError` (the log cannot be written: an answer that is not logged is not given). Where some rows of a batch
+        fail the caller gets none, and the log has the truth of each row: 500 for those that failed, 200 with its
+        answer for any other.
         """
         rows = [self._row(model, ask, route, arrival.refusal) for ask, route in zip(asks, routes, strict=True)]
         first = routes[0].version
         if len(rows) == 1 or all(route.version == first for route in routes):
-            answers: Sequence[Answer | None] = self._predict(model, first, rows, asks, routes, arrival)
+            answers: Sequence[Answer | Failed] = answer_rows(model.versions[first], rows)
         else:
-            answers = self._predict_by_version(model, rows, asks, routes, arrival)
+            answers = _by_version(model, rows, routes)
         elapsed = self.clock.monotonic() - arrival.ticks
         records = [
             record_of(model.name, ask, route, arrival, answer, elapsed * 1000.0)
@@ -86,7 +99,10 @@ class Serving:
         ]
         self._write(records)
         for record in records:
-            self.tally.answered(model.name, record.model_version, record.arm, 200, elapsed)
+            self.tally.answered(model.name, record.model_version, record.arm, record.status, elapsed)
+        failed = [index for index, record in enumerate(records) if record.status != 200]
+        if failed:
+            raise _failure(model.name, records, failed)
         return records
 
     def outcomes(self, records: Sequence[OutcomeRecord]) -> None:
@@ -113,49 +129,6 @@ class Serving:
             self.tally.strange(model.name, route.version, value.feature, value.what)
         return row
 
-    def _predict(
-        self,
-        model: LiveModel,
-        version: int,
-        rows: Sequence[Row],
-        asks: Sequence[Ask],
-        routes: Sequence[Route],
-        arrival: Arrival,
-    ) -> list[Answer]:
-        live = model.versions[version]
-        try:
-            return live.outputs.read(live.predictor.predict(rows), len(rows))
-        except Exception as fault:  # noqa: BLE001 - whatever a model raises is evidence against it, and no 500 page
-            error = describe(fault)
-        elapsed = self.clock.monotonic() - arrival.ticks
-        self._write(
-            [
-                record_of(model.name, ask, route, arrival, None, elapsed * 1000.0, error)
-                for ask, route in zip(asks, routes, strict=True)
-            ]
-        )
-        for route in routes:
-            self.tally.answered(model.name, version, route.arm, 500, elapsed)
-        raise ModelFailed(f"version {version} of model {model.name!r} failed to answer; the failure is in the log")
-
-    def _predict_by_version(
-        self,
-        model: LiveModel,
-        rows: Sequence[Row],
-        asks: Sequence[Ask],
-        routes: Sequence[Route],
-        arrival: Arrival,
-    ) -> list[Answer | None]:
-        answers: list[Answer | None] = [None] * len(rows)
-        for version in sorted({route.version for route in routes}):
-            at = [index for index, route in enumerate(routes) if route.version == version]
-            group = self._predict(
-                model, version, [rows[i] for i in at], [asks[i] for i in at], [routes[i] for i in at], arrival
-            )
-            for index, answer in zip(at, group, strict=True):
-                answers[index] = answer
-        return answers
-
     def _write(self, records: Sequence[Prediction]) -> None:
         try:
             self.log.predictions(records)
@@ -175,6 +148,36 @@ def pin(model: LiveModel, number: int) -> Route:
     return Route(live.version, PINNED, 1.0)
 
 
+def answer_rows(live: LiveVersion, rows: Sequence[Row]) -> Sequence[Answer | Failed]:
+    """One version's answers to rows. A batch that fails is halved until each row that fails stands alone: one bad row
+    says nothing of those that were sent with it."""
+    try:
+        return live.outputs.read(live.predictor.predict(rows), len(rows))
+    except Exception as fault:  # noqa: BLE001 - whatever a model raises is evidence against it, and no 500 page
+        if len(rows) == 1:
+            return [Failed(describe(fault))]
+    half = len(rows) // 2
+    return [*answer_rows(live, rows[:half]), *answer_rows(live, rows[half:])]
+
+
+def _by_version(model: LiveModel, rows: Sequence[Row], routes: Sequence[Route]) -> list[Answer | Failed]:
+    """Each version answers its own rows, whatever becomes of another's."""
+    answers: dict[int, Answer | Failed] = {}
+    for version in sorted({route.version for route in routes}):
+        at = [index for index, route in enumerate(routes) if route.version == version]
+        answers.update(zip(at, answer_rows(model.versions[version], [rows[index] for index in at]), strict=True))
+    return [answers[index] for index in range(len(rows))]
+
+
+def _failure(model: str, records: Sequence[Prediction], failed: Sequence[int]) -> ModelFailed:
+    versions = sorted({records[index].model_version for index in failed})
+    said = f"version{'s' * (len(versions) > 1)} {' and '.join(map(str, versions))} of model {model!r} failed to answer"
+    if len(records) > 1:
+        named = ", ".join(map(str, failed[:NAMED])) + ", …" * (len(failed) > NAMED)
+        said += f" {len(failed)} of {len(records)} rows (counted from 0: {named})"
+    return ModelFailed(f"{said}; the failure is in the log")
+
+
 def describe(fault: BaseException) -> str:
     """A failure for the log: its type and message, one line."""
     return " ".join(f"{type(fault).__name__}: {fault}".split())[:500]
@@ -185,12 +188,14 @@ def record_of(
     ask: Ask,
     route: Route,
     arrival: Arrival,
-    answer: Answer | None,
+    answer: Answer | Failed,
     latency_ms: float,
-    error: str | None = None,
 ) -> Prediction:
-    """The log's record of one row. Without an answer the status is 500."""
-    prediction, score, probabilities = answer if answer is not None else (None, None, None)
+    """The log's record of one row: status 200, or 500 when it failed."""
+    if isinstance(answer, Failed):
+        prediction, score, probabilities, status, error = None, None, None, 500, answer.error
+    else:
+        (prediction, score, probabilities), status, error = answer, 200, None
     return Prediction(
         ask.request_id,
         model,
@@ -205,8 +210,9 @@ def record_of(
         score,
         latency_ms,
         probabilities,
-        200 if answer is not None else 500,
+        status,
         error,
         None,
         arrival.trace_id,
+        route.rollout,
     )

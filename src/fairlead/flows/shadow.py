@@ -16,7 +16,7 @@ import msgspec
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, StateError
-from fairlead.flows.serve import Arrival, Ask, Serving, describe, record_of
+from fairlead.flows.serve import Arrival, Ask, Failed, Serving, answer_rows, describe, record_of
 from fairlead.flows.warm import LiveModel, LiveVersion
 
 SHADOW = "shadow"
@@ -83,17 +83,17 @@ class Shadows:
         """One shadow's record: status 422 where its own contract refuses the row, 500 where it fails."""
         served, candidate = job.served, job.candidate
         started = self._serving.clock.monotonic()
-        answer, error, status = None, None, 200
+        status = None
         try:
             row, _ = candidate.rows.decode(served.features)
-            answer = candidate.outputs.read(candidate.predictor.predict([row]), 1)[0]
+            answer = answer_rows(candidate, [row])[0]
         except ContractError as refusal:
-            error, status = refusal.line, 422
-        except Exception as fault:  # noqa: BLE001 - whatever a candidate raises is the evidence it is run for
-            error, status = describe(fault), 500
+            answer, status = Failed(refusal.line), 422
+        except Exception as fault:  # noqa: BLE001 - whatever goes wrong for a candidate is the evidence it is run for
+            answer = Failed(describe(fault))
         elapsed = (self._serving.clock.monotonic() - started) * 1000.0
         ask = Ask(served.request_id, served.unit_id, served.timestamp, served.features, "features")
-        route = Route(candidate.version, SHADOW, 1.0)
+        route = Route(candidate.version, SHADOW, 1.0, rollout=served.rollout)
         arrival = Arrival(served.received_at, started, served.trace_id)
-        record = record_of(job.model, ask, route, arrival, answer, elapsed, error)
-        return msgspec.structs.replace(record, status=status, shadow_of=served.model_version)
+        record = record_of(job.model, ask, route, arrival, answer, elapsed)
+        return msgspec.structs.replace(record, status=status or record.status, shadow_of=served.model_version)

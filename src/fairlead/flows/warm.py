@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Manifest
 from fairlead.core.decode import OutputReader, RowDecoder
-from fairlead.core.route import ModelRoute, RouteTable
+from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import BundleError, ContractError, NotFound, StateError
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.predictor import Predictor
@@ -47,10 +47,16 @@ class LiveModel(Struct, frozen=True):
 
 
 class Live(Struct, frozen=True):
-    """Everything that a worker serves. Immutable: a change is a new one, swapped by reference."""
+    """Everything that a worker serves. Immutable: a change is a new one, swapped by reference.
+
+    `errors` names each model that cannot be served as its table says, and why; `waiting` those that are being loaded
+    for it. Until they can they are served as before, or by their champion alone, or not at all.
+    """
 
     generation: int
     models: dict[str, LiveModel]
+    errors: dict[str, str] = {}
+    waiting: tuple[str, ...] = ()
 
     def model(self, name: str) -> LiveModel:
         """A served model. Raises `NotFound`."""
@@ -61,21 +67,64 @@ class Live(Struct, frozen=True):
             raise NotFound(f"no model {name!r} is served here; served are: {known}") from None
 
 
-def warm(table: RouteTable, store: BundleStore, before: Live | None) -> Live:
-    """Loads what `before` does not hold yet; the rest is shared with it, and what the table no longer names is dropped.
+def load(number: int, digest: str, store: BundleStore) -> LiveVersion:
+    """A version, ready to answer. Blocks while it reads and loads; raises what the store and `rehearse` do."""
+    manifest = store.manifest(digest)
+    reader = OutputReader(manifest.contract, manifest.threshold)
+    live = LiveVersion(number, digest, manifest, RowDecoder(manifest.contract), reader, store.load(digest))
+    rehearse(live, store.path(digest) / GOLDEN)
+    return live
 
-    Blocks while it reads and loads. Raises `StateError` for a table that cannot be served, and whatever the store
-    raises for a bundle; `before` then goes on serving.
+
+def arrange(
+    table: RouteTable, versions: Mapping[str, LiveVersion], faults: Mapping[str, str], before: Live | None
+) -> Live:
+    """What can be served of a table with the versions that are loaded; `faults` are the bundles that cannot be.
+
+    Both go by the bundles' digests. Each model stands by itself: one whose versions are all there is served as the
+    table says, whatever becomes of another. The generation is the table's once every version is loaded or known to
+    fail, else still the one before.
     """
-    loaded: dict[str, LiveVersion] = {}
-    if before is not None:
-        loaded = {live.digest: live for model in before.models.values() for live in model.versions.values()}
-    models = {}
+    models, errors = {}, {}
+    waiting: list[str] = []
     for name, route in table.models.items():
+        error = _fault(name, route, faults)
+        if not error and all(digest in versions for digest in route.bundles.values()):
+            models[name] = _live(name, route, versions)
+            continue
+        known = before.models.get(name) if before is not None else None
+        model = known or _champion_alone(name, route, versions)
+        if model is not None:
+            models[name] = model
+        if error:
+            errors[name] = error
+        else:
+            waiting.append(name)
+    generation = table.generation if not waiting else before.generation if before is not None else 0
+    return Live(generation, models, errors, tuple(waiting))
+
+
+def _fault(name: str, route: ModelRoute, faults: Mapping[str, str]) -> str:
+    try:
         check_route(name, route)
-        versions = {number: _version(number, digest, store, loaded) for number, digest in route.bundles.items()}
-        models[name] = LiveModel(name, route, versions)
-    return Live(table.generation, models)
+    except StateError as error:
+        return error.line
+    bad = (f"version {number}: {faults[digest]}" for number, digest in route.bundles.items() if digest in faults)
+    return "; ".join(bad)
+
+
+def _live(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel:
+    return LiveModel(name, route, {number: _numbered(number, versions[at]) for number, at in route.bundles.items()})
+
+
+def _champion_alone(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel | None:
+    """A model that was not served before, without the version that cannot be loaded. It draws no arms, so what it
+    answers is no evidence for a rollout."""
+    champion = route.arms[-1].version if route.arms else None
+    if champion is None or route.bundles.get(champion) not in versions:
+        return None
+    alone = ModelRoute((Arm(route.arms[-1].name, champion, 1.0),), {champion: route.bundles[champion]})
+    return _live(name, alone, versions)
 
 
 def check_route(name: str, route: ModelRoute) -> None:
@@ -92,17 +141,10 @@ def check_route(name: str, route: ModelRoute) -> None:
         raise StateError(f"the route of model {name!r} names version {cold[0]} without a bundle: publish its digest")
 
 
-def _version(number: int, digest: str, store: BundleStore, loaded: Mapping[str, LiveVersion]) -> LiveVersion:
-    known = loaded.get(digest)
-    if known is not None and known.version == number:
+def _numbered(number: int, known: LiveVersion) -> LiveVersion:
+    if known.version == number:
         return known
-    if known is not None:
-        return LiveVersion(number, digest, known.manifest, known.rows, known.outputs, known.predictor)
-    manifest = store.manifest(digest)
-    reader = OutputReader(manifest.contract, manifest.threshold)
-    live = LiveVersion(number, digest, manifest, RowDecoder(manifest.contract), reader, store.load(digest))
-    rehearse(live, store.path(digest) / GOLDEN)
-    return live
+    return LiveVersion(number, known.digest, known.manifest, known.rows, known.outputs, known.predictor)
 
 
 def rehearse(live: LiveVersion, path: Path) -> float:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pickle
+import struct
+import zipfile
 from functools import partial
+from io import BytesIO
 from os import system
 from pathlib import Path
 from typing import Any
@@ -107,3 +110,43 @@ def test_a_damaged_file_is_an_error_of_the_bundle(form: str, trust: tuple[str, .
     with pytest.raises(BundleError, match=rf"^m cannot be loaded as a {form} file") as caught:
         load_sklearn("m", form, data, trust)
     assert "\n" not in str(caught.value)
+
+
+def zeros(megabytes: int, compression: int) -> bytes:
+    """A model of scikit-learn's own kind that holds an array of zeros."""
+    model = KNeighborsClassifier()
+    model.weights_of_nothing = np.zeros(megabytes * 2**17)
+    data: bytes = skops.dumps(model, compression=compression)
+    return data
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_file_that_unpacks_to_a_thousand_times_its_size_is_refused(compression: int) -> None:
+    """Before it is unpacked; the same array without compression is a model, and so is a small file of zeros."""
+    bomb = zeros(60, compression)
+    assert len(bomb) < 2**20
+    with pytest.raises(BundleError, match=r"m\.skops unpacks to 63 MB; from its .* at most 52 MB"):
+        load_sklearn("m.skops", "skops", bomb, ())
+    assert load_sklearn("m.skops", "skops", zeros(60, zipfile.ZIP_STORED), ()).weights_of_nothing.nbytes == 60 * 2**20
+    assert load_sklearn("m.skops", "skops", zeros(10, compression), ()).weights_of_nothing.nbytes == 10 * 2**20
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_file_that_lies_about_its_size_is_refused(compression: int) -> None:
+    """Whether it says less than it holds, or more."""
+    honest = zeros(60, zipfile.ZIP_DEFLATED) if compression else zeros(1, zipfile.ZIP_STORED)
+    with zipfile.ZipFile(BytesIO(honest)) as archive:
+        (member,) = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    said = struct.pack("<LL", member.compress_size, member.file_size)
+    lie = struct.pack("<LL", member.compress_size, 1000 if compression else 2**24)
+    at = honest.rindex(said)  # in the directory at the end of the file
+    assert at > archive.start_dir
+    with pytest.raises(BundleError, match="more than it says"):
+        load_sklearn("m.skops", "skops", honest[:at] + lie + honest[at + len(lie) :], ())
+
+
+def test_a_model_that_was_compressed_is_a_model() -> None:
+    """Compression as such is no harm."""
+    model = DecisionTreeClassifier().fit(X, Y)
+    loaded = load_sklearn("m.skops", "skops", skops.dumps(model, compression=zipfile.ZIP_DEFLATED), ())
+    assert np.array_equal(loaded.predict(X), model.predict(X))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import msgspec
 import pytest
 
 ROW: dict[str, Any] = {"lead_time": 30.5, "nights": 2, "segment": "Groups", "repeated": None}
@@ -169,12 +170,39 @@ def test_the_content_type_is_checked(gateway: Gateway, headers: dict[str, str], 
     assert gateway.predict({"features": ROW}, headers=headers).status_code == status
 
 
-def test_a_body_may_come_without_a_type(gateway: Gateway) -> None:
-    """The path says what it is."""
-    response = httpx.post(
-        f"http://127.0.0.1:{gateway.port}/v1/models/price/predict", content=b'{"features":{"nights":1}}'
-    )
-    assert response.status_code == 200
+@pytest.mark.parametrize(
+    "path", ["/v1/models/price/predict", "/v2/models/price/infer", "/v1/outcomes", "/v2/models/price/versions/1/infer"]
+)
+def test_a_body_without_a_type_is_refused(gateway: Gateway, path: str) -> None:
+    """415: a web page may send such a body anywhere without being asked for its reasons."""
+    response = gateway.http.post(path, content=b'{"features":{"nights":1}}')
+    assert response.status_code == 415
+    assert "send content-type: application/json" in response.json()["error"]
+    assert gateway.log.kept_predictions == []
+
+
+@pytest.mark.parametrize(
+    ("origin", "status"),
+    [
+        ("http://evil.example", 403),
+        ("http://127.0.0.1.evil.example:8080", 403),
+        ("http://localhost@evil.example", 403),
+        ("null", 403),
+        ("http://[", 403),
+        ("http://10.0.0.7:8080", 403),
+        ("http://127.0.0.1:8080", 200),
+        ("http://localhost:3000", 200),
+        ("http://[::1]:8080", 200),
+    ],
+)
+def test_a_page_from_elsewhere_is_refused(gateway: Gateway, origin: str, status: int) -> None:
+    """403 on every path, and nothing is kept; programs send no Origin."""
+    headers = {"origin": origin}
+    assert gateway.predict({"features": {"nights": 1}}, model="price", headers=headers).status_code == status
+    outcome = gateway.http.post("/v1/outcomes", json={"request_id": "a", "outcome": 1}, headers=headers)
+    assert outcome.status_code == status
+    assert gateway.http.get("/health", headers=headers).status_code == status
+    assert len(gateway.log.kept_predictions) == len(gateway.log.kept_outcomes) == (status == 200)
 
 
 def test_a_large_body_is_refused(start_gateway: Callable[..., Gateway]) -> None:
@@ -185,7 +213,9 @@ def test_a_large_body_is_refused(start_gateway: Callable[..., Gateway]) -> None:
     assert gateway.predict(whole, model="price").status_code == 200
     assert gateway.predict(whole + b" ", model="price").status_code == 413
     chunks = (b" " * 700 for _ in range(9))
-    response = gateway.http.post("/v1/models/price/predict", content=chunks)
+    response = gateway.http.post(
+        "/v1/models/price/predict", content=chunks, headers={"content-type": "application/json"}
+    )
     assert response.status_code == 413
     assert "2000 bytes" in response.json()["error"]
     assert gateway.predict({"features": {"nights": 1}}, model="price").status_code == 200
@@ -218,14 +248,33 @@ def test_a_model_that_fails_is_a_500_without_internals_and_is_logged(gateway: Ga
     assert ("secret internals" if lead_time == 950 else "must be finite") in str(record.error)
 
 
-def test_a_failure_in_a_batch_is_logged_for_the_version_that_failed(gateway: Gateway) -> None:
-    """The caller gets one 500; nothing that was not given is logged as answered."""
-    rows = [{**ROW, "lead_time": 950 if index == 0 else 1} for index in range(30)]
-    assert gateway.predict({"instances": rows}).status_code == 500
-    records = gateway.log.kept_predictions
-    assert records
-    assert {record.status for record in records} == {500}
-    assert len({record.model_version for record in records}) == 1
+def test_a_failure_in_a_batch_is_logged_for_the_row_that_failed(gateway: Gateway) -> None:
+    """The caller gets one 500 that names the row; every row is logged, and only that one as failed."""
+    rows = [{**ROW, "lead_time": 950 if index == 7 else 1} for index in range(30)]
+    response = gateway.predict({"instances": rows})
+    assert response.status_code == 500
+    assert "1 of 30 rows (counted from 0: 7)" in response.json()["error"]
+    assert [record.status for record in gateway.log.kept_predictions] == [200] * 7 + [500] + [200] * 22
+
+
+def test_a_model_that_is_not_loaded_is_not_ready(gateway: Gateway) -> None:
+    """503 for it; the others are answered."""
+    gateway.serving.live = msgspec.structs.replace(
+        gateway.serving.live, errors={"churn": "version 2: damaged"}, waiting=("slow",)
+    )
+    for name in ("churn", "slow"):
+        assert gateway.predict({"features": ROW}, model=name).status_code == 503
+        assert gateway.http.get(f"/v2/models/{name}/ready").status_code == 503
+    assert gateway.predict({"features": ROW}).status_code == 200
+
+
+def test_a_record_tells_its_rollout(gateway: Gateway) -> None:
+    """While the route has a salt; a request that names its version draws nothing."""
+    tensors = [{"name": "nights", "shape": [1], "datatype": "INT64", "data": [2]}]
+    gateway.predict({"features": ROW})
+    gateway.predict({"features": {"nights": 1}}, model="price")
+    assert gateway.http.post("/v2/models/price/versions/1/infer", json={"inputs": tensors}).status_code == 200
+    assert [record.rollout for record in gateway.log.kept_predictions] == ["salt", "", ""]
 
 
 def test_strange_values_follow_the_contract_and_are_counted(gateway: Gateway) -> None:
@@ -285,6 +334,19 @@ def test_wrong_outcomes_are_refused(gateway: Gateway, body: bytes, said: str) ->
     assert response.status_code == 400
     assert said in response.json()["error"]
     assert gateway.log.kept_outcomes == []
+
+
+def test_outcomes_from_the_future_are_refused(gateway: Gateway) -> None:
+    """422 more than a day ahead; a clock that is a little ahead is no harm."""
+    now = time.time()
+    many = [{"request_id": "a", "outcome": 1}, {"request_id": "b", "outcome": 1, "observed_at": now + 2 * 86_400}]
+    response = gateway.http.post("/v1/outcomes", json=many)
+    assert response.status_code == 422
+    assert response.json()["path"] == "[1].observed_at"
+    assert "2 days in the future" in response.json()["error"]
+    assert gateway.log.kept_outcomes == []
+    one = {"request_id": "b", "outcome": 1, "observed_at": now + 3_600}
+    assert gateway.http.post("/v1/outcomes", json=one).status_code == 200
 
 
 def test_health_names_what_each_model_serves(gateway: Gateway) -> None:

@@ -25,7 +25,8 @@ def post(body: bytes = BODY, head: bytes = b"") -> bytes:
 
 def opening(head: bytes) -> bytes:
     """The head of a request for a price."""
-    return b"POST /v1/models/price/predict HTTP/1.1\r\nhost: x\r\n" + head + b"\r\n"
+    line = b"POST /v1/models/price/predict HTTP/1.1\r\n"
+    return line + b"host: x\r\ncontent-type: application/json\r\n" + head + b"\r\n"
 
 
 class Line:
@@ -126,7 +127,7 @@ def test_a_request_may_come_byte_by_byte_and_chunked(line: Line) -> None:
     for byte in post():
         line.send(bytes([byte]))
     assert line.answer()[0] == 200
-    head = b"POST /v1/models/price/predict?x=1 HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = opening(b"transfer-encoding: chunked\r\n").replace(b"predict", b"predict?x=1")
     line.send(head + b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (BODY[:7], BODY[7:])) + b"0\r\n\r\n")
     assert line.answer()[2]["prediction"] == 200.0
 
@@ -176,7 +177,14 @@ def test_an_offer_to_upgrade_is_declined(line: Line) -> None:
     assert line.answer()[0] == 200
 
 
-@pytest.mark.parametrize("length", [b"content-length: %d\r\n" % len(SMUGGLED), b"transfer-encoding: chunked\r\n"])
+@pytest.mark.parametrize(
+    "length",
+    [
+        b"content-length: %d\r\n" % len(SMUGGLED),
+        b"transfer-encoding: chunked\r\n",
+        b"origin: http://elsewhere.example\r\ntransfer-encoding: chunked\r\n",
+    ],
+)
 @pytest.mark.parametrize("pause", [0.0, 0.05])
 @pytest.mark.parametrize("first", [b"POST /v1/models/price/predict", b"GET /health"])
 def test_a_body_behind_an_offer_is_refused(line: Line, first: bytes, pause: float, length: bytes) -> None:

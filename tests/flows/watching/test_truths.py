@@ -46,3 +46,16 @@ def test_memory_is_bounded() -> None:
     assert truths.forgotten == 1
     assert truths.claim("a") is None
     assert truths.claim("b") is not None
+
+
+def test_a_flood_from_the_future_is_bounded() -> None:
+    """Outcomes dated centuries ahead do not fill the memory, nor push out those that are due soon; they are counted."""
+    truths = Truths(most=80)
+    soon = [OutcomeRecord(f"soon{n}", 1, 10.0 + n, 0.0) for n in range(20)]
+    truths.add(soon[:10])
+    for n in range(1_000):
+        truths.add([OutcomeRecord(f"r{n}", 1, 9e9 + n, 1.0)])
+        assert len(truths._future) <= 90
+    truths.add(soon[10:])
+    assert truths.due(30.0) == soon
+    assert len(truths._future) + truths.forgotten == 1_000

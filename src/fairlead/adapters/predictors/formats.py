@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Collection
+from copy import copy
 from io import BytesIO
 from typing import Any
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
 
 from fairlead.errors import BundleError, MissingExtra, UntrustedFormat, UsageError
 
@@ -19,6 +21,11 @@ FORMATS = {
     ".cloudpickle": "cloudpickle",
 }
 RUN_CODE = frozenset({"pickle", "joblib", "cloudpickle"})
+
+# A skops file is a zip file. What it may unpack to, in bytes: its own size, and beyond that up to the first figure,
+# or so many times its own size up to the last. Weights shrink to a tenth at best, a file of zeros to a thousandth.
+UNPACKED_FREE, UNPACKED_TIMES, UNPACKED_MOST = 50 * 2**20, 200, 2 * 2**30
+_PIECE = 4096  # zipfile unpacks no less at once; bzip2 and lzma make up to 200 MB of it
 
 # What a skops file may hold beside what skops trusts by itself: scikit-learn's compiled trees, losses, distances and
 # calibrators, and numpy's types. They are data; none runs anything that the file brought.
@@ -81,7 +88,7 @@ def load_sklearn(name: str, form: str, data: bytes, trust: Collection[str]) -> A
     check_trust(name, form, trust)
     try:
         return _LOADERS[form](name, data)
-    except (UntrustedFormat, MissingExtra):
+    except (BundleError, UntrustedFormat, MissingExtra):
         raise
     except Exception as error:  # a damaged or foreign file fails in as many ways as there are classes
         text = str(error).partition("\n")[0]
@@ -96,6 +103,7 @@ def _skops(name: str, data: bytes) -> Any:
         from skops import io as skops
     except ModuleNotFoundError as error:
         raise MissingExtra("skops", "sklearn", f"reading the model {name}") from error
+    _check_unpacked(name, data)
     unknown = [found for found in skops.get_untrusted_types(data=data) if found not in ALLOWED_TYPES]
     if unknown:
         raise UntrustedFormat(
@@ -103,6 +111,37 @@ def _skops(name: str, data: bytes) -> Any:
             "use scikit-learn's own steps, or convert the model to ONNX"
         )
     return skops.loads(data, trusted=sorted(ALLOWED_TYPES))
+
+
+def _check_unpacked(name: str, data: bytes) -> None:
+    """Raises `BundleError` for a zip file that unpacks to more than it may, or to more than it says.
+
+    What is stored is as long as it is. What is compressed is unpacked once, in pieces that are thrown away, because
+    the size that the file states may be a lie.
+    """
+    most = max(len(data), UNPACKED_FREE, min(UNPACKED_MOST, UNPACKED_TIMES * len(data)))
+    with ZipFile(BytesIO(data)) as archive:
+        members = archive.infolist()
+        stated = sum(member.file_size for member in members)
+        lies = any(_is_longer(archive, member, most) for member in members) if stated <= most else False
+    if stated > most or lies:
+        size = "more than it says" if lies else f"{stated / 1e6:.0f} MB"
+        raise BundleError(
+            f"{name} unpacks to {size}; from its {len(data) / 1e6:.1f} MB at most {most / 1e6:.0f} MB are taken: "
+            "save the model again, without compression"
+        )
+
+
+def _is_longer(archive: ZipFile, member: ZipInfo, most: int) -> bool:
+    if member.compress_type == ZIP_STORED:
+        return member.file_size > member.compress_size
+    endless = copy(member)
+    endless.file_size = most + 1  # zipfile stops where this says, so it must not say what is to be checked
+    unpacked = 0
+    with archive.open(endless) as file:
+        while unpacked <= member.file_size and (piece := file.read(_PIECE)):
+            unpacked += len(piece)
+    return unpacked > member.file_size
 
 
 def _pickle(_: str, data: bytes) -> Any:

@@ -26,6 +26,7 @@ from fairlead.faces.gateway.wire import (
     Refusal,
     Scope,
     Send,
+    check_caller,
     problem,
     read_json,
     reply,
@@ -74,6 +75,7 @@ class Gateway:
             raise Refusal(501, f"the gateway speaks HTTP only, not {scope['type']}")
         path: str = scope["path"]
         try:
+            check_caller(scope["headers"])
             if path.startswith(_PREFIX) and path.endswith(_SUFFIX):
                 await self._predict(scope, receive, send, path[len(_PREFIX) : -len(_SUFFIX)])
             else:
@@ -91,7 +93,7 @@ class Gateway:
         try:
             _only(scope, "POST")
             body, trace_id = await read_json(scope, receive, self._limit)
-            clock = self._serving.clock
+            clock = self._serving.clock  # read once the request is whole: a slow sender is no slow version
             arrival = Arrival(clock.now(), clock.monotonic(), trace_id)
             model = self._serving.model(name)
             known = name
@@ -190,8 +192,8 @@ class Gateway:
 
 def _only(scope: Scope, *methods: str) -> None:
     if scope["method"] not in methods:
-        allowed = ", ".join(methods)
-        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", allow=allowed)
+        allow = (b"allow", ", ".join(methods).encode())
+        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", header=allow)
 
 
 def _status(error: FairleadError, contract: int) -> int:
@@ -206,5 +208,5 @@ def _status(error: FairleadError, contract: int) -> int:
 
 async def _refuse(send: Send, error: FairleadError, contract: int) -> None:
     path = error.path if isinstance(error, Refusal | ContractError) else ""
-    allow = error.allow if isinstance(error, Refusal) else ""
-    await reply(send, _status(error, contract), problem(error.line, path), JSON, allow)
+    header = error.header if isinstance(error, Refusal) else None
+    await reply(send, _status(error, contract), problem(error.line, path), JSON, header)

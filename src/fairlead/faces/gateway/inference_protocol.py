@@ -44,7 +44,7 @@ class InferenceProtocol:
             case ["models", name, "ready"] | ["models", name, "versions", _, "ready"]:
                 return self._ready(name, parts[3:-1])
             case ["models", _, "infer"] | ["models", _, "versions", _, "infer"] | ["repository", "index"]:
-                raise Refusal(405, "this path takes POST only", allow="POST")
+                raise Refusal(405, "this path takes POST only", header=(b"allow", b"POST"))
         raise NotFound(f"no such path: /v2/{'/'.join(parts)}")
 
     def index(self) -> bytes:

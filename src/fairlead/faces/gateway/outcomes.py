@@ -9,6 +9,8 @@ from fairlead.core.record import OutcomeRecord
 from fairlead.faces.gateway.predict import Id, event_time
 from fairlead.faces.gateway.wire import Refusal, parse
 
+AHEAD_SECONDS = 86_400.0
+
 
 class Given(Struct, forbid_unknown_fields=True):
     """One outcome. `observed_at` is when it became known: seconds since 1970 or RFC 3339; now when left out."""
@@ -23,17 +25,24 @@ _one = msgspec.json.Decoder(Given)
 
 
 def read_outcomes(body: bytes, now: float) -> list[OutcomeRecord]:
-    """The outcomes of a request: a list, or a single object. Raises `Refusal` (400)."""
+    """The outcomes of a request: a list, or a single object. Raises `Refusal` (400; 422 for an outcome that is said to
+    become known more than a day from `now`: clocks differ, and a wrong unit or time zone is caught)."""
     single = body.lstrip()[:1] == b"{"
     given: list[Given] = [parse(_one, body)] if single else parse(_list, body)
     if not given:
         raise Refusal(400, "the list of outcomes is empty: send at least one")
     return [
-        OutcomeRecord(
-            one.request_id,
-            one.outcome,
-            now if one.observed_at is None else event_time(one.observed_at, f"[{index}].observed_at"),
-            now,
-        )
+        OutcomeRecord(one.request_id, one.outcome, _observed_at(one, f"[{index}].observed_at", now), now)
         for index, one in enumerate(given)
     ]
+
+
+def _observed_at(one: Given, path: str, now: float) -> float:
+    if one.observed_at is None:
+        return now
+    at = event_time(one.observed_at, path)
+    if at > now + AHEAD_SECONDS:
+        raise Refusal(
+            422, f"{path}: {(at - now) / 86400.0:.3g} days in the future: send outcomes once they are known", path
+        )
+    return at

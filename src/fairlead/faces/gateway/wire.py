@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,6 +17,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+Header = tuple[bytes, bytes]
 
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
@@ -28,13 +31,13 @@ _AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
 
 
 class Refusal(FairleadError):
-    """What the caller sent cannot be taken: the status says why, `path` names the field."""
+    """What the caller sent cannot be taken: the status says why, `path` names the field, `header` goes with it."""
 
-    def __init__(self, status: int, message: str, path: str = "", allow: str = "") -> None:
+    def __init__(self, status: int, message: str, path: str = "", header: Header | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.path = path
-        self.allow = allow
+        self.header = header
 
 
 class Gone(FairleadError):
@@ -51,6 +54,46 @@ class Problem(msgspec.Struct, omit_defaults=True):
 def problem(error: str, path: str = "") -> bytes:
     """The body of an error. Halves of surrogate pairs, which a caller's JSON may hold, become question marks."""
     return msgspec.json.encode(Problem(*(text.encode(errors="replace").decode() for text in (error, path))))
+
+
+def check_caller(headers: list[Header]) -> None:
+    """Raises `Refusal` for a caller whom the gateway does not answer, whatever is asked: see the two checks."""
+    named = dict(headers)
+    if b"upgrade" in named:  # first: it closes the connection, which no other refusal does
+        _check_offer(named)
+    if b"origin" in named:
+        _check_origin(headers)
+
+
+def _check_origin(headers: list[Header]) -> None:
+    """Raises `Refusal` (403) for a web page from elsewhere. A page can make a browser call this machine, and a hostile
+    name server can make any name point to it; programs send no `Origin`."""
+    for name, value in headers:
+        if name == b"origin" and not _is_local(value):
+            raise Refusal(403, f"a call from the page {_ascii(value)} is refused: only this machine's own may call")
+
+
+def _is_local(origin: bytes) -> bool:
+    try:
+        host = urlsplit(origin.decode("ascii")).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_offer(named: dict[bytes, bytes]) -> None:
+    """Raises `Refusal` (400) for a body behind an offer of another protocol, such as h2c.
+
+    httptools takes such a body for bytes of that protocol, so under uvicorn it does not arrive, or arrives as a
+    request of its own. The connection is closed for that reason.
+    """
+    if named.get(b"content-length", b"0") != b"0" or b"transfer-encoding" in named:
+        raise Refusal(
+            400,
+            f"the offer to upgrade to {_ascii(named[b'upgrade'])} is not taken, and the body is lost with it: "
+            "set the client to HTTP/1.1",
+            header=(b"connection", b"close"),
+        )
 
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> tuple[bytes, str | None]:
@@ -80,32 +123,35 @@ def parse(decoder: msgspec.json.Decoder[Any], body: bytes, hint: str = "") -> An
         raise Refusal(400, reason.line if body else "the body is empty: send a JSON document", reason.path) from None
 
 
-async def reply(send: Send, status: int, body: bytes, content_type: bytes = JSON, allow: str = "") -> None:
+async def reply(send: Send, status: int, body: bytes, content_type: bytes = JSON, header: Header | None = None) -> None:
     """Sends a whole answer."""
     headers = [(b"content-type", content_type), (b"content-length", b"%d" % len(body))]
-    if allow:
-        headers.append((b"allow", allow.encode()))
+    if header is not None:
+        headers.append(header)
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def _check_headers(headers: list[tuple[bytes, bytes]], limit: int) -> str | None:
-    trace_id = None
+def _check_headers(headers: list[Header], limit: int) -> str | None:
+    trace_id = content_type = None
     for name, value in headers:
         if name == b"content-length":
             if not value.isdigit() or int(value) > limit:
                 raise _too_large(limit)
         elif name == b"content-type":
-            if value != JSON:
-                _check_type(value)
+            content_type = value
         elif name == b"traceparent" and len(value) == 55:
             trace_id = value[3:35].decode("ascii", "replace")
         elif name in _UNSUPPORTED and value != b"identity":
             raise Refusal(415, f"the header {name.decode()} is not supported: {_UNSUPPORTED[name]}")
+    if content_type != JSON:
+        _check_type(content_type)
     return trace_id
 
 
-def _check_type(value: bytes) -> None:
+def _check_type(value: bytes | None) -> None:
+    if value is None:  # a web page may send such a body anywhere unasked, so it is not taken for JSON
+        raise Refusal(415, "the header content-type is missing: send content-type: application/json")
     kind, _, parameters = value.lower().partition(b";")
     charset = parameters.strip().removeprefix(b"charset=").strip(b'"')
     if kind.strip() != JSON or charset not in (b"", b"utf-8", b"us-ascii"):

@@ -10,8 +10,8 @@ from fairlead.core.record import OutcomeRecord
 
 
 class Truths:
-    """At most `most` outcomes wait for a prediction; beyond that the ones that have waited longest are forgotten, and
-    counted (the outcomes of other models pass through here too)."""
+    """Outcomes that wait, of all models. About `most` wait for a prediction, and as many for their time: beyond that,
+    forgotten and counted are those that have waited longest for a prediction, and those whose time is furthest away."""
 
     def __init__(self, most: int = 1_000_000) -> None:
         self._most = most
@@ -24,6 +24,14 @@ class Truths:
         """Takes outcomes in, in any order."""
         for outcome in outcomes:
             heapq.heappush(self._future, (outcome.observed_at, outcome.received_at, next(self._order), outcome))
+            if len(self._future) > self._most + self._most // 8:
+                self._cut()
+
+    def _cut(self) -> None:
+        """An eighth at a time, so that a flood costs a sorting now and then. What is sorted is a heap."""
+        self._future.sort()
+        self.forgotten += len(self._future) - self._most
+        del self._future[self._most :]
 
     def due(self, watermark: float) -> list[OutcomeRecord]:
         """What has been observed by the watermark, in the order of observation. Each is given once."""

@@ -1,0 +1,117 @@
+"""The composition root: what a home folder and its settings become."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.command_trainer import CommandTrainer
+from fairlead.app.compose import open_context, open_notifiers, open_trainer
+from fairlead.config.load import parse_settings
+from fairlead.config.settings import Alerting, Channel, Retraining, Settings
+from fairlead.core.event import StatusChanged
+from fairlead.errors import SettingsError, StateError
+
+
+def test_a_home_is_made_where_there_is_none(tmp_path: Path) -> None:
+    """It is usable at once, and empty."""
+    context = open_context(tmp_path / "deep" / "home")
+    assert context.home.is_dir()
+    assert context.journal.verify() == 0
+    assert context.board.current().generation == 0
+    assert context.open_log().poll() == ([], [])
+
+
+def test_a_home_is_one_place_wherever_one_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is that of when it was opened."""
+    monkeypatch.chdir(tmp_path)
+    context = open_context(Path("home"))
+    monkeypatch.chdir("/")
+    assert context.home == tmp_path / "home"
+    context.journal.append([StatusChanged("m", 1, "staging")], actor="ana", at=1.0)
+    assert open_context(tmp_path / "home").journal.verify() == 1
+
+
+@pytest.mark.parametrize("place", ["file", "file/home"])
+def test_a_home_that_cannot_be_is_told(tmp_path: Path, place: str) -> None:
+    """A file in its place, or on the way to it."""
+    (tmp_path / "file").write_text("dear")
+    with pytest.raises(StateError, match="pass another with --home"):
+        open_context(tmp_path / place)
+    assert (tmp_path / "file").read_text() == "dear"
+
+
+def test_the_settings_beside_one_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fairlead.yaml` where one stands, its overlay for an environment; a named file goes before it."""
+    monkeypatch.chdir(tmp_path)
+    assert open_context(tmp_path / "home").settings == Settings()
+    (tmp_path / "fairlead.yaml").write_text("project: here\n")
+    (tmp_path / "fairlead.night.yaml").write_text("project: tonight\n")
+    (tmp_path / "other.yaml").write_text("project: there\n")
+    assert open_context(tmp_path / "home").settings.project == "here"
+    assert open_context(tmp_path / "home", environment="night").settings.project == "tonight"
+    assert open_context(tmp_path / "home", Path("other.yaml")).settings.project == "there"
+
+
+def test_settings_are_read_before_anything_is_made(tmp_path: Path) -> None:
+    """A wrong file leaves no home behind."""
+    (tmp_path / "f.yaml").write_text("projet: a\n")
+    with pytest.raises(SettingsError, match="did you mean 'project'"):
+        open_context(tmp_path / "home", tmp_path / "f.yaml")
+    assert not (tmp_path / "home").exists()
+
+
+def test_the_registry_is_opened_when_it_is_used(tmp_path: Path) -> None:
+    """Opening a home loads no MLflow: verbs that do not need it stay quick."""
+    program = (
+        "import sys; from pathlib import Path; from fairlead.app.compose import open_context;"
+        "open_context(Path(sys.argv[1])); sys.exit('mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path / "home")], check=False, env=dict(os.environ))
+    assert done.returncode == 0
+    assert not (tmp_path / "home" / "registry").exists()
+
+
+def test_channels_take_their_severities() -> None:
+    """By name, each with those it was given."""
+    alerting = Alerting(
+        channels=(
+            Channel("here", "console", severity=("high",)),
+            Channel("pager", "webhook", "https://hooks.invalid/x", ("critical",)),
+        )
+    )
+    opened = open_notifiers(alerting)
+    assert {notifier.name: severities for notifier, severities in opened.items()} == {
+        "here": ("high",),
+        "pager": ("critical",),
+    }
+
+
+def test_a_webhook_needs_an_address() -> None:
+    """The channel is named."""
+    with pytest.raises(SettingsError, match="'pager' is a webhook without a url"):
+        open_notifiers(Alerting(channels=(Channel("pager", "webhook"),)))
+
+
+def test_a_trainer_needs_a_command(tmp_path: Path) -> None:
+    """Without one nothing is trained; a wrong one is told when it is composed."""
+    assert open_trainer(Settings(), tmp_path) is None
+    whole = Settings(retraining=Retraining(command="python t.py --data {dataset} --out {output}"))
+    assert isinstance(open_trainer(whole, tmp_path), CommandTrainer)
+    with pytest.raises(SettingsError, match="lacks"):
+        open_trainer(parse_settings("retraining: {command: python t.py}"), tmp_path)
+
+
+def test_what_a_command_writes_lies_beside_the_workers_log(tmp_path: Path) -> None:
+    """Under a number that no worker has, and the same reader finds it."""
+    context = open_context(tmp_path / "home")
+    from fairlead.core.record import OutcomeRecord
+
+    writer = context.open_writer()
+    writer.outcomes([OutcomeRecord("q1", 1, 1.0, 1.0)])
+    writer.close()
+    assert [record.request_id for record in context.open_log().poll()[1]] == ["q1"]

@@ -1,0 +1,344 @@
+"""`fairlead up` as its own process: it keeps everything alive, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import numpy as np
+import pytest
+
+from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
+from fairlead.app.compose import open_context
+from fairlead.core.bundle import PROFILE
+from fairlead.core.event import DeployAsked, RolloutDecided, VersionRegistered, WorkerChanged
+from fairlead.core.rollout import Guardrail, Phase, Plan, Step
+from fairlead.operations import rollouts
+from fairlead.operations.context import Context
+from fairlead.stats.columns import NumericColumn
+from fairlead.stats.profile import profile
+from fairlead.testing.candidate import Parts, StayPredictor, draw, formula_onnx, write_candidate
+
+GUARDRAILS = (
+    Guardrail("error_rate <= 1.25 * champion", "error_rate", 1.25, relative=True),
+    Guardrail("prediction_psi < 0.25", "prediction_psi", 0.25),
+)
+CANARY = Plan("canary", (Step(0.3, 0.0, 120), Step(0.5, 0.0, 200), Step(1.0)), GUARDRAILS)
+ROWS = draw(4000, seed=11)[0]
+NAMES = ("age", "nights", "city")
+
+
+def put(home: Path, note: str) -> str:
+    """A version of the model by formula, with its held-out scores in its profile; returns the digest."""
+    draft = home / f"draft-{note}"
+    draft.mkdir(parents=True)
+    manifest = write_candidate(draft, Parts(portable=formula_onnx(), model=note.encode()))
+    scores = StayPredictor().predict(draw(2000, seed=3)[0])[:, 1]
+    (draft / PROFILE).write_bytes(msgspec.json.encode(profile((NumericColumn("__score__", np.array(scores)),))))
+    manifest = msgspec.structs.replace(manifest, files={**manifest.files, PROFILE: file_sha256(draft / PROFILE)})
+    return BundleFolder(home / "bundles").put(draft, manifest)
+
+
+def parents() -> dict[int, int]:
+    """The parent of each living process."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        if state != "Z":
+            found[int(entry.name)] = int(parent)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody holds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class System:
+    """A running `fairlead up` over a home with two versions; the first one serves."""
+
+    def __init__(self, home: Path, wait: Callable[..., None]) -> None:
+        self.wait = wait
+        self.context: Context = open_context(home)
+        self.digests = [put(home, "1"), put(home, "2")]
+        facts = [VersionRegistered("stay", n + 1, digest, "drawn") for n, digest in enumerate(self.digests)]
+        self.context.journal.append(facts, actor="ana", at=time.time())
+        self.deploy(1)
+        self.control_port = free_port()
+        command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), "up"]
+        command += ["--port", "0", "--control-port", str(self.control_port), "--workers", "2"]
+        self.log = home / "up.err"
+        with self.log.open("wb") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert self.process.stdout is not None
+        self.said = [self.process.stdout.readline() for _ in range(2)]
+        self.port = int(self.said[0].rpartition(":")[2])
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10.0)
+        self.asked = 0
+
+    def deploy(self, version: int) -> None:
+        """Someone asks for a rollout."""
+        asked = DeployAsked("stay", f"r{version}", version, self.digests[version - 1], CANARY)
+        self.context.journal.append([asked], actor="ana", at=time.time())
+
+    def predict(self) -> int:
+        """The status of one more request."""
+        self.asked += 1
+        row = dict(zip(NAMES, ROWS[self.asked % len(ROWS)], strict=True))
+        body = {"features": row, "unit_id": f"u{self.asked}", "request_id": f"q{self.asked}"}
+        return self.http.post("/v1/models/stay/predict", json=body).status_code
+
+    def ready(self) -> bool:
+        """Whether predictions are answered."""
+        try:
+            return self.predict() == 200
+        except httpx.HTTPError:
+            return False
+
+    def children(self, module: str) -> list[int]:
+        """The living processes of a module that `up` has started."""
+        words = {}
+        for pid, parent in parents().items():
+            if parent == self.process.pid:
+                words[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return sorted(pid for pid, command in words.items() if f"fairlead.app.{module}".encode() in command)
+
+    def console_answers(self) -> bool:
+        """Whether the control port is there."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.control_port}/api/v1/overview", timeout=5.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def facts(self, kind: str) -> list[Any]:
+        """The journal's facts of a kind."""
+        return [entry.fact for entry in self.context.journal.read(kinds=[kind])]
+
+    def end(self) -> None:
+        """Stops it, whatever state it is in: its children leave with it."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+Start = Callable[[], System]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
+    """Starts systems, and stops them at the end."""
+    stack = ExitStack()
+
+    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "what was waited for did not happen"
+            time.sleep(0.02)
+
+    def make() -> System:
+        system = System(tmp_path_factory.mktemp("up") / "home", wait)
+        stack.callback(system.end)
+        system.wait(system.ready)
+        system.wait(system.console_answers)
+        return system
+
+    with stack:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def system(start: Start) -> System:
+    """One system for the tests that leave it running."""
+    return start()
+
+
+class Traffic(threading.Thread):
+    """Requests one after the other, until it is left; `failed` holds whatever was no 200."""
+
+    def __init__(self, system: System) -> None:
+        super().__init__(daemon=True)
+        self.answered = 0
+        self.failed: list[object] = []
+        self._system = system
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        """Asks."""
+        while not self._over.is_set():
+            try:
+                status = self._system.predict()
+            except httpx.HTTPError as error:
+                self.failed.append(error)
+                continue
+            self.answered += 1
+            if status != 200:
+                self.failed.append(status)
+            time.sleep(0.002)
+
+    def __enter__(self) -> Traffic:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join(20)
+
+
+def test_one_command_starts_everything(system: System) -> None:
+    """Workers, controller and console; it says where they are."""
+    assert len(system.children("worker")) == 2
+    assert len(system.children("controller")) == 1
+    assert system.said[0].split() == ["predictions", f"http://127.0.0.1:{system.port}"]
+    assert system.said[1].split() == ["console", f"http://127.0.0.1:{system.control_port}"]
+    assert httpx.get(f"http://127.0.0.1:{system.control_port}/").status_code == 200
+    assert {fact.worker for fact in system.facts("worker_changed") if fact.state == "started"} == {0, 1}
+
+
+def test_predictions_go_on_while_the_controller_is_killed(system: System) -> None:
+    """Without one error; another controller takes its place."""
+    (before,) = system.children("controller")
+    with Traffic(system) as traffic:
+        system.wait(lambda: traffic.answered > 20)
+        os.kill(before, signal.SIGKILL)
+        system.wait(lambda: system.children("controller") not in ([], [before]))
+        system.wait(system.console_answers)
+        seen = traffic.answered
+        system.wait(lambda: traffic.answered > seen + 20)
+    assert traffic.failed == []
+
+
+def test_a_killed_worker_is_replaced(system: System) -> None:
+    """The other one stays; the journal has the signal; predictions are answered."""
+    before = system.children("worker")
+    os.kill(before[0], signal.SIGKILL)
+    system.wait(lambda: len(system.children("worker")) == 2 and before[0] not in system.children("worker"))
+    assert before[1] in system.children("worker")
+    system.wait(system.ready)
+    failed = [fact for fact in system.facts("worker_changed") if fact.state == "failed"]
+    assert isinstance(failed[-1], WorkerChanged)
+    assert "SIGKILL" in failed[-1].detail
+
+
+def test_a_rollout_survives_its_controller(system: System) -> None:
+    """Killed in the middle of a canary, the next controller finishes it; every decision replays byte for byte."""
+
+    def canary_seen() -> bool:
+        decisions = [fact for fact in system.facts("rollout_decided") if fact.rollout == "r2"]
+        return any(
+            msgspec.json.decode(fact.decision)["requests"].get("canary", 0) > 0
+            for fact in decisions
+            if isinstance(fact, RolloutDecided)
+        )
+
+    system.wait(lambda: any(view.phase is Phase.PROMOTED for view in rollouts.rollouts(system.context)))
+    system.deploy(2)
+    with Traffic(system) as traffic:
+        system.wait(canary_seen)
+        (before,) = system.children("controller")
+        os.kill(before, signal.SIGKILL)
+        system.wait(lambda: system.children("controller") not in ([], [before]))
+        system.wait(lambda: rollouts.rollout(system.context, "stay").phase is Phase.PROMOTED)
+    assert traffic.failed == []
+    view = rollouts.rollout(system.context, "stay")
+    assert (view.id, view.version, view.champion, view.share) == ("r2", 2, 1, 1.0)
+    assert view.requests_exposed >= 320
+    replayed = rollouts.replay(system.context, "r2")
+    assert replayed.matches, replayed.first_difference
+    system.wait(lambda: system.context.board.current().models["stay"].arms[-1].version == 2)
+
+
+def test_a_stopped_system_leaves_nothing(start: Start) -> None:
+    """SIGTERM: exit 0, no process of it lives, its ports are free, the journal says that each worker left."""
+    system = start()
+    pids = {system.process.pid, *system.children("worker"), *system.children("controller")}
+    assert len(pids) == 4
+    system.process.send_signal(signal.SIGTERM)
+    assert system.process.wait(30) == 0
+    assert pids.isdisjoint(parents())
+    for port in (system.port, system.control_port):
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+    assert sum(fact.state == "exited" for fact in system.facts("worker_changed")) == 2
+
+
+def test_children_leave_with_a_killed_supervisor(start: Start) -> None:
+    """SIGKILL leaves it no time to stop anything: they notice by themselves."""
+    system = start()
+    pids = {*system.children("worker"), *system.children("controller")}
+    assert len(pids) == 3
+    system.process.kill()
+    system.process.wait()
+    system.wait(lambda: pids.isdisjoint(parents()))
+
+
+def refused(home: Path, *arguments: str, config: Path | None = None) -> str:
+    """The one line of a command that ends with 2, and leaves no process behind."""
+    options = ["--config", str(config)] if config else []
+    command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), *options, "up", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=12)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.communicate(timeout=30)
+            pytest.fail("it did not leave, but went on")
+    assert process.returncode == 2, err
+    assert out == ""
+    assert err.count("\n") == 1, err
+    assert err.startswith("fairlead: ")
+    return err
+
+
+def test_a_data_port_in_use_is_told(tmp_path: Path) -> None:
+    """One line that names the port and the option, and exit 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path / "home", "--port", str(port), "--control-port", str(free_port()))
+    assert str(port) in said
+    assert "pass another with --port" in said
+
+
+def test_a_control_port_in_use_is_told(tmp_path: Path) -> None:
+    """The same: a system whose controller can never start is none."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        said = refused(tmp_path / "home", "--port", "0", "--control-port", str(port), "--workers", "1")
+    assert str(port) in said
+    assert "--control-port" in said
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com"])
+def test_only_loopback_is_served(tmp_path: Path, host: str) -> None:
+    """There is no authentication: any other host is refused, with what to do instead."""
+    said = refused(tmp_path / "home", "--host", host, "--port", "0")
+    assert host in said
+    assert "keep 127.0.0.1 and put a proxy" in said
+
+
+def test_a_host_in_the_settings_is_refused_alike(tmp_path: Path) -> None:
+    """However it was asked for."""
+    (tmp_path / "f.yaml").write_text("serving: {host: 0.0.0.0}\n")
+    assert "keep 127.0.0.1" in refused(tmp_path / "home", config=tmp_path / "f.yaml")
