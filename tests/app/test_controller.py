@@ -84,6 +84,7 @@ class House:
                     arm=chosen.arm,
                     unit_id=f"u{self.asked}",
                     propensity=chosen.propensity,
+                    rollout=chosen.rollout,
                     timestamp=time.time(),
                     received_at=time.time(),
                     score=score,

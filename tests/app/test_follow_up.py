@@ -108,6 +108,7 @@ def test_a_run_that_never_finished_is_done_again(
     context = home(tmp_path)
     context.journal.append([ASKED], actor="respond", at=time.time())
     follow_up = start(context, tmp_path / "f.yaml", "night")
+    follow_up.tick()
     wait_for(lambda: interpreter.started)
     wait_for(lambda: ended(follow_up))
     follow_up.tick()
@@ -157,6 +158,7 @@ def test_a_run_that_could_not_be_made_is_told(
     context.journal.append([ASKED], actor="respond", at=time.time())
     with caplog.at_level(logging.ERROR, "fairlead.watch"):
         follow_up = start(context)
+        follow_up.tick()
         wait_for(lambda: ended(follow_up))
     assert ("retrain-7" in caplog.text) is told
 
@@ -167,10 +169,10 @@ def test_a_window_left_unanswered_is_answered_after_a_restart(
     """Alert, incident and decision follow a judged window that a stop left alone; a second restart adds nothing."""
     context = home(tmp_path)
     context.journal.append([fact_of(harmful_report())], actor="watch", at=time.time())
-    start(context)
+    start(context).tick()
     kinds = [entry.fact.__struct_config__.tag for entry in context.journal.read()]
     assert {"alert_raised", "incident_opened", "retrain_decided", "postmortem_written"} <= set(kinds)
-    start(context)
+    start(context).tick()
     assert [entry.fact.__struct_config__.tag for entry in context.journal.read()] == kinds
 
 

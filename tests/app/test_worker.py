@@ -250,7 +250,9 @@ class Slow:
 
     def __init__(self, url: str, request_id: str) -> None:
         body = json.dumps({"features": ROW, "request_id": request_id}).encode()
-        head = f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        head = (
+            f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+        )
         self._socket = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20)
         self._rest = body[-5:]
         self._socket.sendall(head.encode() + body[:-5])

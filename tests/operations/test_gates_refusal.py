@@ -218,12 +218,7 @@ def test_an_unknown_strategy_is_told(house: House, strategy: str) -> None:
     assert list(house.journal.read()) == before
 
 
-@pytest.mark.parametrize("strategy", ["shadow", "canary"])
-def test_a_plan_that_cannot_start_is_not_asked_for(tmp_path: Path, strategy: str) -> None:
-    """Settings without steps are told to whoever deploys: the controller would meet them in a fact it cannot undo."""
-    house = House(tmp_path, Settings(rollout=RolloutSettings(steps=())))
-    house.measured(house.report())
-    before = list(house.journal.read())
+def test_a_plan_that_cannot_start_is_no_setting() -> None:
+    """Settings without steps are told before anything is deployed: a fact could not be undone."""
     with pytest.raises(UsageError, match="steps"):
-        deploy(house.context, "hotel@1", strategy)
-    assert list(house.journal.read()) == before
+        RolloutSettings(steps=())

@@ -176,18 +176,28 @@ def test_an_edited_journal_is_not_replayed(lives: Told) -> None:
         replay(lives.context, "h2")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ["promote", "pause", "abort", "rollback"])
 def test_the_operators_wish_is_a_fact(lives: Told, verb: str) -> None:
-    """With who asked and why; what becomes of it is the controller's to say."""
+    """With who asked, why, and which rollout was meant; what becomes of it is the controller's to say."""
+    lives.begin("h4", "hotel", 4, 2)
     operate(lives.context, "hotel", verb, "the phones ring", actor="ben")  # type: ignore[arg-type]  # one of VERBS
     operate(lives.context, "hotel", verb)  # type: ignore[arg-type]  # as above
     asked = list(lives.journal.read(kinds=["operator_asked"]))
     facts = [entry.fact for entry in asked if isinstance(entry.fact, OperatorAsked)]
-    assert [(fact.model, fact.verb, fact.reason, fact.rollout) for fact in facts] == [
-        ("hotel", verb, "the phones ring", None),
-        ("hotel", verb, "", None),
+    assert [(fact.model, fact.verb, fact.reason, fact.rollout, fact.seen) for fact in facts] == [
+        ("hotel", verb, "the phones ring", None, "h4"),
+        ("hotel", verb, "", None, "h4"),
     ]
     assert [entry.actor for entry in asked] == ["ben", "ana"]
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_what_makes_no_sense_is_refused_at_once(lives: Told, verb: str) -> None:
+    """A rollout that was rolled back takes no verb: whoever asks is told now, and nothing is written."""
+    before = lives.journal.verify()
+    with pytest.raises(Refused, match=f"is rolled back: it cannot {verb} now"):
+        operate(lives.context, "hotel", verb)  # type: ignore[arg-type]  # one of VERBS
+    assert lives.journal.verify() == before
 
 
 @pytest.mark.parametrize("verb", ["destroy", "", "Promote", "promote "])

@@ -35,7 +35,10 @@ class RouteFile:
 
         Raises `StateError` for a generation that is not higher, and when the disk refuses.
         """
-        now = self.current()
+        try:
+            now = self.current()
+        except StateError:
+            now = RouteTable()  # a damaged table is replaced: the journal knows what it must say
         if table == now:
             return
         if table.generation <= now.generation:

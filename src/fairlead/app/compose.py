@@ -48,7 +48,8 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         open_log=lambda: SegmentReader(home / "log"),
         # Not a worker's number: what a command writes lies beside what the workers write.
         open_writer=lambda: SegmentLog(home / "log", _COMMAND),
-        open_trainer=lambda: open_trainer(settings, home),
+        # The command is written as one would type it beside the settings file.
+        open_trainer=lambda: open_trainer(settings, config.absolute().parent if config else Path.cwd()),
     )
 
 

@@ -70,6 +70,7 @@ class Release:
         self._admit = admit
         self._models: dict[str, ModelState] = {}
         self._read = 0
+        self._generation = 0
         self.follow()
 
     def observe(self, records: Iterable[Prediction]) -> None:
@@ -86,6 +87,8 @@ class Release:
             try:
                 for entry in self._journal.read(self._read):
                     self._read = entry.seq
+                    if isinstance(entry.fact, RouteChanged):
+                        self._generation = max(self._generation, entry.fact.generation)
                     if entry.fact.model:
                         self._model(entry.fact.model).fold(entry)
             except JournalBroken:
@@ -198,7 +201,7 @@ class Release:
 
     def _route(self, reason: str, decided_at: float, rollout: str | None) -> None:
         """Publishes the table that the fold asks for, if it differs from the one that is out."""
-        table = self._board.current()
+        table = self._published()
         wanted = dict(table.models)
         changed = []
         for name, model in self._models.items():
@@ -230,6 +233,14 @@ class Release:
             self._append(facts, self._clock.now())
         except FairleadError:
             _LOG.exception("a route was published, but the journal could not be told")
+
+    def _published(self) -> RouteTable:
+        """The table that is out. One that cannot be read is none: it is made anew, under the next generation."""
+        try:
+            return self._board.current()
+        except FairleadError:
+            _LOG.exception("the route table is made anew from the journal")
+            return RouteTable(self._generation)
 
     def _wanted(self, name: str, model: ModelState) -> ModelRoute | None:
         try:

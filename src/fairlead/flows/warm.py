@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fairlead.core.agreement import agreement
 from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Manifest
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute, RouteTable
@@ -163,8 +164,7 @@ def rehearse(live: LiveVersion, path: Path) -> float:
             row, _ = live.rows.check(values)
         except ContractError:
             continue
-        answered = live.predictor.predict([row])[0].tolist()
-        worst = max(worst, *(abs(a - e) for a, e in zip(answered, expected, strict=True)))
+        worst = max(worst, agreement([expected], live.predictor.predict([row]), allowed).largest_difference)
     if not worst <= allowed:
         raise BundleError(
             f"version {live.version} of {live.manifest.name!r} answers its golden rows up to {worst:.3g} differently "

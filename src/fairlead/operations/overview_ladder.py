@@ -105,6 +105,9 @@ def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verd
 
 def _reading(rollout: RolloutView, each: GuardrailView) -> Verdict:
     """A guardrail's call as a verdict on what serves now: after a rollback that is the champion again."""
+    value = each.champion if rollout.phase is Phase.ROLLED_BACK else each.canary
+    if value is None:
+        return Verdict(Outcome.UNMEASURED, f"{_metric(each)} was not measured {_on_whom(rollout)}")
     if rollout.phase is Phase.ROLLED_BACK:
         return Verdict(Outcome.HOLDS, f"{_metric(each)} {format_metric(each.metric, each.champion)}")
     if each.call is Call.REGRESS:

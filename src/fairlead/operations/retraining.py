@@ -29,7 +29,7 @@ from fairlead.ports import VersionInfo
 
 HELDOUT_SHARE = 0.25
 # What a machine fills in anew for each version; the rest of the card is the team's word and carries over.
-_MACHINE_FIELDS = ("version", "date", "training_data", "evaluation_data", "metrics", "subgroup_performance")
+_MACHINE_FIELDS = ("version", "date", "training_data", "evaluation_data", "metrics")
 
 
 def retrain(context: Context, model: str, run: str, reason: str = "") -> RetrainFinished:
@@ -88,6 +88,7 @@ def _challenger(
 ) -> VersionInfo:
     """Trains on the older rows and registers, with the newest held out."""
     known = context.settings.models.get(champion.model)
+    segments = known.segments if known and known.segments else manifest.segments
     folder = context.home / "runs" / run
     cut = len(rows) - int(len(rows) * HELDOUT_SHARE)
     train, heldout = folder / "train.parquet", folder / "heldout.parquet"
@@ -107,18 +108,20 @@ def _challenger(
             target=manifest.contract.target,
             task=manifest.contract.task,
             unit=manifest.contract.unit,
-            segments=known.segments if known and known.segments else manifest.segments,
+            segments=segments,
             dataset_version=run,
-            card=_card(context.bundles.path(champion.bundle)),
+            card=_card(context.bundles.path(champion.bundle), measured=bool(segments)),
             parent=champion.version,
         ),
     )
 
 
-def _card(bundle: Path) -> dict[str, str]:
+def _card(bundle: Path, *, measured: bool) -> dict[str, str]:
+    """What the team wrote carries over; what it wrote of subgroups too, unless they are `measured` anew."""
     card = msgspec.json.decode((bundle / CARD).read_bytes(), type=ModelCard)
     fields: dict[str, str] = msgspec.to_builtins(card)
-    return {name: text for name, text in fields.items() if name not in _MACHINE_FIELDS}
+    renewed = {*_MACHINE_FIELDS, "subgroup_performance"} if measured else {*_MACHINE_FIELDS}
+    return {name: text for name, text in fields.items() if name not in renewed}
 
 
 def _sentence(info: VersionInfo, champion: VersionInfo, report: GateReport) -> str:

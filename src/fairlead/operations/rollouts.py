@@ -6,8 +6,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from fairlead.core.event import DeployAsked, OperatorAsked, RolloutStarted, RouteApplied
-from fairlead.core.replay import Replay
+from fairlead.core.advance import apply_operator
+from fairlead.core.event import DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
+from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
 from fairlead.core.rollout import Decision, Phase, Rollout
 from fairlead.core.why import why as explain
@@ -51,12 +52,32 @@ def deploy(context: Context, reference: str, strategy: str | None = None, reason
     passed_gate(context, info, now)
     if "champion" in info.aliases:
         raise Refused(f"{info.model}@{info.version} is the champion already: there is nothing to roll out")
+    _refuse_second(context, info.model)
     plan = context.settings.rollout.plan(strategy)
     number = sum(1 for _ in context.journal.read(model=info.model, kinds=["deploy_asked"])) + 1
     rollout = f"{info.model}-{info.version}-{number}"
     asked = DeployAsked(info.model, rollout, info.version, info.bundle, plan, reason)
     context.journal.append([asked], actor=context.actor, at=now)
     return rollout
+
+
+def _refuse_second(context: Context, model: str) -> None:
+    """One rollout at a time, and no queue behind it that would one day start by itself. Raises `Refused`."""
+    kinds = ["deploy_asked", "deploy_refused", "rollout_started"]
+    facts = [entry.fact for entry in context.journal.read(model=model, kinds=kinds)]
+    answered = {fact.rollout for fact in facts if isinstance(fact, DeployRefused | RolloutStarted)}
+    waiting = [fact.rollout for fact in facts if isinstance(fact, DeployAsked) and fact.rollout not in answered]
+    if waiting:
+        raise Refused(f"{waiting[0]} was asked for and waits for the controller: is `fairlead up` running?")
+    state = _latest(context, model)
+    if state is not None and state.phase not in _OVER:
+        raise Refused(f"{state.id} is under way ({state.phase.value}): wait for it, or `fairlead abort {model}`")
+
+
+def _latest(context: Context, model: str) -> Rollout | None:
+    """The model's last rollout as it stands."""
+    kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided"]
+    return next(reversed(fold(context.journal.read(model=model, kinds=kinds), model).values()), None)
 
 
 def admit(context: Context, asked: DeployAsked) -> None:
@@ -71,14 +92,12 @@ def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor
         raise Refused(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
     if not any(True for _ in context.journal.read(model=model, kinds=["rollout_started", "deploy_asked"])):
         raise NotFound(f"{model} has no rollout to {verb}: start one with `fairlead deploy {model}@VERSION`")
-    started = [
-        entry.fact.rollout
-        for entry in context.journal.read(model=model, kinds=["rollout_started"])
-        if isinstance(entry.fact, RolloutStarted)
-    ]
+    state, now = _latest(context, model), context.clock.now()
+    if state is not None:
+        apply_operator(state, verb, now, reason)  # what makes no sense is refused here and now, not in an hour
     # What is meant is the rollout that was seen when asking: by the time it is performed another may run.
-    asked = OperatorAsked(model, verb, reason, seen=started[-1] if started else "")
-    context.journal.append([asked], actor=actor or context.actor, at=context.clock.now())
+    asked = OperatorAsked(model, verb, reason, seen=state.id if state is not None else "")
+    context.journal.append([asked], actor=actor or context.actor, at=now)
 
 
 def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, ...]:

@@ -19,7 +19,6 @@ from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
 from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.app import build, run
 from fairlead.operations.context import Context
-from fairlead.operations.rollouts import VERBS
 from fairlead.testing.bundles import example
 from fairlead.testing.registry import MemoryRegistry
 
@@ -72,12 +71,21 @@ def begun(context: Context, model: str = "hotel", champion: int | None = None, *
 
 
 def test_a_deploy_answers_with_its_rollout(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a line with the next step, or as JSON."""
+    """As a line with the next step."""
     assert typed("deploy", "hotel@1") == 0
     assert "hotel-1-1 was asked for: `fairlead rollout hotel` shows it" in capsys.readouterr().out
+    assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 1
+
+
+def test_a_second_deploy_is_refused_while_one_waits(
+    context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No queue that would one day start by itself."""
     assert typed("deploy", "hotel@1", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"rollout": "hotel-1-2"}
-    assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 2
+    assert json.loads(capsys.readouterr().out) == {"rollout": "hotel-1-1"}
+    assert typed("deploy", "hotel@1") == 2
+    assert "hotel-1-1 was asked for and waits for the controller" in capsys.readouterr().err
+    assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 1
 
 
 @pytest.mark.parametrize(
@@ -139,10 +147,10 @@ def test_a_replay_that_differs_is_1(context: Context, typed: Typed, capsys: pyte
     assert json.loads(capsys.readouterr().out)["matches"] is False
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", ["promote", "pause", "abort", "rollback"])
 def test_the_operators_hand(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str], verb: str) -> None:
     """Each verb is a command that writes one fact, with the reason."""
-    begun(context)
+    begun(context, champion=7)
     assert typed(verb, "hotel", "--reason", "the phones ring") == 0
     assert f"{verb} of hotel was asked for" in capsys.readouterr().out
     (entry,) = context.journal.read(kinds=["operator_asked"])

@@ -24,12 +24,12 @@ def test_is_never_more_than_either_of_its_two_evidences(champion: int, canary: i
 
 def test_a_slow_machine_under_both_arms_is_not_the_canarys_doing() -> None:
     """A tenth of all requests slow on both arms, at an even split, is no evidence."""
-    assert latency_log_e([(0.5, 200, 200)], slow=200, requests=2000) < 0
+    assert latency_log_e([(0.5, 200, 200)], slow=200, units=2000) < 0
 
 
 def test_a_canary_that_is_slower_but_within_its_limit_is_no_break() -> None:
     """Many times slower than the champion, yet fewer than 1 % over the limit: no evidence."""
-    assert latency_log_e([(0.5, 5, 60)], slow=60, requests=10_000) < 0
+    assert latency_log_e([(0.5, 5, 60)], slow=60, units=10_000) < 0
 
 
 def ever_alarms(rng: np.random.Generator, scale: float, limit_factor: float, alpha: float, stall: bool) -> bool:

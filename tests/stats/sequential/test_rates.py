@@ -75,3 +75,24 @@ def test_false_alarms_stay_within_alpha_at_the_limit_at_every_look(
         events = np.cumsum(rng.random(trials) < limit).astype(float)
         alarms += bool(np.any(rates_log_e(events, n, np.full(trials, limit)) >= log(1 / alpha)))
     within(alarms, runs, alpha)
+
+
+def test_false_alarms_stay_within_alpha_when_a_few_users_ask_most(
+    runs: int, within: Callable[[int, int, float], None]
+) -> None:
+    """5 % of the users always fail, and activity is very unequal: by first answers at most alpha of the runs alarm at a
+    limit of 5 %; by requests a failing heavy user alarms alone, in more than twice as many."""
+    rng, alpha, limit, users, requests = np.random.default_rng(12), 0.05, 0.05, 400, 1500
+    n, limits = np.arange(1.0, requests + 1), np.full(requests, limit)
+    by_unit = by_request = 0
+    for _ in range(runs):
+        activity = rng.gamma(0.2, size=users)
+        who = rng.choice(users, size=requests, p=activity / activity.sum())
+        failed = (rng.random(users) < limit)[who]
+        first = np.zeros(requests, dtype=bool)
+        first[np.unique(who, return_index=True)[1]] = True
+        units = rates_log_e(np.cumsum(failed & first).astype(float), np.cumsum(first).astype(float), limits)
+        by_unit += bool(units.max() >= log(1 / alpha))
+        by_request += bool(rates_log_e(np.cumsum(failed).astype(float), n, limits).max() >= log(1 / alpha))
+    within(by_unit, runs, alpha)
+    assert by_request > 2 * alpha * runs

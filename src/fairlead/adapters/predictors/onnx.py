@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import Any
@@ -94,7 +95,11 @@ class OnnxPredictor:
 def session(model: bytes) -> Any:
     """A session of one thread: the gateway's workers are the parallelism. Raises `BundleError`."""
     try:
+        # Nothing about what runs here is told to anyone: before the import, which may begin to collect, and after it.
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
         import onnxruntime
+
+        onnxruntime.disable_telemetry_events()
     except ModuleNotFoundError as error:
         raise MissingExtra("onnxruntime", "onnx", "serving an ONNX model") from error
     options = onnxruntime.SessionOptions()

@@ -62,7 +62,7 @@ def _show(report: DriftReport) -> None:
         rows.append(
             (
                 column.name,
-                state(column.level),
+                state("unmeasured" if column.unmeasured else column.level),
                 *(figure(found[name].corrected) if name in found else "" for name in _DISTANCES),
                 probability(column.p_value),
             )

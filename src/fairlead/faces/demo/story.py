@@ -8,20 +8,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fairlead.core.event import (
+    DeployAsked,
     RetrainDecided,
     RetrainFinished,
     RolloutDecided,
-    RolloutStarted,
     RouteApplied,
     RouteChanged,
     WindowJudged,
 )
 from fairlead.core.report import Stage, report_of
+from fairlead.core.rollout import Decision, Phase
 from fairlead.errors import StateError
 from fairlead.faces.demo.bookings import Bookings
 from fairlead.faces.demo.home import CARD, MODEL
@@ -95,9 +97,10 @@ async def play(cast: Cast, acts: Play, facts: Facts, *, kill_at: int) -> None:
     acts.kill_a_worker_at(kill_at)
     await acts.outcomes(cast.bookings.outcomes_before())
     before: str | None = None
+    broken = False
     for month in cast.bookings.months:
-        if month == BREAK_MONTH:
-            await _settled(facts)
+        if month >= BREAK_MONTH and not broken and _idle(facts):
+            broken = True
             version = release_broken(cast)
             rollouts.deploy(cast.context, f"{MODEL}@{version}", "canary", "the weekly release")
         for day in cast.bookings.days(month):
@@ -135,13 +138,13 @@ async def _retrained(cast: Cast, facts: Facts) -> None:
     cast.say(f"challenger: {finished.reason}")
 
 
-async def _settled(facts: Facts) -> None:
-    """Waits for the verdict on a rollout that the traffic so far was enough for."""
-    started = [fact.rollout for fact in facts.of(RolloutStarted)]
-    if started:
-        await facts.wait(
-            lambda: any(fact.rollout == started[-1] for fact in facts.of(RolloutDecided)), "a verdict", _JUDGED_SECONDS
-        )
+def _idle(facts: Facts) -> bool:
+    """Whether no rollout is under way: a second one would be refused."""
+    over = {Phase.PROMOTED, Phase.ROLLED_BACK}
+    decided = {
+        fact.rollout: msgspec.json.decode(fact.decision, type=Decision).after for fact in facts.of(RolloutDecided)
+    }
+    return all(decided.get(fact.rollout) in over for fact in facts.of(DeployAsked))
 
 
 async def finished(facts: Facts) -> None:

@@ -9,6 +9,8 @@ Its expected factor per trial under a true rate p is (1 - p + k p) / (1 - u + k 
 to 1 at p = u. So it is at most 1 for *every* p <= u (a monotone likelihood ratio), also when p changes from trial to
 trial: the product is a supermartingale under the whole composite null, and so is the average over several k
 (Ramdas, Gruenwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference", 2023).
+
+A trial must not know the outcome of an earlier one: of a user who fails and tries again only the first answer is one.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ def rate_log_e(events: int, trials: int, limit: float) -> float:
     -2.18
     """
     if not 0 <= events <= trials:
-        raise ValueError(f"{events} events in {trials} trials: count both over the same requests")
+        raise ValueError(f"{events} events in {trials} trials: count both over the same trials")
     if limit >= 1.0:
         return 0.0
     return float(rates_log_e(np.array(float(events)), np.array(float(trials)), np.array(max(limit, _LEAST_LIMIT))))
