@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -148,3 +152,19 @@ def test_an_answer_of_another_width_is_an_error() -> None:
     contract = msgspec.structs.replace(ONE, features=(*TWO, Feature("w", Kind.NUMBER)))
     with pytest.raises(BundleError, match="answers 3 values per row where 2"):
         OnnxPredictor(MATRIX, contract).predict([(1.0, 2.0, 3.0)])
+
+
+def test_nothing_is_collected_about_what_runs(tmp_path: Path) -> None:
+    """ONNX Runtime keeps a database of events in the user's cache, unless it is told not to before it is loaded."""
+    script = (
+        "from onnx import TensorProto, helper\n"
+        "from fairlead.adapters.predictors.onnx import session\n"
+        "x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, [1]) for n in 'xy')\n"
+        "graph = helper.make_graph([helper.make_node('Identity', ['x'], ['y'])], 'g', [x], [y])\n"
+        "model = helper.make_model(graph, opset_imports=[helper.make_opsetid('', 20)], ir_version=10)\n"
+        "session(model.SerializeToString())\n"
+    )
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
