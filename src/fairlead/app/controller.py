@@ -51,7 +51,7 @@ class Controller:
         self._stop = threading.Event()
         self._reader = context.open_log()
         # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
-        self._release = Release(context.journal, context.board, context.bundles, context.clock, lambda *_: None)
+        self._release = Release(context.journal, context.board, context.bundles, context.clock)
         self._caught_up = False
         self._watched = context.open_log()
         self._follow_up = FollowUp(context, config, environment)

@@ -31,6 +31,8 @@ _LOG = logging.getLogger("fairlead.up")
 _CHECK_SECONDS = 0.1
 _STOP_SECONDS = 10.0
 _BACKOFF_SECONDS = 2.0
+_OCCUPIED = 3  # what a controller leaves with while another runs on its home
+_IN_USE_SECONDS = 10.0  # an old controller may still be finishing what it does
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -126,7 +128,8 @@ class Up:
         """Starts the controller again when it died; one that dies at once is given time."""
         assert self._controller is not None
         code = self._controller.poll()
-        if code is None or time.monotonic() - self._controller_at < _BACKOFF_SECONDS:
+        wait = _IN_USE_SECONDS if code == _OCCUPIED else _BACKOFF_SECONDS
+        if code is None or time.monotonic() - self._controller_at < wait:
             return
         _LOG.error("the controller left with %s and is started again", code)
         self._start_controller()

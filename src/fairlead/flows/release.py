@@ -11,7 +11,7 @@ version stays without traffic and the fact is written as soon as it can be. One 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from fairlead.core.event import (
     AnyFact,
@@ -41,17 +41,9 @@ _EARLY_LOOK_SECONDS, _LATE_LOOK_SECONDS, _EARLY_SECONDS = 0.5, 5.0, 60.0
 _WORKER_GONE_SECONDS = 5.0
 _LOAD_SECONDS = 5.0  # a worker that still reports an error this long after a table was published will not get over it
 
-# Raises `Refused` for a deploy whose gate no longer holds.
-Admit = Callable[[DeployAsked], None]
-
-
-def admit_all(_: DeployAsked) -> None:
-    """Admits every deploy: for rollouts that were gated elsewhere."""
-
 
 class Release:
-    """Drives rollouts. `on_decision` hears each decision that moved a rollout, after it was performed; `admit` is asked
-    again, right before a rollout starts, whether its version may still be deployed."""
+    """Drives the rollouts of all models on one home."""
 
     def __init__(
         self,
@@ -59,15 +51,11 @@ class Release:
         board: RouteBoard,
         bundles: BundleStore,
         clock: Clock,
-        on_decision: Callable[[Rollout, Decision], None],
-        admit: Admit = admit_all,
     ) -> None:
         self._journal = journal
         self._board = board
         self._bundles = bundles
         self._clock = clock
-        self._on_decision = on_decision
-        self._admit = admit
         self._models: dict[str, ModelState] = {}
         self._read = 0
         self._generation = 0
@@ -142,7 +130,6 @@ class Release:
 
     def _begun(self, name: str, model: ModelState, asked: DeployAsked, now: float) -> RolloutStarted:
         model.check_deploy(asked)
-        self._admit(asked)
         baseline = baseline_for(self._bundles, asked.bundle, model.champion_bundle, model.recent)
         # What cannot be started must not be written: the journal is for ever.
         start(asked.rollout, name, asked.version, model.champion, asked.plan, baseline, now)
@@ -178,8 +165,8 @@ class Release:
     def _perform(
         self, name: str, model: ModelState, decision: Decision, because: list[AnyFact], actor: str = ACTOR
     ) -> None:
-        """Journals a decision with its consequences in one transaction, then swaps the route, then tells. Taking
-        traffic away comes before the journal."""
+        """Journals a decision with its consequences in one transaction, then swaps the route. Taking traffic away
+        comes before the journal."""
         moved = _moved(model, decision)
         rollout = model.rollout
         assert rollout is not None
@@ -190,8 +177,6 @@ class Release:
         self._append(facts, decision.at, actor)
         if moved:
             self._route(decision.reason, decision.at, rollout.id)
-            assert model.rollout is not None
-            self._on_decision(model.rollout, decision)
 
     def _append(self, facts: list[AnyFact], at: float, actor: str = ACTOR) -> None:
         self._journal.append(facts, actor=actor, at=at)

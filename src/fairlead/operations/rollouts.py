@@ -16,7 +16,6 @@ from fairlead.errors import NotFound, Refused
 from fairlead.operations.context import Context
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.models import resolve
-from fairlead.ports import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
@@ -78,12 +77,6 @@ def _latest(context: Context, model: str) -> Rollout | None:
     """The model's last rollout as it stands."""
     kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided"]
     return next(reversed(fold(context.journal.read(model=model, kinds=kinds), model).values()), None)
-
-
-def admit(context: Context, asked: DeployAsked) -> None:
-    """Whether a deploy that has waited may still start: its gate must hold now. Raises `Refused`."""
-    info = VersionInfo(asked.model, asked.version, asked.bundle)
-    passed_gate(context, info, context.clock.now())
 
 
 def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "") -> None:
