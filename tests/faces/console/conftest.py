@@ -27,7 +27,8 @@ _ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: Playwright's loop runs in this thread as long as it lives, and later tests have their own.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium. Its absence is a failure, with what to do."""
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

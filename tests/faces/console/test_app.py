@@ -133,7 +133,7 @@ def test_new_model_says_what_to_do(story: Any, pages: Any) -> None:
     """Each empty part of a model's page says what fills it."""
     story.register(1, "bookings")
     text = pages(story).get("/").text
-    for said in ("fairlead gate", "POST /v1/outcomes", "fairlead up", "fairlead alerts test", "unmeasured"):
+    for said in ("fairlead gate", "POST /v1/outcomes", "fairlead up", "told here and on your channels", "unmeasured"):
         assert said in text, said
     assert "<form" not in text
 
