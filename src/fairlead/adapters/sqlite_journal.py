@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,12 +44,26 @@ class SqliteJournal:
     def _prepare(self) -> None:
         connection = self._connection
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._enter_wal()
             connection.execute("PRAGMA synchronous = FULL")
             migrate(connection, migrations(), f"the journal {self._path}")
         except BaseException:
             connection.close()
             raise
+
+    def _enter_wal(self) -> None:
+        """Switching a new file to WAL needs it alone, and SQLite does not wait for that: two processes that begin a
+        journal at once take turns here."""
+        deadline = time.monotonic() + _BUSY_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
