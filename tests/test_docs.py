@@ -32,7 +32,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "fairlead"
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
-STATISTICS, TESTING = (TEXTS[f"docs/{name}.md"] for name in ("statistics", "testing"))
+TESTING = TEXTS["docs/testing.md"]
+METHODS = [name for name in TEXTS if name.startswith("docs/statistics")]  # the overview, and a page for each family
+STATISTICS = "\n".join(TEXTS[name] for name in METHODS)
 
 
 # -- commands ------------------------------------------------------------------------------------------------------
@@ -195,7 +197,7 @@ def test_the_extras_that_a_page_names_exist() -> None:
     assert named <= set(extras)
 
 
-@pytest.mark.parametrize("name", ["docs/statistics.md", "docs/testing.md"])
+@pytest.mark.parametrize("name", [name for name in (*METHODS, "docs/testing.md") if ">>> " in TEXTS[name]])
 def test_the_examples_of_a_page_run(name: str) -> None:
     """What stands behind `>>>` gives what stands below it."""
     found = doctest.testfile(str(ROOT / name), module_relative=False)
