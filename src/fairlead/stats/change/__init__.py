@@ -1,0 +1,1 @@
+"""The fits that a series of slots is explained by."""
