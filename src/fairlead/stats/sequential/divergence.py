@@ -17,13 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import log
 
 import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike
 
-from fairlead.stats.sequential.rates import Floats, log_mean_exp, rates_log_e
+from fairlead.stats.sequential.evidence import Evidence, Floats
+from fairlead.stats.sequential.observations import Ints
+from fairlead.stats.sequential.observations import cells as checked_cells
+from fairlead.stats.sequential.rates import ODDS, log_mean_exp, rates_log_e
 
 # A cell that held nothing in the reference is given this share, so that one score there is not infinite evidence.
 _LEAST_SHARE = 1e-4
+_BLOCK = 256
 
 
 def divergence_log_e(counts: Sequence[int], expected: Sequence[float], bound: float) -> float:
@@ -109,3 +116,66 @@ def _rate_limits(shares: Floats, bound: float) -> Floats:
     limits: Floats = 1.0 / (1.0 + np.exp(-high))
     # Too close to 1 to be broken by any count: a hair below keeps its evidence at nothing.
     return np.minimum(limits, 1.0 - 1e-12)
+
+
+class ScoreWatch(Struct, frozen=True):
+    """The whole state: the scores in each cell. `expected` and `bound` as in `divergence_log_e`."""
+
+    expected: tuple[float, ...]
+    bound: float
+    counts: tuple[int, ...] = ()
+    evidence: Evidence = Evidence()
+
+    def update(self, scores: ArrayLike) -> ScoreWatch:
+        """The state after some more scores, in their order, each the place of its cell, with a look at each.
+
+        >>> watch = ScoreWatch((0.1,) * 10, 0.25).update([9] * 10).update([9, 9])
+        >>> watch.counts[9], watch.evidence.reached(0.01)
+        (12, True)
+        """
+        found = np.ravel(checked_cells(scores, len(self.expected)))
+        if not found.size:
+            return self
+        before = np.array(self.counts or (0,) * len(self.expected), dtype=float)
+        path = _path(found, self.expected, self.bound, before)
+        after = before + np.bincount(found, minlength=before.size)
+        counts = tuple(int(n) for n in after)
+        return ScoreWatch(self.expected, self.bound, counts, self.evidence.along(path))
+
+
+def divergence_path(scores: ArrayLike, expected: Sequence[float], bound: float) -> Floats:
+    """ln E after each score, shape (n,); `scores` (n,) are the places of their cells, counted from 0.
+
+    Raises `ValueError` for a cell that is none, and as `divergence_log_e`.
+
+    >>> path = divergence_path([9] * 20, [0.1] * 10, 0.25)
+    >>> round(float(path[-1]), 1)
+    19.2
+    """
+    return _path(np.ravel(checked_cells(scores, len(expected))), expected, bound, np.zeros(len(expected)))
+
+
+def _path(found: Ints, expected: Sequence[float], bound: float, before: Floats) -> Floats:
+    members, limits = _family(tuple(float(share) for share in expected), float(bound))
+    odds = np.tile(ODDS, limits.size)
+    growth = np.log1p(np.repeat(limits, ODDS.size) * (odds - 1.0))
+    # What a score in each cell adds to ln of each bet, shape (cells, sets * odds): the hit, less the growth.
+    hits = np.repeat(members, ODDS.size, axis=1) * np.log(odds)
+    path, unit = np.empty(found.size), np.eye(before.size)
+    for start in range(0, found.size, _BLOCK):
+        counts = before + np.cumsum(unit[found[start : start + _BLOCK]], axis=0)
+        now = before @ hits - before.sum() * growth
+        # A bet that cannot come within e^-45 of the leading one in this block is nothing beside it.
+        kept = now + (counts[-1] - before) @ hits >= (now - len(counts) * growth).max() - 45.0
+        path[start : start + _BLOCK] = _log_sum(counts @ (hits[:, kept] - growth[kept])) - log(growth.size)
+        before = counts[-1]
+    return path
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """ln of the sum of exp over each row, in place: a block stays in the processor's cache."""
+    peak = logs.max(axis=1)
+    logs -= peak[:, None]
+    np.exp(logs, out=logs)
+    total: Floats = np.log(logs.sum(axis=1)) + peak
+    return total

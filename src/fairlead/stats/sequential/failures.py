@@ -8,12 +8,22 @@ at any time (Lindon, Malek, "Anytime-valid inference for multinomial count data"
 The null is R <= 1 + tolerance. A failure is a trial with limit u = theta(1 + tolerance), an event when it is the
 canary's; the alternatives put the relative risk at {1.25, 1.5, 2, 3, 5, 10} times what is tolerated, which multiplies
 the odds of u by as much. `rates` says why the mixture of these likelihood ratios is an e-process.
+
+`failure_log_e` takes the counts of a journal, `failure_path` the failures themselves (the value after each), and
+`FailureWatch` batches of them in constant memory.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from math import exp, log, log1p
+
+import numpy as np
+from msgspec import Struct
+from numpy.typing import ArrayLike
+
+from fairlead.stats.sequential.evidence import Evidence, Floats, log_mean
+from fairlead.stats.sequential.observations import closed_shares, zero_one
 
 RISKS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0)
 
@@ -50,3 +60,58 @@ def failure_log_e(groups: Iterable[tuple[float, int, int]], tolerance: float = 0
             sums[i] += canary * log(risk) - (champion + canary) * log1p(limit * (risk - 1.0))
     peak = max(sums)
     return peak + log(sum(exp(value - peak) for value in sums) / len(sums))
+
+
+class FailureWatch(Struct, frozen=True):
+    """The whole state: one sum for each risk of the mixture, whatever the number of failures."""
+
+    tolerance: float = 0.0
+    sums: tuple[float, ...] = (0.0,) * len(RISKS)
+    evidence: Evidence = Evidence()
+
+    def update(self, shares: ArrayLike, on_canary: ArrayLike) -> FailureWatch:
+        """The state after some more first failures, in their order, with a look at each (`failure_path`).
+
+        >>> watch = FailureWatch().update(0.05, [0] * 40 + [1] * 12).update([0.5, 0.5], [0, 1])
+        >>> round(watch.evidence.log_e_max, 2), watch.evidence.reached(0.01)
+        (8.4, True)
+        """
+        steps = _steps(shares, np.ravel(on_canary), self.tolerance)
+        if not steps.shape[-1]:
+            return self
+        steps[:, 0] += self.sums
+        sums = np.cumsum(steps, axis=-1)
+        last = tuple(sums[:, -1].tolist())
+        return FailureWatch(self.tolerance, last, self.evidence.along(log_mean(sums)))
+
+
+def failure_path(shares: ArrayLike, on_canary: ArrayLike, tolerance: float = 0.0) -> Floats:
+    """ln E after each first failure, shape (..., n); time is the last axis.
+
+    `on_canary` (..., n) is 1 where the unit failed on the canary, `shares` the canary's share at that time (one number
+    for all, or as many). A share of 0 or 1 compares nothing and leaves ln E where it was. Raises `ValueError` for what
+    is not 0 or 1, a share outside [0, 1] or nan, and a tolerance of -1 or less.
+
+    >>> np.round(failure_path([0.01, 0.05, 0.05], [0, 1, 1]), 2)
+    array([-0.03,  1.08,  2.52])
+    """
+    steps = _steps(shares, on_canary, tolerance)
+    return log_mean(np.cumsum(steps, axis=-1, out=steps))
+
+
+def _steps(shares: ArrayLike, on_canary: ArrayLike, tolerance: float) -> Floats:
+    """What each failure adds to the sum of each risk, shape (risks, ..., n)."""
+    if not tolerance > -1.0:
+        raise ValueError(f"a tolerance of {tolerance} leaves no relative risk to allow: it must be above -1")
+    hits = zero_one(on_canary, "failure")
+    share = closed_shares(shares, hits)
+    limits = share * (1.0 + tolerance) / (share * tolerance + 1.0)
+    beyond = (np.array(RISKS) - 1.0).reshape(-1, *(1,) * hits.ndim)
+    steps: Floats = limits * beyond
+    steps += 1.0
+    np.log(steps, out=steps)
+    np.subtract(hits * np.log(beyond + 1.0), steps, out=steps)
+    alone = (share == 0.0) | (share == 1.0)
+    if alone.any():
+        steps[:, alone] = 0.0
+    return steps
