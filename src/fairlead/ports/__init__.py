@@ -2,6 +2,7 @@
 
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
+from fairlead.ports.engine import Engine, Part, Source
 from fairlead.ports.journal import Journal
 from fairlead.ports.log import LogReader, PredictionLog
 from fairlead.ports.notifier import Notice, Notifier
@@ -13,14 +14,17 @@ from fairlead.ports.trainer import Trainer
 __all__ = [
     "BundleStore",
     "Clock",
+    "Engine",
     "Journal",
     "LogReader",
     "Notice",
     "Notifier",
+    "Part",
     "PredictionLog",
     "Predictor",
     "Registry",
     "RouteBoard",
+    "Source",
     "Trainer",
     "VersionInfo",
     "WorkerState",
