@@ -1,0 +1,232 @@
+"""Confidence-based estimation of binary metrics (CBPE; Kivimäki et al., arXiv 2407.08649).
+
+With c the calibrated probability of class 1 and d the decision, TP = sum c [d=1], FP = sum (1-c)[d=1],
+FN = sum c [d=0], TN = sum (1-c)[d=0]; AUROC and average precision by sweeping the score; losses as their expectation
+over c. It holds as long as P(truth | score) is what it was on the held-out rows; where the concept drifts, it does not,
+and the distance between estimated and realised is then the evidence. Held-out rows that are weighted by how much more
+common they have become make it PAPE (`fairlead.stats.estimate.shifted`).
+
+The intervals count both sources of chance: which labels the live rows will turn out to have (for accuracy, the
+Poisson-binomial variance sum c(1-c) / n²) and how well finite held-out rows pin the calibration down (bootstrap).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import nan, sqrt
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import asdict
+from numpy.typing import ArrayLike
+from scipy.special import ndtri
+
+from fairlead.stats.calibrate import Calibration, Cells, cells, curve_of, redrawn
+from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, ratio, spread
+from fairlead.stats.performance import COSTS, LEVEL, UNDEFINED, Floats, Measure
+
+CELLS = 400
+TINY = 1e-15
+NAMES = ("accuracy", "precision", "recall", "f1", "auroc", "specificity", "auprc", "log_loss", "brier", "cost")
+BOUNDS = dict.fromkeys(NAMES, UNIT) | {"log_loss": POSITIVE, "cost": ANY}
+
+
+class Heldout(Struct, frozen=True, eq=False):
+    """Held-out rows in cells of ascending score, and the curve fitted to them."""
+
+    cells: Cells
+    curve: Calibration
+
+    @property
+    def rows(self) -> Floats:
+        """The weight of the rows in each cell."""
+        return self.cells.rows
+
+
+class Estimates(Struct, frozen=True):
+    """Expected binary metrics of unlabelled rows, each with its interval. `cost` is the mean over rows of what each
+    outcome costs; it is not defined where no costs were given, nor are the losses of scores outside [0, 1]."""
+
+    rows: int
+    accuracy: Measure = UNDEFINED
+    precision: Measure = UNDEFINED
+    recall: Measure = UNDEFINED
+    f1: Measure = UNDEFINED
+    auroc: Measure = UNDEFINED
+    specificity: Measure = UNDEFINED
+    auprc: Measure = UNDEFINED
+    log_loss: Measure = UNDEFINED
+    brier: Measure = UNDEFINED
+    cost: Measure = UNDEFINED
+
+    def named(self) -> dict[str, Measure]:
+        """The metrics that are defined, by name."""
+        return {name: value for name, value in asdict(self).items() if name != "rows" and value.defined}
+
+
+class _Live(Struct, frozen=True, eq=False):
+    """Live rows in cells of ascending score: first axis 0/1 by decision, second the cell. `loss` and `brier` are the
+    mean loss of a row whose truth is 0 or 1 (first axis), in each cell."""
+
+    centres: Floats
+    counts: Floats
+    loss: Floats
+    brier: Floats
+
+
+def heldout(truth: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> Heldout:
+    """Takes in held-out rows: 0/1 truth and score, both (n,), and their weights. Raises `ValueError` for none.
+
+    >>> known = heldout([0, 0, 1, 1], [0.2, 0.4, 0.4, 0.9])
+    >>> known.rows.tolist(), known.curve([0.4]).tolist()
+    ([1.0, 2.0, 1.0], [0.5])
+    """
+    held = cells(truth, score, weight)
+    return Heldout(held, curve_of(held))
+
+
+def estimate(
+    score: ArrayLike,
+    known: Heldout,
+    threshold: float,
+    rng: np.random.Generator,
+    level: float = LEVEL,
+    *,
+    decided: ArrayLike | None = None,
+    cost: Mapping[str, float] | None = None,
+) -> Estimates:
+    """The metrics that rows with these scores (n,) are expected to show.
+
+    Class 1 is decided from `threshold` up, or where `decided` (n,) is 1. `cost` names what a true_positive, a
+    false_positive, a true_negative and a false_negative cost (0 where left out). The seeded `rng` makes it repeatable.
+
+    The point is computed on every distinct score. For the interval, rows are gathered in up to 400 score cells that
+    never straddle the threshold, and a cell's labels are one binomial draw: O(n log n) once, O(cells) per replicate.
+
+    Raises `ValueError` for a score that is nan, decisions of another shape, and a cost of an unknown name.
+
+    >>> rng = np.random.default_rng(0)
+    >>> chance = rng.random(2000)
+    >>> found = estimate(chance, heldout(rng.random(2000) < chance, chance), 0.5, rng)
+    >>> round(found.accuracy.value, 2), found.accuracy.low < 0.75 < found.accuracy.high
+    (0.75, True)
+    """
+    s, d = _ordered(score, threshold, decided)
+    if s.size == 0:
+        return Estimates(0)
+    price = _price(cost)
+    every, some = _live(s, d, s.size), _live(s, d, CELLS)
+    chance = known.curve(every.centres)
+    point = _metrics(every, chance * every.counts, price)
+    curves = np.stack([redrawn(known.cells, rng)(some.centres) for _ in range(REPLICATES)])
+    ones = rng.binomial(some.counts.astype(np.int64), curves).astype(np.float64)
+    drawn = _metrics(some, ones, price)
+    expected = _metrics(some, curves * some.counts, price)["accuracy"]
+    labels = float(np.sum(every.counts * chance * (1 - chance))) / s.size**2
+    found = {name: spread(float(value), drawn[name], level, BOUNDS[name]) for name, value in point.items()}
+    deviation = sqrt(labels + float(expected.var(ddof=1)))
+    found["accuracy"] = Measure(float(point["accuracy"]), *_normal(float(point["accuracy"]), deviation, level))
+    return Estimates(s.size, **found)
+
+
+def poisson_binomial_variance(chance: ArrayLike) -> float:
+    """The variance of the number of successes among independent trials with these chances (n,): sum c(1-c).
+
+    >>> poisson_binomial_variance([0.5, 0.5, 1.0])
+    0.5
+    """
+    c = np.asarray(chance, np.float64)
+    return float(np.sum(c * (1 - c)))
+
+
+def _ordered(score: ArrayLike, threshold: float, decided: ArrayLike | None) -> tuple[Floats, Floats]:
+    """Scores, ascending, and the decisions on them."""
+    s = np.asarray(score, np.float64)
+    d = (s >= threshold).astype(np.float64) if decided is None else np.asarray(decided, np.float64)
+    if d.shape != s.shape:
+        raise ValueError(f"{s.size:,} scores and {d.size:,} decisions: pass one decision a score")
+    if np.isnan(s).any():
+        raise ValueError(f"{int(np.isnan(s).sum()):,} scores are nan: leave those rows out")
+    order = np.lexsort((d, s))
+    return s[order], d[order]
+
+
+def _price(cost: Mapping[str, float] | None) -> Floats | None:
+    """Costs by truth (first axis) and decision."""
+    if cost is None:
+        return None
+    wrong = [name for name, value in cost.items() if name not in COSTS or not np.isfinite(value)]
+    if wrong:
+        raise ValueError(f"cost {wrong[0]!r}: name finite costs of {', '.join(COSTS)}")
+    hits, falses, rights, misses = (float(cost.get(name, 0.0)) for name in COSTS)
+    return np.array([[rights, falses], [misses, hits]])
+
+
+def _live(s: Floats, d: Floats, most: int) -> _Live:
+    """At most `most` cells of about equally many rows, and one more at the score where the decision first turns."""
+    edges = np.linspace(0, s.size, min(most, s.size) + 1).astype(np.intp)[:-1]
+    starts = np.searchsorted(s, s[edges], side="left")  # ties share a cell
+    turn = int(np.searchsorted(s, s[int(np.argmax(d))], side="left")) if d.any() else 0
+    starts = np.unique(np.append(starts, turn))
+    cell = np.zeros(s.size, np.intp)
+    cell[starts[1:]] = 1
+    place = 2 * np.cumsum(cell) + d.astype(np.intp)
+    size = 2 * starts.size
+    counts = np.bincount(place, minlength=size).astype(np.float64)
+    held = np.maximum(counts, 1.0)
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray((np.bincount(place, values, size) / held).reshape(-1, 2).T)
+
+    if s[0] < 0 or s[-1] > 1:
+        loss = brier = np.full((2, 2, starts.size), nan)
+    else:
+        p = np.clip(s, TINY, 1 - TINY)
+        loss = np.stack([mean(-np.log1p(-p)), mean(-np.log(p))])
+        brier = np.stack([mean(s**2), mean((1 - s) ** 2)])
+    return _Live(mean(s), counts.reshape(-1, 2).T, loss, brier)
+
+
+def _metrics(live: _Live, ones: Floats, price: Floats | None) -> dict[str, Floats]:
+    """Every metric of cells of ascending score, `ones` (…, 2, cells) of whose rows are 1; first axes are replicates."""
+    zeros = live.counts - ones
+    total = float(live.counts.sum())
+    fn, tp = np.moveaxis(ones.sum(axis=-1), -1, 0)
+    tn, fp = np.moveaxis(zeros.sum(axis=-1), -1, 0)
+    up, down = ones.sum(axis=-2), zeros.sum(axis=-2)
+    found = {
+        "accuracy": (tp + tn) / total,
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
+        "f1": ratio(2 * tp, 2 * tp + fp + fn),
+        "auroc": auroc_of_cells(up, down),
+        "specificity": ratio(tn, tn + fp),
+        "auprc": _auprc(up, down),
+        "log_loss": _mean_loss(live.loss, ones, zeros, total),
+        "brier": _mean_loss(live.brier, ones, zeros, total),
+    }
+    if price is not None:
+        found["cost"] = (tn * price[0, 0] + fp * price[0, 1] + fn * price[1, 0] + tp * price[1, 1]) / total
+    return found
+
+
+def auroc_of_cells(ones: Floats, zeros: Floats) -> Floats:
+    """AUROC from the weight of each class in cells (…, cells) of ascending score; within a cell all are tied."""
+    below = np.cumsum(zeros, axis=-1) - 0.5 * zeros
+    return ratio(np.sum(ones * below, axis=-1), ones.sum(axis=-1) * zeros.sum(axis=-1))
+
+
+def _auprc(ones: Floats, zeros: Floats) -> Floats:
+    """Average precision, from the highest cell down."""
+    found, there = np.cumsum(ones[..., ::-1], axis=-1), np.cumsum((ones + zeros)[..., ::-1], axis=-1)
+    gain = np.sum(ones[..., ::-1] * found / np.maximum(there, TINY), axis=-1)
+    return ratio(gain, found[..., -1])
+
+
+def _mean_loss(loss: Floats, ones: Floats, zeros: Floats, total: float) -> Floats:
+    return np.asarray(np.sum(zeros * loss[0] + ones * loss[1], axis=(-2, -1)) / total)
+
+
+def _normal(value: float, deviation: float, level: float) -> tuple[float, float]:
+    half = float(ndtri(0.5 + level / 2)) * deviation
+    return max(0.0, value - half), min(1.0, value + half)
