@@ -1,0 +1,1 @@
+"""Benchmarks: programs that a person runs, each with its own printed answer; none is part of the package."""

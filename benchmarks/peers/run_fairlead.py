@@ -1,0 +1,63 @@
+"""fairlead, by `fl.drift` at its defaults; windows by profiles on the reference's grid.
+
+Variants: `default` takes frames as pandas reads them; `object` takes text as Python objects, as the peers get it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from math import log10
+from typing import Any
+
+from benchmarks.peers.harness import MISSING_P, Column, Found, System, Task, main
+
+fl: Any = None
+
+
+def start() -> str:
+    """Imports what a report needs."""
+    global fl  # noqa: PLW0603 - a runner is a process
+    fl = import_module("fairlead")
+    assert fl.drift
+    return str(fl.__version__)
+
+
+def answer(verdict: Any, columns: Any) -> Found:
+    """A column's strength is its evidence, in powers of ten."""
+    found = {}
+    for column in columns:
+        p_value = 1.0 if column.p_value is None else column.p_value
+        tens = MISSING_P if p_value <= 10.0**-MISSING_P else -log10(p_value)
+        found[column.name] = Column(column.level.value != "none", tens)
+    return Found(verdict.outcome.value == "breached", found)
+
+
+def compare(reference: Any, current: Any, task: Task) -> Found:
+    """One report."""
+    report = fl.drift(reference, current, columns=task.columns)
+    return answer(report.verdict, report.columns)
+
+
+def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterator[Found]:
+    """The reference is profiled once."""
+    judge = import_module("fairlead.core.check").judge_drift
+    judged = import_module("fairlead.stats.drift").compare
+    one = fl.profile(reference[task.columns])
+    for _, current in parts:
+        columns = judged(one, fl.profile(current, like=one))
+        yield answer(judge(columns), columns)
+
+
+def native(table: Any) -> Any:
+    """A pandas frame."""
+    frame = table.to_pandas()
+    if "object" in sys.argv[3:]:
+        texts = frame.select_dtypes(include=["string", "str"]).columns
+        frame[texts] = frame[texts].astype(object)
+    return frame
+
+
+if __name__ == "__main__":
+    main(System(start, compare, windows, native))

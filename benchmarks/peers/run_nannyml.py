@@ -1,0 +1,64 @@
+"""NannyML, by its `UnivariateDriftCalculator`, a window as one chunk. Variants: `default`; `ks_chi2`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+from math import isfinite
+from typing import Any
+
+from benchmarks.peers.harness import Column, Found, System, Task, main
+
+METHODS: dict[str, dict[str, Any]] = {
+    "ks_chi2": {"continuous_methods": ["kolmogorov_smirnov"], "categorical_methods": ["chi2"]}
+}
+nml: Any = None
+
+
+def start() -> str:
+    """Imports what a report needs."""
+    global nml  # noqa: PLW0603 - a runner is a process
+    nml = import_module("nannyml")
+    return str(nml.__version__)
+
+
+def calculator(task: Task, **chunks: Any) -> Any:
+    """A calculator that is not fitted."""
+    return nml.UnivariateDriftCalculator(
+        column_names=task.columns,
+        treat_as_categorical=task.categorical,
+        **METHODS.get(task.variant, {}),
+        **chunks,
+    )
+
+
+def answers(fitted: Any, current: Any, task: Task) -> Iterator[Found]:
+    """One answer for each chunk. A column's strength is its distance over the threshold, where it has one."""
+    frame = fitted.calculate(current).filter(period="analysis").to_df(multilevel=True)
+    of = {c: min(key[1] for key in frame.columns if key[0] == c and key[-1] == "alert") for c in task.columns}
+    alerts = {c: frame[(c, of[c], "alert")].to_numpy() for c in task.columns}
+    values = {c: frame[(c, of[c], "value")].to_numpy() for c in task.columns}
+    limits = {c: frame[(c, of[c], "upper_threshold")].to_numpy() for c in task.columns}
+    for row in range(len(frame)):
+        columns = {}
+        for c in task.columns:
+            limit = float(limits[c][row] or "nan")  # chi-squared has none
+            strength = float(values[c][row]) / (limit if isfinite(limit) and limit > 0 else 1.0)
+            columns[c] = Column(bool(alerts[c][row]), strength)
+        yield Found(any(column.drifted for column in columns.values()), columns)
+
+
+def compare(reference: Any, current: Any, task: Task) -> Found:
+    """The current rows are one chunk, the reference several: its spread over them sets the thresholds."""
+    return next(answers(calculator(task, chunk_size=len(current)).fit(reference), current, task))
+
+
+def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterator[Found]:
+    """The windows have equal sizes, so they are chunks of one call: what the library is built for."""
+    whole = import_module("pandas").concat([current for _, current in parts], ignore_index=True)
+    fitted = calculator(task, chunk_size=len(parts[0][1])).fit(reference)
+    yield from answers(fitted, whole, task)
+
+
+if __name__ == "__main__":
+    main(System(start, compare, windows))
