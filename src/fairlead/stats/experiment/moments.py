@@ -85,7 +85,8 @@ class Path(Struct, frozen=True, eq=False):
     """An estimated difference after each unit, each of shape (looks,).
 
     `units` have entered, the smaller arm with `least`; `error` is the squared standard error of `difference`; `base` is
-    the control's mean, with squared error `base_error`.
+    the control's mean, with squared error `base_error`. `skew` is the squared skewness of all values so far, both arms
+    together: how slowly their mean comes to a normal law. Infinite while they are all the same.
     """
 
     units: Floats
@@ -94,6 +95,7 @@ class Path(Struct, frozen=True, eq=False):
     error: Floats
     base: Floats
     base_error: Floats
+    skew: Floats
 
 
 def path(
@@ -123,9 +125,23 @@ def path(
     )  # large means would cancel in the sums of squares
     sides = [_Running.of(y - shift, other, side) for side in (treated, ~treated)]
     if covariate is not None:
-        return _adjusted_path(sides, shift)
-    one, two = (side.ratio() if denominators is not None else side.mean() for side in sides)
-    return _path(sides, (one[0], two[0]), (one[1], two[1]), shift)
+        means, errors = _adjusted(sides)
+    else:
+        one, two = (side.ratio() if denominators is not None else side.mean() for side in sides)
+        means, errors = (one[0], two[0]), (one[1], two[1])
+    least = np.minimum(sides[0].n, sides[1].n)
+    error = np.where(least >= 2.0, errors[0] + errors[1], np.inf)
+    units = sides[0].n + sides[1].n
+    return Path(units, least, means[0] - means[1], error, means[1] + shift, errors[1], _squared_skew(y - shift, units))
+
+
+def _squared_skew(y: Floats, units: Floats) -> Floats:
+    """Third central moment squared over the second cubed, of the values so far."""
+    one, two, three = (np.cumsum(y**power) / np.maximum(units, 1.0) for power in (1, 2, 3))
+    second = np.maximum(two - one**2, 0.0)
+    third = three - 3.0 * one * two + 2.0 * one**3
+    varied = second > 1e-12 * np.maximum(two, 1e-300)
+    return np.asarray(np.divide(third**2, second**3, out=np.full_like(third, np.inf), where=varied))
 
 
 class _Running(Struct, frozen=True, eq=False):
@@ -158,7 +174,8 @@ class _Running(Struct, frozen=True, eq=False):
         return ratio, variance / (base**2 * np.maximum(self.n, 1.0))
 
 
-def _adjusted_path(sides: list[_Running], shift: float) -> Path:
+def _adjusted(sides: list[_Running]) -> tuple[tuple[Floats, Floats], tuple[Floats, Floats]]:
+    """Means and squared errors of both arms, each freed of the covariate by the slope that the units so far give."""
     one, two = sides
     within = [np.maximum(side.n - 1.0, 0.0) for side in sides]
     spread = within[0] * one.xx + within[1] * two.xx
@@ -166,14 +183,8 @@ def _adjusted_path(sides: list[_Running], shift: float) -> Path:
     theta = np.divide(joint, spread, out=np.zeros_like(joint), where=spread > 1e-12)
     centre = (one.n * one.x + two.n * two.x) / np.maximum(one.n + two.n, 1.0)
     means = (one.y - theta * (one.x - centre), two.y - theta * (two.x - centre))
-    errors = [
+    left, right = (
         np.maximum(side.yy - 2.0 * theta * side.xy + theta**2 * side.xx, 0.0) / np.maximum(side.n, 1.0)
         for side in sides
-    ]
-    return _path(sides, means, (errors[0], errors[1]), shift)
-
-
-def _path(sides: list[_Running], means: tuple[Floats, Floats], errors: tuple[Floats, Floats], shift: float) -> Path:
-    least = np.minimum(sides[0].n, sides[1].n)
-    error = np.where(least >= 2.0, errors[0] + errors[1], np.inf)
-    return Path(sides[0].n + sides[1].n, least, means[0] - means[1], error, means[1] + shift, errors[1])
+    )
+    return means, (left, right)
