@@ -20,6 +20,7 @@ GOOD, MIDDLE, BAD = Band(0.82, 0.80, 0.84), Band(0.75, 0.72, 0.78), Band(0.66, 0
         (0, MIDDLE, MIDDLE, Quadrant.CONCEPT),
         (3, MIDDLE, BAD, Quadrant.CONCEPT),
         (0, GOOD, BAD, Quadrant.CONCEPT),
+        (3, Band(0.80, 0.70, 0.84), Band(0.76, 0.73, 0.79), Quadrant.UNKNOWN),
         (3, GOOD, None, Quadrant.BENIGN),
         (3, BAD, None, Quadrant.COVARIATE),
         (3, None, BAD, Quadrant.UNKNOWN),

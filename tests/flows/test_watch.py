@@ -397,7 +397,7 @@ def test_unseen_categories_are_named(world: World) -> None:
 
 
 def test_regression_is_watched_by_its_error(tmp_path: Path) -> None:
-    """For values the primary metric is MAE; an error that grows by half is harmful, and there is no estimate."""
+    """For values the primary metric is MAE; an error that doubles is harmful, and above what the predictions said."""
     world = World(tmp_path, Task.REGRESSION)
     world.rows = [(x, city, float(p + e)) for (x, city, _), p, e in _noisy(world.rows, 0.1)]
     watch = world.watch()
@@ -406,7 +406,9 @@ def test_regression_is_watched_by_its_error(tmp_path: Path) -> None:
     watch.observe(answered, outcomes(answered, rows))
     report = judged(watch, days=1)[-1]
     assert report.performance is not None
-    assert (report.performance.metric, report.performance.estimated) == ("mae", None)
+    assert report.performance.metric == "mae"
+    assert report.performance.estimated == pytest.approx(0.08, abs=0.01)  # the mean of abs(N(0, 0.1))
+    assert report.performance.realised == pytest.approx(0.16, abs=0.02)
     assert report.harmful
     assert report.quadrant is Quadrant.CONCEPT
     assert "MAE rose from" in report.reason

@@ -5,9 +5,15 @@
 | inputs moved | benign                           | covariate shift                      | concept drift               |
 | inputs still | benign (nothing happened)        | concept drift                        | concept drift               |
 
+"Below" means that two intervals do not meet. An estimate's interval counts the labels to come, so where neither the
+concept nor the calibration changed, a realised metric that is measured on them lies below it far less often than the
+2.5 % of one side: a concept drift that is none is rare. Where inputs moved and the metric fell, the scores foretold it
+if the estimate fell by at least half as much; with less than that, and no gap between the intervals, it is `unknown`.
+
 Confidence-based estimates assume that P(truth | inputs) stayed; realised below the estimate, beyond both intervals, is
 therefore evidence against that assumption. Until labels are there, the estimate stands in for them. The answer is
 `unknown` where neither is there, and where inputs moved and the metric fell without an estimate to tell the two apart.
+Benign drift never pages.
 """
 
 from __future__ import annotations
@@ -15,6 +21,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct
+
+FORETOLD = 0.5  # the share of a fall that the estimate must have shown, for the inputs to explain it
 
 
 class Quadrant(StrEnum):
@@ -73,7 +81,7 @@ def place(*, moved: int, reference: Band | None, estimated: Band | None, realise
             "the relation between inputs and truth changed",
         )
     if realised.below(reference):
-        return _down(inputs, moved, estimated)
+        return _down(inputs, moved, estimated, (reference, realised))
     return Placement(Quadrant.BENIGN, f"{inputs}, and the realised metric is not below the reference")
 
 
@@ -83,9 +91,17 @@ def _by_estimate(inputs: str, reference: Band, estimated: Band | None) -> Placem
     return Placement(Quadrant.BENIGN, f"{inputs}, and the estimate is not below the reference; labels are due")
 
 
-def _down(inputs: str, moved: int, estimated: Band | None) -> Placement:
+def _down(inputs: str, moved: int, estimated: Band | None, bands: tuple[Band, Band]) -> Placement:
     if not moved:
         return Placement(Quadrant.CONCEPT, f"{inputs} and the realised metric fell: the relation to the truth changed")
     if estimated is None:
         return Placement(Quadrant.UNKNOWN, f"{inputs} and the realised metric fell; no estimate tells which kind it is")
+    reference, realised = bands
+    foretold = (reference.value - estimated.value) / (reference.value - realised.value)
+    if foretold < FORETOLD:
+        return Placement(
+            Quadrant.UNKNOWN,
+            f"{inputs} and the realised metric fell; the scores foretold {max(foretold, 0.0):.0%} of that, and the "
+            "intervals are too wide to say which kind it is",
+        )
     return Placement(Quadrant.COVARIATE, f"{inputs}, and the realised metric fell as far as the scores foretold")

@@ -11,7 +11,8 @@ import pytest
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.harm import HarmPolicy
-from fairlead.flows.watching.reference import Reference, answers, build_reference
+from fairlead.flows.watching.reference import Reference, answers, build_reference, error_curves
+from fairlead.stats.estimate import estimate_by_prediction
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import TableProfile
 from fairlead.testing.predictor import FixedPredictor
@@ -65,6 +66,8 @@ def test_multiclass() -> None:
     assert found.metric == "accuracy"
     assert found.measures["accuracy"].value == 1.0
     assert found.known is None
+    assert found.sure is not None
+    assert found.sure.curve([0.9]) > 0.99
     score, decided = answers(found, First(3), [(0.9, 0.0), (0.1, 0.0)])
     assert (score.tolist(), decided.tolist()) == (pytest.approx([0.9, 0.45]), [2.0, 0.0])
 
@@ -78,6 +81,9 @@ def test_regression() -> None:
     assert found.loss_scale == pytest.approx(0.2, abs=0.01)
     assert found.losses(np.array([0.0, 0.0]), np.array([found.loss_scale / 2, 9.0])).tolist() == [0.5, 1.0]
     assert found.importances["a"] > found.importances["b"] == 0.0
+    assert set(found.errors) == {"mae", "mse", "mape"}
+    assert estimate_by_prediction([row[0] for row in rows], found.errors["mae"]).value == pytest.approx(0.05, abs=0.005)
+    assert set(error_curves(np.array([0.0, 1.0]), np.array([0.5, 1.0]))) == {"mae", "mse"}
 
 
 def test_a_model_that_knows_nothing() -> None:

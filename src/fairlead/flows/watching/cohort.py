@@ -93,6 +93,11 @@ class Cohort:
         score = _view(self._score)
         return score[~np.isnan(score)]
 
+    def decisions(self) -> Floats:
+        """The decisions (class numbers, or values) of all rows, (n,), without those that have none."""
+        decided = _view(self._decided)
+        return decided[~np.isnan(decided)]
+
     def labelled(self) -> Labelled:
         """The rows whose outcome is known, oldest answer first."""
         truth, score, decided = _view(self._truth), _view(self._score), _view(self._decided)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from zlib import crc32
 
 import msgspec
@@ -19,7 +19,7 @@ from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.shifts import shifts_of
-from fairlead.stats.estimate import Estimates, estimate
+from fairlead.stats.estimate import estimate, estimate_by_prediction, root
 from fairlead.stats.performance import HIGHER_IS_BETTER, Measure
 from fairlead.stats.sequential.betting import LossWatch, update
 
@@ -121,11 +121,17 @@ def measure(seen: Seen, cohort: Cohort, labelled: Labelled) -> Performance:
 
 
 def _expected(reference: Reference, cohort: Cohort, rng: np.random.Generator) -> dict[str, Measure]:
+    """What the answers say of the metrics, before any label: by the score of a class, or by the predicted value."""
+    if reference.contract.task is Task.REGRESSION:
+        decided = cohort.decisions()
+        found = {name: estimate_by_prediction(decided, curve) for name, curve in reference.errors.items()}
+        return {**found, "rmse": root(found["mse"])} if found else {}
     scores = cohort.scores()
-    if reference.contract.task is not Task.BINARY or reference.known is None or not scores.size:
-        return {}
-    found: Estimates = estimate(scores, reference.known, reference.threshold, rng)
-    return {name: getattr(found, name) for name in ("accuracy", "precision", "recall", "f1", "auroc")}
+    if reference.known is not None:
+        return estimate(scores, reference.known, reference.threshold, rng).named()
+    if reference.sure is not None:
+        return {"accuracy": estimate(scores, reference.sure, -inf, rng).accuracy}
+    return {}
 
 
 def _reading(name: str, reference: Measure, expected: Measure | None, realised: Measure | None) -> MetricReading:

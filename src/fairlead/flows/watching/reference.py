@@ -18,7 +18,7 @@ from fairlead.errors import BundleError
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats import scorecard
-from fairlead.stats.estimate import Heldout, heldout
+from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, heldout
 from fairlead.stats.intervals import upper_bound
 from fairlead.stats.performance import Floats, Measure, mean_interval
 from fairlead.stats.profile import TableProfile
@@ -34,7 +34,11 @@ IMPORTANCE_ROWS = 1_000
 
 class Reference(Struct, frozen=True, eq=False):
     """A version as it was validated. `loss_bound` is the held-out loss's upper bound with the tolerance, on [0, 1]
-    after division by `loss_scale` (1 for the 0/1 loss); None where there are no labelled held-out rows."""
+    after division by `loss_scale` (1 for the 0/1 loss); None where there are no labelled held-out rows.
+
+    What unlabelled answers are estimated by: `known`, the calibration of a binary score; `sure`, for several classes,
+    how often the decided class is right by its probability; `errors`, for values, the error by prediction, by metric.
+    Each is of what a log holds: the score and the decision, not the features."""
 
     version: int
     contract: Contract
@@ -43,6 +47,8 @@ class Reference(Struct, frozen=True, eq=False):
     measures: dict[str, Measure]
     importances: dict[str, float]
     known: Heldout | None = None
+    sure: Heldout | None = None
+    errors: dict[str, ErrorCurve] = {}
     loss_bound: float | None = None
     loss_scale: float = 1.0
 
@@ -122,8 +128,19 @@ def build_reference(
         measures=scored.card(truth, score, decided),
         importances=importances(scored, predictor, rows, truth),
         known=heldout(truth, score) if manifest.contract.task is Task.BINARY else None,
+        sure=heldout(decided == truth, score) if manifest.contract.task is Task.MULTICLASS else None,
+        errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
         loss_bound=_bound(scored.losses(truth, decided), scored, policy),
     )
+
+
+def error_curves(truth: Floats, predicted: Floats) -> dict[str, ErrorCurve]:
+    """The mean error by prediction, (n,) both: absolute, squared, and relative where no truth is 0."""
+    error = np.abs(predicted - truth)
+    sizes = {"mae": error, "mse": error**2}
+    if (truth != 0).all():
+        sizes["mape"] = error / np.abs(truth)
+    return {name: by_prediction(predicted, size) for name, size in sizes.items()}
 
 
 def answers(reference: Reference, predictor: Predictor, rows: Rows) -> tuple[Floats, Floats]:
