@@ -3,31 +3,38 @@
 A bet against "the mean loss is at most m" (Podkopaev, Ramdas, "Tracking the risk of a deployed model", ICLR 2022;
 Waudby-Smith, Ramdas, "Estimating means of bounded random variables by betting", JRSS B 2024):
 
-    K_t = prod (1 + l_i (Z_i - m)),   l_i = clip((mu - m) / (s2 + (mu - m)^2), 0, 0.75 / m),
+    K_t = 1/4 prod (1 + l_i (Z_i - m)) + 3/4 mean over k of prod k^Z_i / (1 - m + k m),   k = 1.25, 1.5, 2, 3.
 
-where mu and s2 are the mean and variance of the losses *before* i, each with one prior observation (1/2 and 1/4).
-As l_i knows only the past and is not negative, each factor has conditional expectation at most 1 under the null, and
-the cap keeps it at 1/4 or more: K is an e-process. Losses may depend on each other, as long as each has conditional
-mean <= m.
+The first bet learns: l_i = clip((mu - m) / (s2 + (mu - m)^2), 0, 0.75 / m), where mu and s2 are the mean and variance
+of the losses *before* i, each with one prior observation (1/2 and 1/4). As l_i knows only the past and is not negative,
+each factor has conditional expectation at most 1 under the null, and the cap keeps it at 1/4 or more. The others do not
+learn: for 0/1 losses they are the likelihood ratios of odds k times those of m, and as k^Z <= 1 - Z + k Z on [0, 1]
+their expectation is at most 1 for every loss in [0, 1]; they need no more than the sum. An average of e-processes is
+one. Losses may depend on each other, as long as each has conditional mean <= m.
 
-Simulated at m = 0.13 and alpha = 0.025: 1 to 2 % false alarms over 5,000 labels, and a median of about 1,240 / 430 /
-235 / 88 labels to the alarm at a true error of 0.16 / 0.18 / 0.20 / 0.25.
+Learning pays where the losses vary little, knowing the odds beforehand where they are 0 or 1: there the average is
+about a tenth faster than the learning bet alone. Simulated at m = 0.13 and alpha = 0.025: 2 % false alarms over 5,000
+labels, and a median of about 960 / 370 / 200 / 75 labels to the alarm at a true error of 0.16 / 0.18 / 0.20 / 0.25.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import log
+from math import log, log1p
 
 import numpy as np
 from msgspec import Struct, structs
 from numpy.typing import ArrayLike
 
+from fairlead.stats.sequential.evidence import Evidence, Floats, first_at_least, log_mean
+from fairlead.stats.sequential.observations import unit_interval
+
 _LARGEST_BET = 0.75
+_ODDS = (1.25, 1.5, 2.0, 3.0)
+_LEARNING = 0.25  # the weight of the bet that learns
 
 
 class LossWatch(Struct, frozen=True):
-    """The whole state, five numbers, whatever the number of losses.
+    """The whole state, six numbers, whatever the number of losses.
 
     `allowed` is m, the upper bound of the reference loss plus any tolerance, in (0, 1).
     """
@@ -38,6 +45,12 @@ class LossWatch(Struct, frozen=True):
     spread: float = 0.0  # sum of (loss - running mean)^2, the running mean taken after the loss
     log_k: float = 0.0
     log_k_max: float = 0.0
+    log_bet: float = 0.0  # of the bet that learns
+
+    @property
+    def evidence(self) -> Evidence:
+        """ln K now and its largest value, as every sequential test gives them."""
+        return Evidence(self.log_k, self.log_k_max)
 
     def alarmed(self, alpha: float) -> bool:
         """Whether the evidence has ever reached 1 / alpha. False alarms over all time: at most alpha."""
@@ -51,7 +64,7 @@ def update(state: LossWatch, losses: ArrayLike) -> LossWatch:
     >>> update(calm, [1] * 20).alarmed(alpha=0.05), calm.alarmed(alpha=0.05)
     (True, False)
     """
-    values = _checked(losses, state.allowed)
+    values = np.ravel(_checked(losses, state.allowed))
     return _follow(state, values)[0] if values.size else state
 
 
@@ -59,26 +72,35 @@ def harmful_shift(losses: ArrayLike, reference_upper: float, alpha: float) -> tu
     """(largest ln K, index of the loss at which K first reached 1 / alpha or None), over losses in their order.
 
     >>> harmful_shift([0, 1] * 100, reference_upper=0.2, alpha=0.05)[1]
-    21
+    19
     """
-    values = _checked(losses, reference_upper)
-    if not values.size:
-        return 0.0, None
-    state, path = _follow(LossWatch(allowed=reference_upper), values)
-    crossed = np.flatnonzero(path >= log(1.0 / alpha))
-    return state.log_k_max, int(crossed[0]) if crossed.size else None
+    path = harm_path(losses, reference_upper)
+    return max(0.0, float(path.max(initial=0.0))), first_at_least(path, alpha)
 
 
-def _follow(state: LossWatch, values: np.ndarray) -> tuple[LossWatch, np.ndarray]:
-    totals = state.total + np.cumsum(values)
-    counts = state.count + np.arange(1, values.size + 1)
-    means = (0.5 + totals) / (counts + 1)
-    spreads = state.spread + np.cumsum((values - means) ** 2)
-    before = np.arange(state.count, state.count + values.size)
-    gap = (0.5 + totals - values) / (before + 1) - state.allowed
-    variance = (0.25 + np.concatenate(([state.spread], spreads[:-1]))) / (before + 1)
-    bets = np.clip(gap / (variance + gap**2), 0.0, _LARGEST_BET / state.allowed)
-    path = state.log_k + np.cumsum(np.log1p(bets * (values - state.allowed)))
+def harm_path(losses: ArrayLike, allowed: float) -> Floats:
+    """ln K after each loss, shape (..., n), time last; each loss in [0, 1], or `ValueError`.
+
+    >>> np.round(harm_path([0, 1, 1], allowed=0.2), 2)
+    array([-0.17,  0.22,  0.74])
+    """
+    return _follow(LossWatch(allowed), _checked(losses, allowed))[1]
+
+
+def _follow(state: LossWatch, values: Floats) -> tuple[LossWatch, Floats]:
+    """The state after the losses (of their last row), and ln K after each."""
+    totals = state.total + np.cumsum(values, axis=-1)
+    counts = state.count + np.arange(1.0, values.shape[-1] + 1.0)
+    learning, spreads = _learning_bet(state, values, totals, counts)
+    logs = np.empty((1 + len(_ODDS), *values.shape))
+    logs[0] = learning + log(_LEARNING)
+    for place, odds in enumerate(_ODDS, start=1):
+        np.multiply(totals, log(odds), out=logs[place])
+        logs[place] -= counts * log1p(state.allowed * (odds - 1.0))
+        logs[place] += log((1.0 - _LEARNING) / len(_ODDS))
+    path = log_mean(logs) + log(len(logs))
+    if values.ndim > 1 or not values.size:
+        return state, path
     after = structs.replace(
         state,
         count=int(counts[-1]),
@@ -86,14 +108,24 @@ def _follow(state: LossWatch, values: np.ndarray) -> tuple[LossWatch, np.ndarray
         spread=float(spreads[-1]),
         log_k=float(path[-1]),
         log_k_max=max(state.log_k_max, float(path.max())),
+        log_bet=float(learning[-1]),
     )
     return after, path
 
 
-def _checked(losses: ArrayLike | Sequence[float], allowed: float) -> np.ndarray:
+def _learning_bet(state: LossWatch, values: Floats, totals: Floats, counts: Floats) -> tuple[Floats, Floats]:
+    """ln of the bet's capital, and the sum of squared deviations, after each loss."""
+    spreads = state.spread + np.cumsum((values - (0.5 + totals) / (counts + 1.0)) ** 2, axis=-1)
+    gap = (0.5 + totals - values) / counts - state.allowed
+    variance = np.empty_like(spreads)
+    variance[..., :1] = 0.25 + state.spread
+    variance[..., 1:] = 0.25 + spreads[..., :-1]
+    variance /= counts
+    bets = np.clip(gap / (variance + gap**2), 0.0, _LARGEST_BET / state.allowed)
+    return state.log_bet + np.cumsum(np.log1p(bets * (values - state.allowed)), axis=-1), spreads
+
+
+def _checked(losses: ArrayLike, allowed: float) -> Floats:
     if not 0.0 < allowed < 1.0:
         raise ValueError(f"an allowed loss of {allowed} cannot be bet against: it must lie between 0 and 1")
-    values = np.asarray(losses, dtype=float).ravel()
-    if not np.all((values >= 0.0) & (values <= 1.0)):
-        raise ValueError("a loss lies outside 0 to 1: scale the losses by their largest possible value")
-    return values
+    return unit_interval(losses, "loss")

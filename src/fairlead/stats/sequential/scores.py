@@ -69,7 +69,7 @@ def arm_scores_path(scores: ArrayLike, on_canary: ArrayLike, shares: ArrayLike, 
     or nan, lengths that differ.
 
     >>> np.round(arm_scores_path([0, 1, 1], [0, 1, 1], 0.5, [0.5, 0.5]), 3)
-    array([0.   , 0.288, 0.624])
+    array([0.   , 0.288, 0.693])
     """
     prior = _prior(reference)
     found, arms = _checked(scores, on_canary, prior.size)
