@@ -68,7 +68,7 @@ def test_a_margin_moves_the_hypothesis() -> None:
 def test_impossible_input_is_refused() -> None:
     """One unit, no number, a negative variance, no level."""
     for arguments in ((1, 0.0, 1.0), (5, math.nan, 1.0), (5, 0.0, -1.0), (5, 0.0, math.nan)):
-        with pytest.raises(ValueError, match="two|finite"):
+        with pytest.raises(ValueError, match=r"two|finite"):
             Estimate(*arguments)
     with pytest.raises(ValueError, match="alpha is 1"):
         difference_interval(Estimate(5, 1.0, 1.0), Estimate(5, 1.0, 1.0), 1.0)
