@@ -97,6 +97,18 @@ def test_importances_name_the_column_that_matters() -> None:
     assert [int(one.argmax()) for one in (several, regression)] == [1, 2]
 
 
+def test_a_forward_prediction_does_not_depend_on_later_folds() -> None:
+    """Another truth in a later fold changes nothing before it; the first fold is not predicted."""
+    x, y = rows(500)
+    found = cross_fit(x, y, task="binary")
+    changed = np.where(found.folds == 3, 1 - y, y)
+    before, after = found.forward(x, y), found.forward(x, changed)
+    assert np.isnan(before[found.folds == 0]).all()
+    early = (found.folds == 1) | (found.folds == 2) | (found.folds == 3)
+    assert np.array_equal(before[early], after[early])
+    assert roc_auc_score(y[found.folds == 3], before[found.folds == 3]) > 0.85
+
+
 def test_one_class_is_answered_with_that_class() -> None:
     """Nothing can be learnt, and nothing fails."""
     x, _ = rows(50)

@@ -8,6 +8,8 @@ may be treated as fresh ones (Chernozhukov et al. 2018). Everything is fixed by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +27,7 @@ STOPPED_FROM = 1_000  # rows from which a tenth is held out to say when to stop
 MOST_ROUNDS, FEW_ROUNDS = 200, 50
 LOUDEST = 2_000  # rows of a fold that an importance is measured on, at most
 TINY = 1e-15
+SMALL = 2_000_000  # cells up to which threads cost more than they bring, most of all where others use the cores too
 
 
 class CrossFit(Struct, frozen=True, eq=False):
@@ -38,6 +41,24 @@ class CrossFit(Struct, frozen=True, eq=False):
     predictions: Floats
     folds: NDArray[np.int64]
     models: tuple[Predict, ...]
+    categorical: tuple[int, ...] = ()
+    seed: int = 0
+
+    def forward(self, features: Floats, labels: NDArray[Any]) -> Floats:
+        """Predictions of each fold by a model of the folds before it alone: NaN in the first fold.
+
+        Cross-fitted predictions depend on one another, for each fold also trained the others' models. What a fold is
+        told here is fresh, given all that came before. `features` and `labels` are those that were fitted, unweighted.
+        """
+        x, y, classes = _checked(features, labels, self.task, None)
+        plan = _Plan(self.task, self.categorical, self.seed)
+        found = np.full(self.predictions.shape, np.nan)
+        last = len(self.models) - 1
+        for fold in range(1, last):
+            earlier, held = self.folds < fold, self.folds == fold
+            found[held] = _fit(x[earlier], y[earlier], classes, plan, None)(x[held])
+        found[self.folds == last] = self.predictions[self.folds == last]
+        return found
 
     def importances(self, features: Floats, labels: NDArray[Any], *, repeats: int = 3, seed: int = 0) -> Floats:
         """How much worse the held-out predictions get when a column is shuffled (Breiman 2001), shape (d,).
@@ -139,7 +160,7 @@ def cross_fit(
         rest, held = fold_of != fold, fold_of == fold
         models.append(_fit(x[rest], y[rest], classes, plan, None if weight is None else weight[rest]))
         found[held] = models[-1](x[held])
-    return CrossFit(task, found, fold_of, tuple(models))
+    return CrossFit(task, found, fold_of, tuple(models), tuple(categorical), seed)
 
 
 class _Plan(Struct, frozen=True):
@@ -164,24 +185,42 @@ def _fit(x: Floats, y: NDArray[Any], classes: int, plan: _Plan, weight: Floats |
         early_stopping=stopped,
         categorical_features=_few(x, plan.categorical),
         random_state=plan.seed,
-    ).fit(x, y, sample_weight=weight)
-    categorical = frozenset(_few(x, plan.categorical) or ())
-    highest = {column: np.nanmax(x[:, column], initial=-1.0) for column in categorical}
+    )
+    with _threads(x):
+        model.fit(x, y, sample_weight=weight)
+    highest = {column: float(np.nanmax(x[:, column], initial=-1.0)) for column in _few(x, plan.categorical) or ()}
 
-    def known(given: Floats) -> Floats:
-        """A category that the fit did not see is missing."""
-        if not any((given[:, column] > most).any() for column, most in highest.items()):
-            return given
-        given = given.copy()
-        for column, most in highest.items():
-            given[given[:, column] > most, column] = np.nan
+    def answer(given: Floats) -> Floats:
+        with _threads(given):
+            found = (model.predict_proba if classes else model.predict)(_known(given, highest))
+        found = np.asarray(found, dtype=np.float64)
+        if plan.task == "binary":
+            return found[:, 1]
+        return _spread(found, present, classes) if classes else found
+
+    return answer
+
+
+def _known(given: Floats, highest: dict[int, float]) -> Floats:
+    """A category that the fit did not see is missing."""
+    if not any((given[:, column] > most).any() for column, most in highest.items()):
         return given
+    given = given.copy()
+    for column, most in highest.items():
+        given[given[:, column] > most, column] = np.nan
+    return given
 
-    if not classes:
-        return lambda given: np.asarray(model.predict(known(given)), dtype=np.float64)
-    if plan.task == "binary":
-        return lambda given: np.asarray(model.predict_proba(known(given))[:, 1], dtype=np.float64)
-    return lambda given: _spread(np.asarray(model.predict_proba(known(given))), present, classes)
+
+def _threads(x: Floats) -> AbstractContextManager[Any]:
+    """One thread for what is small, all of them for what is large; the results are the same."""
+    return _controller().limit(limits=1 if x.size <= SMALL else None, user_api="openmp")  # type: ignore[no-any-return]
+
+
+@cache
+def _controller() -> Any:
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController()
 
 
 def _few(x: Floats, categorical: Sequence[int]) -> list[int] | None:
