@@ -1,0 +1,1 @@
+"""The segment scan: the smallest slice that explains a change."""
