@@ -78,6 +78,7 @@ def rounds(chosen: argparse.Namespace, jobs: dict[str, Path], folder: Path) -> l
                     continue
                 run = measure(system, job, folder, timeout=SLOWEST) | {"workload": workload}
                 run["flagged"] = sum(c[0] for _, columns in run.pop("found", []) for c in columns.values())
+                run.pop("pairs", None)
                 runs.append(run)
                 if run.get("error") or run["wall_s"] > LONG:
                     over.add((workload, system))

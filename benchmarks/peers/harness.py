@@ -3,8 +3,9 @@
 A job is a folder: `reference.parquet`, `current.parquet` and `job.json` with
 
     numeric, categorical  the columns to compare
-    pairs                 a column that both tables have, sorted: each of its values is a comparison of its own (not
-                          for timing: it counts the conversion into what the library takes)
+    pairs                 a column that both tables have, grouped: each value in `current` is a comparison of its own,
+                          with the reference's rows of that name, less what follows a slash (not for timing:
+                          converting the tables into what the library takes is counted)
     windows               a column of `current`, sorted: each of its values is a window against the whole reference
 
 Only the calls into the library are timed; imports, and reading the files into what the library takes, are timed apart.
@@ -93,7 +94,7 @@ def main(system: System) -> None:
     imported = time.perf_counter() - began
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
     task = Task(job["numeric"], job["categorical"], variant)
-    work = _work(system, folder, job, task)
+    names, work = _work(system, folder, job, task)
     gc.collect()
     before = _status("VmRSS")
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
@@ -106,6 +107,7 @@ def main(system: System) -> None:
         "cpu_s": _cpu() - cpu,
         "data_mib": before,
         "peak_mib": _status("VmHWM"),
+        "pairs": names,
         "found": found,
     }
     answer.write_text(json.dumps(result), encoding="utf-8")
@@ -113,24 +115,27 @@ def main(system: System) -> None:
     os._exit(0)  # some of the libraries leave threads behind
 
 
-def _work(system: System, folder: Path, job: dict[str, Any], task: Task) -> Callable[[], list[Found]]:
+def _work(system: System, folder: Path, job: dict[str, Any], task: Task) -> tuple[list[str], Callable[[], list[Found]]]:
+    """What each answer is of, and the work."""
     import pyarrow.parquet as pq
 
     reference, current = (pq.read_table(folder / f"{side}.parquet") for side in ("reference", "current"))
     if job.get("pairs"):
-        sides = [dict(parts(table, job["pairs"])) for table in (reference, current)]
+        one, two = (dict(parts(table, job["pairs"])) for table in (reference, current))
         native = system.native  # one pair at a time: many are not held at once, and their time means little
-        return lambda: [system.compare(native(sides[0][name]), native(table), task) for name, table in sides[1].items()]
+        return list(two), lambda: [
+            system.compare(native(one[name.partition("/")[0]]), native(table), task) for name, table in two.items()
+        ]
     first = system.native(reference)
     if job.get("windows"):
         run = system.windows
         if run is None:
             raise SystemExit("this runner has no windows")
         windows = [(name, system.native(table)) for name, table in parts(current, job["windows"])]
-        return lambda: list(run(first, windows, task))
+        return [name for name, _ in windows], lambda: list(run(first, windows, task))
     second = system.native(current)
     del reference, current
-    return lambda: [system.compare(first, second, task)]
+    return ["all"], lambda: [system.compare(first, second, task)]
 
 
 def _status(key: str) -> float:
