@@ -10,6 +10,7 @@ import pytest
 
 import fairlead
 from fairlead.operations.drift import DriftReport, drift, profile
+from fairlead.operations.multivariate import MultivariateReport, multivariate_drift
 
 
 def test_what_the_package_promises_is_there() -> None:
@@ -17,6 +18,8 @@ def test_what_the_package_promises_is_there() -> None:
     assert fairlead.drift is drift
     assert fairlead.profile is profile
     assert fairlead.DriftReport is DriftReport
+    assert fairlead.multivariate_drift is multivariate_drift
+    assert fairlead.MultivariateReport is MultivariateReport
     assert fairlead.__version__ == version("fairlead")
     assert {"Client", "drift", "profile"} <= set(dir(fairlead))
 

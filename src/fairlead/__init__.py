@@ -13,17 +13,21 @@ if TYPE_CHECKING:
     from fairlead.operations.drift import DriftReport as DriftReport
     from fairlead.operations.drift import drift as drift
     from fairlead.operations.drift import profile as profile
+    from fairlead.operations.multivariate import MultivariateReport as MultivariateReport
+    from fairlead.operations.multivariate import multivariate_drift as multivariate_drift
 
     __version__: str
 
 _HOMES = {
     "Client": "fairlead.faces.client",
     "DriftReport": "fairlead.operations.drift",
+    "MultivariateReport": "fairlead.operations.multivariate",
     "drift": "fairlead.operations.drift",
+    "multivariate_drift": "fairlead.operations.multivariate",
     "profile": "fairlead.operations.drift",
 }
 
-__all__ = ["Client", "DriftReport", "__version__", "drift", "profile"]
+__all__ = ["Client", "DriftReport", "MultivariateReport", "__version__", "drift", "multivariate_drift", "profile"]
 
 
 def __getattr__(name: str) -> Any:
