@@ -76,13 +76,21 @@ class FailureWatch(Struct, frozen=True):
         >>> round(watch.evidence.log_e_max, 2), watch.evidence.reached(0.01)
         (8.4, True)
         """
-        steps = _steps(shares, np.ravel(on_canary), self.tolerance)
-        if not steps.shape[-1]:
+        sums = self._sums(shares, on_canary)
+        if not sums.shape[-1]:
             return self
-        steps[:, 0] += self.sums
-        sums = np.cumsum(steps, axis=-1)
         last = tuple(sums[:, -1].tolist())
         return FailureWatch(self.tolerance, last, self.evidence.along(log_mean(sums)))
+
+    def path(self, shares: ArrayLike, on_canary: ArrayLike) -> Floats:
+        """ln E after each of some more first failures, shape (n,): what `update` would look at."""
+        return log_mean(self._sums(shares, on_canary))
+
+    def _sums(self, shares: ArrayLike, on_canary: ArrayLike) -> Floats:
+        steps = _steps(shares, np.ravel(on_canary), self.tolerance)
+        steps[:, :1] += np.array(self.sums)[:, None]
+        sums: Floats = np.cumsum(steps, axis=-1)
+        return sums
 
 
 def failure_path(shares: ArrayLike, on_canary: ArrayLike, tolerance: float = 0.0) -> Floats:

@@ -42,6 +42,16 @@ def zero_one(values: ArrayLike, what: str = "outcome") -> Floats:
     return found
 
 
+def marks(values: ArrayLike, what: str = "mark") -> Floats:
+    """Values that are 1, 0 or -1 (for "no such observation"), or `ValueError` with the first that is not."""
+    found = np.asarray(values, dtype=np.float64)
+    fits = (found == 0.0) | (found == 1.0) | (found == -1.0)
+    if not fits.all():
+        at, value = _first(found, fits)
+        raise ValueError(f"{what} {at} is {value}: it must be 1, 0, or -1 where there was none")
+    return found
+
+
 def finite(values: ArrayLike, what: str = "value") -> Floats:
     """Finite values, or `ValueError` with the first that is nan or infinite."""
     found = np.asarray(values, dtype=np.float64)

@@ -80,9 +80,13 @@ class RateWatch(Struct, frozen=True):
         hits = np.ravel(zero_one(outcomes))
         if not hits.size:
             return self
-        path = _rate_path(hits, self.limit, self.events, self.trials)
+        path = self.path(hits)
         events = self.events + int(hits.sum())
         return RateWatch(self.limit, events, self.trials + hits.size, self.evidence.along(path))
+
+    def path(self, outcomes: ArrayLike) -> Floats:
+        """ln E after each of some more trials, shape (n,): what `update` would look at."""
+        return _rate_path(np.ravel(zero_one(outcomes)), self.limit, self.events, self.trials)
 
 
 def rate_path(outcomes: ArrayLike, limit: float) -> Floats:
