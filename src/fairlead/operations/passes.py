@@ -55,10 +55,14 @@ Survey = dict[str, Sampled | ColumnProfile]
 class Passes:
     """Runs passes on an engine, and tells how far they are."""
 
-    def __init__(self, engine: Engine, progress: Progress | None = None) -> None:
-        """`progress` is called with the jobs done and the jobs in all, 0 where nobody knows."""
+    def __init__(self, engine: Engine, progress: Progress | None = None, then: Source | None = None) -> None:
+        """`progress` is called with the jobs done and the jobs in all, 0 where nobody knows.
+
+        `then` is what will be counted after a reference: its jobs are among all from the start.
+        """
         self._engine, self._progress = engine, progress
-        self._done = self._total = 0
+        self._done = 0
+        self._total = 0 if then is None or then.rows is None else sum(1 for _ in split(then))
 
     def reference(self, source: Source, names: Sequence[str]) -> TableProfile:
         """Fixes the columns' grids, and counts on them. Raises `TableError` for a source without a row."""
@@ -85,7 +89,7 @@ class Passes:
             self._total = 0
             return self._count(split(source), grids)
         jobs = list(split(source))
-        self._total += len(jobs)
+        self._total = max(self._total, self._done + len(jobs))
         return self._count(jobs, grids)
 
     def _survey(
@@ -94,7 +98,7 @@ class Passes:
         """Exact profiles of texts, and of numbers the profile of the sample: its grid is what counts."""
         samples: dict[str, list[Sampled]] = {name: [] for name in numbers}
         totals: dict[str, ColumnProfile] = {}
-        work = partial(survey, numbers=tuple(numbers), texts=tuple(texts), total=total)
+        work = partial(survey, numbers=tuple(numbers), texts=tuple(texts), total=total, size=SIZE)
         for result in self._map(work, jobs):
             for name, one in result.items():
                 if isinstance(one, Sampled):
@@ -135,8 +139,11 @@ def split(source: Source) -> Iterator[Job]:
         yield Job(tuple(held), first)
 
 
-def survey(job: Job, *, numbers: Sequence[str], texts: Sequence[str], total: int) -> Survey:
-    """The first pass over a job: of numbers the chosen rows and the ends, of texts the totals by name."""
+def survey(job: Job, *, numbers: Sequence[str], texts: Sequence[str], total: int, size: int) -> Survey:
+    """The first pass over a job: of numbers the chosen rows and the ends, of texts the totals by name.
+
+    A table of at most `size` rows, `total` in all, is chosen whole.
+    """
     samples: dict[str, list[Sampled]] = {name: [] for name in numbers}
     totals: dict[str, ColumnProfile] = {name: empty_profile(CategoryGrid(name, ())) for name in texts}
     first = job.first
@@ -147,7 +154,9 @@ def survey(job: Job, *, numbers: Sequence[str], texts: Sequence[str], total: int
                 known = totals[column.name]
                 totals[column.name] = _added(known, profile_column(column, known.grid))
             else:
-                samples[column.name].append(_sample(column, places[column.name], total))
+                if not (isinstance(column, NumericColumn) or column.empty):
+                    raise TableError(f"{part.label}: column {column.name!r} holds text, it held numbers elsewhere")
+                samples[column.name].append(_sample(column, places[column.name], total, size))
                 places[column.name] += column.rows
         first += part.rows
     return {**{name: _merged(found) for name, found in samples.items()}, **totals}
@@ -187,13 +196,13 @@ def _on_its_own_grid(totals: ColumnProfile) -> ColumnProfile:
     return msgspec.structs.replace(totals, grid=grid, counts=counts, unseen={})
 
 
-def _sample(column: Column, first: int, total: int) -> Sampled:
-    assert isinstance(column, NumericColumn), "files that disagree were refused before"
-    if total <= SIZE:
-        return Sampled(column.values, None, None)
-    finite = column.values[np.isfinite(column.values)]
+def _sample(column: Column, first: int, total: int, size: int) -> Sampled:
+    values = column.values if isinstance(column, NumericColumn) else np.full(column.rows, np.nan)
+    if total <= size:
+        return Sampled(values, None, None)
+    finite = values[np.isfinite(values)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
-    return Sampled(column.values[chosen(total, first, column.rows)], low, high)
+    return Sampled(values[chosen(total, first, column.rows, size=size)], low, high)
 
 
 def _merged(found: Sequence[Sampled]) -> Sampled:

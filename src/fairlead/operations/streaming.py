@@ -94,14 +94,15 @@ def drift_sources(
         left = stack.enter_context(_twice(open_source(reference, "the reference"), True))
         right = open_source(current, "the current data")
         names = _both(left, right, columns)
-        skipped = {name: reason for name in names if (reason := _incomparable(left, right, name))}
-        shared = [name for name in names if name not in skipped]
-        if not shared:
+        skipped = {name: reason for name in names if (reason := _missing(left, right, name))}
+        if len(skipped) == len(names):
             raise TableError(
                 "the two tables share no column that can be compared: "
                 f"the reference has {_listed(_all(left))}; the current data has {_listed(_all(right))}"
             )
-        passes = Passes(runner, progress)
+        skipped |= {name: reason for name in names if name not in skipped and (reason := _mixed(left, right, name))}
+        shared = [name for name in names if name not in skipped]
+        passes = Passes(runner, progress, then=right)
         one = passes.reference(left, shared)
         two = passes.on_grids(right, one.grids)
     judged = compare(one, two, alpha=alpha, thresholds=thresholds)
@@ -179,8 +180,8 @@ def _check_names(columns: Sequence[str], known: Sequence[str]) -> None:
             raise TableError(f"there is no column {name!r}: there are {_listed(known)}")
 
 
-def _incomparable(left: Source, right: Source, name: str) -> str:
-    """Why a column cannot be compared, before any value is read; nothing where it can."""
+def _missing(left: Source, right: Source, name: str) -> str:
+    """Why a column is not in both tables, as something that can be compared; nothing where it is."""
     if name not in _all(right):
         return "missing from the current data"
     if name not in _all(left):
@@ -188,11 +189,18 @@ def _incomparable(left: Source, right: Source, name: str) -> str:
     for source, role in ((left, "reference"), (right, "current data")):
         if name in source.unreadable:
             return f"{source.unreadable[name]} ({role})"
+    return ""
+
+
+def _mixed(left: Source, right: Source, name: str) -> str:
+    """Why two columns cannot be compared with each other; nothing where they can."""
     one, two = left.kinds[name], right.kinds[name]
     if (one == TEXT) == (two == TEXT) or two == NULL:
         return ""
-    if one == NULL:
+    if one == NULL or left.all_null(name):
         return f"all {left.rows or 0:,} reference values are null"
+    if right.all_null(name):
+        return ""
     return f"{_holds(one)} in the reference, {_holds(two)} in the current data"
 
 

@@ -13,7 +13,7 @@ R = TypeVar("R")
 
 SLAB = 1 << 20  # rows of one column that are in memory at once, for each worker
 
-NUMBER, INSTANT, TEXT, NULL = "number", "instant", "text", "null"  # kinds; null: nothing but nulls, fits every kind
+NUMBER, INSTANT, TEXT, NULL = "number", "instant", "text", "null"  # kinds; null is a type of its own, and fits each
 
 
 class Part(Protocol):
@@ -54,6 +54,10 @@ class Source(Protocol):
     @property
     def rows(self) -> int | None:
         """How many rows; None for a stream, whose parts can be read once only, and in order."""
+        ...
+
+    def all_null(self, name: str) -> bool:
+        """Whether the source knows, without reading, that a column holds nothing but nulls."""
         ...
 
     def parts(self) -> Iterator[Part]:

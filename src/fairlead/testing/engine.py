@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.errors import TableError
-from fairlead.ports.engine import NULL, NUMBER, SLAB, TEXT, Engine, Part, Source
+from fairlead.ports.engine import NUMBER, SLAB, TEXT, Engine, Part, Source
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
 J = TypeVar("J")
@@ -83,11 +83,8 @@ class MemorySource:
 
     @property
     def kinds(self) -> Mapping[str, str]:
-        """Text, numbers or nulls."""
-        return {
-            one.name: NULL if one.empty else TEXT if isinstance(one, CategoricalColumn) else NUMBER
-            for one in self._columns
-        }
+        """Text or numbers."""
+        return {one.name: TEXT if isinstance(one, CategoricalColumn) else NUMBER for one in self._columns}
 
     @property
     def unreadable(self) -> Mapping[str, str]:
@@ -98,6 +95,10 @@ class MemorySource:
     def rows(self) -> int:
         """How many rows."""
         return self._columns[0].rows if self._columns else 0
+
+    def all_null(self, name: str) -> bool:
+        """As `ports.Source`."""
+        return any(one.empty for one in self._columns if one.name == name)
 
     def parts(self) -> Iterator[Part]:
         """The parts between the cuts."""
@@ -139,6 +140,7 @@ def check_source(source: Source) -> None:
     assert list(source.kinds) == [column.name for column in TABLE], "the columns, in order"
     assert (source.kinds["price"], source.kinds["meal"]) == (NUMBER, TEXT), "their kinds"
     assert not source.unreadable, "nothing else"
+    assert not source.all_null("price"), "what holds a value is not all null"
     parts = list(source.parts())
     assert source.rows in (None, 6), "the rows"
     assert sum(part.rows for part in parts) == 6, "the parts hold all rows"
@@ -152,6 +154,11 @@ def check_source(source: Source) -> None:
         names = ["meal", "price"]
         assert list(dict.fromkeys(one.name for one in part.read(names))) == names, "in the order asked"
         assert all(one.rows <= SLAB for one in part.read(names)), "in slabs"
+
+
+def read_all(source: Source, name: str) -> list[float | str | None]:
+    """A column of a source as plain values."""
+    return [value for part in source.parts() for value in _values(part, name)]
 
 
 def _travelled(value: J) -> J:

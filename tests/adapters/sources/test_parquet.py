@@ -14,15 +14,7 @@ from fairlead.adapters.sources.parquet import ParquetPart, ParquetSource, open_p
 from fairlead.errors import TableError
 from fairlead.ports.engine import NULL, NUMBER, SLAB, TEXT
 from fairlead.stats.columns import NumericColumn
-from fairlead.testing.engine import check_source
-
-TABLE = pa.table(
-    {
-        "price": pa.array([1.5, None, 4.0, float("inf"), -2.0, 4.0]),
-        "meal": ["bb", "hb", None, "bb", "bb", "hb"],
-        "void": pa.nulls(6),
-    }
-)
+from fairlead.testing.engine import check_source, read_all
 
 
 def source_of(folder: Path, *tables: pa.Table, **options: Any) -> ParquetSource:
@@ -32,28 +24,16 @@ def source_of(folder: Path, *tables: pa.Table, **options: Any) -> ParquetSource:
     return open_parquet(find_files(str(folder)))
 
 
-def values(source: ParquetSource, name: str) -> list[float | str | None]:
-    """A column, as a person would write it down."""
-    found: list[float | str | None] = []
-    for part in source.parts():
-        for column in part.read([name]):
-            if isinstance(column, NumericColumn):
-                found += [None if np.isnan(value) else value for value in column.values.tolist()]
-            else:
-                found += [None if code < 0 else column.categories[code] for code in column.codes.tolist()]
-    return found
-
-
-def test_keeps_the_port(tmp_path: Path) -> None:
+def test_keeps_the_port(tmp_path: Path, table: pa.Table) -> None:
     """One row group or several, one file or several."""
     ways: list[dict[str, Any]] = [{}, {"row_group_size": 2}, {"use_dictionary": False}, {"row_group_size": 1}]
     for place, options in enumerate(ways):
         folder = tmp_path / str(place)
         folder.mkdir()
-        check_source(source_of(folder, TABLE, **options))
+        check_source(source_of(folder, table, **options))
     folder = tmp_path / "files"
     folder.mkdir()
-    check_source(source_of(folder, TABLE.slice(0, 1), TABLE.slice(1, 0), TABLE.slice(1)))
+    check_source(source_of(folder, table.slice(0, 1), table.slice(1, 0), table.slice(1)))
 
 
 @pytest.mark.parametrize(
@@ -64,7 +44,7 @@ def test_text_of_every_kind_is_text(tmp_path: Path, kind: pa.DataType) -> None:
     table = pa.table({"x": pa.array(["a", None, "b"] * 3).cast(kind)})
     source = source_of(tmp_path, table, row_group_size=4)
     assert source.kinds == {"x": TEXT}
-    assert values(source, "x") == ["a", None, "b"] * 3
+    assert read_all(source, "x") == ["a", None, "b"] * 3
 
 
 def test_short_row_groups_are_read_together_and_long_ones_in_slabs(tmp_path: Path) -> None:
@@ -84,20 +64,20 @@ def test_a_column_that_a_file_lacks_is_null_there(tmp_path: Path) -> None:
     """Columns are added in the life of a table; older rows have no value."""
     source = source_of(tmp_path, pa.table({"a": [1, 2]}), pa.table({"a": [3], "b": ["x"]}))
     assert source.kinds == {"a": NUMBER, "b": TEXT}
-    assert values(source, "b") == [None, None, "x"]
+    assert read_all(source, "b") == [None, None, "x"]
 
 
 def test_numbers_of_all_kinds_are_one(tmp_path: Path) -> None:
     """Integers in one file, floats and booleans in others."""
     source = source_of(tmp_path, pa.table({"a": [1]}), pa.table({"a": [2.5]}), pa.table({"a": [True]}))
-    assert values(source, "a") == [1.0, 2.5, 1.0]
+    assert read_all(source, "a") == [1.0, 2.5, 1.0]
 
 
 def test_a_dictionary_in_one_file_is_text_in_all(tmp_path: Path) -> None:
     """As pandas' categories are written."""
     text = pa.array(["x", "y"])
     source = source_of(tmp_path, pa.table({"a": text}), pa.table({"a": text.dictionary_encode()}))
-    assert values(source, "a") == ["x", "y", "x", "y"]
+    assert read_all(source, "a") == ["x", "y", "x", "y"]
 
 
 def test_nulls_have_no_kind(tmp_path: Path) -> None:
@@ -105,8 +85,9 @@ def test_nulls_have_no_kind(tmp_path: Path) -> None:
     untyped, numbers = pa.table({"a": pa.nulls(2), "b": pa.nulls(2)}), pa.table({"a": pa.nulls(2, pa.float64())})
     source = source_of(tmp_path, untyped, numbers, pa.table({"a": ["x"]}))
     assert source.kinds == {"a": TEXT, "b": NULL}
-    assert values(source, "a") == [None] * 4 + ["x"]
-    assert values(source, "b") == [None] * 5
+    assert read_all(source, "a") == [None] * 4 + ["x"]
+    assert read_all(source, "b") == [None] * 5
+    assert [source.all_null(name) for name in ("a", "b")] == [False, True]
 
 
 def test_text_in_one_file_and_numbers_in_another_cannot_be_compared(tmp_path: Path) -> None:
@@ -137,13 +118,13 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_dotted_name_is_a_name(tmp_path: Path) -> None:
     """`a` does not take `a.b` along."""
     source = source_of(tmp_path, pa.table({"a.b": [1], "a": [2]}))
-    assert (values(source, "a"), values(source, "a.b")) == ([2.0], [1.0])
+    assert (read_all(source, "a"), read_all(source, "a.b")) == ([2.0], [1.0])
 
 
-def test_files_and_tables_without_a_row_have_no_part(tmp_path: Path) -> None:
+def test_files_and_tables_without_a_row_have_no_part(tmp_path: Path, table: pa.Table) -> None:
     """A file without row groups, and one with an empty row group."""
-    source = source_of(tmp_path, TABLE.slice(0, 0), TABLE.slice(0, 0))
-    pq.ParquetWriter(tmp_path / "none.parquet", TABLE.schema).close()
+    source = source_of(tmp_path, table.slice(0, 0), table.slice(0, 0))
+    pq.ParquetWriter(tmp_path / "none.parquet", table.schema).close()
     source = open_parquet(find_files(str(tmp_path)))
     assert source.rows == 0
     assert list(source.parts()) == []
@@ -157,9 +138,9 @@ def test_files_and_tables_without_a_row_have_no_part(tmp_path: Path) -> None:
         (b"a,b\n1,2\n", "cannot be read as Parquet"),
     ],
 )
-def test_what_is_no_parquet_is_refused_by_name(tmp_path: Path, content: bytes, message: str) -> None:
+def test_what_is_no_parquet_is_refused_by_name(tmp_path: Path, table: pa.Table, content: bytes, message: str) -> None:
     """Before anything is counted."""
-    pq.write_table(TABLE, tmp_path / "a.parquet")
+    pq.write_table(table, tmp_path / "a.parquet")
     (tmp_path / "b.parquet").write_bytes(content)
     with pytest.raises(TableError, match=rf"b\.parquet.*{message}") as caught:
         open_parquet(find_files(str(tmp_path)))
@@ -200,11 +181,11 @@ def test_a_flipped_bit_is_found_where_the_file_has_checksums(tmp_path: Path) -> 
         list(part.read(["a"]))
 
 
-def test_a_file_that_vanishes_or_changes_is_noticed(tmp_path: Path) -> None:
+def test_a_file_that_vanishes_or_changes_is_noticed(tmp_path: Path, table: pa.Table) -> None:
     """Between the listing and the reading."""
-    source = source_of(tmp_path, TABLE)
+    source = source_of(tmp_path, table)
     (part,) = source.parts()
-    pq.write_table(TABLE.slice(0, 3), tmp_path / "0.parquet")
+    pq.write_table(table.slice(0, 3), tmp_path / "0.parquet")
     with pytest.raises(TableError, match=r"0\.parquet changed while it was read"):
         list(part.read(["price"]))
     (tmp_path / "0.parquet").unlink()
@@ -225,4 +206,4 @@ def test_the_tables_columns_may_be_fixed_elsewhere(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1], "b": [2]}), tmp_path / "a.parquet")
     source = open_parquet(find_files(str(tmp_path)), ["c", "a"])
     assert source.kinds == {"c": NULL, "a": NUMBER}
-    assert values(source, "c") == [None]
+    assert read_all(source, "c") == [None]

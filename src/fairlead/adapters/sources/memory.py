@@ -49,7 +49,7 @@ class TableSource:
     def __init__(self, table: pa.Table, label: str) -> None:
         """`label` names the table in errors."""
         self._table, self._label = table, label
-        self._kinds = _kinds_with_nulls(table)
+        self._kinds = kinds_of(table.schema)
 
     @property
     def kinds(self) -> Mapping[str, str]:
@@ -65,6 +65,10 @@ class TableSource:
     def rows(self) -> int:
         """How many rows."""
         return int(self._table.num_rows)
+
+    def all_null(self, name: str) -> bool:
+        """Arrow counts nulls; a NaN among them is not looked for."""
+        return bool(self._table.column(name).null_count == self.rows)
 
     def parts(self) -> Iterator[Part]:
         """Slices of a slab each; nothing is copied."""
@@ -100,6 +104,10 @@ class StreamSource:
     def rows(self) -> None:
         """Nobody knows before the end."""
         return
+
+    def all_null(self, name: str) -> bool:  # noqa: ARG002 - nothing is known yet
+        """Nobody knows before the end."""
+        return False
 
     def parts(self) -> Iterator[Part]:
         """The batches, short ones together. Raises `TableError` for a batch whose columns hold another kind."""

@@ -46,7 +46,10 @@ def _batches(data: Any) -> Iterable[Any] | None:
         batches = data.to_batches()
         return batches
     if hasattr(data, "__arrow_c_stream__"):
-        batches = pa.RecordBatchReader.from_stream(data)
+        try:
+            batches = pa.RecordBatchReader.from_stream(data)
+        except (pa.ArrowException, TypeError) as error:
+            raise TableError(f"a {type(data).__name__} is not a table: {error}") from error
         return batches
     return data if isinstance(data, Iterable) and not isinstance(data, bytes) else None
 
@@ -68,5 +71,4 @@ def _in_memory(data: Any) -> bool:
 
     if isinstance(data, Mapping | pa.Table | pa.RecordBatch):
         return True
-    home = type(data).__module__.partition(".")[0]
-    return home in ("pandas", "polars") and hasattr(data, "columns") and hasattr(data, "shape")
+    return type(data).__module__.partition(".")[0] in ("pandas", "polars")

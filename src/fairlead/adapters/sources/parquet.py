@@ -66,7 +66,8 @@ class ParquetSource:
 
     def __init__(self, footers: Sequence[Footer], names: Sequence[str] | None = None) -> None:
         """`names` are the table's columns, where something else than the files says which they are."""
-        kinds = join_kinds([(one.file.path, one.kinds) for one in footers], _nothing_but_nulls(footers))
+        self._files = {one.file.path: one.file for one in footers}
+        kinds = join_kinds([(one.file.path, one.kinds) for one in footers], self._nothing_but_nulls)
         self._footers = tuple(footers)
         self._kinds = kinds if names is None else _restricted(kinds, names)
 
@@ -84,6 +85,20 @@ class ParquetSource:
     def rows(self) -> int:
         """How many rows, by the files' footers."""
         return sum(sum(one.groups) for one in self._footers)
+
+    def all_null(self, name: str) -> bool:
+        """By the files' statistics; a file that lacks the column has no value of it."""
+        held = [(one.file.path, one.kinds.readable.get(name, NULL)) for one in self._footers]
+        return all(kind == NULL or self._nothing_but_nulls(path, name) for path, kind in held)
+
+    def _nothing_but_nulls(self, path: str, name: str) -> bool:
+        """Whether a file says that one of its columns holds only nulls."""
+        metadata = _metadata(self._files[path])
+        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
+        chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
+        found = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
+        nulls = [one.null_count for one in found if one is not None and one.has_null_count]
+        return len(found) == len(groups) and sum(nulls) == metadata.num_rows
 
     def parts(self) -> Iterator[Part]:
         """Row groups in order; short ones together, up to a slab."""
@@ -132,21 +147,6 @@ def _metadata(file: File) -> Any:
 
 def _kind(value: float | str | None) -> str:
     return NULL if value is None else TEXT if isinstance(value, str) else NUMBER
-
-
-def _nothing_but_nulls(footers: Sequence[Footer]) -> Any:
-    """Whether a file says that one of its columns holds only nulls."""
-    files = {one.file.path: one.file for one in footers}
-
-    def answer(label: str, name: str) -> bool:
-        metadata = _metadata(files[label])
-        groups = [metadata.row_group(place) for place in range(metadata.num_row_groups)]
-        chunks = [group.column(place) for group in groups for place in range(group.num_columns)]
-        found = [chunk.statistics for chunk in chunks if chunk.path_in_schema == name]
-        nulls = [one.null_count for one in found if one is not None and one.has_null_count]
-        return len(found) == len(groups) and sum(nulls) == metadata.num_rows
-
-    return answer
 
 
 def _restricted(kinds: Kinds, names: Sequence[str]) -> Kinds:
