@@ -11,6 +11,7 @@ import pytest
 import fairlead
 from fairlead.operations.drift import DriftReport, drift, profile
 from fairlead.operations.multivariate import MultivariateReport, multivariate_drift
+from fairlead.operations.performance import PerformanceReport, performance
 
 
 def test_what_the_package_promises_is_there() -> None:
@@ -18,6 +19,8 @@ def test_what_the_package_promises_is_there() -> None:
     assert fairlead.drift is drift
     assert fairlead.profile is profile
     assert fairlead.DriftReport is DriftReport
+    assert fairlead.performance is performance
+    assert fairlead.PerformanceReport is PerformanceReport
     assert fairlead.multivariate_drift is multivariate_drift
     assert fairlead.MultivariateReport is MultivariateReport
     assert fairlead.__version__ == version("fairlead")

@@ -15,19 +15,33 @@ if TYPE_CHECKING:
     from fairlead.operations.drift import profile as profile
     from fairlead.operations.multivariate import MultivariateReport as MultivariateReport
     from fairlead.operations.multivariate import multivariate_drift as multivariate_drift
+    from fairlead.operations.performance import PerformanceReport as PerformanceReport
+    from fairlead.operations.performance import performance as performance
 
     __version__: str
 
 _HOMES = {
     "Client": "fairlead.faces.client",
     "DriftReport": "fairlead.operations.drift",
+    "PerformanceReport": "fairlead.operations.performance",
     "MultivariateReport": "fairlead.operations.multivariate",
     "drift": "fairlead.operations.drift",
     "multivariate_drift": "fairlead.operations.multivariate",
+    "performance": "fairlead.operations.performance",
     "profile": "fairlead.operations.drift",
 }
 
-__all__ = ["Client", "DriftReport", "MultivariateReport", "__version__", "drift", "multivariate_drift", "profile"]
+__all__ = [
+    "Client",
+    "DriftReport",
+    "MultivariateReport",
+    "PerformanceReport",
+    "__version__",
+    "drift",
+    "multivariate_drift",
+    "performance",
+    "profile",
+]
 
 
 def __getattr__(name: str) -> Any:

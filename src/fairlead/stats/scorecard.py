@@ -13,6 +13,15 @@ from fairlead.stats.performance import LEVEL, Measure
 
 BINARY, MULTICLASS, REGRESSION = "auroc", "accuracy", "mae"  # the primary metric of each task
 
+RANKING = ("auroc", "auprc")
+DECISIONS = ("balanced_accuracy", "accuracy", "precision", "recall", "specificity", "f1", "mcc")
+PROBABILITIES = ("log_loss", "brier", "ece", "ece_debiased")
+CLASSES = (
+    "accuracy", "macro_f1", "macro_precision", "macro_recall", "weighted_f1", "weighted_precision", "weighted_recall"
+)  # fmt: skip
+CLASS_PROBABILITIES = ("macro_auroc", "log_loss", "brier", "ece", "ece_classwise")
+ERRORS = ("mae", "rmse", "median_absolute_error", "mape", "r2", "bias")
+
 
 def binary_card(truth: ArrayLike, score: ArrayLike, predicted: ArrayLike) -> dict[str, Measure]:
     """Binary metrics of 0/1 truth, the probability of 1, and 0/1 decisions, each (n,). AUROC comes first."""
@@ -52,8 +61,7 @@ def ranking_metrics(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) ->
 
 def decision_metrics(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> dict[str, Measure]:
     """What 0/1 decisions tell, each (n,)."""
-    names = ("balanced_accuracy", "accuracy", "precision", "recall", "specificity", "f1", "mcc")
-    return {name: getattr(metrics, name)(truth, predicted, level) for name in names}
+    return {name: getattr(metrics, name)(truth, predicted, level) for name in DECISIONS}
 
 
 def probability_metrics(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> dict[str, Measure]:
