@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from fairlead.operations.drift import DriftReport as DriftReport
     from fairlead.operations.drift import drift as drift
     from fairlead.operations.drift import profile as profile
+    from fairlead.operations.estimate import EstimateReport as EstimateReport
+    from fairlead.operations.estimate import estimate_performance as estimate_performance
     from fairlead.operations.multivariate import MultivariateReport as MultivariateReport
     from fairlead.operations.multivariate import multivariate_drift as multivariate_drift
     from fairlead.operations.performance import PerformanceReport as PerformanceReport
     from fairlead.operations.performance import performance as performance
+    from fairlead.operations.slices import SliceReport as SliceReport
+    from fairlead.operations.slices import find_slices as find_slices
 
     __version__: str
 
@@ -25,7 +29,11 @@ _HOMES = {
     "DriftReport": "fairlead.operations.drift",
     "PerformanceReport": "fairlead.operations.performance",
     "MultivariateReport": "fairlead.operations.multivariate",
+    "SliceReport": "fairlead.operations.slices",
+    "EstimateReport": "fairlead.operations.estimate",
     "drift": "fairlead.operations.drift",
+    "estimate_performance": "fairlead.operations.estimate",
+    "find_slices": "fairlead.operations.slices",
     "multivariate_drift": "fairlead.operations.multivariate",
     "performance": "fairlead.operations.performance",
     "profile": "fairlead.operations.drift",
@@ -34,10 +42,14 @@ _HOMES = {
 __all__ = [
     "Client",
     "DriftReport",
+    "EstimateReport",
     "MultivariateReport",
     "PerformanceReport",
+    "SliceReport",
     "__version__",
     "drift",
+    "estimate_performance",
+    "find_slices",
     "multivariate_drift",
     "performance",
     "profile",

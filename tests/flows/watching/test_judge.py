@@ -7,7 +7,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pytest
 
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
