@@ -60,7 +60,7 @@ class Evidence(Struct, frozen=True):
     """What is known of one treatment. `benefit` is None where nothing could be measured, with the reason in `missing`.
 
     `complete`: its planned units have come, or looks are free. `planned_reached` is None without a plan. `worthwhile`
-    is the effect that the plan was made for. `tolerance` is the margin of a test of non-inferiority on the primary metric.
+    is the effect that the plan was made for. `tolerance` is the margin of a test of non-inferiority on the metric.
     """
 
     treatment: str
@@ -82,6 +82,15 @@ class Decision(Struct, frozen=True):
     treatment: str
     action: Action
     verdict: Verdict
+
+
+def called(arm: str) -> str:
+    """An arm's name in a sentence: one that begins with a digit is told as an arm.
+
+    >>> called("1"), called("new ranking")
+    ('arm 1', 'new ranking')
+    """
+    return f"arm {arm}" if arm[:1].isdigit() else arm
 
 
 def guard(benefit: Benefit, margin: float) -> Health:
@@ -139,7 +148,7 @@ def places(salt: str, units: Sequence[str]) -> list[float]:
 
 
 def _decide(evidence: Evidence) -> tuple[Action, Outcome, str]:
-    metric, name = evidence.metric, evidence.treatment
+    metric, name = evidence.metric, called(evidence.treatment)
     if evidence.benefit is None:
         return Action.FIX, Outcome.UNMEASURED, evidence.missing
     if not evidence.complete:

@@ -62,7 +62,7 @@ class Difference(Struct, frozen=True):
     """Treatment against control. `low` and `high` bound `difference`, `lift_low` and `lift_high` the relative `lift`.
 
     `lift` is difference / control, None where the control is 0; its ends may be infinite. `p_value` is two-sided, of
-    "no difference"; at every look it is 1 / E, valid whenever one stops.
+    "no difference"; at every look it is 1 over the largest E, valid whenever one stops.
     `reduction` is the share of variance that a covariate took off.
     """
 

@@ -1,0 +1,200 @@
+"""An experiment as HTML: one self-contained page, or a fragment for a notebook. No script, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from math import exp, isfinite
+from typing import TYPE_CHECKING
+
+from fairlead.core.experiment import Health
+from fairlead.core.verdict import Outcome
+from fairlead.operations.drift_html import STYLE
+from fairlead.operations.experiments_svg import Mark, forest, sequence
+from fairlead.stats.experiment.compare import Difference, Kind
+
+if TYPE_CHECKING:
+    from fairlead.operations.experiment_reading import Guarded, Part
+    from fairlead.operations.experiments import ArmComparison
+
+PARTS, PARTS_IN_NOTEBOOK = 40, 8
+MORE = """
+.fl .plot{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 18px 10px}
+.fl .plot svg text{font-size:12px}.fl .zero{stroke:var(--soft);stroke-width:1.2}
+.fl .mark line{stroke:var(--tone);stroke-width:2.4}.fl .mark circle,.fl .mark path{fill:var(--tone)}
+.fl .mark line.limit{stroke:var(--warn);stroke-width:2;stroke-dasharray:3 2}
+.fl .plot svg text.name{fill:var(--ink);font-size:13px}.fl .plot svg text.figure{fill:var(--ink);font-size:12.5px}
+.fl .note-list{margin:6px 0 0;padding-left:18px;color:var(--soft)}
+.fl .plot{overflow-x:auto}.fl .plot svg{min-width:620px}
+.fl .plot+.plot{margin-top:12px}.fl .plot .cap{color:var(--soft);font-size:13px;margin:0 0 8px}
+"""
+TONES = {Outcome.HOLDS: "holds", Outcome.BREACHED: "breached", Outcome.UNDECIDED: "undecided"}
+HEALTHS = {Health.HELD: "holds", Health.OPEN: "undecided", Health.DEGRADED: "breached"}
+HEADS = ("what", "arm", "state", "control", "treatment", "difference", "lift", "p")
+
+
+def page(report: ArmComparison) -> str:
+    """A whole document; light and dark follow the reader's system."""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>Experiment: {escape(report.decision)}</title><style>body{{margin:0}}{STYLE}{MORE}</style></head>"
+        f'<body class="fl">{_body(report, PARTS)}</body></html>'
+    )
+
+
+def fragment(report: ArmComparison) -> str:
+    """What a notebook shows."""
+    return f'<style>{STYLE}{MORE}</style><div class="fl note">{_body(report, PARTS_IN_NOTEBOOK)}</div>'
+
+
+def _body(report: ArmComparison, limit: int) -> str:
+    verdict = report.verdict
+    how = "read once, at its planned units" if report.method == "fixed" else "read at every look"
+    size = f"{sum(one.units for one in report.arms):,} units in {len(report.arms)} arms, {how}"
+    notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
+    return (
+        f'<main><h1>Experiment: {escape(report.metric)}</h1><p class="soft">{size}</p>'
+        f'<section class="verdict {verdict.outcome}"><b>{report.decision}</b><p>{escape(verdict.reason)}</p></section>'
+        f"{_pictures(report, limit)}{_arms(report)}{_figures(report, limit)}"
+        + (f'<ul class="note-list">{notes}</ul>' if notes else "")
+        + f'<p class="soft" style="margin-top:12px">{_small_print(report)}</p></main>'
+    )
+
+
+def _pictures(report: ArmComparison, limit: int) -> str:
+    marks = [
+        _mark(one.treatment, one.difference, TONES.get(one.decision.verdict.outcome, "none"))
+        for one in report.primary
+        if one.difference is not None
+    ]
+    if not marks:
+        return ""
+    level = f"{100 * (1 - report.level):.4g} %"
+    drawn = _plot(f"{report.metric}, {level} intervals", forest(marks))
+    for one in report.primary:
+        if one.difference is not None and one.looks:
+            rate = one.difference.kind is Kind.RATE
+            picture = sequence(one.looks, 100.0 if rate else 1.0, " points" if rate else "")
+            said = f"{one.treatment}: the difference{' in points' if rate else ''} as units came"
+            drawn += _plot(f"{said}; the shade holds the truth at all looks together", picture)
+    held = [_guard_mark(one, _of(report, one.treatment)) for one in report.guardrails if one.difference is not None]
+    drawn += _plot("guardrails; the dashed line is what may be lost", forest(held))
+    cut = [
+        _mark(f"{one.column} = {one.value}{_of(report, one.treatment)}", one.difference, _part_tone(report, one))
+        for one in report.segments[:limit]
+    ]
+    return f"<h2>Against {escape(report.control)}</h2>{drawn}{_plot('segments, most evident first', forest(cut))}"
+
+
+def _plot(caption: str, picture: str) -> str:
+    return f'<section class="plot"><p class="cap">{escape(caption)}</p>{picture}</section>' if picture else ""
+
+
+def _mark(label: str, found: Difference, tone: str) -> Mark:
+    if found.lift is not None and (isfinite(found.lift_low) or isfinite(found.lift_high)):
+        return Mark(label, 100 * found.lift, 100 * found.lift_low, 100 * found.lift_high, tone)
+    scale, unit = (100.0, " points") if found.kind is Kind.RATE else (1.0, "")
+    return Mark(label, scale * found.difference, scale * found.low, scale * found.high, tone, unit=unit)
+
+
+def _of(report: ArmComparison, treatment: str) -> str:
+    """Which treatment, where there are several."""
+    return f" · {treatment}" if len(report.arms) > 2 else ""
+
+
+def _part_tone(report: ArmComparison, one: Part) -> str:
+    if not one.flagged:
+        return "none"
+    return "holds" if (one.difference.difference > 0.0) == report.higher_is_better else "breached"
+
+
+def _guard_mark(one: Guarded, whose: str) -> Mark:
+    assert one.difference is not None
+    found, rule = one.difference, one.rule
+    sign = -1.0 if rule.higher_is_better else 1.0
+    base = 1.0 if rule.relative else found.control
+    share = 100.0 * sign * rule.margin / base if base else None
+    mark = _mark(f"{rule.text}{whose}", found, HEALTHS[one.health])
+    return Mark(mark.label, mark.value, mark.low, mark.high, mark.tone, share if mark.unit == " %" else None, mark.unit)
+
+
+def _arms(report: ArmComparison) -> str:
+    total = max(sum(one.units for one in report.arms), 1)
+    planned = any(one.planned is not None for one in report.arms)
+    heads = ("arm", "units", "share", "planned share", "measured", *(("planned units",) if planned else ()))
+    rows = "".join(
+        f"<tr><td>{escape(one.name)}</td><td>{one.units:,}</td><td>{one.units / total:.1%}</td>"
+        f"<td>{one.expected_share:.1%}</td><td>{one.measured:,}</td>"
+        f"{'' if one.planned is None else f'<td>{one.planned:,}</td>'}</tr>"
+        for one in report.arms
+    )
+    return f"<h2>Arms</h2>{_table(heads, rows)}"
+
+
+def _figures(report: ArmComparison, limit: int) -> str:
+    rows = [
+        _row(
+            report.metric, one.treatment, one.decision.action.value, _tone(one.decision.verdict.outcome), one.difference
+        )
+        for one in report.primary
+    ]
+    rows += [
+        _row(one.rule.text, one.treatment, one.health.value, HEALTHS[one.health], one.difference)
+        for one in report.guardrails
+    ]
+    rows += [
+        _row(
+            f"{one.column} = {one.value}",
+            one.treatment,
+            f"flagged, q {one.q_value:.2g}" if one.flagged else f"q {one.q_value:.2g}",
+            _part_tone(report, one),
+            one.difference,
+        )
+        for one in report.segments[:limit]
+    ]
+    left = len(report.segments) - limit
+    more = f'<p class="soft">and {left:,} more parts, none of them more evident</p>' if left > 0 else ""
+    return f"<h2>Figures</h2>{_table(HEADS, ''.join(rows))}{more}" if rows else ""
+
+
+def _tone(outcome: Outcome) -> str:
+    return TONES.get(outcome, "unmeasured")
+
+
+def _row(what: str, arm: str, state: str, tone: str, found: Difference | None) -> str:
+    head = f'<td>{escape(what)}</td><td>{escape(arm)}</td><td><span class="tag {tone}">{escape(state)}</span></td>'
+    if found is None:
+        return f'<tr>{head}<td class="text" colspan="{len(HEADS) - 3}">not read</td></tr>'
+    scale, unit = (100.0, " %") if found.kind is Kind.RATE else (1.0, "")
+    lift = "" if found.lift is None else f"{100 * found.lift:+.3g} %"
+    cells = (
+        f"{scale * found.control:.4g}{unit}",
+        f"{scale * found.treatment:.4g}{unit}",
+        f"{scale * found.difference:+.3g} ({_span(scale * found.low, scale * found.high)})",
+        f"{lift} ({_span(100 * found.lift_low, 100 * found.lift_high)})" if lift else "",
+        "&lt; 0.0001" if found.p_value < 1e-4 else f"{found.p_value:.2g}",
+    )
+    return f"<tr>{head}{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _span(low: float, high: float) -> str:
+    ends = [f"{end:+.3g}" if isfinite(end) else "…" for end in (low, high)]
+    return f"{ends[0]} to {ends[1]}"
+
+
+def _table(heads: Sequence[str], rows: str) -> str:
+    head = "".join(f"<th>{one}</th>" for one in heads)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def _small_print(report: ArmComparison) -> str:
+    said = f"Sample ratio: E = {exp(min(report.ratio_log_e, 700.0)):.3g}, broken at 100. "
+    if report.method == "fixed":
+        said += "Intervals and p-values hold for one reading at the planned units. "
+    else:
+        said += "Intervals hold at all looks together, from 100 units an arm on; p is 1 over the largest E so far. "
+    if len(report.arms) > 2:
+        said += f"Each treatment is read at {100 * report.level:.2g} %, {100 * report.alpha:.2g} % in all. "
+    return said + "Guardrails are read one-sided; parts of segments are flagged by Benjamini-Hochberg over all of them."
