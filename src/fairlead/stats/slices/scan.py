@@ -13,7 +13,8 @@ no change the chance of naming any slice is at most alpha, as far as that normal
 and shares come from the other half too, so they carry no winner's curse.
 
 How much a slice explains is measured by taking its rows out of both sides: 1 - change without them / change. For the
-inputs the change is the Jensen-Shannon divergence less its expectation under no change, summed over the columns.
+inputs the change is the Jensen-Shannon divergence less its expectation under no change, summed over the columns, and
+the slice's current rows are weighed down to its share of the reference: had it not grown.
 """
 
 from __future__ import annotations
@@ -41,9 +42,10 @@ class Slice(Struct, frozen=True):
     """A slice with its evidence from the rows that were not searched.
 
     `share_reference` and `share_current` are its shares of all rows. `change` is the rise of the mean loss inside it
-    (of its share of rows, for the inputs) with a 95 % interval; `reference_mean` and `current_mean` the losses, None
-    for the inputs. `explained` is the share of the total change that goes away with its rows, with a 95 % interval;
-    None where there is no total change to explain (an interval for losses only).
+    (of its share of rows, for the inputs) with a 95 % interval, None where one side has less than two rows of it;
+    `reference_mean` and `current_mean` are the losses, None for the inputs. `explained` is the share of the total
+    change that goes away with its rows, with a 95 % interval (losses only); None where the total did not evidently
+    change.
     """
 
     conditions: tuple[Condition, ...]
@@ -51,9 +53,9 @@ class Slice(Struct, frozen=True):
     rows_current: int
     share_reference: float
     share_current: float
-    change: float
-    low: float
-    high: float
+    change: float | None
+    low: float | None
+    high: float | None
     p_value: float
     q_value: float = 1.0
     reference_mean: float | None = None
@@ -69,10 +71,10 @@ class Slice(Struct, frozen=True):
 
 
 class Scan(Struct, frozen=True):
-    """What a scan found: slices that are significant, strongest first, and the total change with its interval.
+    """What a scan found: the slices that are significant, those that explain most first, and the total change.
 
     `candidates` slices were looked at in `searched` rows; `tested` rows held the tests. `rejected` were found in the
-    search and not confirmed. `short` says why there was no scan; else empty.
+    search and not confirmed, or explain nothing. `short` says why there was no scan; else empty.
     """
 
     slices: tuple[Slice, ...]
@@ -131,9 +133,11 @@ def scan(
     found, looked = _found(searched, max_conditions, sign)
     slices = _tested(tested, found, whole, sign)
     q_values = benjamini_hochberg([one.p_value for one in slices])
-    kept = tuple(replace(one, q_value=q) for one, q in zip(slices, q_values, strict=True) if q <= alpha)
+    named = [replace(one, q_value=q) for one, q in zip(slices, q_values, strict=True) if q <= alpha]
+    kept = [one for one in named if one.explained is None or one.explained > 0.0]
+    kept.sort(key=lambda one: -(one.explained or 0.0))
     change, low, high = _total(tested)
-    return Scan(kept, change, low, high, looked, int(first.sum()), int((~first).sum()), len(slices) - len(kept))
+    return Scan(tuple(kept), change, low, high, looked, int(first.sum()), int((~first).sum()), len(slices) - len(kept))
 
 
 def _half(rows: int, rng: np.random.Generator) -> Flags:
@@ -226,19 +230,13 @@ def _p_value(rows: Rows, inside: Flags, sign: float) -> float:
 def _with_loss(one: Slice, half: _Half, inside: Flags) -> Slice:
     assert half.loss is not None
     before, after = (half.loss[inside & side] for side in (~half.current, half.current))
+    means = [float(side.mean()) if side.size else None for side in (before, after)]
+    one = _with_explained(replace(one, reference_mean=means[0], current_mean=means[1]), half, inside)
     if min(before.size, after.size) < 2:
-        return _with_explained(replace(one, low=-np.inf, high=np.inf), half, inside)
+        return replace(one, change=None, low=None, high=None)
     change = float(after.mean() - before.mean())
     spread = Z * sqrt(float(after.var(ddof=1)) / after.size + float(before.var(ddof=1)) / before.size)
-    measured = replace(
-        one,
-        change=change,
-        low=change - spread,
-        high=change + spread,
-        reference_mean=float(before.mean()),
-        current_mean=float(after.mean()),
-    )
-    return _with_explained(measured, half, inside)
+    return replace(one, change=change, low=change - spread, high=change + spread)
 
 
 def _with_explained(one: Slice, half: _Half, inside: Flags) -> Slice:
@@ -268,7 +266,10 @@ def _with_shares(one: Slice, half: _Half, inside: Flags) -> Slice:
     n, m = float((~half.current).sum()), float(half.current.sum())
     e, a = one.share_reference, one.share_current
     spread = Z * sqrt(e * (1.0 - e) / n + a * (1.0 - a) / m)
-    total, left = _divergence(half, np.ones(inside.size, np.bool_)), _divergence(half, ~inside)
+    weights = np.ones(inside.size)
+    if 0.0 < a < 1.0:
+        weights[inside & half.current] = e * (1.0 - a) / (a * max(1.0 - e, 1.0 / n))
+    total, left = _divergence(half, np.ones(inside.size)), _divergence(half, weights)
     explained = 1.0 - max(left, 0.0) / total if total > 0.0 else None
     return replace(one, change=a - e, low=a - e - spread, high=a - e + spread, explained=explained)
 
@@ -276,7 +277,7 @@ def _with_shares(one: Slice, half: _Half, inside: Flags) -> Slice:
 def _total(half: _Half) -> tuple[float, float, float]:
     if half.loss is not None:
         return _mean_change(half)
-    change = _divergence(half, np.ones(half.current.size, np.bool_))
+    change = _divergence(half, np.ones(half.current.size))
     return change, min(change, 0.0), max(change, 0.0)
 
 
@@ -289,21 +290,23 @@ def _mean_change(half: _Half) -> tuple[float, float, float]:
     return change, change - spread, change + spread
 
 
-def _divergence(half: _Half, kept: Flags) -> float:
-    """Jensen-Shannon in bits less its expectation, (filled cells - 1) noise / (8 ln 2), summed over the columns."""
-    now, then = half.current & kept, ~half.current & kept
-    n, m = float(then.sum()), float(now.sum())
-    if min(n, m) < 1.0:
-        return 0.0
+def _divergence(half: _Half, weights: Floats) -> float:
+    """Jensen-Shannon in bits less its expectation, (filled cells - 1) noise / (8 ln 2), summed over the columns.
+
+    Current rows are weighted; the noise is that of as many rows as they are worth, (sum w)^2 / sum w^2.
+    """
+    now = half.current
+    n, w = float((~now).sum()), weights[now]
+    noise = 1.0 / n + float((w * w).sum()) / float(w.sum()) ** 2
     found = 0.0
     for column in half.columns:
-        e = np.bincount(column.codes[then], minlength=column.cells) / n
-        a = np.bincount(column.codes[now], minlength=column.cells) / m
+        e = np.bincount(column.codes[~now], minlength=column.cells) / n
+        a = np.bincount(column.codes[now], w, column.cells) / w.sum()
         filled = (e + a) > 0
         middle = (e[filled] + a[filled]) / 2.0
         parts = [one[filled] * np.log2(np.maximum(one[filled], 1e-300) / middle) for one in (e, a)]
         found += 0.5 * float(parts[0].sum() + parts[1].sum())
-        found -= (float(np.count_nonzero(filled)) - 1.0) * (1.0 / n + 1.0 / m) / (8.0 * log(2.0))
+        found -= (float(np.count_nonzero(filled)) - 1.0) * noise / (8.0 * log(2.0))
     return found
 
 

@@ -7,8 +7,9 @@ Each row carries a contribution y to the change between reference and current ro
 
 which is the variance under relabelling, so z is close to standard normal where nothing changed. If only the rows of a
 slice changed, z grows with every cell of it that is added and falls with every other, so the slice with the largest z
-is the smallest that explains the change. A condition costs 2 ln(conditions) of z^2, an interval with two ends
-2 ln(10) more: chance alone buys about that much.
+is the smallest that explains the change. Of slices that explain nearly as much, the simpler one wins: each condition
+after the first must bring a tenth of z^2, a second end of an interval a twentieth. And a condition costs
+2 ln(conditions) of z^2, a second end 2 ln(10): chance alone buys about that much.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ BEAM = 30
 EXHAUSTIVE = 24  # columns up to which every pair is looked at; beyond, pairs with one of the LEADS best
 LEADS = 12
 ROUNDS = 3
+WORTH = 0.9  # of z^2 is left by each condition after the first
+WIDE = 0.95  # and by each interval with two ends
 
 Key = tuple[tuple[int, int], ...]  # (column, condition), by rising column
 
@@ -62,7 +65,7 @@ class Rows(Struct, frozen=True, eq=False):
 
 
 class Candidate(Struct, frozen=True):
-    """A slice with its z, its rows, and z^2 less the price of its conditions."""
+    """A slice with its z, its rows, and what it is `worth`."""
 
     key: Key
     z: float
@@ -98,11 +101,12 @@ def best_slice(rows: Rows, sign: float, most: int) -> tuple[Candidate | None, in
     return (best if best is not None and best.score > 0.0 else None), looked
 
 
-def price(rows: Rows, key: Key) -> float:
-    """What a slice's conditions cost."""
+def worth(rows: Rows, key: Key, z: float) -> float:
+    """z^2, discounted for its conditions, less what they cost."""
     total = sum(len(column.conditions) for column in rows.columns)
     wide = sum(not rows.columns[column].simple[condition] for column, condition in key)
-    return 2.0 * (len(key) * log(max(total, 2)) + wide * log(BINS))
+    explains = z * z * WORTH ** (len(key) - 1) * WIDE**wide if z > 0.0 else 0.0
+    return explains - 2.0 * (len(key) * log(max(total, 2)) + wide * log(BINS))
 
 
 def scores(sums: Floats, rows: Rows) -> Floats:
@@ -135,9 +139,8 @@ def _singles(rows: Rows, column: int, sign: float, key: Key = ()) -> tuple[list[
     one = rows.columns[column]
     sums = histogram(rows, one.codes, one.cells) @ one.members.T
     z = sign * scores(sums, rows)
-    cost = np.where(one.simple, 0.0, 2.0 * log(BINS))
-    worth = np.where(z > 0, z * z - cost, -np.inf)
-    best = np.argsort(-worth, kind="stable")[:2]
+    value = np.where(z > 0, z * z * np.where(one.simple, 1.0, WIDE) - _second_end(one), -np.inf)
+    best = np.argsort(-value, kind="stable")[:2]
     return [
         _candidate(rows, (*key, (column, int(place))), float(z[place]), int(sums[0, place]))
         for place in best
@@ -150,9 +153,9 @@ def _joint(rows: Rows, one: int, two: int, sign: float) -> tuple[list[Candidate]
     grid = histogram(rows, a.codes * b.cells + b.codes, a.cells * b.cells).reshape(4, a.cells, b.cells)
     sums = np.einsum("ia,saj->sij", a.members, grid @ b.members.T, optimize=True)
     z = sign * scores(sums, rows)
-    cost = np.where(a.simple, 0.0, 2.0 * log(BINS))[:, None] + np.where(b.simple, 0.0, 2.0 * log(BINS))[None]
-    worth = np.where(z > 0, z * z - cost, -np.inf)
-    place = np.unravel_index(int(np.argmax(worth)), worth.shape)
+    share = np.where(a.simple, 1.0, WIDE)[:, None] * np.where(b.simple, 1.0, WIDE)[None]
+    value = np.where(z > 0, z * z * share - _second_end(a)[:, None] - _second_end(b)[None], -np.inf)
+    place = np.unravel_index(int(np.argmax(value)), value.shape)
     if not z[place] > 0:
         return [], int(z.size)
     key = ((one, int(place[0])), (two, int(place[1])))
@@ -198,7 +201,11 @@ def _measured(rows: Rows, key: Key, sign: float) -> Candidate:
 
 def _candidate(rows: Rows, key: Key, z: float, count: int) -> Candidate:
     ordered = tuple(sorted(key))
-    return Candidate(ordered, z, count, (z * z if z > 0 else 0.0) - price(rows, ordered))
+    return Candidate(ordered, z, count, worth(rows, ordered, z))
+
+
+def _second_end(column: Coded) -> Floats:
+    return np.asarray(np.where(column.simple, 0.0, 2.0 * log(BINS)), np.float64)
 
 
 def _order(candidate: Candidate) -> tuple[float, int, int, Key]:
