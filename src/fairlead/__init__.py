@@ -15,16 +15,28 @@ if TYPE_CHECKING:
     from fairlead.operations.drift import profile as profile
     from fairlead.operations.estimate import EstimateReport as EstimateReport
     from fairlead.operations.estimate import estimate_performance as estimate_performance
+    from fairlead.operations.experiments import ArmComparison as ArmComparison
+    from fairlead.operations.experiments import ExperimentPlan as ExperimentPlan
+    from fairlead.operations.experiments import compare_arms as compare_arms
+    from fairlead.operations.experiments import sample_size as sample_size
     from fairlead.operations.multivariate import MultivariateReport as MultivariateReport
     from fairlead.operations.multivariate import multivariate_drift as multivariate_drift
     from fairlead.operations.performance import PerformanceReport as PerformanceReport
     from fairlead.operations.performance import performance as performance
+    from fairlead.operations.policies import PolicyReport as PolicyReport
+    from fairlead.operations.policies import evaluate_policy as evaluate_policy
     from fairlead.operations.slices import SliceReport as SliceReport
     from fairlead.operations.slices import find_slices as find_slices
 
     __version__: str
 
 _HOMES = {
+    "sample_size": "fairlead.operations.experiments",
+    "evaluate_policy": "fairlead.operations.policies",
+    "compare_arms": "fairlead.operations.experiments",
+    "PolicyReport": "fairlead.operations.policies",
+    "ExperimentPlan": "fairlead.operations.experiments",
+    "ArmComparison": "fairlead.operations.experiments",
     "Client": "fairlead.faces.client",
     "DriftReport": "fairlead.operations.drift",
     "PerformanceReport": "fairlead.operations.performance",
@@ -40,19 +52,25 @@ _HOMES = {
 }
 
 __all__ = [
+    "ArmComparison",
     "Client",
     "DriftReport",
     "EstimateReport",
+    "ExperimentPlan",
     "MultivariateReport",
     "PerformanceReport",
+    "PolicyReport",
     "SliceReport",
     "__version__",
+    "compare_arms",
     "drift",
     "estimate_performance",
+    "evaluate_policy",
     "find_slices",
     "multivariate_drift",
     "performance",
     "profile",
+    "sample_size",
 ]
 
 
