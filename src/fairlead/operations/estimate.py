@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.errors import MissingExtra, UsageError
 from fairlead.operations.estimate_html import fragment, page
 from fairlead.operations.estimate_methods import Plan, chunk_of, measured, planned
-from fairlead.operations.estimate_read import parts_of, read_sides
+from fairlead.operations.estimate_read import Part, Sides, parts_of, read_sides
 from fairlead.operations.estimate_values import PRIMARY, Chunk, Reading, judged, plain, row_of
 from fairlead.operations.performance_read import REGRESSION, Asked, named_probabilities
 from fairlead.stats.performance import COSTS, LEVEL, Measure
@@ -103,10 +104,10 @@ def estimate_performance(  # noqa: PLR0913 - the columns' roles are named one by
 
     Tables are pandas, polars, Arrow, dicts of columns, or paths. `score` is the column of the second class's
     probability (decided from 0.5 up, or as `prediction` says); `probabilities` names a column for each of several
-    classes; a regression needs `prediction`. `current` may hold labels in `target` for some rows: what was realised, and
-    the estimate corrected by it, then stand beside it. `features` are the model's inputs: with them, drift of the inputs
-    is told from drift of the concept, `pape` can weight, and `dle` learns where errors are large. The data are cut by
-    `window` of `timestamp`, by `chunk_rows`, or not at all. `cost` names what a true_positive, false_positive,
+    classes; a regression needs `prediction`. `current` may hold labels in `target` for some rows: what was realised,
+    and the estimate corrected by it, then stand beside it. `features` are the model's inputs: with them, drift of the
+    inputs is told from drift of the concept, `pape` can weight, and `dle` learns where errors are large. The data are
+    cut by `window` of `timestamp`, by `chunk_rows`, or not at all. `cost` names what a true_positive, false_positive,
     true_negative and false_negative cost.
 
     `auto` is, for classes, `pape` for chunks that a cross-fitted classifier can tell from the reference, `cbpe` for the
@@ -116,31 +117,32 @@ def estimate_performance(  # noqa: PLR0913 - the columns' roles are named one by
     outside [0, 1], too few rows, an unknown class), `UsageError` for arguments that contradict each other,
     `MissingExtra` where `pape`, or `dle` with features, lacks scikit-learn.
 
-    >>> rng = np.random.default_rng(0)
-    >>> chance = rng.random(2000)
-    >>> known = {"p": chance, "y": (rng.random(2000) < chance).astype(int)}
-    >>> report = estimate_performance(known, {"p": rng.random(1000)}, target="y", score="p")
-    >>> report.method, round(report.chunks[0].reading("accuracy").estimated.value, 1)
-    ('cbpe', 0.7)
+    >>> known = {"p": [0.1, 0.4, 0.6, 0.9] * 100, "y": [0, 0, 1, 1, 0, 1, 0, 1] * 50}
+    >>> report = estimate_performance(known, {"p": [0.1, 0.4, 0.6, 0.9] * 50}, target="y", score="p")
+    >>> report.method, round(report.chunks[0].reading("accuracy").estimated.value, 2)
+    ('cbpe', 0.75)
     """
     _check(method, level, cost)
     asked = Asked(target, prediction, score, named_probabilities(probabilities), task)
     sides, table = read_sides(reference, current, asked, features)
-    found = sides.reference.task
-    _fits(found, method, features)
+    _fits(sides.reference.task, method, features)
     parts = parts_of(table, window, timestamp, chunk_rows)
-    plan = planned(sides, Plan("dle" if found == REGRESSION else method, level, seed, cost))
-    known = measured(sides.reference, level, cost)
-    metric = PRIMARY[found]
-    chunks = tuple(judged(chunk_of(sides, part, plan, known), metric) for part in parts)
+    return _report(sides, parts, Plan(method, level, seed, cost))
+
+
+def _report(sides: Sides, parts: Sequence[Part], asked: Plan) -> EstimateReport:
+    task = sides.reference.task
+    plan = planned(sides, replace(asked, method="dle") if task == REGRESSION else asked)
+    known = measured(sides.reference, plan.level, plan.cost)
+    chunks = tuple(judged(chunk_of(sides, part, plan, known), PRIMARY[task]) for part in parts)
     used = sorted({chunk.method for chunk in chunks if chunk.rows}) or [plan.method]
     return EstimateReport(
         worst(_named(chunk, alone=len(chunks) == 1) for chunk in chunks),
-        found,
-        metric,
+        task,
+        PRIMARY[task],
         " and ".join(used),
-        _why(found, method, chunks, bool(sides.names)),
-        level,
+        _why(task, asked.method, chunks, bool(sides.names)),
+        plan.level,
         int(sides.reference.truth.size),
         known,
         chunks,

@@ -67,7 +67,7 @@ def read_sides(reference: Any, current: Any, asked: Asked, features: Sequence[st
     return Sides(
         picked(known, places),
         live,
-        (matrices[0][places], matrices[1]),
+        (matrices[0][places], matrices[1]) if names else _none(places.size, live.truth.size),
         (tuple(some(column, places) for column in one), two),
         categorical,
         tuple(names),
@@ -197,6 +197,10 @@ def _matrices(one: Sequence[Column], two: Sequence[Column]) -> tuple[tuple[Float
                 side.append(np.where(np.isfinite(column.values), column.values, np.nan))
     stacked = [np.column_stack(side) if side else np.empty((0, 0)) for side in sides]
     return (stacked[0], stacked[1]), tuple(categorical)
+
+
+def _none(known: int, live: int) -> tuple[Floats, Floats]:
+    return np.empty((known, 0)), np.empty((live, 0))
 
 
 def _codes(column: Column, codes: dict[str, int]) -> Floats:
