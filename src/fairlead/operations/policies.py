@@ -175,7 +175,7 @@ def _refused(found: Support, least: float) -> Verdict | None:
         return Verdict(
             Outcome.UNDECIDED,
             f"{found.rows:,} rows weigh as much as {found.effective:,.1f}, and {least:g} are needed: about "
-            f"{factor:.0f} times as long a log, a policy closer to the one that ran, or clipped weights with a stated bias",
+            f"{factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights, with bias",
         )
     return None
 

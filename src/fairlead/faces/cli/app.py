@@ -10,7 +10,19 @@ import typer
 from typer.exceptions import TyperException
 
 from fairlead.errors import FairleadError
-from fairlead.faces.cli import drift, gate, incidents, journal, models, outcomes, performance, retrain, rollouts, status
+from fairlead.faces.cli import (
+    drift,
+    experiment,
+    gate,
+    incidents,
+    journal,
+    models,
+    outcomes,
+    performance,
+    retrain,
+    rollouts,
+    status,
+)
 from fairlead.faces.cli.session import OpenContext, Session
 
 
@@ -44,7 +56,8 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
             raise typer.Exit
         context.obj = Session(home, config, environment, open_context)
 
-    for module in (models, gate, rollouts, drift, status, performance, outcomes, retrain, incidents, journal):
+    readers = (drift, status, performance, experiment)
+    for module in (models, gate, rollouts, *readers, outcomes, retrain, incidents, journal):
         module.add_to(app)
     return app
 
