@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 from fairlead.stats.sequential.evidence import Evidence, Floats
 from fairlead.stats.sequential.failures import FailureWatch, failure_log_e
-from fairlead.stats.sequential.observations import marks
+from fairlead.stats.sequential.observations import closed_shares, marks
 from fairlead.stats.sequential.rates import RateWatch, rate_log_e
 
 SLOW_SHARE = 0.01  # what a p99 allows above it
@@ -62,7 +62,7 @@ class LatencyWatch(Struct, frozen=True):
             return self
         path = _path(shares, slow, answer, (relative, absolute))
         held, asked = slow >= 0, answer >= 0
-        share = np.broadcast_to(np.asarray(shares, dtype=np.float64), slow.shape)
+        share = closed_shares(shares, slow)
         relative = relative.update(share[held], slow[held])
         absolute = absolute.update(answer[asked])
         return LatencyWatch(relative, absolute, self.evidence.along(path))
@@ -86,7 +86,7 @@ def _path(shares: ArrayLike, slow: Floats, answer: Floats, before: tuple[Failure
     if slow.size != answer.size:
         raise ValueError(f"{slow.size} first slow requests for {answer.size} first answers: one each, -1 for none")
     held, asked = slow >= 0, answer >= 0
-    share = np.broadcast_to(np.asarray(shares, dtype=np.float64), slow.shape)
+    share = closed_shares(shares, slow)
     relative = np.concatenate([[before[0].evidence.log_e], before[0].path(share[held], slow[held])])
     absolute = np.concatenate([[before[1].evidence.log_e], before[1].path(answer[asked])])
     path: Floats = np.minimum(relative[np.cumsum(held)], absolute[np.cumsum(asked)])
