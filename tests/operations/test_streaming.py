@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +191,30 @@ def test_an_engine_that_is_handed_in_stays_open() -> None:
     profile_source(table(), engine=engine)
     assert not engine.closed
     open_engine("local", 1).close()
+
+
+def peak(source: Path) -> float:
+    """The most memory, in MiB, that a process of its own has held while it profiled a source."""
+    code = (
+        "import sys; from pathlib import Path; from fairlead.operations.streaming import profile_source; "
+        "profile_source(sys.argv[1], workers=2); "
+        "print(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(source)], capture_output=True, text=True, check=True)
+    return int(done.stdout) / 1024
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [1_000_000, 20_000_000], ids=["row groups of a million", "one row group"])
+def test_memory_does_not_grow_with_the_rows(tmp_path: Path, group: int) -> None:
+    """Twelve million rows more are 192 MB of numbers: they cost less than a quarter of that, and all stays small."""
+    rng = np.random.default_rng(0)
+    for rows in (2_000_000, 14_000_000):
+        data = pa.table({"x": rng.normal(size=rows), "k": rng.integers(0, 10**9, rows)})
+        pq.write_table(data, tmp_path / f"{rows}.parquet", row_group_size=group)
+    short, long = peak(tmp_path / "2000000.parquet"), peak(tmp_path / "14000000.parquet")
+    assert long - short < 48
+    assert long < 512
 
 
 def test_a_stream_leaves_no_file_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
