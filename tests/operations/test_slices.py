@@ -183,4 +183,4 @@ def test_cancellations_of_online_agencies_surprise_the_old_model() -> None:
     found = find_slices(kept.slice(30_000, 20_000), kept.slice(95_000, 20_000), loss="is_canceled", columns=columns)
     assert found.verdict.outcome is Outcome.BREACHED
     assert found.slices[0].conditions[0].text == "market_segment = Online TA"
-    assert (found.slices[0].explained_low or 0.0) > 0.5
+    assert (found.slices[0].explained_low or 0.0) > 0.3

@@ -11,13 +11,15 @@ from math import log
 from msgspec import Struct
 
 from fairlead.core.quadrant import Band
+from fairlead.core.ranking import CostMatrix
 from fairlead.core.report import Harm, metric_name
 
 
 class HarmPolicy(Struct, frozen=True):
     """Where harm begins. Drops are shares of the reference; `tolerance` is added to the held-out loss's upper bound.
 
-    `alpha` bounds the chance that a version which is no worse than its held-out data is ever called harmful.
+    `alpha` bounds the chance that a version which is no worse than its held-out data is ever called harmful. `cost`
+    puts money on each shift.
     """
 
     warning_drop: float = 0.05
@@ -25,6 +27,7 @@ class HarmPolicy(Struct, frozen=True):
     tolerance: float = 0.01
     alpha: float = 0.01
     at_least_labels: int = 100
+    cost: CostMatrix | None = None
 
     @property
     def threshold_log_e(self) -> float:

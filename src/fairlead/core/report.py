@@ -38,7 +38,9 @@ class Stage(StrEnum):
 class FeatureShift(Struct, frozen=True, omit_defaults=True):
     """How far one column moved. `effect` is the bias-corrected distance by `method` and `threshold` its critical value.
 
-    `harm` is importance (loss of the metric when the column is shuffled) times shift: what it may have cost.
+    `harm` is what the shift may have cost: the rise of the mean held-out loss, reweighted to the column's current
+    distribution, if its interval (`loss_low`, `loss_high`) excludes 0, else 0. Without held-out losses it is importance
+    (loss of the metric when the column is shuffled) times shift. `money` is per 1,000 predictions.
     """
 
     name: str
@@ -60,6 +62,15 @@ class FeatureShift(Struct, frozen=True, omit_defaults=True):
     harm: float | None = None
     broken: str = ""  # what is wrong with the data itself: nulls, unseen categories, a missing column
     reason: str = ""
+    loss_change: float | None = None
+    loss_low: float | None = None
+    loss_high: float | None = None
+    effective_rows: float | None = None  # what the reweighted held-out rows are worth
+    unsupported: float | None = None  # share of rows where no held-out row says what they cost
+    money: float | None = None
+    money_low: float | None = None
+    money_high: float | None = None
+    money_window: float | None = None  # for all rows of the window
 
     @property
     def moved(self) -> bool:

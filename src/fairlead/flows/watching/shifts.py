@@ -5,9 +5,12 @@ from __future__ import annotations
 from math import isfinite
 
 from fairlead.core.check import LABELS, judge_drift
+from fairlead.core.ranking import estimated, guessed, ranked_by_harm
 from fairlead.core.report import SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
+from fairlead.flows.watching.harms import Informed
 from fairlead.flows.watching.reference import Reference
+from fairlead.stats.attribution import attribute
 from fairlead.stats.distances import Distance
 from fairlead.stats.drift import ColumnDrift, Level, compare
 from fairlead.stats.profile import ColumnProfile, TableProfile
@@ -27,10 +30,30 @@ def shifts_of(
     before = {column.grid.name: column for column in reference.profile.columns}
     now = {column.grid.name: column for column in current.columns}
     shifts = [
-        _shift(drift, before[drift.name], now.get(drift.name), reference.importances.get(drift.name)) for drift in found
+        _with_harm(
+            _shift(drift, before[drift.name], now.get(drift.name), reference.importances.get(drift.name)),
+            drift,
+            reference,
+            now.get(drift.name),
+        )
+        for drift in found
     ]
-    shifts.sort(key=lambda shift: (-(shift.harm or 0.0), -(shift.effect or 0.0), shift.name))
-    return tuple(shifts), judge_drift(found)
+    return ranked_by_harm(shifts), judge_drift(found)
+
+
+def _with_harm(
+    shift: FeatureShift, drift: ColumnDrift, reference: Reference, now: ColumnProfile | None
+) -> FeatureShift:
+    """The change of the held-out loss that the shift accounts for; importance times shift where none is known."""
+    bases = reference.bases if isinstance(reference, Informed) else {}
+    basis = bases.get(shift.name)
+    if drift.unmeasured or now is None:
+        return shift
+    loss = None if basis is None else attribute(basis.loss, now)
+    if basis is None or loss is None:
+        means = [one.loss.mean for one in bases.values()]
+        return guessed(shift, drift.effect, means[0] if means else None)
+    return estimated(shift, loss, None if basis.cost is None else attribute(basis.cost, now), now.rows)
 
 
 def _shift(
@@ -58,7 +81,6 @@ def _shift(
         null_ratio=_value(shapes, "null_rate"),
         unseen_share=_value(shapes, "unseen"),
         importance=importance,
-        harm=None if importance is None else importance * drift.effect * (drift.level is not Level.NONE),
         broken=_broken(drift, shapes, now),
         reason=_reason(worst, drift.level),
     )

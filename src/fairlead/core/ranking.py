@@ -1,0 +1,86 @@
+"""Ranking by harm: importance x shift x estimated loss, in the metric and, with a cost matrix, in money.
+
+Where the held-out losses are known, the three are one figure: what reweighting the held-out rows to the feature's
+current distribution does to the loss (`fairlead.stats.attribution`). A shift of what the model does not use, or towards
+rows that it knows as well, changes no loss. Where they are not known, importance times shift times the mean loss
+stands in. A change counts as harm once its interval excludes zero; benign shifts sink to the bottom, largest first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import isfinite
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fairlead.core.report import FeatureShift
+from fairlead.stats.attribution import Attribution
+
+PER = 1_000  # predictions that money is given for
+
+
+class CostMatrix(Struct, frozen=True):
+    """What a wrong answer costs, in whatever currency the user counts in; not negative, not both zero."""
+
+    false_positive: float = 0.0
+    false_negative: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses what is no cost."""
+        costs = (self.false_positive, self.false_negative)
+        if not all(isfinite(cost) and cost >= 0.0 for cost in costs) or not any(costs):
+            raise ValueError(f"the costs are {costs}: two finite numbers, not negative, at least one of them above 0")
+
+    def of(self, truth: float, decided: float) -> float:
+        """The cost of one binary decision.
+
+        >>> CostMatrix(5.0, 200.0).of(truth=1.0, decided=0.0)
+        200.0
+        """
+        if truth == decided:
+            return 0.0
+        return self.false_positive if decided > truth else self.false_negative
+
+
+def estimated(shift: FeatureShift, loss: Attribution, money: Attribution | None, rows: int) -> FeatureShift:
+    """A shift with what it may cost: the loss, and money per 1,000 predictions and for the window's `rows`.
+
+    `harm` becomes the change of the mean loss where its interval excludes zero and the feature moved, else 0.
+    """
+    harmful = shift.moved and loss.harmful
+    return replace(
+        shift,
+        harm=loss.change if harmful else 0.0,
+        loss_change=loss.change,
+        loss_low=loss.low,
+        loss_high=loss.high,
+        effective_rows=loss.effective_rows,
+        unsupported=loss.unsupported,
+        money=None if money is None else money.change * PER,
+        money_low=None if money is None else money.low * PER,
+        money_high=None if money is None else money.high * PER,
+        money_window=None if money is None else money.change * rows,
+    )
+
+
+def guessed(shift: FeatureShift, effect: float, mean_loss: float | None) -> FeatureShift:
+    """A shift without an estimate: importance times effect, times the mean loss where that is known."""
+    if shift.importance is None:
+        return replace(shift, harm=None)
+    weight = 1.0 if mean_loss is None else mean_loss
+    return replace(shift, harm=shift.importance * effect * weight * shift.moved)
+
+
+def ranked_by_harm(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
+    """The most harmful first, by money where every harmful one has it, else by loss; of equals, the largest effect."""
+    listed = list(shifts)
+    harmful = [shift for shift in listed if shift.harm]
+    by_money = bool(harmful) and all(shift.money is not None for shift in harmful)
+
+    def key(shift: FeatureShift) -> tuple[float, float, float, str]:
+        harm = shift.harm or 0.0
+        cost = (shift.money or 0.0) if by_money and harm else 0.0
+        return -cost, -harm, -(shift.effect or 0.0), shift.name
+
+    return tuple(sorted(listed, key=key))

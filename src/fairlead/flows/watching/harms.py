@@ -1,0 +1,102 @@
+"""What each feature's cells cost on the held-out rows: the basis on which shifts are ranked by harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import asdict
+
+from fairlead.core.bundle import HELDOUT
+from fairlead.core.contract import Task
+from fairlead.core.harm import HarmPolicy
+from fairlead.core.inference import label_text
+from fairlead.core.ranking import CostMatrix
+from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
+from fairlead.ports import BundleStore, Predictor
+from fairlead.ports.dataset import Dataset
+from fairlead.stats.attribution import CellLosses, cell_losses
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.grid import Grid, NumericGrid
+
+
+class Basis(Struct, frozen=True, eq=False):
+    """One feature's held-out losses by cell, and its costs where a cost matrix is set."""
+
+    loss: CellLosses
+    cost: CellLosses | None = None
+
+
+class Informed(Reference, frozen=True, eq=False):
+    """A reference that also knows what each feature's cells cost. Empty where no held-out row is labelled."""
+
+    bases: dict[str, Basis] = field(default_factory=dict)
+
+
+def load_informed(
+    bundles: BundleStore,
+    digest: str,
+    version: int,
+    open_dataset: Callable[[Path], Dataset],
+    policy: HarmPolicy,
+) -> Informed:
+    """Reads a bundle as `load_reference` does, and its held-out rows once more for their losses by cell."""
+    reference = load_reference(bundles, digest, version, open_dataset, policy)
+    manifest = bundles.manifest(digest)
+    if HELDOUT not in manifest.files:
+        return Informed(**asdict(reference))
+    data = open_dataset(bundles.path(digest) / HELDOUT)
+    rows = data.tuples(manifest.contract.names, slice(None))
+    outcomes = [row[0] for row in data.tuples([manifest.contract.target], slice(None))]
+    return informed(reference, (rows, outcomes), bundles.load(digest), policy.cost)
+
+
+def informed(
+    reference: Reference, labelled: tuple[Rows, Sequence[Any]], predictor: Predictor, cost: CostMatrix | None
+) -> Informed:
+    """The reference with the losses (0/1, or the scaled absolute error) of its labelled held-out rows by cell.
+
+    A cost matrix counts for binary decisions only.
+    """
+    truths = [reference.truth_of(outcome) for outcome in labelled[1]]
+    rows = [row for row, truth in zip(labelled[0], truths, strict=True) if truth is not None]
+    bare = Informed(**asdict(reference))
+    if not rows:
+        return bare
+    truth = np.array([known for known in truths if known is not None])
+    _, decided = answers(reference, predictor, rows)
+    losses = reference.losses(truth, decided)
+    priced = cost if cost is not None and reference.contract.task is Task.BINARY else None
+    costs = (
+        None
+        if priced is None
+        else np.array([priced.of(y, d) for y, d in zip(truth.tolist(), decided.tolist(), strict=True)])
+    )
+    grids = {grid.name: grid for grid in reference.profile.grids}
+    bases: dict[str, Basis] = {}
+    for place, name in enumerate(reference.contract.names):
+        grid = grids.get(name)
+        column = None if grid is None else _column(grid, [row[place] for row in rows])
+        known = None if column is None or grid is None else cell_losses(column, grid, losses)
+        if column is not None and grid is not None and known is not None:
+            bases[name] = Basis(known, None if costs is None else cell_losses(column, grid, costs))
+    return Informed(**{**asdict(bare), "bases": bases})
+
+
+def _column(grid: Grid, values: Sequence[Any]) -> Column:
+    if isinstance(grid, NumericGrid):
+        return NumericColumn(grid.name, np.array([_number(value) for value in values]))
+    codes: dict[str, int] = {}
+    places = [-1 if value is None else codes.setdefault(label_text(value), len(codes)) for value in values]
+    return CategoricalColumn(grid.name, np.array(places, np.int32), tuple(codes))
+
+
+def _number(value: Any) -> float:
+    try:
+        return nan if value is None or isinstance(value, str) else float(value)
+    except OverflowError:
+        return nan
