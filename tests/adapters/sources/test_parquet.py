@@ -67,6 +67,12 @@ def test_a_column_that_a_file_lacks_is_null_there(tmp_path: Path) -> None:
     assert read_all(source, "b") == [None, None, "x"]
 
 
+def test_columns_keep_the_order_in_which_they_appear(tmp_path: Path) -> None:
+    """Of the first file, then what later ones add, however often schemas alternate."""
+    one, two = pa.table({"b": [1], "a": [1]}), pa.table({"c": [1], "a": [1]})
+    assert list(source_of(tmp_path, one, two, one, two).kinds) == ["b", "a", "c"]
+
+
 def test_numbers_of_all_kinds_are_one(tmp_path: Path) -> None:
     """Integers in one file, floats and booleans in others."""
     source = source_of(tmp_path, pa.table({"a": [1]}), pa.table({"a": [2.5]}), pa.table({"a": [True]}))

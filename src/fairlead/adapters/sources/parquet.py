@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -20,9 +20,6 @@ from fairlead.adapters.tables import to_columns
 from fairlead.errors import TableError
 from fairlead.ports.engine import NULL, NUMBER, SLAB, TEXT, Part
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _TEXT_SLAB = SLAB // 4  # names cost more than numbers
 _PAGE = 1 << 20  # bytes of a column that are fetched at once
@@ -103,36 +100,36 @@ class ParquetSource:
     def parts(self) -> Iterator[Part]:
         """Row groups in order; short ones together, up to a slab."""
         for footer in self._footers:
-            first = 0
+            first = taken = 0
             for place, rows in enumerate(footer.groups):
-                taken = sum(footer.groups[first:place])
                 if taken and taken + rows > SLAB:
                     yield ParquetPart(footer.file, first, footer.groups[first:place])
-                    first = place
-            if sum(footer.groups[first:]):
+                    first, taken = place, 0
+                taken += rows
+            if taken:
                 yield ParquetPart(footer.file, first, footer.groups[first:])
 
 
 def open_parquet(files: Sequence[File], names: Sequence[str] | None = None) -> ParquetSource:
     """Reads the footers. Raises `TableError`, naming the file, for one that is not there, or no Parquet."""
-    known: dict[pa.Schema, Kinds] = {}
+    known: dict[Any, Kinds] = {}
     with ThreadPoolExecutor(max_workers=min(_FOOTERS, len(files) or 1)) as pool:
         return ParquetSource(list(pool.map(lambda file: _footer(file, known), files)), names)
 
 
-def _footer(file: File, known: dict[pa.Schema, Kinds]) -> Footer:
+def _footer(file: File, known: dict[Any, Kinds]) -> Footer:
+    """Files of one schema share what is known of it."""
     metadata = _metadata(file)
     schema = metadata.schema.to_arrow_schema().remove_metadata()
-    if schema not in known:
+    given = tuple((name, _kind(value)) for name, value in file.partition if name not in schema.names)
+    if (schema, given) not in known:
         try:
-            known[schema] = kinds_of(schema)
+            kinds = kinds_of(schema)
         except TableError as error:
             raise TableError(f"{file.path}: {error}") from error
-    kinds = known[schema]
-    if file.partition:
-        given = {name: _kind(value) for name, value in file.partition if name not in schema.names}
-        kinds = Kinds({**kinds.readable, **given}, kinds.unreadable)
-    return Footer(file, tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)), kinds)
+        known[schema, given] = Kinds({**kinds.readable, **dict(given)}, kinds.unreadable)
+    rows = tuple(metadata.row_group(group).num_rows for group in range(metadata.num_row_groups))
+    return Footer(file, rows, known[schema, given])
 
 
 def _metadata(file: File) -> Any:

@@ -63,12 +63,16 @@ def kinds_of(schema: pa.Schema) -> Kinds:
 
 def join_kinds(files: Sequence[tuple[str, Kinds]], all_null: Callable[[str, str], bool]) -> Kinds:
     """The kinds over all files, each given by its label. `all_null(label, column)` is asked where files disagree."""
-    names = list(dict.fromkeys(name for _, kinds in files for name in (*kinds.readable, *kinds.unreadable)))
+    first: dict[int, tuple[str, Kinds]] = {}
+    for file in files:
+        first.setdefault(id(file[1]), file)  # of thousands of files, few differ
+    distinct = list(first.values())
+    names = list(dict.fromkeys(name for _, kinds in distinct for name in (*kinds.readable, *kinds.unreadable)))
     readable: dict[str, str] = {}
     reasons: dict[str, str] = {}
     for name in names:
-        reason = next((one.unreadable[name] for _, one in files if name in one.unreadable), "")
-        held = {one.readable[name]: label for label, one in reversed(files) if name in one.readable}
+        reason = next((one.unreadable[name] for _, one in distinct if name in one.unreadable), "")
+        held = {one.readable[name]: label for label, one in reversed(distinct) if name in one.readable}
         if len(held.keys() - {NULL}) > 1 and not reason:
             found = _where_not_null(name, files, all_null)
             held = found or held
