@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from fairlead.stats.sequential.divergence import (
+    ScoreWatch,
     divergence_log_e,
     divergence_log_e_path,
+    divergence_path,
     psi_from_counts,
     rate_limit,
 )
@@ -110,8 +112,7 @@ def false_alarms(p: Floats, q: Floats, runs: int, alpha: float, scores: int = 50
     rng, alarms = np.random.default_rng(31), 0
     for _ in range(runs):
         cells = rng.choice(len(p), size=scores, p=p)
-        counts = np.cumsum(np.eye(len(p))[cells], axis=0)
-        alarms += bool(divergence_log_e_path(counts, tuple(q), BOUND).max() >= log(1 / alpha))
+        alarms += bool(divergence_path(cells, tuple(q), BOUND).max() >= log(1 / alpha))
     return alarms
 
 
@@ -145,8 +146,7 @@ def test_scores_that_collapse_are_found_within_tens_of_requests(p: Floats, most:
     """Power: the median run crosses ln(3 / 0.01) within the stated number of scores."""
     rng, found = np.random.default_rng(32), []
     for _ in range(100):
-        counts = np.cumsum(np.eye(10)[rng.choice(10, size=400, p=p)], axis=0)
-        crossed = np.flatnonzero(divergence_log_e_path(counts, tuple(EVEN), BOUND) >= log(300))
+        crossed = np.flatnonzero(divergence_path(rng.choice(10, size=400, p=p), tuple(EVEN), BOUND) >= log(300))
         found.append(crossed[0] + 1 if crossed.size else np.inf)
     assert np.median(found) <= most
 
@@ -163,3 +163,17 @@ def test_the_point_estimate_is_close_to_unbiased() -> None:
     rng, p = np.random.default_rng(33), at_bound(EVEN, DIRECTIONS["up"](EVEN))
     estimates = [psi_from_counts([int(c) for c in rng.multinomial(300, p)], tuple(EVEN)) for _ in range(500)]
     assert np.mean([value for value in estimates if value is not None]) == pytest.approx(BOUND, abs=0.02)
+
+
+def test_scores_one_by_one_are_their_counts() -> None:
+    """`divergence_path` after each score is the log E of the counts so far: calm, collapsing, and calm again."""
+    rng = np.random.default_rng(34)
+    scores = np.concatenate([rng.choice(10, 700, p=SKEWED), np.full(300, 9), rng.choice(10, 700, p=SKEWED)])
+    counts = np.cumsum(np.eye(10)[scores], axis=0)
+    expected = divergence_log_e_path(counts, tuple(SKEWED), BOUND)
+    assert divergence_path(scores, tuple(SKEWED), BOUND) == pytest.approx(expected, abs=1e-8)
+    state = ScoreWatch(tuple(SKEWED), BOUND)
+    for part in np.array_split(scores, 7):
+        state = state.update(part)
+    assert state.evidence.log_e_max == pytest.approx(expected.max())
+    assert state.counts == tuple(int(n) for n in counts[-1])

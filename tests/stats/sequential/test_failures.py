@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.stats.sequential.failures import canary_fraction, failure_log_e
+from fairlead.stats.sequential.failures import canary_fraction, failure_log_e, failure_path
 
 shares = st.sampled_from([0.01, 0.05, 0.25, 0.5])
 groups = st.lists(st.tuples(shares, st.integers(0, 60), st.integers(0, 60)), max_size=6)
@@ -127,3 +127,37 @@ def test_a_threefold_failure_rate_is_found_within_a_few_hundred_canary_requests_
         requests = (champion + canary) / (0.05 * 0.12 + 0.95 * 0.04)
         needed.append(0.05 * requests)
     assert np.median(needed) < 400
+
+
+@given(groups, st.sampled_from([-0.5, 0.0, 0.25, 3.0]))
+def test_the_path_is_the_counts_at_every_failure(found: list[tuple[float, int, int]], tolerance: float) -> None:
+    """Failure by failure the path is what the counts so far give, in whatever groups; also for shares of 0 and 1."""
+    rows = [
+        (share, hit) for share, champion, canary in found[:6] for hit in [0] * min(champion, 5) + [1] * min(canary, 5)
+    ]
+    rows += [(0.0, 0), (1.0, 1)]
+    shares, hits = zip(*rows, strict=True)
+    path = failure_path(shares, hits, tolerance)
+    for n in range(1, len(rows) + 1):
+        counts = [(share, 1 - hit, hit) for share, hit in rows[:n]]
+        assert path[n - 1] == pytest.approx(failure_log_e(counts, tolerance), abs=1e-9)
+
+
+@pytest.mark.parametrize(("risk", "least", "most"), [(3.0, 97, 100), (2.0, 65, 95)])
+def test_power_in_the_ramp_at_one_percent(risk: float, least: int, most: int) -> None:
+    """Of 100 ramps from 1 to 50 % at alpha = 1 %, with some 48 failures of the champion's kind to be had: nearly all
+    find three times the failures, four in five twice as many."""
+    rng = np.random.default_rng(8)
+    found = 0
+    for _ in range(100):
+        failures = list(first_failures(rng, risk, 0.012))
+        shares, hits = zip(*failures, strict=True)
+        found += bool(failure_path(shares, hits).max() >= log(100))
+    assert least <= found <= most
+
+
+def test_a_tolerance_of_minus_one_is_refused_by_the_path_too() -> None:
+    """The same message, also for nan."""
+    for tolerance in (-1.0, float("nan")):
+        with pytest.raises(ValueError, match="above -1"):
+            failure_path(0.5, [1], tolerance)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.stats.sequential.failures import failure_log_e
-from fairlead.stats.sequential.latency import SLOW_SHARE, TOLERANCE, latency_log_e
+from fairlead.stats.sequential.latency import SLOW_SHARE, TOLERANCE, latency_log_e, latency_path
 from fairlead.stats.sequential.rates import rate_log_e
 
 
@@ -64,3 +64,21 @@ def test_a_fourfold_latency_is_found() -> None:
     """Power: a canary four times slower breaks a limit of twice the champion's p99 in at least 95 of 100 runs."""
     rng = np.random.default_rng(22)
     assert sum(ever_alarms(rng, 4.0, 2.0, 0.01 / 3, stall=False) for _ in range(100)) >= 95
+
+
+@given(st.lists(st.tuples(st.integers(-1, 1), st.integers(-1, 1)), min_size=1, max_size=60))
+def test_the_path_is_the_counts_at_every_observation(rows: list[tuple[int, int]]) -> None:
+    """Observation by observation the path is what the counts so far give."""
+    slow, answers = zip(*rows, strict=True)
+    path = latency_path(0.25, slow, answers)
+    for n in range(1, len(rows) + 1):
+        groups = [(0.25, slow[:n].count(0), slow[:n].count(1))]
+        asked = answers[:n].count(0) + answers[:n].count(1)
+        assert path[n - 1] == pytest.approx(latency_log_e(groups, answers[:n].count(1), asked), abs=1e-9)
+
+
+def test_a_mark_is_one_zero_or_none() -> None:
+    """Anything but 1, 0 and -1 is refused, nan too."""
+    for wrong in (2.0, -2.0, float("nan")):
+        with pytest.raises(ValueError, match="-1 where there was none"):
+            latency_path(0.5, [wrong], [0])

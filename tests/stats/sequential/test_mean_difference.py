@@ -37,10 +37,9 @@ def two_arms(rng: np.random.Generator, runs: int, units: int, rise: float = 0.0)
 )
 def test_is_its_formula(rows: list[tuple[float, bool, float]], margin: float) -> None:
     """g = (x - rho)(Y - c) with c the mean before, bet on at what c and rho allow, unit by unit."""
-    log_e, total, count, spread, known = 0.0, 0.0, 0, 0.25, 0.0
-    for y, arm, rho in rows:
-        c = total / count if count else 0.0
-        count += 1
+    log_e, total, spread, known = 0.0, 0.0, 0.25, 0.0
+    for count, (y, arm, rho) in enumerate(rows, start=1):
+        c = total / max(count - 1, 1)
         g, v = (arm - rho) * (y - c), rho * (1 - rho)
         low = -max((1 - rho) * c, rho * (1 - c))
         room = max(v * margin - low, 1e-300)

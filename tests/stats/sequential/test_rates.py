@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.stats.sequential.rates import ODDS, rate_log_e, rates_log_e
+from fairlead.stats.sequential.rates import ODDS, rate_log_e, rate_path, rates_log_e
 
 
 @given(st.floats(1e-4, 0.95), st.integers(1, 40), st.floats(0.0, 1.0))
@@ -69,11 +69,9 @@ def test_false_alarms_stay_within_alpha_at_the_limit_at_every_look(
 ) -> None:
     """Looked at after each of 1,500 trials at exactly p = u, at most alpha of the runs ever alarm."""
     rng, alpha, limit, trials = np.random.default_rng(11), 0.05, 0.05, 1500
-    n = np.arange(1.0, trials + 1)
     alarms = 0
     for _ in range(runs):
-        events = np.cumsum(rng.random(trials) < limit).astype(float)
-        alarms += bool(np.any(rates_log_e(events, n, np.full(trials, limit)) >= log(1 / alpha)))
+        alarms += bool(rate_path(rng.random(trials) < limit, limit).max() >= log(1 / alpha))
     within(alarms, runs, alpha)
 
 
@@ -96,3 +94,21 @@ def test_false_alarms_stay_within_alpha_when_a_few_users_ask_most(
         by_request += bool(rates_log_e(np.cumsum(failed).astype(float), n, limits).max() >= log(1 / alpha))
     within(by_unit, runs, alpha)
     assert by_request > 2 * alpha * runs
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=80), st.sampled_from([0.0, 0.01, 0.3, 0.99]))
+def test_the_path_is_the_counts_at_every_trial(outcomes: list[bool], limit: float) -> None:
+    """Trial by trial the path is what the counts so far give, also at a limit of 0."""
+    path = rate_path(outcomes, limit)
+    for n in range(1, len(outcomes) + 1):
+        assert path[n - 1] == pytest.approx(rate_log_e(sum(outcomes[:n]), n, limit), abs=1e-9)
+
+
+def test_a_path_against_what_cannot_be_broken_is_flat() -> None:
+    """A limit of 1 or more: no evidence; of many streams at once each is its own; a negative limit is refused."""
+    assert rate_path([1, 1, 0], 1.0).tolist() == [0.0, 0.0, 0.0]
+    both = rate_path([[1, 0], [0, 1]], 0.1)
+    assert both[1] == pytest.approx(rate_path([0, 1], 0.1))
+    for limit in (-0.1, float("nan")):
+        with pytest.raises(ValueError, match="0 or more"):
+            rate_path([1], limit)
