@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fairlead.config.load import load_settings, parse_settings
+from fairlead.core.cost import CostMatrix
 from fairlead.errors import SettingsError
 
 FULL = """
@@ -49,6 +50,14 @@ def test_a_full_file_is_read_with_its_units() -> None:
     assert plan.alpha == 0.01
     assert settings.monitoring.window_seconds is None
     assert settings.alerting.channels[0].url == "http://127.0.0.1:1/x"
+
+
+def test_costs_become_a_matrix() -> None:
+    """Per model, whole numbers or not; without them there is none."""
+    settings = parse_settings("models: {a: {cost: {false_positive: 5, false_negative: 200.5}}, b: {task: binary}}")
+    assert settings.models["a"].cost is not None
+    assert settings.models["a"].cost.matrix == CostMatrix(5.0, 200.5)
+    assert settings.models["b"].cost is None
 
 
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
@@ -97,6 +106,12 @@ def test_an_overlay_is_merged_over_the_file(tmp_path: Path) -> None:
         ("rollout: {steps: [{traffic: 50%}, {traffic: 5%}]}", "must grow"),
         ("rollout: {alpha: 0%}", "budget of false rollbacks"),
         ("rollout: {guardrails: ['p99_latency <= 2 * champion', 'p99_latency <= 9ms']}", "twice"),
+        ("models: {a: {cost: {false_positive: -5}}}", "a finite number, not negative"),
+        ("models: {a: {cost: {false_negative: .inf}}}", "a finite number, not negative"),
+        ("models: {a: {cost: {}}}", "names no error above 0"),
+        ("models: {a: {cost: {false_negative: dear}}}", "Expected `float`, got `str` (at models"),
+        ("models:\n  a:\n    cost: {false_negativ: 5}\n", "line 3: unknown key 'false_negativ' (did you mean"),
+        ("models: {a: {task: regression, cost: {false_positive: 5}}}", "which a regression model does not give"),
         ("rollout: [1, 2]", "Expected `object`, got `array`"),
         ("- a\n- b\n", "expected keys and values, found a list"),
         ("a: [1", "this is not YAML"),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from fairlead.core.ranking import PER, CostMatrix, estimated, guessed, ranked_by_harm
+from fairlead.core.ranking import PER, estimated, guessed, ranked_by_harm
 from fairlead.core.report import FeatureShift
 from fairlead.stats.attribution import Attribution, attribute, cell_losses
 from fairlead.stats.columns import NumericColumn
@@ -61,19 +61,6 @@ def test_the_order_given_does_not_matter(order: list[int], values: list[float]) 
     """A ranking is of the shifts, not of their order."""
     listed = [estimated(shift(f"f{i}", abs(v)), change(v), None, 10) for i, v in enumerate(values)]
     assert ranked_by_harm(listed[i] for i in order) == ranked_by_harm(listed)
-
-
-def test_costs_are_of_wrong_decisions() -> None:
-    """A false alarm and a miss each have their price."""
-    cost = CostMatrix(5.0, 200.0)
-    assert [cost.of(0.0, 0.0), cost.of(0.0, 1.0), cost.of(1.0, 0.0), cost.of(1.0, 1.0)] == [0.0, 5.0, 200.0, 0.0]
-
-
-@pytest.mark.parametrize("costs", [(-1.0, 2.0), (0.0, 0.0), (float("nan"), 1.0), (float("inf"), 1.0)])
-def test_what_is_no_cost_is_refused(costs: tuple[float, float]) -> None:
-    """Negative, zero and endless costs."""
-    with pytest.raises(ValueError, match="at least one of them above 0"):
-        CostMatrix(*costs)
 
 
 def test_old_reports_are_read() -> None:

@@ -21,6 +21,7 @@ from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import open_notifiers
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.event import Entry, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
+from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.retrain import RetrainPolicy
@@ -175,7 +176,8 @@ class FollowUp:
             known = settings.models.get(name)
             policy = Policy(alpha=float(monitoring.alpha))
             if known is not None:
-                policy = Policy(alpha=float(monitoring.alpha), maturity_seconds=float(known.labels.delay))
+                harm = HarmPolicy(cost=None if known.cost is None else known.cost.matrix)
+                policy = Policy(harm, float(monitoring.alpha), maturity_seconds=float(known.labels.delay))
             watch = self._watches[name] = Watch(
                 name,
                 self._context.journal,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from math import isfinite
 from typing import Literal, get_args
 
 from msgspec import Struct, field
 
 from fairlead.config.grammar import duration, guardrail
 from fairlead.core.contract import Task
+from fairlead.core.cost import CostMatrix
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
 from fairlead.errors import SettingsError, UsageError
 
@@ -44,6 +46,26 @@ class Labels(_Section, frozen=True):
     delay: Duration = Duration(14 * 86400)
 
 
+class Cost(_Section, frozen=True):
+    """What a wrong answer of a binary model costs, in the currency you count in."""
+
+    false_positive: float = 0.0
+    false_negative: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses what is no cost."""
+        costs = (self.false_positive, self.false_negative)
+        if not all(isfinite(cost) and cost >= 0.0 for cost in costs):
+            raise SettingsError("a cost is a finite number, not negative: write it as in {false_positive: 5}")
+        if not any(costs):
+            raise SettingsError("cost names no error above 0: give false_positive or false_negative, or leave cost out")
+
+    @property
+    def matrix(self) -> CostMatrix:
+        """The costs as decisions take them."""
+        return CostMatrix(float(self.false_positive), float(self.false_negative))
+
+
 class ModelSettings(_Section, frozen=True):
     """What is known of a model before it is registered."""
 
@@ -52,6 +74,12 @@ class ModelSettings(_Section, frozen=True):
     segments: tuple[str, ...] = ()
     owner: str = ""
     labels: Labels = Labels()
+    cost: Cost | None = None
+
+    def __post_init__(self) -> None:
+        """A false positive is something only a binary model can give."""
+        if self.cost is not None and self.task not in (None, Task.BINARY):
+            raise SettingsError(f"cost prices false positives and negatives, which a {self.task} model does not give")
 
 
 class Serving(_Section, frozen=True):

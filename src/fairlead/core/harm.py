@@ -10,8 +10,8 @@ from math import log
 
 from msgspec import Struct
 
+from fairlead.core.cost import CostMatrix
 from fairlead.core.quadrant import Band
-from fairlead.core.ranking import CostMatrix
 from fairlead.core.report import Harm, metric_name
 
 

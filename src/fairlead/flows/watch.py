@@ -25,8 +25,9 @@ from fairlead.core.verdict import Outcome
 from fairlead.core.window import Window, WindowPlan
 from fairlead.errors import FairleadError
 from fairlead.flows.watching.cohort import Cohort
+from fairlead.flows.watching.harms import load_informed
 from fairlead.flows.watching.judge import Policy, Seen, empty, judge, judge_again
-from fairlead.flows.watching.reference import Reference, load_reference
+from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.span import Span
 from fairlead.flows.watching.truths import Truths
 from fairlead.ports import BundleStore, Clock, Journal
@@ -143,7 +144,7 @@ class Watch:
         if digest is None:
             return f"version {version} of {self.model} answers, but was never registered"
         try:
-            return load_reference(self._bundles, digest, version, self._open_dataset, self._policy.harm)
+            return load_informed(self._bundles, digest, version, self._open_dataset, self._policy.harm)
         except FairleadError as error:
             _LOG.exception("version %d of %s cannot be watched", version, self.model)
             return error.line

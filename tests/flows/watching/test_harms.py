@@ -10,8 +10,8 @@ import pytest
 
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.cost import CostMatrix
 from fairlead.core.harm import HarmPolicy
-from fairlead.core.ranking import CostMatrix
 from fairlead.flows.watching.harms import Informed, informed
 from fairlead.flows.watching.reference import build_reference
 from fairlead.flows.watching.shifts import shifts_of

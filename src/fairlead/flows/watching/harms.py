@@ -13,9 +13,9 @@ from msgspec.structs import asdict
 
 from fairlead.core.bundle import HELDOUT
 from fairlead.core.contract import Task
+from fairlead.core.cost import CostMatrix
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
-from fairlead.core.ranking import CostMatrix
 from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
