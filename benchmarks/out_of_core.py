@@ -2,8 +2,8 @@
 
 100 million rows of 16 numeric columns (normal, prices in cents, Student t with 2.5 degrees of freedom, Poisson,
 exponential with 3 % nulls, identifiers, zero-inflated gamma, timestamps) and 4 of text (5 to 5,000 categories,
-Zipf-like), in 8 files of 12.5 million rows and row groups of a million: 9 GiB. They are written once into `--folder` and kept
-there; without it, into a temporary folder.
+Zipf-like), in 8 files of 12.5 million rows and row groups of a million: 9 GiB. They are written once into `--folder`
+and kept there; without it, into a temporary folder.
 
 Each figure is a fresh process. `reference` fixes the grids and counts on them (two passes), `current` counts on grids
 that are there (one pass), `read` only reads, as `current` does. Beside them, on the first file, the same counts on the
