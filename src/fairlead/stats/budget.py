@@ -7,8 +7,8 @@ A user states how many false pages a period may bring, P. Each monitor has a sha
   false discovery rate is the chance of any flag), or that over tests for each of its tests alone (Bonferroni).
   Expected false pages: at most W alpha = s P, whatever the dependence of tests and windows.
 - a change *detector* looks at every observation of each of its streams. With N observations a period in all, an average
-  run length of A = N / (s P) observations costs at most N / A = s P: an e-detector M has E[M at tau] <= E[tau] for every
-  stopping time tau since its last alarm, and M >= A at each alarm, so A E[alarms] <= N (Shin, Ramdas, Rinaldo 2024).
+  run length of A = N / (s P) observations costs at most N / A = s P: an e-detector M has E[M] <= E[tau] at every
+  stopping time tau since its last alarm, and M >= A at an alarm, so A E[alarms] <= N (Shin, Ramdas, Rinaldo 2024).
 
 What is spent is counted by looks: a window charges its alpha, an observation 1 / A. A ledger never lends: a look that
 would exceed its monitor's share is granted what is left.
