@@ -198,13 +198,15 @@ def compare_season(
     found = compare(matched.profile, current, alpha=alpha, thresholds=thresholds)
     flagged = {one.name for one in found if one.level is not Level.NONE}
     stretches = _as_long(matched.stretches, current.rows)
-    usual = usual_effects(stretches, flagged) if flagged else {}
+    usual = usual_effects(stretches, flagged, thresholds) if flagged else {}
     calmed = tuple(one.name for one in found if one.name in usual and one.effect <= usual[one.name])
     columns = tuple(replace(one, level=Level.NONE) if one.name in calmed else one for one in found)
     return SeasonDrift(columns, matched, usual, calmed, len(stretches))
 
 
-def usual_effects(stretches: Sequence[TableProfile], names: Iterable[str]) -> dict[str, float]:
+def usual_effects(
+    stretches: Sequence[TableProfile], names: Iterable[str], thresholds: Thresholds = DEFAULT
+) -> dict[str, float]:
     """The largest effect of a stretch against the sum of the others, for the named columns; empty below two stretches.
 
     All sums with one left out come from two running ones, forward and backward: additions, never a subtraction.
@@ -217,7 +219,7 @@ def usual_effects(stretches: Sequence[TableProfile], names: Iterable[str]) -> di
     others = [after[0], *(one + two for one, two in zip(before[:-1], after[1:], strict=True)), before[-1]]
     worst = dict.fromkeys(wanted, 0.0)
     for rest, one in zip(others, narrow, strict=True):
-        for found in compare(rest, one):
+        for found in compare(rest, one, thresholds=thresholds):
             worst[found.name] = max(worst[found.name], found.effect)
     return worst
 
