@@ -119,7 +119,7 @@ def sample_size(  # noqa: PLR0913 - the options of a plan; all but two have a de
     (14749, 29498, 3)
     """
     if arms < 2 or arms != int(arms):
-        raise UsageError(f"{arms} arms: an experiment has a control and at least one treatment")
+        raise UsageError(f"{arms} arm{'s' * (arms != 1)}: an experiment has a control and at least one treatment")
     try:
         factor = sizing.variance_factor(correlation, cluster_size, intra_cluster)
         one_sided = 1 if margin else sides
@@ -179,6 +179,8 @@ def _plan(
     if traffic is None:
         return plan
     duration = weeks or sizing.whole_weeks(total, traffic)
+    if design.margin:  # the weeks' table tells effects, which are not what this plan looks for
+        return msgspec.structs.replace(plan, traffic=traffic, weeks=duration)
     listed = sorted({*_WEEKS, duration})
     rows = [_week(values, one, traffic, design, fall=fall) for one in listed]
     own = next(row for row in rows if row.weeks == duration)

@@ -156,7 +156,8 @@ def _shares(texts: list[str]) -> dict[str, float] | None:
 
 def _show_plan(found: ExperimentPlan) -> None:
     rate = found.metric == "proportion"
-    goal = f"that it is not worse than {_figure(found.baseline, rate=rate)} by {_figure(found.margin, rate=rate)}"
+    loss = f"{100 * found.margin:.4g} points" if rate else f"{found.margin:.5g}"
+    goal = f"that a treatment is not worse than {_figure(found.baseline, rate=rate)} by {loss} or more"
     if not found.margin:
         goal = f"{_figure(found.detect, rate=rate)} from {_figure(found.baseline, rate=rate)}"
     sides = "one-sided" if found.sides == 1 else "two-sided"
@@ -164,7 +165,7 @@ def _show_plan(found: ExperimentPlan) -> None:
     each = f"{found.control_units:,} units an arm"
     if found.control_units != found.treatment_units:
         each = f"{found.control_units:,} units for the control, {found.treatment_units:,} for each treatment"
-    say(f"  {each}, {found.total:,} in all {found.arms} arms")
+    say(f"  {each}, {found.total:,} in all")
     if found.arms > 2:
         each = 100 * found.alpha / (found.arms - 1)
         say(f"  each of {found.arms - 1} treatments is tested at {each:.3g} % (Bonferroni)")
