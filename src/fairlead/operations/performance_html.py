@@ -20,7 +20,8 @@ STYLE = (
     COMMON
     + """
 .fl .measured{--tone:var(--cur)}
-.fl .wide{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px}
+.fl .wide{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px;overflow-x:auto}
+.fl .wide svg{min-width:620px}
 .fl .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(300px,1fr));gap:14px;align-items:start}
 .fl .pair .card svg{max-width:420px;margin-left:auto;margin-right:auto}.fl .card p.soft{font-size:12.5px}
 .fl .wide svg text{font-size:12px}.fl svg text.name,.fl svg text.count{fill:var(--ink)}
@@ -31,7 +32,7 @@ STYLE = (
 .fl .open .dot{fill:var(--card);stroke:var(--cur);stroke-width:1.8}
 .fl .mean{stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 4}
 .fl .cell{fill:var(--cur)}.fl .miss{fill:var(--bad)}
-.fl .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(168px,1fr));gap:10px;margin-top:14px}
+.fl .tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(150px,1fr));gap:10px;margin-top:14px}
 .fl .tile{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:10px 14px}
 .fl .tile b{display:block;font-size:21px;font-weight:600;letter-spacing:-.01em;font-variant-numeric:tabular-nums}
 .fl .tile span{color:var(--soft);font-size:12.5px}.fl .first{border-color:var(--cur)}

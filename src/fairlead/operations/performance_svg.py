@@ -141,7 +141,9 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
     cell = (SQUARE - left) / k
     high = min(cell, 86.0)
     middle = [left + (at + 0.5) * cell for at in range(k)]
-    body = _label(left + k * cell / 2, 12, "predicted", "") + '<text x="0" y="12">true</text>'
+    body = (
+        _label(left + k * cell / 2, 12, "predicted", "") + f'<text x="{left - 8}" y="12" text-anchor="end">true</text>'
+    )
     for i, name in enumerate(classes):
         total, at = max(sum(counts[i]), 1), top + (i + 0.5) * high
         side = f'<text class="name" x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{escape(_short(name, 13))}</text>'
@@ -154,7 +156,7 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> str:
                 f'x="{left + j * cell + 1:.1f}" y="{top + i * high + 1:.1f}" width="{cell - 2:.1f}" '
                 f'height="{high - 2:.1f}" rx="3" fill-opacity="{0.06 + 0.5 * share:.3f}"/>'
                 f"{_label(middle[j], at + (0 if high > 40 else 4), _compact(count), 'count')}"
-                f"{_label(middle[j], at + 15, f'{share:.1%}', '') if high > 40 else ''}</g>"
+                f"{_label(middle[j], at + 15, f'{share:.1%}', 'name') if high > 40 else ''}</g>"
             )
     return _svg(body, SQUARE, int(top + k * high + 4), "confusion matrix")
 

@@ -72,20 +72,19 @@ def on_logit(value: float, error: float, rows: float, level: float = LEVEL, free
         return UNDEFINED
     if not (error > 0 and 0 < value < 1):
         return proportion(value * rows, rows, level)
-    z = z_of(level) if freedom == inf else float(stdtrit(freedom, 0.5 + level / 2))
-    half, centre = z * error / (value * (1 - value)), log(value / (1 - value))
+    half, centre = quantile_of(level, freedom) * error / (value * (1 - value)), log(value / (1 - value))
     return Measure(value, float(expit(centre - half)), float(expit(centre + half)))
 
 
-def on_log(value: float, error: float, level: float = LEVEL) -> Measure:
-    """An interval above 0: normal on the scale ln v, by the delta method. A value of 0 stays a point.
+def on_log(value: float, error: float, level: float = LEVEL, freedom: float = inf) -> Measure:
+    """An interval above 0: on the scale ln v, by the delta method; normal, or Student's. A value of 0 stays a point.
 
     >>> found = on_log(2.0, 0.2); (round(found.low, 3), round(found.high, 3))
     (1.644, 2.433)
     """
     if isnan(value) or not value > 0:
         return Measure(value, value, value)
-    factor = exp(min(z_of(level) * error / value, 700.0))
+    factor = exp(min(quantile_of(level, freedom) * error / value, 700.0))
     return Measure(value, value / factor, value * factor)
 
 
@@ -126,6 +125,11 @@ def mapped(measure: Measure, scale: float, shift: float = 0.0) -> Measure:
     return Measure(shift + scale * measure.value, ends[0], ends[1])
 
 
+def ends_of(measure: Measure) -> tuple[float, float, float]:
+    """Value, low and high."""
+    return measure.value, measure.low, measure.high
+
+
 def floats(values: ArrayLike) -> Floats:
     """As float64."""
     return np.asarray(values, np.float64)
@@ -145,6 +149,11 @@ def z_of(level: float) -> float:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level is {level}: an interval's level lies between 0 and 1, as in 0.95")
     return float(ndtri(0.5 + level / 2))
+
+
+def quantile_of(level: float, freedom: float = inf) -> float:
+    """The two-sided quantile of Student's law with so many degrees of freedom; of the normal law for inf."""
+    return z_of(level) if freedom == inf else float(stdtrit(freedom, 0.5 + level / 2))
 
 
 def _length(one: float, two: float) -> float:

@@ -85,30 +85,20 @@ def averaged(matrix: ArrayLike, kind: Kind, average: Average = "macro", level: f
 
     >>> found = averaged([[40, 10, 0], [5, 40, 5], [0, 10, 40]], "f1")
     >>> round(found.value, 4), round(found.low, 3), round(found.high, 3)
-    (0.8038, 0.734, 0.859)
+    (0.8038, 0.72, 0.846)
     """
     counts = floats(matrix)
-    n = float(counts.sum())
-    if n == 0:
-        return UNDEFINED
-    p = counts / n
-    hit, true, said = np.diag(p), p.sum(axis=1), p.sum(axis=0)
-    top, bottom = {"precision": (hit, said), "recall": (hit, true), "f1": (2 * hit, true + said)}[kind]
-    kept = bottom > 0
+    true, said = counts.sum(axis=1), counts.sum(axis=0)
+    kept = {"precision": said > 0, "recall": true > 0, "f1": true + said > 0}[kind]
     if average == "weighted":
         kept &= true > 0
-    weight = true / true[kept].sum() if average == "weighted" else np.full(true.size, 1 / max(int(kept.sum()), 1))
-    weight = np.where(kept, weight, 0.0)
-    each = np.divide(top, bottom, out=np.zeros_like(top), where=kept)
-    value = float(np.sum(weight * each))
-    moved = _influence(kind, each, np.divide(weight, bottom, out=np.zeros_like(top), where=kept))
-    if average == "weighted":
-        moved += ((each - value) * kept / true[kept].sum())[:, None]
-    spread = float(np.sum(p * moved**2) - np.sum(p * moved) ** 2)
-    error = sqrt(max(spread, 0.0) / n)
-    return on_logit(
-        value, error if error > 1e-12 else 0.0, float(n * bottom[kept].min() / (2 if kind == "f1" else 1)), level
-    )
+    if not kept.any():
+        return UNDEFINED
+    value, _ = _mean(counts, kind, average, kept)
+    there = true + said > 0
+    centre, error = _mean(counts + np.outer(there, there) / 2, kind, average, kept)
+    found = on_logit(centre, error, float((true + said)[kept].min() / 2), level)
+    return Measure(value, min(value, found.low), max(value, found.high))
 
 
 def multiclass_log_loss(truth: ArrayLike, probabilities: ArrayLike, level: float = LEVEL) -> Measure:
@@ -182,6 +172,22 @@ def macro_auroc(truth: ArrayLike, probabilities: ArrayLike, level: float = LEVEL
         moved += found.influence
     error = sqrt(float(np.var(moved)) / y.size) / len(kept)
     return on_logit(min(total / len(kept), 1.0), error, float(support[kept].min()), level)
+
+
+def _mean(counts: Floats, kind: Kind, average: Average, kept: NDArray[np.bool_]) -> tuple[float, float]:
+    """The mean over the classes that are kept, and its standard error by the delta method."""
+    n = float(counts.sum())
+    p = counts / n
+    hit, true, said = np.diag(p), p.sum(axis=1), p.sum(axis=0)
+    top, bottom = {"precision": (hit, said), "recall": (hit, true), "f1": (2 * hit, true + said)}[kind]
+    weight = kept / kept.sum() if average == "macro" else kept * true / true[kept].sum()
+    each = np.divide(top, bottom, out=np.zeros_like(top), where=kept)
+    value = float(np.sum(weight * each))
+    moved = _influence(kind, each, np.divide(weight, bottom, out=np.zeros_like(top), where=kept))
+    if average == "weighted":
+        moved += ((each - value) * kept / true[kept].sum())[:, None]
+    spread = float(np.sum(p * moved**2) - np.sum(p * moved) ** 2)
+    return value, sqrt(spread / n) if spread > 1e-24 else 0.0
 
 
 def _influence(kind: Kind, each: Floats, scale: Floats) -> Floats:

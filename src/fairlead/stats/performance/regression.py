@@ -7,7 +7,18 @@ from math import isnan, nan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fairlead.stats.performance.measure import LEVEL, UNDEFINED, Measure, floats, mapped, mean_interval, on_log, z_of
+from fairlead.stats.performance.measure import (
+    LEVEL,
+    UNDEFINED,
+    Measure,
+    ends_of,
+    floats,
+    mapped,
+    mean_interval,
+    on_log,
+    variance,
+    z_of,
+)
 
 
 def mae(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> Measure:
@@ -16,10 +27,13 @@ def mae(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> Measure
 
 
 def rmse(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> Measure:
-    """Root of the mean squared error; the interval is that of the mean squared error, rooted."""
-    squared = mean_interval((floats(predicted) - floats(truth)) ** 2, level)
-    ends = (squared.value, squared.low, squared.high)
-    return Measure(*(nan if isnan(value) else sqrt(max(value, 0.0)) for value in ends))
+    """Root of the mean squared error; the interval is Student's on the scale ln MSE, which suits its long upper tail.
+    Squares of errors with a long tail need many rows all the same: measured, 50 rows of lognormal errors give 86 %."""
+    squared = (floats(predicted) - floats(truth)) ** 2
+    if squared.size < 2:
+        return Measure(*(nan if isnan(end) else sqrt(max(end, 0.0)) for end in ends_of(mean_interval(squared, level))))
+    error = sqrt(variance(squared) / squared.size)
+    return Measure(*(sqrt(end) for end in ends_of(on_log(float(squared.mean()), error, level, squared.size - 1))))
 
 
 def mape(truth: ArrayLike, predicted: ArrayLike) -> float:
@@ -47,11 +61,11 @@ def r2(truth: ArrayLike, predicted: ArrayLike) -> float:
 
 def r2_interval(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> Measure:
     """`r2` with the delta-method interval of ln(1 - R2) = ln MSE - ln V, V the truth's variance: a row with error e
-    and distance d from the mean truth moves it by e^2 / MSE - d^2 / V. It never reaches above 1.
+    and distance d from the mean truth moves it by e^2 / MSE - d^2 / V. Student's; it never reaches above 1.
 
     >>> y = np.arange(100.0); found = r2_interval(y, y + np.tile([5.0, -5.0], 50))
     >>> round(found.value, 4), round(found.low, 4), round(found.high, 4)
-    (0.97, 0.9642, 0.9748)
+    (0.97, 0.9642, 0.9749)
     """
     value = r2(truth, predicted)
     if isnan(value) or value == 1:
@@ -59,7 +73,7 @@ def r2_interval(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) ->
     y, p = floats(truth), floats(predicted)
     error, away = (p - y) ** 2, (y - y.mean()) ** 2
     moved = error / error.mean() - away / away.mean()
-    rest = on_log(1 - value, (1 - value) * sqrt(float(np.mean(moved**2)) / y.size), level)
+    rest = on_log(1 - value, (1 - value) * sqrt(float(np.mean(moved**2)) / y.size), level, y.size - 1)
     return mapped(rest, -1.0, 1.0)
 
 
