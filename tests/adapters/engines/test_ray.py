@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,6 +50,26 @@ def cut(folder: Path, data: pa.Table, files: int, group: int) -> str:
     for place in range(files):
         pq.write_table(data.slice(place * step, step), folder / f"{place}.parquet", row_group_size=group)
     return str(folder)
+
+
+def listening(process: str) -> Iterator[str]:
+    """The addresses, in hexadecimal as Linux writes them, at which a process and its children accept connections."""
+    for children in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in children.read_text().split():
+            yield from listening(child)
+    links = [link.readlink().name for link in Path(f"/proc/{process}/fd").iterdir() if link.is_symlink()]
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in links:
+                yield fields[1].partition(":")[0]
+
+
+def test_a_ray_of_our_own_cannot_be_reached_from_outside(ray: Engine) -> None:
+    """Its processes listen on the loopback address only: 127.0.0.1, also as IPv6 writes it."""
+    found = set(listening(str(os.getpid())))
+    assert found
+    assert found <= {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
 
 def test_a_connected_cluster_is_used_and_stays(ray: Engine) -> None:
@@ -109,7 +130,7 @@ def test_a_part_that_fails_is_named(ray: Engine, tmp_path: Path) -> None:
 def test_a_worker_that_dies_is_said(ray: Engine) -> None:
     """Not a hang, and nothing of a table."""
     with pytest.raises(StateError, match="Ray lost a task"):
-        list(ray.map(sys.modules["os"]._exit, [1]))
+        list(ray.map(os._exit, [1]))
 
 
 def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from fairlead.errors import MissingExtra, StateError, UsageError
@@ -16,7 +17,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 _STORE = 1 << 30  # bytes of shared memory that a Ray of our own may take for what travels
-_ALONE = "127.0.0.1"
+_CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
 class RayEngine:
@@ -91,14 +92,26 @@ def _start(ray: Any, workers: int | None) -> None:
     try:
         if os.environ.get("RAY_ADDRESS"):
             ray.init(**quiet)
-        else:
-            ray.init(
-                address="local",
-                num_cpus=workers,
-                include_dashboard=False,
-                object_store_memory=_STORE,
-                _node_ip_address=_ALONE,
-                **quiet,
-            )
+            return
+        with _alone():
+            store = {"object_store_memory": _STORE}
+            ray.init(address="local", num_cpus=workers, include_dashboard=False, **store, **quiet)
     except (RuntimeError, ConnectionError, OSError, ValueError) as error:
         raise StateError(f"Ray does not start: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """A Ray that starts here listens on the loopback address only, as it does everywhere but on Linux."""
+    from ray._private import ray_constants
+
+    before = ray_constants.ENABLE_RAY_CLUSTER, os.environ.get(_CLUSTER)
+    ray_constants.ENABLE_RAY_CLUSTER, os.environ[_CLUSTER] = False, "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before[0]
+        if before[1] is None:
+            del os.environ[_CLUSTER]
+        else:
+            os.environ[_CLUSTER] = before[1]
