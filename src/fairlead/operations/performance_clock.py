@@ -138,9 +138,9 @@ def _parsed(table: pa.Table, name: str) -> Floats:
     values = table.column(name)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    for zone in (None, "UTC"):
+    for unit, zone in (("us", None), ("us", "UTC"), ("ns", None), ("ns", "UTC")):
         try:
-            parsed = pa.table({name: values.cast(pa.timestamp("us", tz=zone))})
+            parsed = pa.table({name: values.cast(pa.timestamp(unit, tz=zone))})
         except pa.ArrowInvalid:
             continue
         (column,) = to_columns(parsed, [name])

@@ -7,7 +7,7 @@ read as those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -183,7 +183,8 @@ def _inferred(found: Sequence[dict[str, Column]], asked: Asked) -> tuple[str, st
         return MULTICLASS, "probabilities of classes were named"
     columns = [columns["target"] for columns in found]
     if any(isinstance(column, CategoricalColumn) and not column.empty for column in columns):
-        size = len({name for column in columns if isinstance(column, CategoricalColumn) for name in _used(column)})
+        names = {name for column in columns if isinstance(column, CategoricalColumn) for name in _used(column)}
+        size = len({name.strip().lower() for name in names} if _spelt(names) else names)
         return (BINARY if size <= 2 else MULTICLASS), f"the target is text with {size} values"
     values = np.unique(np.concatenate([_values(columns[role]) for columns in found for role in _labelled(columns)]))
     values = values[np.isfinite(values)]
@@ -236,7 +237,8 @@ def _labels(columns: Mapping[str, Column], asked: Asked) -> dict[str, _Labels]:
     roles = _labelled(columns)
     given = [columns[role] for role in roles if not columns[role].empty]
     mixed = len({type(column) for column in given}) > 1
-    found = {role: _label_column(columns[role], as_number=mixed) for role in roles}
+    texts = [name for column in given if isinstance(column, CategoricalColumn) for name in _used(column)]
+    found = {role: _label_column(columns[role], as_number=mixed or _spelt(texts)) for role in roles}
     if mixed and not set(found["target"].names) & set(found["prediction"].names):
         raise TableError(
             f"{asked.target!r} and {asked.prediction!r} share no label: one holds numbers, the other text "
@@ -258,6 +260,11 @@ def _label_column(column: Column, *, as_number: bool) -> _Labels:
     places = np.where(np.isinf(values), -2, -1).astype(np.intp)
     places[finite] = at
     return _Labels(tuple(label_text(value) for value in distinct.tolist()), places)
+
+
+def _spelt(names: Iterable[str]) -> bool:
+    """Whether text says true and false, in whatever case."""
+    return all(name.strip().lower() in _SPELT for name in names)
 
 
 def _as_number(text: str) -> str:

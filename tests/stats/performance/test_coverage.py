@@ -22,7 +22,7 @@ from fairlead.stats.scorecard import (
     regression_metrics,
 )
 
-TRUTH_ROWS = 1_000_000
+TRUTH_ROWS = 400_000
 Card = dict[str, Measure]
 
 # What is asked of the intervals that are known to cover less where a class has few rows, or errors have a long tail.
