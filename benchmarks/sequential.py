@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairlead.stats import shadow
+from fairlead.stats import intervals, shadow
 from fairlead.stats.sequential import (
     betting,
     capital,
@@ -75,6 +75,16 @@ def loop_rates(outcomes: np.ndarray) -> float:
         top = max(sums)
         peak = max(peak, top + log(sum(exp(one - top) for one in sums) / len(sums)))
     return peak
+
+
+def loop_sequence(outcomes: np.ndarray) -> tuple[float, float]:
+    """`rate_sequence` after each trial, as one would call it without a path."""
+    events, low, high = 0, 0.0, 1.0
+    for count, hit in enumerate(outcomes.tolist(), start=1):
+        events += int(hit)
+        ends = intervals.rate_sequence(events, count)
+        low, high = max(low, ends[0]), min(high, ends[1])
+    return low, high
 
 
 def loop_latency(share: np.ndarray, slow: np.ndarray, answer: np.ndarray) -> float:
@@ -239,6 +249,13 @@ def fed(state: Any, *batch: np.ndarray) -> Any:
     return state.update(*batch)
 
 
+def sequence_fed(state: Any, batch: np.ndarray) -> Any:
+    """The counts after one more batch; the interval is asked for after each."""
+    after = state.update(batch)
+    intervals.rate_sequence(after.events, after.trials)
+    return after
+
+
 # -- the table -------------------------------------------------------------------------------------------------------
 
 
@@ -259,6 +276,13 @@ def contenders(rng: np.random.Generator, n: int) -> dict[str, Contender]:
     return {
         "failures": one((share, canary), failures.failure_path, failures.FailureWatch(), fed, loop_failures),
         "rates": one((hits,), partial(rates.rate_path, limit=0.05), rates.RateWatch(0.05), fed, loop_rates),
+        "rates, sequence": one(
+            (hits,),
+            partial(intervals.rate_sequence_path, alpha=0.05),
+            rates.RateWatch(0.05),
+            sequence_fed,
+            loop_sequence,
+        ),
         "latency": one((share, slow, answer), latency.latency_path, latency.LatencyWatch(), fed, loop_latency),
         "divergence": one(
             (cells,),

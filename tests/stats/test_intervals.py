@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from fairlead.stats.intervals import clopper_pearson, rate_sequence, upper_bound, wilson
+from fairlead.stats.intervals import clopper_pearson, rate_sequence, rate_sequence_path, upper_bound, wilson
 
 Interval = Callable[[int, int, float], tuple[float, float]]
 counts = st.integers(0, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -93,3 +93,36 @@ def test_the_sequence_covers_at_every_look_together(runs: int) -> None:
                 missed += 1
                 break
     assert binom.sf(missed - 1, runs, alpha) >= 0.001
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=150), st.sampled_from([0.001, 0.05, 0.4]))
+def test_the_path_is_the_sequence_at_every_trial(outcomes: list[bool], alpha: float) -> None:
+    """After each trial, what no look so far left out; to 1e-9, and never narrower than the bisected ends."""
+    low, high = rate_sequence_path(outcomes, alpha)
+    lowest, highest = 0.0, 1.0
+    for n in range(1, len(outcomes) + 1):
+        ends = rate_sequence(sum(outcomes[:n]), n, alpha)
+        lowest, highest = max(lowest, ends[0]), min(highest, ends[1])
+        assert (low[n - 1], high[n - 1]) == (pytest.approx(lowest, abs=1e-9), pytest.approx(highest, abs=1e-9))
+
+
+def test_the_path_stays_a_share_at_every_rate() -> None:
+    """Rates from 0 to 1, many streams at once: within [0, 1], closing in, on both sides of the mean."""
+    rng = np.random.default_rng(62)
+    for rate in (0.0, 0.0005, 0.03, 0.5, 0.97, 1.0):
+        low, high = rate_sequence_path(rng.random((5, 3000)) < rate)
+        assert (low >= 0.0).all()
+        assert (high <= 1.0).all()
+        assert (low < high).all()
+        assert (low[:, -1] <= rate + 0.06).all()
+        assert (high[:, -1] >= rate - 0.06).all()
+
+
+@pytest.mark.parametrize("outcomes", [[0.5], [float("nan")], [2]])
+def test_the_path_refuses_what_is_no_outcome(outcomes: list[float]) -> None:
+    """Outcomes are 0 or 1, alpha a level; no trial gives no interval."""
+    with pytest.raises(ValueError, match="must be 0 or 1"):
+        rate_sequence_path(outcomes)
+    with pytest.raises(ValueError, match="alpha is"):
+        rate_sequence_path([1], 0.0)
+    assert rate_sequence_path([])[0].shape == (0,)

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import lgamma, log, sqrt
 
+import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import betaincinv, ndtri
+
+from fairlead.stats.sequential.evidence import Floats
+from fairlead.stats.sequential.observations import zero_one
+
+_STEPS = 7
 
 
 def clopper_pearson(events: int, trials: int, alpha: float = 0.05) -> tuple[float, float]:
@@ -96,3 +103,40 @@ def _check(events: int, trials: int, alpha: float) -> None:
         raise ValueError(f"{events} events in {trials} trials: count both over the same requests")
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}: it must lie between 0 and 1")
+
+
+def rate_sequence_path(outcomes: ArrayLike, alpha: float = 0.05) -> tuple[Floats, Floats]:
+    """(lower, upper) of `rate_sequence` after each trial, each (..., n), time last; what one look left out stays out.
+
+    `outcomes` (..., n) are 0 and 1, or `ValueError`. Each end is found by Newton's steps from outside: the left side is
+    convex in p, so that no step passes the root, and stopping early only widens.
+
+    >>> low, high = rate_sequence_path([0, 1, 0, 0] * 25, alpha=0.05)
+    >>> [round(float(end), 4) for end in (low[-1], high[-1])], [round(x, 4) for x in rate_sequence(25, 100)]
+    ([0.13, 0.4079], [0.1271, 0.4085])
+    """
+    if not 0.0 < alpha < 1.0:
+        raise ValueError(f"alpha is {alpha}: it must lie between 0 and 1")
+    hits = zero_one(outcomes)
+    number = np.arange(1.0, hits.shape[-1] + 1.0)
+    events = np.cumsum(hits, axis=-1)
+    misses = number - events
+    # ln of the mixture, trial by trial: (1/2 + s) / (1 + n) before a hit, (1/2 + n - s) / (1 + n) before a miss.
+    target = np.cumsum(np.log((np.where(hits == 1.0, events, misses) - 0.5) / number), axis=-1)
+    np.subtract(log(1 / alpha), target, out=target)
+    lower = np.maximum.accumulate(_newton(events, misses, target), axis=-1)
+    upper = np.minimum.accumulate(1.0 - _newton(misses, events, target), axis=-1)
+    return lower, upper
+
+
+def _newton(events: Floats, misses: Floats, target: Floats) -> Floats:
+    """The smaller root p of -s ln p - (n - s) ln(1 - p) = target, from below; 0 where s is 0."""
+    s, misses = np.maximum(events, 1.0), np.where(events > 0.0, misses, 0.0)
+    # -s ln p alone reaches the target here, so the sum exceeds it: this lies outside.
+    p = np.exp(-target / s)
+    for _ in range(_STEPS):
+        over = -s * np.log(p) - misses * np.log1p(-p) - target
+        slope = s / p - misses / (1.0 - p)
+        p += np.maximum(over, 0.0) / np.maximum(slope, 1e-300)
+    root: Floats = np.where(events > 0.0, p, 0.0)
+    return root

@@ -102,7 +102,7 @@ def test_dependent_losses_keep_the_guarantee(runs: int, within: Callable[[int, i
     within(alarms, runs, 0.025)
 
 
-@pytest.mark.parametrize(("error", "median"), [(0.16, 960), (0.18, 370), (0.20, 195), (0.25, 73)])
+@pytest.mark.parametrize(("error", "median"), [(0.16, 970), (0.18, 390), (0.20, 180), (0.25, 66)])
 def test_delays_are_those_that_the_documentation_promises(error: float, median: float) -> None:
     """Median labels to the alarm, m = 0.13 and alpha = 0.025, by true error."""
     rng, delays = np.random.default_rng(43), []

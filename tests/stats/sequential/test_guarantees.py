@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from fairlead.stats.intervals import rate_sequence_path
 from fairlead.stats.sequential.betting import harm_path
 from fairlead.stats.sequential.capital import mean_log_e_path
 from fairlead.stats.sequential.divergence import divergence_path
@@ -158,7 +159,9 @@ def of_values(traffic: Traffic) -> dict[str, float]:
 def of_quantiles(traffic: Traffic) -> dict[str, float]:
     """Whether the median and the p99 were ever left out; in the outage what is slow is slower, what is fast faster."""
     latency = traffic.rng.lognormal(0.0, 1.2, REQUESTS)
-    found = {}
+    # A sequence holds a constant: this rate does not move in the outage.
+    steady = traffic.rng.random(traffic.first_on_canary.size) < 0.1
+    found = {"rate, sequence": np.inf if left_out(rate_sequence_path(steady, ALPHA), 0.1) else 0.0}
     for name, p, q in (("median", 0.5, 1.0), ("p99", 0.99, float(np.exp(1.2 * 2.3263478740408408)))):
         stretched = np.where(traffic.out, q * (latency / q) ** 3, latency)[traffic.first_on_canary]
         watch = QuantileWatch((q,), p, ALPHA).update(stretched)
@@ -201,6 +204,7 @@ TESTS = (
     "failures",
     "failures, tolerance",
     "rate",
+    "rate, sequence",
     "harm",
     "latency",
     "sample ratio",
