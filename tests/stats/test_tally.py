@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import NumericProfile, build_grid, profile_column
-from fairlead.stats.tally import LARGE, Buckets, Floats, Ordered, Whole, arranged
+from fairlead.stats.tally import SAMPLE, STRIDE, TABLE_PAYS, count_values, lookup, ordered
 
-ROWS = 3 * LARGE + 17
+ROWS = 65_536 + 4_481
+
+WILD = np.resize([np.nan, np.inf, -np.inf], ROWS)
 
 
 def shapes() -> dict[str, NDArray[np.float64]]:
@@ -24,75 +28,94 @@ def shapes() -> dict[str, NDArray[np.float64]]:
         "counts": rng.poisson(5, ROWS).astype(np.float64),
         "many whole numbers": np.floor(rng.lognormal(6, 1, ROWS).clip(0, 60_000)) - 7,
         "huge whole numbers": np.floor(rng.normal(2.0**60, 2.0**57, ROWS)),
+        "cents": np.round(rng.lognormal(3, 1, ROWS), 2),
         "constant": np.full(ROWS, 3.0),
+        "nulls and infinities": np.where(rng.random(ROWS) < 0.1, WILD, rng.normal(size=ROWS)),
     }
 
 
-def buckets(values: Floats, cuts: Floats | None = None) -> Buckets:
-    found = arranged(values, cuts)
-    assert isinstance(found, Buckets)
+SHAPES = shapes()
+
+
+def numeric(values: NDArray[np.float64], like: NumericProfile | None = None) -> NumericProfile:
+    found = profile_column(NumericColumn("x", values), None if like is None else like.grid)
+    assert isinstance(found, NumericProfile)
     return found
 
 
-@pytest.mark.parametrize("name", shapes())
-def test_buckets_and_sorting_give_the_same_quantiles_and_counts(name: str) -> None:
-    """Exactly the same quantiles and counts, whatever the shape; sums up to rounding."""
-    values = shapes()[name]
-    ordered, ready = Ordered(np.sort(values)), arranged(values)
-    assert (ready.atoms() is None) == (ordered.atoms() is None)
-    assert np.array_equal(ready.quantiles(), ordered.quantiles())
-    cuts = np.unique(ordered.quantiles())
-    with np.errstate(over="ignore", invalid="ignore"):
-        for other in (ready, arranged(values, cuts)):
-            (counts, sums), (expected, totals) = other.count(cuts), ordered.count(cuts)
-            assert np.array_equal(counts, expected)
-            assert np.allclose(sums, totals, rtol=1e-9, equal_nan=True)
+@pytest.mark.parametrize("grid", SHAPES)
+def test_counts_are_those_of_searching_every_value(grid: str) -> None:
+    """On every grid, values of every shape are counted where a search among the cuts puts them."""
+    reference = numeric(SHAPES[grid])
+    for values in SHAPES.values():
+        found = numeric(values[:30_000], reference)
+        known = values[:30_000][np.isfinite(values[:30_000])]
+        cells = np.searchsorted(reference.grid.edges, known, side="left")
+        expected = np.bincount(cells, minlength=found.counts.size)
+        expected[0] += found.low_infinite
+        expected[-1] += found.high_infinite
+        assert np.array_equal(found.counts, expected)
+        assert (found.minimum, found.maximum) == ((known.min(), known.max()) if known.size else (None, None))
+
+
+@pytest.mark.parametrize("grid", SHAPES)
+def test_a_profile_is_the_sum_of_its_parts_to_the_last_bit(grid: str) -> None:
+    """Long parts are counted by a table, short ones by a search: nothing tells them apart afterwards."""
+    reference = numeric(SHAPES[grid])
+    for values in SHAPES.values():
+        cuts = (0, TABLE_PAYS - 1, 66_000, 66_001, values.size)
+        parts = [numeric(values[start:end], reference) for start, end in pairwise(cuts)]
+        whole = numeric(values, reference)
+        assert ((parts[0] + parts[1]) + parts[2]) + parts[3] == parts[3] + (parts[2] + (parts[1] + parts[0])) == whole
+
+
+def test_batches_of_one_pass_are_the_profiles_of_each() -> None:
+    """Windows are counted in one call as they would be alone; an empty window holds nothing."""
+    values = SHAPES["heavy tails"]
+    grid = numeric(values).grid
+    bounds = np.array([0, 10, 5_000, 5_000, 60_000])
+    for ready in (grid.lookup(10), grid.lookup(TABLE_PAYS)):
+        tally = count_values(values, ready, bounds)
+        for batch, (start, end) in enumerate(zip(bounds, [*bounds[1:], values.size], strict=True)):
+            alone = count_values(values[start:end], ready)
+            assert np.array_equal(tally.counts[batch], alone.counts[0])
+            assert np.array_equal(tally.high[batch], alone.high[0])
+            assert np.array_equal(tally.low[batch], alone.low[0])
+            assert tally.squares[batch] == alone.squares[0]
+            assert np.array_equal(tally.ends[batch], alone.ends[0])
+        assert tally.counts[2].sum() == 0
 
 
 def test_values_beside_and_beyond_the_cuts_are_counted_where_they_belong() -> None:
     """A value equal to a cut lies at its left, its upper neighbour at its right; the ends are open."""
-    cuts = np.sort(np.random.default_rng(1).normal(size=1_000))
+    grid = build_grid(NumericColumn("x", np.random.default_rng(1).normal(size=50_000)))
+    cuts = np.asarray(grid.cuts)  # type: ignore[union-attr]
     near = np.concatenate([cuts, np.nextafter(cuts, np.inf), np.nextafter(cuts, -np.inf), [-1e300, 1e300]])
-    values = np.concatenate([near, np.random.default_rng(2).normal(size=LARGE * 2)])
-    counts, _ = buckets(values, cuts).count(cuts)
-    assert np.array_equal(counts, np.bincount(np.searchsorted(cuts, values, side="left"), minlength=1_001))
+    values = np.concatenate([near, np.random.default_rng(2).normal(size=20_000)])
+    ready = lookup(cuts, grid.origin, grid.exponent, table=True)  # type: ignore[union-attr]
+    counts = count_values(values, ready).counts[0]
+    assert np.array_equal(counts, np.bincount(np.searchsorted(cuts, values, side="left"), minlength=cuts.size + 1))
 
 
-def test_columns_for_which_buckets_do_not_pay_are_sorted() -> None:
-    """Short ones, few values, and a current column that crowds around a cut; small whole numbers are only counted."""
-    found = shapes()
-    assert isinstance(arranged(found["normal"][:1_000]), Ordered)
-    assert isinstance(arranged(found["counts"] / 4), Ordered)
-    assert isinstance(arranged(found["counts"]), Whole)
-    nearly = found["counts"].copy()
-    nearly[1] += 0.5
-    assert isinstance(arranged(nearly), Ordered)
-    cuts = np.unique(arranged(found["normal"]).quantiles())
-    assert isinstance(arranged(found["normal"], cuts), Buckets)
-    assert isinstance(arranged(np.full(ROWS, cuts[500]), cuts), Ordered)
-    assert isinstance(arranged(found["normal"], np.empty(0)), Ordered)
+@pytest.mark.parametrize(
+    "name", [name for name in SHAPES if name not in ("counts", "constant", "zero-inflated", "cents")]
+)
+def test_sampled_quantiles_are_close(name: str) -> None:
+    """Cuts of a continuous column are quantiles within 6 %, and the last one is the largest value."""
+    values = SHAPES[name]
+    assert min(values.size // SAMPLE, STRIDE) > 1
+    known = np.sort(values[np.isfinite(values)])
+    order = ordered(values, (known[0], known[-1]), known.size)
+    assert order.atoms is None
+    assert order.quantiles[-1] == known[-1]
+    ranks = np.searchsorted(known, order.quantiles, side="right") / known.size
+    assert np.abs(ranks - np.arange(1, 1_023) / 1_022).max() < 0.06
 
 
-def test_long_columns_with_nulls_and_infinities_are_profiled_alike() -> None:
-    """A profile of many rows is the sum of the profiles of its parts, which are sorted."""
-    rng = np.random.default_rng(3)
-    values = rng.normal(size=ROWS)
-    values[rng.random(ROWS) < 0.05] = np.nan
-    values[:3], values[3:5] = np.inf, -np.inf
-    grid = build_grid(NumericColumn("x", rng.normal(size=LARGE)))
-    whole = profile_column(NumericColumn("x", values), grid)
-    one, two = (profile_column(NumericColumn("x", part), grid) for part in (values[:60_000], values[60_000:120_000]))
-    three = profile_column(NumericColumn("x", values[120_000:]), grid)
-    assert isinstance(whole, NumericProfile)
-    assert isinstance(one, NumericProfile)
-    assert isinstance(two, NumericProfile)
-    assert isinstance(three, NumericProfile)
-    parts = one + two + three
-    assert (whole.counts, whole.nulls, whole.low_infinite, whole.high_infinite) == (
-        parts.counts,
-        parts.nulls,
-        parts.low_infinite,
-        parts.high_infinite,
-    )
-    assert whole.m2 == pytest.approx(parts.m2, rel=1e-9)
-    assert np.allclose(whole.sums, parts.sums, rtol=1e-9)
+@pytest.mark.parametrize("step", [1.0, 0.1])
+def test_few_distinct_values_are_all_found(step: float) -> None:
+    """A value that one row in 70,000 holds is an atom too, whole or not."""
+    values = np.append(np.full(ROWS, 2 * step), [9 * step, 4 * step])
+    order = ordered(values, (2 * step, 9 * step), values.size)
+    assert order.atoms is not None
+    assert order.atoms.tolist() == [2 * step, 4 * step, 9 * step]

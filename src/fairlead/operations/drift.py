@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 from msgspec import Struct
 
+from fairlead.adapters.compiled import scratch
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
 from fairlead.core.check import judge_drift
 from fairlead.core.verdict import Verdict
@@ -20,6 +22,7 @@ from fairlead.stats.columns import Column, NumericColumn
 from fairlead.stats.distances import DEFAULT, Thresholds
 from fairlead.stats.drift import ColumnDrift, compare, ranked
 from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
+from fairlead.stats.tally import Scratch
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,7 +117,7 @@ def drift(
             f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
             f"the current data has {_listed(right.column_names)}"
         )
-    pairs = _in_threads(lambda name: _pair(left, right, name), shared)
+    pairs = _in_threads(lambda name, scratch: _pair(left, right, name, scratch), shared)
     one = TableProfile(left.num_rows, tuple(pair[0] for pair in pairs if not isinstance(pair, ColumnDrift)))
     two = TableProfile(right.num_rows, tuple(pair[1] for pair in pairs if not isinstance(pair, ColumnDrift)))
     mixed = tuple(pair for pair in pairs if isinstance(pair, ColumnDrift))
@@ -135,10 +138,12 @@ def profile(table: Any, like: TableProfile | None = None) -> TableProfile:
         columns = to_columns(data)
         if not columns:
             raise TableError(f"no column can be profiled: the table has {_listed(data.column_names)}")
-        return TableProfile(data.num_rows, tuple(_in_threads(profile_column, columns)))
+        own = _in_threads(lambda one, scratch: profile_column(one, None, scratch), columns)
+        return TableProfile(data.num_rows, tuple(own))
     grids = {grid.name: grid for grid in like.grids}
     columns = to_columns(data, like.names)
-    return TableProfile(data.num_rows, tuple(_in_threads(lambda one: profile_column(one, grids[one.name]), columns)))
+    found = _in_threads(lambda one, scratch: profile_column(one, grids[one.name], scratch), columns)
+    return TableProfile(data.num_rows, tuple(found))
 
 
 def _table(data: Any, role: str) -> pa.Table:
@@ -174,25 +179,32 @@ def _skipped(left: pa.Table, right: pa.Table, names: Sequence[str]) -> dict[str,
     return {name: ColumnDrift(name, "unknown", unmeasured=reason) for name, reason in reasons.items()}
 
 
-def _pair(left: pa.Table, right: pa.Table, name: str) -> tuple[ColumnProfile, ColumnProfile] | ColumnDrift:
+def _pair(
+    left: pa.Table, right: pa.Table, name: str, scratch: Scratch
+) -> tuple[ColumnProfile, ColumnProfile] | ColumnDrift:
     (one,), (two,) = to_columns(left, [name]), to_columns(right, [name])
     if type(one) is not type(two) and not one.empty and not two.empty:
         reason = f"{_holds(one)} in the reference, {_holds(two)} in the current data"
         return ColumnDrift(name, "unknown", unmeasured=reason)
     if type(one) is not type(two) and one.empty:
         return ColumnDrift(name, "unknown", unmeasured=f"all {one.rows:,} reference values are null")
-    reference = profile_column(one)
-    return reference, profile_column(two, reference.grid)
+    reference = profile_column(one, None, scratch)
+    return reference, profile_column(two, reference.grid, scratch)
 
 
 def _holds(column: Column) -> str:
     return "numbers" if isinstance(column, NumericColumn) else "text"
 
 
-def _in_threads(work: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """In order. Sorting and encoding release the interpreter lock, so threads use every core."""
-    with ThreadPoolExecutor(max_workers=min(len(items), os.cpu_count() or 1)) as pool:
-        return list(pool.map(work, items))
+def _in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
+    """In order. Counting and encoding release the interpreter lock, so threads use every core."""
+    own = threading.local()
+
+    def begin() -> None:
+        own.scratch = scratch()
+
+    with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1), initializer=begin) as pool:
+        return list(pool.map(lambda item: work(item, own.scratch), items))
 
 
 def _row(column: ColumnDrift) -> dict[str, Any]:

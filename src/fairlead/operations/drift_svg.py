@@ -7,8 +7,8 @@ from html import escape
 
 import numpy as np
 
+from fairlead.stats.exact import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile
-from fairlead.stats.tally import Floats
 
 WIDTH, HEIGHT, FLOOR = 340, 132, 110  # pixels; the axis labels lie below the floor
 BINS = 36

@@ -11,11 +11,12 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from fairlead.adapters.compiled import scratch
 from fairlead.adapters.engines.local import LocalEngine
 from fairlead.errors import TableError
 from fairlead.ports.engine import SLAB, TEXT, Engine, Part, Source
 from fairlead.stats.columns import Column, NumericColumn
-from fairlead.stats.grid import CategoryGrid, Grid, category_grid
+from fairlead.stats.grid import CategoryGrid, Grid, category_grid, with_scale
 from fairlead.stats.profile import (
     CategoryProfile,
     ColumnProfile,
@@ -79,8 +80,8 @@ class Passes:
             surveyed = self._survey(jobs, group, [] if place else texts, total)
             found.update(surveyed)
             if group and total > SIZE:
-                grids = [surveyed[name].grid for name in group]
-                found.update(zip(group, self._count(jobs, grids).columns, strict=True))
+                counted = self._count(jobs, [surveyed[name].grid for name in group])
+                found.update({one.grid.name: _scaled(one, surveyed[one.grid.name]) for one in counted.columns})
         return TableProfile(total, tuple(found[name] for name in names))
 
     def on_grids(self, source: Source, grids: Sequence[Grid]) -> TableProfile:
@@ -146,13 +147,13 @@ def survey(job: Job, *, numbers: Sequence[str], texts: Sequence[str], total: int
     """
     samples: dict[str, list[Sampled]] = {name: [] for name in numbers}
     totals: dict[str, ColumnProfile] = {name: empty_profile(CategoryGrid(name, ())) for name in texts}
-    first = job.first
+    first, room = job.first, scratch()
     for part in job.parts:
         places = dict.fromkeys(numbers, first)
         for column in part.read([*numbers, *texts]):
             if column.name in totals:
                 known = totals[column.name]
-                totals[column.name] = _added(known, profile_column(column, known.grid))
+                totals[column.name] = _added(known, profile_column(column, known.grid, room))
             else:
                 if not (isinstance(column, NumericColumn) or column.empty):
                     raise TableError(f"{part.label}: column {column.name!r} holds text, it held numbers elsewhere")
@@ -166,10 +167,11 @@ def count(job: Job, *, grids: Sequence[Grid]) -> TableProfile:
     """The second pass over a job, or the only one where the grids are known: the profile of its rows."""
     named = {grid.name: grid for grid in grids}
     found: dict[str, ColumnProfile] = {}
+    room = scratch()
     for part in job.parts:
         for column in part.read(list(named)):
             try:
-                one = profile_column(column, named[column.name])
+                one = profile_column(column, named[column.name], room)
             except TableError as error:
                 raise TableError(f"{part.label}: {error}") from error
             found[column.name] = _added(found.get(column.name), one)
@@ -194,6 +196,15 @@ def _on_its_own_grid(totals: ColumnProfile) -> ColumnProfile:
     grid = category_grid(totals.grid.name, totals.unseen)
     counts = tuple(totals.unseen[name] for name in grid.categories)
     return msgspec.structs.replace(totals, grid=grid, counts=counts, unseen={})
+
+
+def _scaled(counted: ColumnProfile, sampled: ColumnProfile) -> ColumnProfile:
+    """The grid's scale, where it is a standard deviation, is that of all rows: the sample only chose the cuts."""
+    assert isinstance(counted, NumericProfile)
+    assert isinstance(sampled, NumericProfile)
+    if sampled.grid.scale != sampled.deviation:
+        return counted  # a heavy tail: an interquartile range
+    return msgspec.structs.replace(counted, grid=with_scale(counted.grid, counted.deviation))
 
 
 def _sample(column: Column, first: int, total: int, size: int) -> Sampled:

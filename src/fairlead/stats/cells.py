@@ -10,10 +10,9 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
+from fairlead.stats.exact import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, into_buckets
-from fairlead.stats.tally import Floats
 
-BINS = 10
 EXPECTED = 5.0
 
 
@@ -66,15 +65,13 @@ def shared_cells(reference: ColumnProfile, current: ColumnProfile) -> Cells:
 
 def _bins(reference: NumericProfile, current: NumericProfile) -> Cells:
     """Ten bins at the reference's deciles; a value that holds a tenth of the reference or more is a bin of its own."""
-    counts, others = np.asarray(reference.counts), np.asarray(current.counts)
-    n = int(counts.sum())
-    if n == 0 or not others.any():
+    if reference.present == 0 or current.present == 0:
         return Cells(np.empty(0), np.empty(0))
-    decile = np.minimum((2 * np.cumsum(counts) - counts) * BINS // (2 * n), BINS - 1)
-    heavy = counts * BINS >= n
-    parted = (decile[1:] != decile[:-1]) | heavy[1:] | heavy[:-1]
-    starts = np.concatenate(([0], np.flatnonzero(parted) + 1))
-    return merge_neighbours(np.add.reduceat(counts, starts), np.add.reduceat(others, starts))
+    starts = reference.deciles
+    one, two = np.add.reduceat(reference.counts, starts), np.add.reduceat(current.counts, starts)
+    if (one + two).min() >= _rows_needed(one, two):
+        return Cells(one.astype(np.float64), two.astype(np.float64))
+    return merge_neighbours(one, two)
 
 
 def _categories(reference: CategoryProfile, current: CategoryProfile) -> Cells:

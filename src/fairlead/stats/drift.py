@@ -7,30 +7,18 @@ significant at the same cutoff has a corrected effect beyond its limit: one dist
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
-from fairlead.stats.cells import Cells, shared_cells
-from fairlead.stats.distances import (
-    DEFAULT,
-    Distance,
-    Thresholds,
-    chi_squared,
-    detectable_psi,
-    js,
-    ks,
-    null_rate,
-    outside,
-    psi,
-    unseen,
-)
+from fairlead.stats.cells import shared_cells
+from fairlead.stats.distances import DEFAULT, Distance, Readings, Thresholds, cumulative, health, shares
 from fairlead.stats.fdr import benjamini_hochberg
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
-from fairlead.stats.transport import wasserstein
 
 TESTS = 6  # at most, for a column: what the smallest detectable effect allows for
+BLOCK = 64  # pairs that are compared at once: more would leave the cache
 
 
 class Level(StrEnum):
@@ -79,8 +67,8 @@ class ColumnDrift(Struct, frozen=True):
 class _Measured(Struct, frozen=True, eq=False):
     reference: ColumnProfile
     current: ColumnProfile
-    cells: Cells
     distances: tuple[Distance, ...]
+    detectable: float
 
     @property
     def tests(self) -> int:
@@ -103,19 +91,26 @@ def compare(
     A column that `current` lacks, holds as another kind, or has no value of, is unmeasured. Raises `ValueError` for an
     `alpha` outside (0, 1).
     """
+    return compare_all(reference, [current], alpha=alpha, thresholds=thresholds)[0]
+
+
+def compare_all(
+    reference: TableProfile,
+    currents: Sequence[TableProfile],
+    *,
+    alpha: float = 0.01,
+    thresholds: Thresholds = DEFAULT,
+) -> list[tuple[ColumnDrift, ...]]:
+    """`compare` with each of many tables, for instance the windows of a year; each window is a family of its own."""
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1")
-    others = {column.grid.name: column for column in current.columns}
-    found = [_measure(column, others.get(column.grid.name), thresholds) for column in reference.columns]
-    measured = [one for one in found if isinstance(one, _Measured)]
-    q_values = benjamini_hochberg([one.p_value for one in measured])
-    rejected = sum(q <= alpha for q in q_values)
-    cutoff = alpha * rejected / len(measured) if rejected else -1.0  # what Benjamini-Hochberg compares p-values with
-    strictest = alpha / (TESTS * max(len(measured), 1))
-    adjusted = iter(q_values)
-    return tuple(
-        _judged(one, next(adjusted), cutoff, strictest) if isinstance(one, _Measured) else one for one in found
-    )
+    strictest = alpha / (TESTS * max(len(reference.columns), 1))
+    tasks = [list(_paired(reference, current)) for current in currents]
+    pairs = [task for tasks_of_one in tasks for task in tasks_of_one if not isinstance(task, ColumnDrift)]
+    measured = _measure_all(pairs, thresholds, strictest)
+    found = iter(measured)
+    judged = ([task if isinstance(task, ColumnDrift) else next(found) for task in one] for one in tasks)
+    return [_judge_all(one, alpha) for one in judged]
 
 
 def ranked(columns: Iterable[ColumnDrift]) -> tuple[ColumnDrift, ...]:
@@ -133,16 +128,22 @@ def kind_of(column: ColumnProfile) -> str:
     return "numeric" if isinstance(column, NumericProfile) else "category"
 
 
-def _measure(reference: ColumnProfile, current: ColumnProfile | None, limits: Thresholds) -> _Measured | ColumnDrift:
-    reason = _why_not(reference, current)
-    if reason or current is None:
-        rows = 0 if current is None else current.present
-        kind = kind_of(reference)
-        return ColumnDrift(
-            reference.grid.name, kind, reference_rows=reference.present, current_rows=rows, unmeasured=reason
-        )
-    cells = shared_cells(reference, current)
-    return _Measured(reference, current, cells, _distances(reference, current, cells, limits))
+Pair = tuple[ColumnProfile, ColumnProfile]
+
+
+def _paired(reference: TableProfile, current: TableProfile) -> Iterator[Pair | ColumnDrift]:
+    """Each column's two profiles, or why it is not measured."""
+    others = {column.grid.name: column for column in current.columns}
+    for one in reference.columns:
+        two = others.get(one.grid.name)
+        reason = _why_not(one, two)
+        if two is None or reason:
+            rows = 0 if two is None else two.present
+            yield ColumnDrift(
+                one.grid.name, kind_of(one), reference_rows=one.present, current_rows=rows, unmeasured=reason
+            )
+        else:
+            yield one, two
 
 
 def _why_not(reference: ColumnProfile, current: ColumnProfile | None) -> str:
@@ -159,31 +160,44 @@ def _why_not(reference: ColumnProfile, current: ColumnProfile | None) -> str:
     return ""
 
 
-def _distances(
-    reference: ColumnProfile, current: ColumnProfile, cells: Cells, limits: Thresholds
-) -> tuple[Distance, ...]:
-    both = (
-        psi(reference, current, limits.psi, cells),
-        js(reference, current, limits.js, cells),
-        null_rate(reference, current, limits.null_rate),
-    )
-    if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        return (
-            *both,
-            ks(reference, current, limits.ks),
-            wasserstein(reference, current, limits.wasserstein),
-            outside(reference, current, limits.outside),
-        )
-    assert isinstance(reference, CategoryProfile)
-    assert isinstance(current, CategoryProfile)
-    return (
-        *both,
-        chi_squared(reference, current, limits.chi_squared, cells),
-        unseen(reference, current, limits.unseen),
-    )
+def _measure_all(pairs: Sequence[Pair], limits: Thresholds, strictest: float) -> list[_Measured]:
+    """All distances of all pairs, numbers and categories apart, in the order given."""
+    found: dict[int, _Measured] = {}
+    numeric = [place for place, (one, _) in enumerate(pairs) if isinstance(one, NumericProfile)]
+    categorical = [place for place, (one, _) in enumerate(pairs) if isinstance(one, CategoryProfile)]
+    for places in (numeric, categorical):
+        for start in range(0, len(places), BLOCK):
+            block = places[start : start + BLOCK]
+            chosen = [pairs[place] for place in block]
+            cells = shares.shares_of([shared_cells(*pair) for pair in chosen])
+            least = shares.detectable_psi(cells, strictest).tolist()
+            rows = zip(*(one.distances(getattr(limits, one.name)) for one in _readings(chosen, cells)), strict=True)
+            for place, pair, distances, detectable in zip(block, chosen, rows, least, strict=True):
+                found[place] = _Measured(*pair, distances, detectable)
+    return [found[place] for place in range(len(pairs))]
 
 
-def _judged(one: _Measured, q_value: float, cutoff: float, strictest: float) -> ColumnDrift:
+def _readings(pairs: Sequence[Pair], cells: shares.Shares) -> list[Readings]:
+    """Every distance of pairs of one kind."""
+    both = [shares.psi(cells), shares.js(cells), health.null_rate(pairs)]
+    numbers = [(a, b) for a, b in pairs if isinstance(a, NumericProfile) and isinstance(b, NumericProfile)]
+    if numbers:
+        steps = cumulative.steps_of(numbers)
+        return [*both, cumulative.ks(steps), cumulative.wasserstein(steps), health.outside(numbers)]
+    words = [(a, b) for a, b in pairs if isinstance(a, CategoryProfile) and isinstance(b, CategoryProfile)]
+    return [*both, shares.chi_squared(cells), health.unseen(words)]
+
+
+def _judge_all(found: Sequence[_Measured | ColumnDrift], alpha: float) -> tuple[ColumnDrift, ...]:
+    measured = [one for one in found if isinstance(one, _Measured)]
+    q_values = benjamini_hochberg([one.p_value for one in measured])
+    rejected = sum(q <= alpha for q in q_values)
+    cutoff = alpha * rejected / len(measured) if rejected else -1.0  # what Benjamini-Hochberg compares p-values with
+    adjusted = iter(q_values)
+    return tuple(_judged(one, next(adjusted), cutoff) if isinstance(one, _Measured) else one for one in found)
+
+
+def _judged(one: _Measured, q_value: float, cutoff: float) -> ColumnDrift:
     known = one.p_value <= cutoff
     evident = [each for each in one.distances if known and (each.p_value or 0.0) * one.tests <= cutoff]
     level = Level.NONE
@@ -198,5 +212,5 @@ def _judged(one: _Measured, q_value: float, cutoff: float, strictest: float) -> 
         distances=one.distances,
         reference_rows=one.reference.present,
         current_rows=one.current.present,
-        detectable=detectable_psi(one.cells, strictest),
+        detectable=one.detectable,
     )

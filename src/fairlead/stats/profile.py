@@ -1,8 +1,9 @@
 """Profiles: the one mergeable summary. Every distance is a function of two of them; merging is addition.
 
-A batch on a reference's grid is a vector of counts, for numbers also a vector of sums, and the moments of the finite
-values (Chan, Golub, LeVeque 1979). Counts merge exactly, associatively and commutatively, so a window is the sum of its
-slots and a cluster's result is one machine's; the moments do so up to rounding.
+A batch on a reference's grid is a vector of counts, and for numbers also of sums, with the sum of squares and the ends
+of the finite values. Counts are whole numbers, and so are the sums, in units of a power of two (see `exact`): merging
+is exact, associative and commutative to the last bit. A window is the sum of its slots and a cluster's result is one
+machine's, however the rows were cut into parts.
 
 Unseen categories are kept by name while there are at most 10,000; beyond that the names give way to 1,024 buckets. The
 union of names only grows, so which of the two holds at the end does not depend on the order of merging.
@@ -11,13 +12,18 @@ union of names only grows, so which of the two holds at the end does not depend 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
+from math import ldexp, sqrt
 from typing import cast
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from fairlead.errors import TableError
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.exact import LIMB, Floats, as_float, carried, whole_sum, within_range
 from fairlead.stats.grid import (
     BUCKETS,
     CATEGORIES,
@@ -26,35 +32,62 @@ from fairlead.stats.grid import (
     NumericGrid,
     bucket,
     category_grid,
-    moments,
     numeric_grid,
-    within_range,
+    with_scale,
 )
-from fairlead.stats.tally import Floats, arranged
+from fairlead.stats.tally import Counts, Scratch, Tally, count_values
+
+BINS = 10  # of the population stability index
 
 
-class NumericProfile(Struct, frozen=True, tag="numeric"):
-    """A batch of numbers on a grid. `counts` and `sums` have one entry per cell; sums and moments are of finite values.
+class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
+    """A batch of numbers on a grid.
 
-    `minimum` and `maximum` are of finite values, None without any; `low_infinite` and `high_infinite` are counted in
-    the first and the last cell too.
+    `cells` holds three rows of int64, one number for each cell: how many, and the high and low limbs of the sum of
+    places. `squares` is the sum of squared places. Sums are of finite values, as are `minimum` and `maximum`, None
+    without any; `low_infinite` and `high_infinite` are counted in the first and the last cell too.
     """
 
     grid: NumericGrid
     nulls: int
-    counts: tuple[int, ...]
-    sums: tuple[float, ...]
-    mean: float = 0.0
-    m2: float = 0.0
+    cells: bytes
+    squares: int = 0
     minimum: float | None = None
     maximum: float | None = None
     low_infinite: int = 0
     high_infinite: int = 0
 
+    @cached_property
+    def _table(self) -> Counts:
+        table: Counts = np.frombuffer(self.cells, dtype="<i8").reshape(3, -1)
+        return table
+
     @property
+    def counts(self) -> Counts:
+        """Rows in each cell."""
+        counts: Counts = self._table[0]
+        return counts
+
+    @cached_property
+    def sums(self) -> Floats:
+        """The sum of the finite values in each cell."""
+        counts = self.counts.astype(np.float64)
+        counts[0] -= self.low_infinite
+        counts[-1] -= self.high_infinite
+        with np.errstate(over="ignore"):
+            found = self.place_sums * ldexp(1.0, -self.grid.exponent) + counts * self.grid.origin
+        return found if np.isfinite(found).all() else np.nan_to_num(found, nan=0.0)
+
+    @cached_property
+    def place_sums(self) -> Floats:
+        """The sum of the places in each cell: of value minus the grid's origin, in its units."""
+        found: Floats = self._table[1] * 2.0**LIMB + self._table[2]
+        return found
+
+    @cached_property
     def present(self) -> int:
         """Rows that are not null."""
-        return sum(self.counts)
+        return int(self.counts.sum())
 
     @property
     def finite(self) -> int:
@@ -66,17 +99,54 @@ class NumericProfile(Struct, frozen=True, tag="numeric"):
         """All rows."""
         return self.present + self.nulls
 
+    @cached_property
+    def mean(self) -> float:
+        """The mean of the finite values, 0 without any."""
+        if not self.finite:
+            return 0.0
+        return within_range(self.grid.origin + as_float(self._total, self.finite, self.grid.exponent))
+
+    @cached_property
+    def m2(self) -> float:
+        """The sum of squared deviations of the finite values from their mean."""
+        if not self.finite:
+            return 0.0
+        return as_float(self.squares * self.finite - self._total**2, self.finite, 2 * self.grid.exponent)
+
+    @cached_property
+    def deciles(self) -> NDArray[np.intp]:
+        """The cells at which ten bins of about a tenth of the rows begin; a cell of a tenth or more is its own bin."""
+        counts, n = self.counts, self.present
+        decile = np.minimum((2 * np.cumsum(counts) - counts) * BINS // (2 * n), BINS - 1)
+        heavy = counts * BINS >= n
+        parted = (decile[1:] != decile[:-1]) | heavy[1:] | heavy[:-1]
+        return np.concatenate(([0], np.flatnonzero(parted) + 1))
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation of the finite values."""
+        return within_range(ldexp(sqrt(self.place_variance), -self.grid.exponent))
+
+    @property
+    def place_variance(self) -> float:
+        """The variance of the finite values in units of the grid, 0 without any."""
+        rows = self.finite
+        return (self.squares * rows - self._total**2) / (rows * rows) if rows else 0.0
+
+    @cached_property
+    def _total(self) -> int:
+        return whole_sum(self._table[1], self._table[2])
+
     def __add__(self, other: NumericProfile) -> NumericProfile:
         """The profile of both batches together. Raises `TableError` on different grids."""
         _same_grid(self.grid, other.grid)
-        mean, m2 = _merge_moments(self, other)
+        both = self._table + other._table
+        both[1], both[2] = carried(both[1], both[2])
         return NumericProfile(
             grid=self.grid,
             nulls=self.nulls + other.nulls,
-            counts=tuple((np.asarray(self.counts) + np.asarray(other.counts)).tolist()),
-            sums=tuple(_in_range(np.asarray(self.sums) + np.asarray(other.sums)).tolist()),
-            mean=mean,
-            m2=m2,
+            cells=both.tobytes(),
+            squares=self.squares + other.squares,
             minimum=min((x for x in (self.minimum, other.minimum) if x is not None), default=None),
             maximum=max((x for x in (self.maximum, other.maximum) if x is not None), default=None),
             low_infinite=self.low_infinite + other.low_infinite,
@@ -84,7 +154,7 @@ class NumericProfile(Struct, frozen=True, tag="numeric"):
         )
 
 
-class CategoryProfile(Struct, frozen=True, tag="category"):
+class CategoryProfile(Struct, frozen=True, tag="category", dict=True):
     """A batch of categories on a grid: `counts` in the grid's order, then what the grid does not list.
 
     That is `unseen` by name, or, in an open vocabulary, `buckets` (1,024 counts, else empty).
@@ -96,12 +166,16 @@ class CategoryProfile(Struct, frozen=True, tag="category"):
     unseen: dict[str, int] = {}
     buckets: tuple[int, ...] = ()
 
-    @property
+    def seen(self, times: int) -> int:
+        """How many of the grid's categories were seen exactly so many times."""
+        return self.counts.count(times)
+
+    @cached_property
     def unlisted(self) -> int:
         """Rows whose category the grid does not list."""
         return sum(self.unseen.values()) + sum(self.buckets)
 
-    @property
+    @cached_property
     def present(self) -> int:
         """Rows that are not null."""
         return sum(self.counts) + self.unlisted
@@ -176,10 +250,13 @@ def profile(columns: Sequence[Column], grids: Sequence[Grid] | None = None) -> T
     return TableProfile(columns[0].rows if columns else 0, parts)
 
 
-def profile_column(column: Column, grid: Grid | None = None) -> ColumnProfile:
-    """Profiles one column, on a grid or on the one it fixes. Raises `TableError` as `profile`."""
+def profile_column(column: Column, grid: Grid | None = None, scratch: Scratch | None = None) -> ColumnProfile:
+    """Profiles one column, on a grid or on the one it fixes. Raises `TableError` as `profile`.
+
+    Who profiles many columns hands in one `scratch` a thread.
+    """
     if isinstance(column, NumericColumn) and not isinstance(grid, CategoryGrid):
-        return _profile_numbers(column, grid)
+        return _profile_numbers(column, grid, scratch)
     if isinstance(column, CategoricalColumn) and not isinstance(grid, NumericGrid):
         return _profile_categories(column, grid)
     if not column.empty:
@@ -200,32 +277,32 @@ def build_grid(column: Column) -> Grid:
 def empty_profile(grid: Grid, nulls: int = 0) -> ColumnProfile:
     """The profile of no rows, or of nulls only: the zero of addition."""
     if isinstance(grid, NumericGrid):
-        cells = len(grid.cuts) + 1
-        return NumericProfile(grid, nulls, (0,) * cells, (0.0,) * cells)
+        return NumericProfile(grid, nulls, bytes(3 * 8 * (len(grid.cuts) + 1)))
     return CategoryProfile(grid, nulls, (0,) * len(grid.categories))
 
 
-def _profile_numbers(column: NumericColumn, grid: NumericGrid | None) -> NumericProfile:
-    values = column.values
-    known = np.isfinite(values)
-    finite = values if known.all() else values[known]
-    low, high = (int(np.count_nonzero(values == end)) if finite is not values else 0 for end in (-np.inf, np.inf))
-    found = moments(finite, fourth=grid is None)
-    ready = arranged(finite, None if grid is None else np.asarray(grid.cuts))
-    grid = grid or numeric_grid(column.name, ready, found)
-    with np.errstate(over="ignore", invalid="ignore"):
-        counts, sums = ready.count(np.asarray(grid.cuts))
-    counts[0] += low
-    counts[-1] += high
+def _profile_numbers(column: NumericColumn, grid: NumericGrid | None, scratch: Scratch | None) -> NumericProfile:
+    chosen = grid or numeric_grid(column.name, column.values)
+    found = numeric_profile(
+        chosen, count_values(column.values, chosen.lookup(column.rows), scratch=scratch), 0, column.rows
+    )
+    if grid is None and not chosen.scale:
+        found = replace(found, grid=with_scale(chosen, found.deviation))
+    return found
+
+
+def numeric_profile(grid: NumericGrid, tally: Tally, batch: int, rows: int) -> NumericProfile:
+    """One batch of a tally, of `rows` rows with the nulls."""
+    least, most = tally.ends[batch].tolist()
+    low, high = tally.infinite[batch].tolist()
+    table = np.stack((tally.counts[batch], tally.high[batch], tally.low[batch]))
     return NumericProfile(
         grid=grid,
-        nulls=column.rows - finite.size - low - high,
-        counts=tuple(counts.tolist()),
-        sums=tuple(_in_range(sums).tolist()),
-        mean=found.mean,
-        m2=found.m2,
-        minimum=found.minimum if found.count else None,
-        maximum=found.maximum if found.count else None,
+        nulls=rows - int(table[0].sum()),
+        cells=table.astype("<i8", copy=False).tobytes(),
+        squares=tally.squares[batch],
+        minimum=least if least <= most else None,
+        maximum=most if least <= most else None,
         low_infinite=low,
         high_infinite=high,
     )
@@ -249,7 +326,7 @@ def _category_profile(
 ) -> CategoryProfile:
     """Gives names up for buckets where there are too many, or where some were given up already."""
     if not (grid.hashed or buckets or len(unseen) > CATEGORIES):
-        return CategoryProfile(grid, nulls, counts, unseen)
+        return CategoryProfile(grid, nulls, counts, dict(sorted(unseen.items())))  # equal profiles are equal bytes
     return CategoryProfile(grid, nulls, counts, {}, into_buckets(unseen, buckets))
 
 
@@ -259,21 +336,6 @@ def into_buckets(names: dict[str, int], start: tuple[int, ...] = ()) -> tuple[in
     for name, count in names.items():
         totals[bucket(name)] += count
     return tuple(totals)
-
-
-def _merge_moments(one: NumericProfile, two: NumericProfile) -> tuple[float, float]:
-    total = one.finite + two.finite
-    if total == 0:
-        return 0.0, 0.0
-    if one.finite == 0 or two.finite == 0:
-        return (two.mean, two.m2) if one.finite == 0 else (one.mean, one.m2)
-    gap = within_range(two.mean - one.mean)
-    mean = within_range(one.mean + gap * (two.finite / total))
-    return mean, within_range(one.m2 + two.m2 + gap * gap * one.finite * (two.finite / total))
-
-
-def _in_range(sums: Floats) -> Floats:
-    return sums if np.isfinite(sums).all() else np.nan_to_num(sums, nan=0.0)
 
 
 def _add(one: ColumnProfile, two: ColumnProfile) -> ColumnProfile:

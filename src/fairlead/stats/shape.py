@@ -153,7 +153,7 @@ def _distance(reference: ColumnProfile, current: ColumnProfile) -> float:
     cells = shared_cells(reference, current)
     if cells.n == 0 or cells.m == 0:
         return float("nan")
-    gap = js(reference, current, cells=cells).value - cells.freedom * cells.noise / (8.0 * log(2.0))
+    gap = js(reference, current).value - cells.freedom * cells.noise / (8.0 * log(2.0))
     return float(np.sign(gap)) * sqrt(abs(gap)) if cells.freedom else 0.0
 
 

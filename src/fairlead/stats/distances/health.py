@@ -1,0 +1,96 @@
+"""Readings of broken data: nulls, categories that the reference does not list, values beyond its range.
+
+They count rows, so they are plain numbers per column; each takes (pairs,) arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.special import chdtrc, gammaln
+
+from fairlead.stats.distances.values import Readings, Z
+from fairlead.stats.exact import Floats
+from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile
+
+Pairs = Sequence[tuple[ColumnProfile, ColumnProfile]]
+
+
+def null_rate(pairs: Pairs) -> Readings:
+    """The current share of nulls over the reference's, with half a null added to both; 1 where neither has any.
+
+    The p-value is chi-squared's with Yates' correction, for a rate that rose or fell; a fall exceeds no limit.
+    """
+    rows = [(one.rows, two.rows, one.nulls, two.nulls) for one, two in pairs]
+    n, m, r, c = np.asarray(rows, dtype=np.float64).reshape(-1, 4).T
+    value = ((c + 0.5) / (m + 1.0)) / ((r + 0.5) / (n + 1.0))
+    variance = 1.0 / (c + 0.5) - 1.0 / (m + 1.0) + 1.0 / (r + 0.5) - 1.0 / (n + 1.0)
+    spread = Z * np.sqrt(np.maximum(variance, 0.0))
+    nulls, valid = r + c, n + m - r - c
+    excess = np.maximum(0.0, np.abs(c * (n - r) - r * (m - c)) - (n + m) / 2.0)
+    some = (n > 0) & (m > 0) & (nulls > 0)
+    testable = some & (valid > 0)
+    odds = np.ones_like(n)
+    np.divide((n + m) * excess, n, out=odds, where=testable)
+    np.divide(odds * excess, m * nulls * valid, out=odds, where=testable)
+    p_value = np.where(some, np.where(testable, chdtrc(1.0, odds), 1.0), np.nan)
+    low, high = value * np.exp(-spread), value * np.exp(spread)
+    value = np.where(some, value, 1.0)
+    return Readings("null_rate", value, value, p_value, np.where(some, low, 0.0), np.where(some, high, 1.0))
+
+
+def unseen(pairs: Sequence[tuple[CategoryProfile, CategoryProfile]]) -> Readings:
+    """The share of rows whose category the reference does not list.
+
+    A small reference misses categories by chance: Good and Turing's estimate of that share, (categories seen once) / n,
+    is taken off, with the interval of Esty (1983). An effect only: chi-squared tests the same rows.
+    """
+    rows = [
+        (one.present, two.present, two.unlisted, one.seen(1), one.seen(2), 0.0 if one.grid.hashed else 1.0)
+        for one, two in pairs
+    ]
+    n, m, news, once, twice, listed = np.asarray(rows, dtype=np.float64).reshape(-1, 6).T
+    some = (n > 0) & (m > 0) & (listed > 0)
+    n, m = np.maximum(n, 1.0), np.maximum(m, 1.0)
+    value = news / m
+    gap = value - once / n
+    variance = np.maximum(once + 2.0 * twice - once * once / n, 0.0) / (n * n) + value * (1.0 - value) / m
+    spread = Z * np.sqrt(np.maximum(variance, 0.0))
+    low, high = np.maximum(gap - spread, 0.0), np.minimum(np.maximum(gap + spread, 0.0), 1.0)
+    value, gap, low, high = (np.where(some, part, 0.0) for part in (value, np.maximum(gap, 0.0), low, high))
+    return Readings("unseen", value, gap, np.full(n.size, np.nan), low, high)
+
+
+def outside(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Readings:
+    """The share of rows below the reference's smallest or above its largest value: a slipped unit, a broken sensor.
+
+    The p-value is exact whatever the distribution. Under no change the k largest of all n + m rows are all current with
+    probability m (m - 1) ... (m - k + 1) / ((n + m) (n + m - 1) ... (n + m - k + 1)); the smaller of the two sides'
+    is doubled, ties make it conservative. `corrected` takes off the 1 / (n + 1) that each side is expected to hold.
+    """
+    rows = [(one.present, two.present, *_end(one, two, 0), *_end(one, two, -1)) for one, two in pairs]
+    n, m, below, open_below, above, open_above = np.asarray(rows, dtype=np.float64).reshape(-1, 6).T
+    ends = open_below + open_above
+    some = (n > 0) & (m > 0) & (ends > 0)
+    n, m = np.maximum(n, 1.0), np.maximum(m, 1.0)
+    value, chance = (below + above) / m, ends / (n + 1.0)
+    corrected = np.maximum(0.0, value - chance)
+    spread = Z * np.sqrt(value * (1.0 - value) / m + chance / (n + 1.0))
+    p_value = np.minimum(1.0, 2.0 * np.exp(np.minimum(_all_current(n, m, below), _all_current(n, m, above))))
+    low, high = np.maximum(value - chance - spread, 0.0), np.minimum(corrected + spread, 1.0)
+    value, corrected, low, high = (np.where(some, part, 0.0) for part in (value, corrected, low, high))
+    return Readings("outside", value, corrected, np.where(some, p_value, 1.0), low, high)
+
+
+def _end(one: NumericProfile, two: NumericProfile, cell: int) -> tuple[int, int]:
+    """The current rows beyond one end of the reference, and 1 if that end can be passed: no infinity lies there."""
+    if one.counts.size < 2 or one.counts[cell]:
+        return 0, 0
+    return int(two.counts[cell]), 1
+
+
+def _all_current(n: Floats, m: Floats, k: Floats) -> Floats:
+    """ln P(the k most extreme of all rows are all current)."""
+    found: Floats = gammaln(m + 1) - gammaln(m - k + 1) - gammaln(n + m + 1) + gammaln(n + m - k + 1)
+    return found
