@@ -101,7 +101,7 @@ def multivariate_drift(
     - `classifier`: can gradient boosting tell the sides apart, and by which columns? Needs the extra `sklearn`.
     - `scores`: did a model's output vector move? The columns are its dimensions.
     - `correlation`: did the numbers' correlations change? `slots` is the column that says which slot (say, day) a row
-      is of, or into how many equal slots a side's rows are cut in their order: slots, not rows, are exchangeable.
+      is of, or into how many slots the smaller side is cut in its order: slots, not rows, are exchangeable.
 
     `alpha` in (0, 1) is the chance of calling no change one; `seed` fixes all that is random. Raises `TableError` for
     tables that cannot be read, have no rows or share no column that the method can use, for a named column that neither
@@ -121,8 +121,9 @@ def multivariate_drift(
     rng = np.random.default_rng(seed)
     evidence: Evidence | None = None
     few = sides.few(LEAST_ROWS[method])
+    unmeasured = [Verdict(Outcome.UNMEASURED, f"{name} not measured: {why}") for name, why in sides.lost.items()]
     if not sides.names:
-        verdict = Verdict(Outcome.UNMEASURED, "no column could be compared")
+        verdict = worst(unmeasured)
     elif few:
         verdict = Verdict(Outcome.UNDECIDED, few)
     elif method == "correlation":
@@ -130,7 +131,6 @@ def multivariate_drift(
     else:
         evidence = _classifier(sides, alpha, seed) if method == "classifier" else _by_rows(method, sides, alpha, rng)
         verdict = judge_multivariate(evidence, alpha)
-    unmeasured = [Verdict(Outcome.UNMEASURED, f"{name} was not measured: {why}") for name, why in sides.lost.items()]
     return MultivariateReport(
         verdict=worst([verdict, *unmeasured]),
         method=method,
@@ -197,8 +197,8 @@ def _correlation(
     matrices = [_matrix(side) for side in (sides.reference, sides.current)]
     fixed = standard(matrices[0], sides.names)
     one, two = (
-        [fixed.co_moments(matrix[rows]) for rows in slot_rows(len(matrix), slots, column)]
-        for matrix, column in zip(matrices, sides.slots, strict=True)
+        [fixed.co_moments(matrix[rows]) for rows in parts]
+        for matrix, parts in zip(matrices, slot_rows(sides.rows, slots, sides.slots), strict=True)
     )
     if min(len(one), len(two)) < 2:
         counts = f"{len(one):,} against {len(two):,} slots"

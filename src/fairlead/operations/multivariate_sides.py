@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Floats = NDArray[np.float64]
+Rows = list[slice | NDArray[np.intp]]
+
+MOST_SLOTS = 500
 
 
 class Sides(Struct, frozen=True, eq=False):
@@ -42,7 +45,7 @@ class Sides(Struct, frozen=True, eq=False):
         return tuple(column.name for column in self.reference)
 
     def few(self, least: int) -> str:
-        """Why these rows are too few; empty where they are not."""
+        """Why these rows are too few; empty where they are not, or where nothing is there at all."""
         one, two = self.rows
         return f"{one:,} against {two:,} rows: {least} of both is the least" if min(self.rows) < least else ""
 
@@ -61,16 +64,32 @@ def read_sides(
     return _Reading(left, right, named=columns is not None, numbers_only=numbers_only).sides(names, slot)
 
 
-def slot_rows(rows: int, slots: int | str, column: Column | None) -> Iterator[slice | NDArray[np.int64]]:
-    """The rows of each slot: by the column's values, nulls together, or cut in order, 2 rows to a slot at least."""
-    if column is None:
-        edges = np.linspace(0, rows, min(int(slots), rows // 2) + 1).astype(int).tolist()
-        yield from (slice(low, high) for low, high in pairwise(edges))
-        return
+def slot_rows(
+    rows: tuple[int, int], slots: int | str, columns: tuple[Column | None, Column | None]
+) -> tuple[Rows, Rows]:
+    """The rows of each slot, for both sides: by the column's values, nulls together, or cut in order.
+
+    Cut, the smaller side has as many slots as asked for, of 2 rows at least, and the larger one slots of that size:
+    slots of other sizes would not be exchangeable. Of more than 500 every so many-th is used.
+    """
+    one, two = columns
+    if one is not None and two is not None:
+        return _by_value(one), _by_value(two)
+    size = max(2, min(rows) // int(slots))
+    return _cut(rows[0], size), _cut(rows[1], size)
+
+
+def _cut(rows: int, size: int) -> Rows:
+    edges = np.linspace(0, rows, rows // size + 1).astype(int).tolist()
+    found: Rows = [slice(low, high) for low, high in pairwise(edges)]
+    return found if len(found) <= MOST_SLOTS else [found[at * len(found) // MOST_SLOTS] for at in range(MOST_SLOTS)]
+
+
+def _by_value(column: Column) -> Rows:
     values = column.codes if isinstance(column, CategoricalColumn) else column.values
     _, places = np.unique(values, return_inverse=True)
     order = np.argsort(places, kind="stable")
-    yield from np.split(order, np.cumsum(np.bincount(places))[:-1])
+    return list(np.split(order, np.cumsum(np.bincount(places))[:-1]))
 
 
 class _Reading(Struct, frozen=True, eq=False):

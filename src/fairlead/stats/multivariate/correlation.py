@@ -6,8 +6,11 @@ up (counts exactly, sums up to rounding), so a side is the sum of its slots, say
 
     distance = |R_reference - R_current|_F / number of pairs
 
-Under no change slots are exchangeable, so its law is that of the distance after the slots are dealt to the two sides
-anew, as many to each as before: every deal where there are few, else a random sample of them. Nothing is read again.
+Under no change slots are exchangeable, so its law is found by dealing the slots to the two sides anew, as many to each
+as before: every deal where there are few, else a random sample. Nothing is read again: a correlation is, to first
+order, a mean of the slots' influences. Each deal's sum of squared changes is divided by the sum of their variances,
+as the scatter between the slots of a side gives them (Chung, Romano, Annals of Statistics 2013): exact for exchangeable
+slots, and right in the limit of many slots where one side's are larger or noisier than the other's.
 """
 
 from __future__ import annotations
@@ -129,7 +132,7 @@ def correlation_shift(
 
     `statistic` is the distance; `warning` and `critical` are the 95 % and 99 % points of its null. `effect` is the
     largest change of a correlation; `suspects` are the ten pairs that changed most, named "a ~ b", signed. `p_value` is
-    the share of deals at least as far apart, the true one among them: exact for exchangeable slots. `detectable` is
+    the share of deals at least as far apart for their scatter, the true one among them. `detectable` is
     the change of a single correlation that would have been seen, infinite where too few slots can be dealt for `alpha`.
     Pairs that are constant, or never known together, on a side are left out. Raises `ValueError` for fewer than 2 slots
     on a side, and where no pair is left.
@@ -140,28 +143,27 @@ def correlation_shift(
         raise ValueError(f"{permutations} permutations at alpha {alpha}: pass at least 1, and an alpha in (0, 1)")
     pairs = np.triu_indices(len(names), 1)
     slots = np.stack([_stacked(slot, pairs) for slot in (*reference, *current)])
-    whole = slots.sum(axis=0)
-    first = slots[: len(reference)].sum(axis=0)
-    changes = _pearson(whole - first) - _pearson(first)
+    changes = _pearson(slots[len(reference) :].sum(axis=0)) - _pearson(slots[: len(reference)].sum(axis=0))
     known = np.flatnonzero(np.isfinite(changes))
     if not known.size:
         raise ValueError("no two columns vary together on both sides: there is no correlation to compare")
-    slots, whole, changes = slots[:, :, known], whole[:, known], changes[known]
+    changes = changes[known]
     deals = _deals(len(reference), len(slots), permutations, rng)
-    null = _squares(slots, whole, deals)
-    observed = float((changes**2).sum())
-    p_value = float(np.count_nonzero(null >= observed * (1.0 - 1e-9))) / len(null)
+    null, variances = _ratios(slots[:, :, known], deals)
+    p_value = float(np.count_nonzero(null >= null[0] * (1.0 - 1e-9))) / len(null)
+    observed = sqrt(2.0 * float((changes**2).sum())) / known.size
     warning, critical, beyond = np.quantile(null, [0.95, 0.99, 1.0 - alpha]).tolist()
+    unit = observed / sqrt(null[0]) if null[0] > 0.0 else 0.0
     worst = np.argsort(-np.abs(changes), kind="stable")[:SHOWN]
     return Evidence(
         method="correlation",
-        statistic=sqrt(2.0 * observed) / known.size,
+        statistic=observed,
         effect=float(np.abs(changes).max()),
         limit=limit,
         p_value=p_value,
-        detectable=_seen(null, beyond) if len(null) * alpha >= 1.0 else float("inf"),
-        warning=sqrt(2.0 * warning) / known.size,
-        critical=sqrt(2.0 * critical) / known.size,
+        detectable=_seen(null, beyond, variances) if len(null) * alpha >= 1.0 else float("inf"),
+        warning=unit * sqrt(warning),
+        critical=unit * sqrt(critical),
         suspects=tuple(
             Suspect(f"{names[pairs[0][known[place]]]} ~ {names[pairs[1][known[place]]]}", float(changes[place]))
             for place in worst.tolist()
@@ -199,18 +201,57 @@ def _deals(first: int, slots: int, permutations: int, rng: np.random.Generator) 
     return deals
 
 
-def _squares(slots: Floats, whole: Floats, deals: Floats) -> Floats:
-    """The sum of squared changes of each deal."""
-    flat = slots.reshape(len(slots), -1)
-    found = np.empty(len(deals))
+def _ratios(slots: Floats, deals: Floats) -> tuple[Floats, Floats]:
+    """For each deal the sum of squared changes over the sum of their variances; and the first deal's variances."""
+    influence = _influence(slots)
+    count = slots[:, 0]
+    flat = np.concatenate([count, influence, influence**2, count * influence, count**2], axis=1)
+    ratios, variances = np.zeros(len(deals)), np.zeros(count.shape[1])
     step = max(1, ROOM // flat.shape[1])
     for start in range(0, len(deals), step):
-        one = (deals[start : start + step] @ flat).reshape(-1, *whole.shape)
-        gap = _pearson(whole - one) - _pearson(one)
-        found[start : start + step] = np.nansum(gap * gap, axis=-1)
-    return found
+        part = slice(start, start + step)
+        (one, noise), (two, other) = (_side(side, flat) for side in (deals[part], 1.0 - deals[part]))
+        noise += other
+        total = noise.sum(axis=1)
+        np.divide(((two - one) ** 2).sum(axis=1), total, out=ratios[part], where=total > 0.0)
+        variances = variances if start else noise[0]
+    return ratios, variances
 
 
-def _seen(null: Floats, beyond: float) -> float:
-    """A change of one correlation adds its square to the sum."""
-    return min(2.0, sqrt(max(0.0, beyond + POWER_Z * float(null.std()) - float(null.mean()))))
+def _side(deals: Floats, flat: Floats) -> tuple[Floats, Floats]:
+    """The correlations of the slots dealt to one side, less the pooled ones, and their variances; (deals, pairs)."""
+    count, total, squares, crossed, counts = np.split(deals @ flat, 5, axis=1)
+    slots = deals.sum(axis=1, keepdims=True)
+    known = np.maximum(count, 1.0)
+    mean = total / known
+    scatter = np.maximum(squares - 2.0 * mean * crossed + mean**2 * counts, 0.0)
+    return mean, scatter * slots / (slots - 1.0) / known**2
+
+
+def _influence(slots: Floats) -> Floats:
+    """What each slot adds to the pooled correlation, times the rows, to first order; (slots, pairs).
+
+    Sum over rows of z_x z_y - r (z_x^2 + z_y^2) / 2, z standardised by the pooled rows.
+    """
+    whole = slots.sum(axis=0)
+    n, x, y, xx, yy, xy = (slots[:, place] for place in range(6))
+    mx, my = whole[1] / whole[0], whole[2] / whole[0]
+    vx, vy = whole[3] / whole[0] - mx**2, whole[4] / whole[0] - my**2
+    squared = [(xx - 2.0 * mx * x + n * mx**2) / vx, (yy - 2.0 * my * y + n * my**2) / vy]
+    crossed = (xy - mx * y - my * x + n * mx * my) / np.sqrt(vx * vy)
+    return np.asarray(crossed - _pearson(whole) * (squared[0] + squared[1]) / 2.0)
+
+
+def _seen(null: Floats, beyond: float, variances: Floats) -> float:
+    """The change d of one correlation that is seen with 80 % power, at most 2.
+
+    It adds d^2 to the expected sum of squares, and 4 d^2 v to its variance, v being that of one pair's difference: the
+    noisiest pair's. Dealt slots differ by d as well, which adds d^2 / slots or less to the null; the sum of squares'
+    own spread is taken at twice its size for it. Solved by iteration from below.
+    """
+    unit = float(variances.sum())
+    excess, variance = (beyond - float(null.mean())) * unit, 4.0 * float(null.var()) * unit * unit
+    square = 0.0
+    for _ in range(50):
+        square = max(0.0, excess + POWER_Z * sqrt(variance + 4.0 * square * float(variances.max())))
+    return min(2.0, sqrt(square))

@@ -1,7 +1,7 @@
 """The law of a weighted sum of independent chi-squared variables, Q = sum of w_i chi2(1), w_i >= 0.
 
 What squared distances of means follow under no change. The tail is Lugannani and Rice's saddlepoint (Kuonen, Biometrika
-1999), which is right to a few per cent of the tail itself, down to any tail.
+1999): from a tail of 0.3 down at most 11 % too large for a single weight, 2 % for five equal ones, and never too small.
 """
 
 from __future__ import annotations

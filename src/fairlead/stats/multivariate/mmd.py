@@ -31,6 +31,7 @@ MEDIAN_ROWS = 1_000
 TILE_ROWS, TILE_COLUMNS = 512, 2_048
 SINGLE = 1e3  # squared norms, in bandwidths, up to which float32 is accurate
 FARTHEST = 1e6  # bandwidths beyond which a row is equally far from everything
+NO_ROOM = 1e-9  # a spread that is only rounding
 LARGEST = 1e150  # so that a sum of rows is finite
 CENTRE = exp(-0.5)  # the kernel at the median distance: sums of what exceeds it lose no digits
 
@@ -70,6 +71,8 @@ def mmd(
     pooled = _checked(reference, current)
     if permutations < 1 or not 0.0 < alpha < 1.0:
         raise ValueError(f"{permutations} permutations at alpha {alpha}: pass at least 1, and an alpha in (0, 1)")
+    if not np.ptp(pooled, axis=0).any():
+        return Evidence("mmd", statistic=0.0, effect=0.0, limit=limit, p_value=1.0, detectable=0.0)
     n, rows = len(reference), len(pooled)
     pooled = _scaled(pooled, bandwidth(pooled, rng))
     splits = np.zeros((permutations + 1, rows), dtype=np.float32)
@@ -123,7 +126,7 @@ def relative(square: float, room: float) -> float:
     >>> relative(0.04, 0.16), relative(-0.1, 0.5)
     (0.5, 0.0)
     """
-    return sqrt(max(0.0, square) / room) if room > 0.0 else 0.0
+    return sqrt(max(0.0, square) / room) if room > NO_ROOM else 0.0
 
 
 def checked(reference: Floats, current: Floats) -> None:
