@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from fairlead.core.ranking import PER, estimated, guessed, ranked_by_harm
+from fairlead.core.ranking import PER, Cost, estimated, guessed, ranked_by_harm
 from fairlead.core.report import FeatureShift
 from fairlead.stats.attribution import Attribution, attribute, cell_losses
 from fairlead.stats.columns import NumericColumn
@@ -29,10 +29,10 @@ def change(value: float, half: float = 0.001) -> Attribution:
 def test_harm_comes_before_size() -> None:
     """A small shift that costs, then large ones that do not, by their size; an improvement is no harm."""
     listed = [
-        estimated(shift("large", 9.0), change(0.0), None, 100),
-        estimated(shift("better", 5.0), change(-0.2), None, 100),
-        estimated(shift("small", 0.5), change(0.02), None, 100),
-        estimated(shift("still", 0.1, level="none"), change(0.5), None, 100),
+        estimated(shift("large", 9.0), Cost(change(0.0), change(0.0)), 100),
+        estimated(shift("better", 5.0), Cost(change(-0.2), change(-0.2)), 100),
+        estimated(shift("small", 0.5), Cost(change(0.02), change(0.02)), 100),
+        estimated(shift("still", 0.1, level="none"), Cost(change(0.5), change(0.5)), 100),
     ]
     assert [one.name for one in ranked_by_harm(listed)] == ["small", "large", "better", "still"]
     assert [one.harm for one in ranked_by_harm(listed)] == [0.02, 0.0, 0.0, 0.0]
@@ -40,8 +40,8 @@ def test_harm_comes_before_size() -> None:
 
 def test_money_decides_where_it_is_known() -> None:
     """Few costly errors come before many cheap ones; money is per 1,000 predictions and for the window."""
-    many = estimated(shift("many"), change(0.10), change(0.5), 2_000)
-    few = estimated(shift("few"), change(0.02), change(4.0), 2_000)
+    many = estimated(shift("many"), Cost(change(0.10), change(0.10), change(0.5)), 2_000)
+    few = estimated(shift("few"), Cost(change(0.02), change(0.02), change(4.0)), 2_000)
     assert [one.name for one in ranked_by_harm([many, few])] == ["few", "many"]
     assert few.money == 4.0 * PER
     assert few.money_window == 4.0 * 2_000
@@ -59,7 +59,7 @@ def test_without_held_out_losses_importance_stands_in() -> None:
 @given(st.permutations(range(6)), st.lists(st.floats(-1, 1), min_size=6, max_size=6))
 def test_the_order_given_does_not_matter(order: list[int], values: list[float]) -> None:
     """A ranking is of the shifts, not of their order."""
-    listed = [estimated(shift(f"f{i}", abs(v)), change(v), None, 10) for i, v in enumerate(values)]
+    listed = [estimated(shift(f"f{i}", abs(v)), Cost(change(v), change(v)), 10) for i, v in enumerate(values)]
     assert ranked_by_harm(listed[i] for i in order) == ranked_by_harm(listed)
 
 
@@ -89,6 +89,6 @@ def test_the_harmful_feature_is_first_among_larger_shifts(runs: int) -> None:
             assert held is not None
             found = attribute(held, profile_column(NumericColumn(f"f{place}", moved), grid))
             assert found is not None
-            shifts.append(estimated(shift(f"f{place}", 1.0 if place == 3 else 4.0), found, None, 2_000))
+            shifts.append(estimated(shift(f"f{place}", 1.0 if place == 3 else 4.0), Cost(found, found), 2_000))
         first += ranked_by_harm(shifts)[0].name == "f3"
     assert float(binom.cdf(first, runs, 0.95)) >= 0.001, first

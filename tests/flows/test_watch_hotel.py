@@ -171,12 +171,15 @@ def test_autumn_drift_is_not_harmful(replay: Replay) -> None:
 
 
 def test_early_2016_is_harmful_and_names_its_suspects(replay: Replay) -> None:
-    """In January the AUROC falls by more than a tenth; the suspects are what really changed at these hotels."""
+    """In January the AUROC falls by more than a tenth; the suspects are what cost it: who books, and how long ahead.
+    The winter's prices moved too, to where the model ranks no worse."""
     for name in ("2016-01", "2016-02", "2016-03"):
         report = replay.month(name)
         assert report.harmful, name
         assert report.reason.startswith("AUROC fell from 0.8")
-        assert {"lead_time", "adr", "market_segment"} <= set(report.suspects[:5])
+        assert {"lead_time", "market_segment", "customer_type"} <= set(report.suspects[:5])
+        price = next(shift for shift in report.drift if shift.name == "adr")
+        assert (price.level, price.harm) == ("critical", 0.0)
         assert report.quadrant in (Quadrant.COVARIATE, Quadrant.CONCEPT)
 
 

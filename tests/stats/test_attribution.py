@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom, norm
 
-from fairlead.stats.attribution import Attribution, CellLosses, attribute, cell_losses
+from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.performance import auroc
 from fairlead.stats.profile import profile_column
 
 
@@ -117,6 +118,53 @@ def test_a_benign_shift_is_rarely_called_harmful(runs: int) -> None:
         one, two = NumericColumn("x", rng.normal(size=2_000)), NumericColumn("x", rng.normal(0.8, 1.0, 1_000))
         wrong += change(one, losses, two).harmful
     assert float(binom.sf(wrong - 1, runs, 0.025)) >= 0.001, wrong
+
+
+def test_the_fall_of_auroc_is_that_of_the_weighted_one() -> None:
+    """By importance weights on the rows, ties included."""
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, 2, 3_000).astype(np.int32)
+    score = np.round(rng.random(3_000), 2)
+    truth = (rng.random(3_000) < np.where(codes == 0, score, 0.5)).astype(float)
+    before = CategoricalColumn("c", codes, ("a", "b"))
+    after = CategoricalColumn("c", np.array([0] * 200 + [1] * 800, np.int32), ("a", "b"))
+    found, _ = held(before, truth)
+    grid = profile_column(before).grid
+    result = attribute_auroc(found, truth, score, profile_column(after, grid))
+    assert result is not None
+    shares = np.bincount(codes) / 3_000
+    weight = np.array([0.2, 0.8])[codes] / shares[codes]
+    assert result.change == pytest.approx(auroc(truth, score) - auroc(truth, score, weight), abs=1e-9)
+    assert result.harmful
+    assert result.effective_rows == pytest.approx(weight.sum() ** 2 / (weight**2).sum())
+    assert attribute_auroc(found, np.ones(3_000), score, profile_column(after, grid)) is None
+
+
+@pytest.mark.parametrize("runs", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_the_interval_holds_the_true_fall_of_auroc(runs: int) -> None:
+    """95 % intervals hold the fall between two large populations; new held-out and current rows each time."""
+    rng = np.random.default_rng(0)
+
+    def population(n: int, rare: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        codes = rng.choice(3, n, p=[rare, 0.3, 0.7 - rare]).astype(np.int32)
+        score = rng.beta(1.0, 2.0, n)
+        sharp = np.array([1.0, 0.6, 0.2])[codes]
+        return codes, score, (rng.random(n) < sharp * score + (1 - sharp) * 0.33).astype(float)
+
+    large = [population(400_000, rare) for rare in (0.6, 0.1)]
+    truth = auroc(large[0][2], large[0][1]) - auroc(large[1][2], large[1][1])
+    covered = 0
+    for _ in range(runs):
+        codes, score, label = population(2_000, 0.6)
+        now = population(1_000, 0.1)[0]
+        names = ("a", "b", "c")
+        grid = profile_column(CategoricalColumn("c", codes, names)).grid
+        cells = cell_losses(CategoricalColumn("c", codes, names), grid, label)
+        assert cells is not None
+        found = attribute_auroc(cells, label, score, profile_column(CategoricalColumn("c", now, names), grid))
+        assert found is not None
+        covered += found.low <= truth <= found.high
+    assert float(binom.cdf(covered, runs, 0.95)) >= 0.001, covered
 
 
 def test_impossible_arguments_are_refused() -> None:

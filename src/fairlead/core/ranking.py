@@ -1,15 +1,17 @@
 """Ranking by harm: importance x shift x estimated loss, in the metric and, with a cost matrix, in money.
 
 Where the held-out losses are known, the three are one figure: what reweighting the held-out rows to the feature's
-current distribution does to the loss (`fairlead.stats.attribution`). A shift of what the model does not use, or towards
-rows that it knows as well, changes no loss. Where they are not known, importance times shift times the mean loss
-stands in. A change counts as harm once its interval excludes zero; benign shifts sink to the bottom, largest first.
+current distribution does to the metric (`fairlead.stats.attribution`). A shift of what the model does not use, or
+towards rows that it knows as well, changes nothing. Where they are not known, importance times shift times the mean
+loss stands in. A change counts as harm once its interval excludes zero; benign shifts sink to the bottom, the largest
+of them first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fairlead.core.report import FeatureShift
@@ -18,15 +20,26 @@ from fairlead.stats.attribution import Attribution
 PER = 1_000  # predictions that money is given for
 
 
-def estimated(shift: FeatureShift, loss: Attribution, money: Attribution | None, rows: int) -> FeatureShift:
-    """A shift with what it may cost: the loss, and money per 1,000 predictions and for the window's `rows`.
+class Cost(Struct, frozen=True):
+    """What a feature's shift accounts for: of the primary metric (positive for worse), the mean loss, and money."""
 
-    `harm` becomes the change of the mean loss where its interval excludes zero and the feature moved, else 0.
+    metric: Attribution
+    loss: Attribution
+    money: Attribution | None = None
+
+
+def estimated(shift: FeatureShift, cost: Cost, rows: int) -> FeatureShift:
+    """A shift with what it may cost: the metric, the loss, and money per 1,000 predictions and for the window's `rows`.
+
+    `harm` becomes the change of the metric where its interval excludes zero and the feature moved, else 0.
     """
-    harmful = shift.moved and loss.harmful
+    metric, loss, money = cost.metric, cost.loss, cost.money
     return replace(
         shift,
-        harm=loss.change if harmful else 0.0,
+        harm=metric.change if shift.moved and metric.harmful else 0.0,
+        metric_change=metric.change,
+        metric_low=metric.low,
+        metric_high=metric.high,
         loss_change=loss.change,
         loss_low=loss.low,
         loss_high=loss.high,
@@ -48,7 +61,7 @@ def guessed(shift: FeatureShift, effect: float, mean_loss: float | None) -> Feat
 
 
 def ranked_by_harm(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
-    """The most harmful first, by money where every harmful one has it, else by loss; of equals, the largest effect."""
+    """The most harmful first, by money where every harmful one has it, else by the metric; of equals, the largest."""
     listed = list(shifts)
     harmful = [shift for shift in listed if shift.harm]
     by_money = bool(harmful) and all(shift.money is not None for shift in harmful)

@@ -38,9 +38,10 @@ class Stage(StrEnum):
 class FeatureShift(Struct, frozen=True, omit_defaults=True):
     """How far one column moved. `effect` is the bias-corrected distance by `method` and `threshold` its critical value.
 
-    `harm` is what the shift may have cost: the rise of the mean held-out loss, reweighted to the column's current
-    distribution, if its interval (`loss_low`, `loss_high`) excludes 0, else 0. Without held-out losses it is importance
-    (loss of the metric when the column is shuffled) times shift. `money` is per 1,000 predictions.
+    `harm` is what the shift may have cost: how much worse the primary metric gets (`metric_change`, positive for worse)
+    on held-out rows that are reweighted to the column's current distribution, if its interval excludes 0, else 0.
+    Without held-out rows it is importance (loss of the metric when the column is shuffled) times shift.
+    `loss_change` is the same of the mean loss, `money` of the cost per 1,000 predictions.
     """
 
     name: str
@@ -62,6 +63,9 @@ class FeatureShift(Struct, frozen=True, omit_defaults=True):
     harm: float | None = None
     broken: str = ""  # what is wrong with the data itself: nulls, unseen categories, a missing column
     reason: str = ""
+    metric_change: float | None = None
+    metric_low: float | None = None
+    metric_high: float | None = None
     loss_change: float | None = None
     loss_low: float | None = None
     loss_high: float | None = None

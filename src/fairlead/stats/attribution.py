@@ -38,11 +38,13 @@ FEWEST = 10  # held-out rows of a cell that supports an estimate
 class CellLosses(Struct, frozen=True, eq=False):
     """Held-out losses by cell of one feature. `groups` maps each grid cell, then nulls and what is unlisted, to a cell.
 
-    `counts`, `means` and `variances` have one entry per cell; `low` and `high` are the smallest and largest loss.
+    `place` is each held-out row's cell; `counts`, `means` and `variances` have one entry per cell; `low` and `high` are
+    the smallest and largest loss.
     """
 
     name: str
     groups: Codes
+    place: Codes
     counts: Floats
     means: Floats
     variances: Floats
@@ -102,7 +104,7 @@ def cell_losses(column: Column, grid: Grid, losses: Floats) -> CellLosses | None
     squares = np.bincount(place, (losses - means[place]) ** 2, count)
     # Two rows of the whole sample's variance keep a cell in which all losses are equal from looking certain.
     variances = (squares + 2.0 * float(losses.var())) / (np.maximum(counts - 1.0, 0.0) + 2.0)
-    return CellLosses(column.name, groups, counts, means, variances, float(losses.min()), float(losses.max()))
+    return CellLosses(column.name, groups, place, counts, means, variances, float(losses.min()), float(losses.max()))
 
 
 def attribute(held: CellLosses, current: ColumnProfile) -> Attribution | None:
@@ -141,6 +143,62 @@ def attribute(held: CellLosses, current: ColumnProfile) -> Attribution | None:
         effective_rows=effective,
         unsupported=lost,
     )
+
+
+def attribute_auroc(held: CellLosses, truth: Floats, score: Floats, current: ColumnProfile) -> Attribution | None:
+    """The fall of the AUROC of held-out rows, reweighted to a current profile; None without rows of both classes.
+
+    `truth` (0/1) and `score` are of shape (held-out rows,), in the order that the cells were counted in. The interval
+    is by the delta method: a row's influence on a weighted AUROC is w (V - A) / share of its class, V its placement
+    among the other class (DeLong 1988). Rows in cells without held-out rows may rank as badly, or as well, as can be.
+
+    >>> from fairlead.stats.profile import profile_column
+    >>> rng = np.random.default_rng(0)
+    >>> plan = NumericColumn("plan", rng.integers(0, 2, 4_000).astype(float))
+    >>> score = rng.random(4_000)
+    >>> truth = (rng.random(4_000) < np.where(plan.values > 0, score, 0.5)).astype(float)
+    >>> grid = profile_column(plan).grid
+    >>> held = cell_losses(plan, grid, truth)
+    >>> found = attribute_auroc(held, truth, score, profile_column(NumericColumn("plan", np.zeros(2_000)), grid))
+    >>> round(found.change, 1), found.harmful
+    (0.2, True)
+    """
+    shares = _grouped(held, current)
+    m, n = float(shares.sum()), held.rows
+    known = held.counts >= FEWEST
+    if m == 0.0 or not shares[known].sum() > 0.0:
+        return None
+    q, lost = shares / m, float(shares[~known].sum()) / m
+    ratio = np.where(known, q / np.maximum(held.counts / n, 1e-300), 0.0)
+    weight = ratio[held.place]
+    before, after = _ranked(truth, score, np.ones(truth.size)), _ranked(truth, score, weight)
+    if before is None or after is None:
+        return None
+    influence = after[1] * weight - before[1]
+    slopes = np.bincount(held.place, after[1], q.size) / np.maximum(held.counts, 1.0)
+    spread = float((influence**2).sum()) / (n * n) + _variance(q[known] / q[known].sum(), slopes[known]) / m
+    change, half = before[0] - after[0], Z * sqrt(spread)
+    pairs = 1.0 - (1.0 - lost) ** 2
+    effective = float(weight.sum()) ** 2 / float((weight**2).sum())
+    low, high = change - half - pairs * (1.0 - after[0]), change + half + pairs * after[0]
+    return Attribution(change, low, high, effective, lost)
+
+
+def _ranked(truth: Floats, score: Floats, weight: Floats) -> tuple[float, Floats] | None:
+    """The weighted AUROC, and each row's influence on it for a weight of 1; None unless both classes are there."""
+    _, place = np.unique(score, return_inverse=True)
+    ones, zeros = np.bincount(place, weight * truth), np.bincount(place, weight * (1.0 - truth))
+    positive, negative = float(ones.sum()), float(zeros.sum())
+    if not (positive > 0.0 and negative > 0.0):
+        return None
+    below = (np.cumsum(zeros) - zeros / 2.0) / negative
+    above = 1.0 - (np.cumsum(ones) - ones / 2.0) / positive
+    area = float((ones * below).sum()) / positive
+    total = float(weight.sum())
+    influence = np.where(
+        truth > 0.5, (below[place] - area) * total / positive, (above[place] - area) * total / negative
+    )
+    return area, np.asarray(influence * (truth.size / total), np.float64)
 
 
 def _fine(column: Column, grid: Grid) -> tuple[Codes, int] | None:

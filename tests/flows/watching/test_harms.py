@@ -73,7 +73,7 @@ def test_a_small_harmful_shift_comes_before_a_large_harmless_one() -> None:
     error = np.mean([(row[0] >= 0.5) != (t == "yes") for row, t in zip(current, truth, strict=True)])
     before = 1 - known.measures["accuracy"].value
     assert (first.loss_low or 0.0) - 0.03 <= error - before <= (first.loss_high or 0.0) + 0.03
-    assert first.harm == first.loss_change
+    assert first.harm == first.metric_change
     assert first.money is not None
     assert first.money_window == pytest.approx(first.money / 1_000 * 4_000)
 

@@ -9,19 +9,26 @@ from typing import Any
 
 import numpy as np
 from msgspec import Struct, field
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from fairlead.core.bundle import HELDOUT
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
+from fairlead.core.ranking import Cost
 from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
-from fairlead.stats.attribution import CellLosses, cell_losses
+from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.grid import Grid, NumericGrid
+from fairlead.stats.performance import Floats
+from fairlead.stats.profile import ColumnProfile
+
+
+def _none() -> Floats:
+    return np.empty(0)
 
 
 class Basis(Struct, frozen=True, eq=False):
@@ -32,8 +39,13 @@ class Basis(Struct, frozen=True, eq=False):
 
 
 class Informed(Reference, frozen=True, eq=False):
-    """A reference that also knows what each feature's cells cost. Empty where no held-out row is labelled."""
+    """A reference that also knows what each feature's cells cost. Empty where no held-out row is labelled.
 
+    `truth` and `score` are of the labelled held-out rows, (n,), in the order of the cells.
+    """
+
+    truth: Floats = field(default_factory=_none)
+    score: Floats = field(default_factory=_none)
     bases: dict[str, Basis] = field(default_factory=dict)
 
 
@@ -68,7 +80,7 @@ def informed(
     if not rows:
         return bare
     truth = np.array([known for known in truths if known is not None])
-    _, decided = answers(reference, predictor, rows)
+    score, decided = answers(reference, predictor, rows)
     losses = reference.losses(truth, decided)
     priced = cost if cost is not None and reference.contract.task is Task.BINARY else None
     costs = (
@@ -84,7 +96,26 @@ def informed(
         known = None if column is None or grid is None else cell_losses(column, grid, losses)
         if column is not None and grid is not None and known is not None:
             bases[name] = Basis(known, None if costs is None else cell_losses(column, grid, costs))
-    return Informed(**{**asdict(bare), "bases": bases})
+    return Informed(**{**asdict(bare), "bases": bases, "truth": truth, "score": score})
+
+
+def cost_of(reference: Informed, name: str, current: ColumnProfile) -> Cost | None:
+    """What a column's current profile accounts for; None where its cells, or the rows, are not known."""
+    basis = reference.bases.get(name)
+    loss = None if basis is None else attribute(basis.loss, current)
+    if basis is None or loss is None:
+        return None
+    metric: Attribution | None = loss
+    if reference.contract.task is Task.BINARY:
+        metric = attribute_auroc(basis.loss, reference.truth, reference.score, current)
+    elif reference.contract.task is Task.REGRESSION:
+        metric = _scaled(loss, reference.loss_scale)
+    return Cost(metric or loss, loss, None if basis.cost is None else attribute(basis.cost, current))
+
+
+def _scaled(one: Attribution, scale: float) -> Attribution:
+    """A loss that is a share of a scale, in the target's units."""
+    return replace(one, change=one.change * scale, low=one.low * scale, high=one.high * scale)
 
 
 def _column(grid: Grid, values: Sequence[Any]) -> Column:

@@ -8,9 +8,8 @@ from fairlead.core.check import LABELS, judge_drift
 from fairlead.core.ranking import estimated, guessed, ranked_by_harm
 from fairlead.core.report import SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.flows.watching.harms import Informed
+from fairlead.flows.watching.harms import Informed, cost_of
 from fairlead.flows.watching.reference import Reference
-from fairlead.stats.attribution import attribute
 from fairlead.stats.distances import Distance
 from fairlead.stats.drift import ColumnDrift, Level, compare
 from fairlead.stats.profile import ColumnProfile, TableProfile
@@ -45,15 +44,15 @@ def _with_harm(
     shift: FeatureShift, drift: ColumnDrift, reference: Reference, now: ColumnProfile | None
 ) -> FeatureShift:
     """The change of the held-out loss that the shift accounts for; importance times shift where none is known."""
-    bases = reference.bases if isinstance(reference, Informed) else {}
-    basis = bases.get(shift.name)
     if drift.unmeasured or now is None:
         return shift
-    loss = None if basis is None else attribute(basis.loss, now)
-    if basis is None or loss is None:
-        means = [one.loss.mean for one in bases.values()]
-        return guessed(shift, drift.effect, means[0] if means else None)
-    return estimated(shift, loss, None if basis.cost is None else attribute(basis.cost, now), now.rows)
+    if not isinstance(reference, Informed):
+        return guessed(shift, drift.effect, None)
+    cost = cost_of(reference, shift.name, now)
+    if cost is not None:
+        return estimated(shift, cost, now.rows)
+    means = [one.loss.mean for one in reference.bases.values()]
+    return guessed(shift, drift.effect, means[0] if means else None)
 
 
 def _shift(
