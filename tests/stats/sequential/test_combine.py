@@ -156,5 +156,8 @@ def test_nan_is_no_evidence_here_either() -> None:
     for use in (lambda: average_log_e([1.0, np.nan]), lambda: e_bh([np.nan], 0.05)):
         with pytest.raises(ValueError, match="nan"):
             use()
+    for bound in (Bound("x", np.nan), Bound("x", 0.1, high=np.nan), Bound("x", 0.1, Evidence(np.nan, np.nan))):
+        with pytest.raises(ValueError, match="x holds nan"):
+            decide([bound], 0.05)
     assert average_log_e([]) == 0.0
     assert e_bh([], 0.05) == ()

@@ -187,3 +187,23 @@ def test_what_comes_as_booleans_integers_or_lists_is_the_same() -> None:
         cells([0.5], 3)
     with pytest.raises(ValueError, match="3 cells, counted from 0"):
         cells([3], 3)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, float("nan")])
+def test_a_state_with_an_impossible_level_is_refused_when_fed(alpha: float) -> None:
+    """A level outside (0, 1) bounds nothing."""
+    for start in (MeanWatch(alpha), BernsteinWatch(alpha), QuantileWatch((0.5,), 0.5, alpha)):
+        with pytest.raises(ValueError, match="alpha is"):
+            start.update([0.5])
+    for compared in (RiseWatch(alpha=alpha), DifferenceWatch(alpha)):
+        with pytest.raises(ValueError, match="alpha is"):
+            (compared.update(np.arange(400) % 2, np.arange(400) % 2, 0.5)).interval()  # type: ignore[union-attr]
+
+
+def test_grids_and_margins_that_test_nothing_are_refused() -> None:
+    """One cell has no candidate inside; two means in [0, 1] cannot differ by 1 or more."""
+    with pytest.raises(ValueError, match="two or more"):
+        MeanWatch(0.05, cells=1).update([0.5])
+    for margin in (1.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="between -1 and 1"):
+            RiseWatch(margin).update([0.5], [1], 0.5)

@@ -172,16 +172,19 @@ def _means(values: Floats, before: Moments) -> Floats:
 
 def _follow(state: MeanWatch, values: Floats) -> tuple[MeanWatch, Floats, Floats]:
     """The state after the values, and after each the number of candidates refuted from below and from above."""
+    if state.cells < 2:
+        raise ValueError(f"{state.cells} cells leave no candidate mean between 0 and 1: give two or more")
+    refuting = 2.0 / level(state.alpha)
     lower, upper = np.empty(values.size), np.empty(values.size)
     start = 0
     while start < values.size:
         size = min(_BLOCK, max(_FIRST_BLOCK, state.moments.count))
         part = values[start : start + size]
-        bets = plug_in_bets(part, 2.0 / state.alpha, state.moments)
+        bets = plug_in_bets(part, refuting, state.moments)
         ones = np.ones_like(part)
         stakes = Stakes(part, ones, np.zeros_like(part), ones)
         search = Search(state.cells, state.bounds, state.capital)
-        search, lower[start : start + size], upper[start : start + size] = search.bet(stakes, bets, 2.0 / state.alpha)
+        search, lower[start : start + size], upper[start : start + size] = search.bet(stakes, bets, refuting)
         after = moments_after(part, state.moments)
         state = MeanWatch(state.alpha, state.cells, after, search.refuted, search.capital)
         start += size

@@ -17,7 +17,7 @@ e-values, k the largest with e_(k) >= m / (k alpha). The expected share of false
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, inf, isfinite, log
+from math import ceil, inf, isfinite, isnan, log
 from typing import Literal
 
 import numpy as np
@@ -71,6 +71,9 @@ def decide(bounds: Sequence[Bound], alpha: float, rule: Literal["each", "average
     level(alpha)
     if not bounds:
         return Judgement("not yet", "there is no guardrail: nothing was measured")
+    for bound in bounds:
+        if any(isnan(one) for one in (bound.margin, bound.low, bound.high, bound.harm.log_e, bound.harm.log_e_max)):
+            raise ValueError(f"{bound.name} holds nan: without data leave its interval open and its evidence at 0")
     broken = _broken(bounds, alpha, rule)
     if broken is not None:
         return broken

@@ -67,6 +67,7 @@ class RiseWatch(Struct, frozen=True):
         y, arms, rho = _checked(unit_interval(values), on_canary, shares)
         if not y.size:
             return self
+        _check_margin(self.margin)
         stakes = _stakes(y, arms, rho, self.values)
         bets = plug_in_bets(stakes.gains + 0.5, 1.0 / level(self.alpha), self.gains)
         path = self.evidence.log_e + np.cumsum(capital_gains(stakes, bets, self.margin, up=True))
@@ -127,6 +128,7 @@ def rise_path(
     >>> round(float(path[-1]), 1)
     33.8
     """
+    _check_margin(margin)
     y, arms, rho = _checked(unit_interval(values), on_canary, shares)
     stakes = _stakes(y, arms, rho, Moments())
     bets = plug_in_bets(stakes.gains + 0.5, 1.0 / level(alpha))
@@ -183,6 +185,11 @@ def _checked(values: Floats, on_canary: ArrayLike, shares: ArrayLike) -> tuple[F
     if arms.shape != values.shape:
         raise ValueError(f"{values.shape} values for {arms.shape} arms: give one arm for each value")
     return values, arms, open_shares(shares, arms)
+
+
+def _check_margin(margin: float) -> None:
+    if not -1.0 < margin < 1.0:
+        raise ValueError(f"a margin of {margin} is no difference of two means in [0, 1]: it must lie between -1 and 1")
 
 
 def _gains(y: Floats, arms: Floats, rho: Floats, before: Moments) -> tuple[Floats, Floats]:

@@ -146,7 +146,7 @@ def tuning(alpha: float, best_at: float) -> float:
 def _bernstein(state: BernsteinWatch, x: Floats) -> tuple[BernsteinWatch, Floats, Floats]:
     """The state after the values (of their last row), and the bounds after each."""
     before = state.moments
-    bets = np.minimum(plug_in_bets(x, 2.0 / state.alpha, before), _LARGEST_BET)
+    bets = np.minimum(plug_in_bets(x, 2.0 / level(state.alpha), before), _LARGEST_BET)
     totals = np.cumsum(x, axis=-1)
     past = (totals - x + (before.total + 0.5)) / (before.count + np.arange(1.0, x.shape[-1] + 1.0))
     penalties = state.penalty + np.cumsum((x - past) ** 2 * (-np.log1p(-bets) - bets), axis=-1)
