@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from math import floor, isfinite, log10
+from math import ceil, floor, isfinite, log10
 
 from msgspec import Struct
 
@@ -116,15 +116,15 @@ def ticks(low: float, high: float) -> list[float]:
     >>> ticks(-3.2, 8.1)
     [-5.0, 0.0, 5.0, 10.0]
     """
-    span = max(high - low, 1e-9)
+    span = high - low
+    if span <= 1e-9 * max(1.0, abs(low), abs(high)):  # a point, as far as a picture goes
+        span, high = 1.0, low
     raw = span / 4
     power = 10.0 ** floor(log10(raw))
     step = next(power * one for one in (1.0, 2.0, 5.0, 10.0) if power * one >= raw)
     first = floor(low / step + 1e-9)
-    steps = []
-    while not steps or steps[-1] < high - 1e-9 * span:
-        steps.append(round((first + len(steps)) * step, 12))
-    return steps
+    count = max(2, ceil(high / step - 1e-9) - first + 1)
+    return [round((first + place) * step, 12) for place in range(count)]
 
 
 def _reach(marks: Sequence[Mark]) -> tuple[float, float]:
