@@ -56,7 +56,8 @@ def regression_card(truth: ArrayLike, predicted: ArrayLike) -> dict[str, Measure
 
 def ranking_metrics(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> dict[str, Measure]:
     """What a score tells of 0/1 truth (n,), whatever its scale."""
-    return {"auroc": metrics.auroc_interval(truth, score, level), "auprc": metrics.auprc_interval(truth, score, level)}
+    ranking = metrics.ranking_of(truth, score)  # one sort for both
+    return {"auroc": ranking.auroc(level), "auprc": ranking.auprc(level)}
 
 
 def decision_metrics(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> dict[str, Measure]:
@@ -66,11 +67,12 @@ def decision_metrics(truth: ArrayLike, predicted: ArrayLike, level: float = LEVE
 
 def probability_metrics(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> dict[str, Measure]:
     """What probabilities of 1 in [0, 1] tell, each (n,)."""
+    raw, less = metrics.calibration_errors(truth, score, level=level)
     return {
         "log_loss": metrics.log_loss(truth, score, level),
         "brier": metrics.brier(truth, score, level),
-        "ece": metrics.ece_interval(truth, score, level=level),
-        "ece_debiased": metrics.ece_debiased(truth, score, level=level),
+        "ece": raw,
+        "ece_debiased": less,
     }
 
 

@@ -30,6 +30,7 @@ from fairlead.stats.performance.calibration import (
     Bin,
     BrierParts,
     brier_parts,
+    calibration_errors,
     ece,
     ece_debiased,
     ece_interval,
@@ -66,6 +67,7 @@ from fairlead.stats.performance.ranking import (
     auroc_interval,
     auroc_of_counts,
     cells_of,
+    ranking_of,
 )
 from fairlead.stats.performance.regression import (
     bias,
@@ -101,6 +103,7 @@ __all__ = [
     "brier",
     "brier_parts",
     "by_class",
+    "calibration_errors",
     "cells_of",
     "class_aurocs",
     "classwise_ece",
@@ -129,6 +132,7 @@ __all__ = [
     "quantile_loss",
     "r2",
     "r2_interval",
+    "ranking_of",
     "recall",
     "reliability",
     "rmse",

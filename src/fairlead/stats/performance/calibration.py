@@ -64,14 +64,21 @@ def ece_debiased(truth: ArrayLike, score: ArrayLike, bins: int = BINS, level: fl
     >>> round(ece(y, p), 3), round(ece_debiased(y, p).value, 3)
     (0.023, 0.015)
     """
+    return calibration_errors(truth, score, bins, level)[1]
+
+
+def calibration_errors(
+    truth: ArrayLike, score: ArrayLike, bins: int = BINS, level: float = LEVEL
+) -> tuple[Measure, Measure]:
+    """`ece_interval` and `ece_debiased` at once: they share their interval."""
     gaps, errors = _gaps(floats(truth), floats(score), bins)
     if not gaps.size:
-        return UNDEFINED
+        return UNDEFINED, UNDEFINED
     raw = float(np.abs(gaps).sum())
     mean, _ = _folded(gaps, errors)
-    value = max(0.0, 2 * raw - mean)
+    less = max(0.0, 2 * raw - mean)
     low, high = _inverted([(gaps, errors)], level)
-    return Measure(value, min(low, value), max(high, value))
+    return Measure(raw, min(low, raw), max(high, raw)), Measure(less, min(low, less), max(high, less))
 
 
 def ece_interval(truth: ArrayLike, score: ArrayLike, bins: int = BINS, level: float = LEVEL) -> Measure:
@@ -196,10 +203,18 @@ def _inverted(pairs: Sequence[tuple[Floats, Floats]], level: float) -> tuple[flo
 
 
 def _root(of: Callable[[float], float], low: float, high: float) -> float:
-    """Where a rising function passes 0 between two points; the low end where it is above 0 already."""
-    if of(low) >= 0:
+    """Where a rising function passes 0 between two points, by false position (the Illinois rule); the low end where it
+    is above 0 already."""
+    below, above = of(low), of(high)
+    if below >= 0:
         return low
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (low, middle) if of(middle) >= 0 else (middle, high)
+    for _ in range(60):
+        middle = (low * above - high * below) / (above - below)
+        found = of(middle)
+        if abs(found) < 1e-13 or high - low < 1e-12:
+            return middle
+        if found > 0:
+            high, above, below = middle, found, below / 2
+        else:
+            low, below, above = middle, found, above / 2
     return (low + high) / 2

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
 
-from fairlead.stats.performance.measure import LEVEL, UNDEFINED, Floats, Measure, floats, on_logit, variance
+from fairlead.stats.performance.measure import LEVEL, UNDEFINED, Floats, Measure, floats, on_logit
 
 
 def auroc(truth: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None) -> float:
@@ -70,20 +70,67 @@ def placements(truth: ArrayLike, score: ArrayLike) -> Placements:
     return Placements(ones, over, under)
 
 
+class Ranking(Struct, frozen=True, eq=False):
+    """0s and 1s in the order of their score: how many of each there are at every distinct score, ascending."""
+
+    ones: Floats
+    zeros: Floats
+
+    def auroc(self, level: float = LEVEL) -> Measure:
+        """See `auroc_interval`."""
+        m, n = float(self.ones.sum()), float(self.zeros.sum())
+        if min(m, n) == 0:
+            return UNDEFINED
+        over = (np.cumsum(self.zeros) - self.zeros / 2) / n  # of a 1 at this score: the share of 0s below it
+        under = 1 - (np.cumsum(self.ones) - self.ones / 2) / m
+        area = float(self.ones @ over) / m
+        if min(m, n) < 2:
+            return on_logit(area, 0.0, 1, level)
+        one = float(self.ones @ (over - area) ** 2) / (m - 1) / m
+        two = float(self.zeros @ (under - area) ** 2) / (n - 1) / n
+        spread = one + two if one + two > 1e-18 else 0.0
+        freedom = spread**2 / (one**2 / (m - 1) + two**2 / (n - 1)) if spread > 0 else inf
+        return on_logit(min(area, 1.0), sqrt(spread), min(m, n), level, freedom)
+
+    def auprc(self, level: float = LEVEL) -> Measure:
+        """See `auprc_interval`."""
+        positives, n = float(self.ones.sum()), float(self.ones.sum() + self.zeros.sum())
+        if positives == 0:
+            return UNDEFINED
+        ones, rows = self.ones / n, (self.ones + self.zeros) / n
+        a, b = np.cumsum(ones[::-1])[::-1], np.cumsum(rows[::-1])[::-1]
+        precision, pi = a / b, positives / n
+        numerator = float(ones @ precision)
+        value = numerator / pi
+        of_zero = -(numerator - value * pi + np.cumsum(ones * precision / b)) / pi
+        of_one = of_zero + (precision + np.cumsum(ones / b) - value) / pi
+        spread = float(ones @ of_one**2 + (rows - ones) @ of_zero**2)
+        error = sqrt(spread / n) if positives > 1 and spread > 1e-18 else 0.0
+        return on_logit(min(value, 1.0), error, positives, level, positives - 1 if error > 0 else inf)
+
+
+def ranking_of(truth: ArrayLike, score: ArrayLike) -> Ranking:
+    """The ranking of (n,) 0/1 truths by their scores. Plain sorts are several times as fast as a sort of places, and
+    two sorted parts are merged in one pass."""
+    y, s = floats(truth) > 0.5, floats(score)
+    parts = np.sort(s[y]), np.sort(s[~y])
+    whole = np.sort(np.concatenate(parts), kind="stable")
+    cells = whole[np.concatenate(([True], whole[1:] != whole[:-1]))] if whole.size else whole
+    ones, zeros = (np.searchsorted(part, cells, side="right").astype(np.float64) for part in parts)
+    return Ranking(np.diff(ones, prepend=0.0), np.diff(zeros, prepend=0.0))
+
+
 def auroc_interval(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> Measure:
     """AUROC with DeLong's variance (1988; the midrank form of Sun and Xu, 2014) on the logit scale, which keeps
     the interval inside [0, 1], and Student's quantile with Welch's degrees of freedom, which few 1s or few 0s need.
-    Where that variance is 0, as for a perfect ranking, the interval is Wilson's of as many
-    independent pairs as the rarer class has rows."""
-    y = floats(truth) > 0.5
-    m, n = int(y.sum()), int((~y).sum())
-    if min(m, n) == 0:
-        return UNDEFINED
-    found = placements(truth, score)
-    one, two = variance(found.over) / m, variance(found.under) / n
-    error = sqrt(one + two) if min(m, n) > 1 else 0.0
-    freedom = (one + two) ** 2 / (one**2 / (m - 1) + two**2 / (n - 1)) if error > 0 else inf
-    return on_logit(float(found.over.mean()), error, min(m, n), level, freedom)
+    Where that variance is 0, as for a perfect ranking, the interval is Wilson's of as many independent pairs as the
+    rarer class has rows.
+
+    >>> found = auroc_interval([0, 0, 1, 1] * 25, [0.1, 0.4, 0.35, 0.8] * 25)
+    >>> found.value, round(found.low, 3), round(found.high, 3)
+    (0.75, 0.637, 0.837)
+    """
+    return ranking_of(truth, score).auroc(level)
 
 
 def auprc(truth: ArrayLike, score: ArrayLike) -> float:
@@ -113,17 +160,4 @@ def auprc_interval(truth: ArrayLike, score: ArrayLike, level: float = LEVEL) -> 
     >>> round(found.value, 4), round(found.low, 3), round(found.high, 3)
     (0.8333, 0.777, 0.878)
     """
-    y, s = floats(truth), floats(score)
-    if not y.sum() > 0:
-        return UNDEFINED
-    _, ones, rows = cells_of(s, y, np.full_like(y, 1 / y.size))
-    a, b = np.cumsum(ones[::-1])[::-1], np.cumsum(rows[::-1])[::-1]
-    numerator, pi = float(np.sum(ones * a / b)), float(ones.sum())
-    value = numerator / pi
-    gained, lost = np.cumsum(ones / b), np.cumsum(ones * a / b**2)
-    of_zero = (value * pi - numerator - lost) / pi
-    of_one = (a / b - numerator + gained - lost - value * (1 - pi)) / pi
-    spread = float(np.sum(ones * of_one**2 + (rows - ones) * of_zero**2))
-    positives = float(y.sum())
-    error = sqrt(max(spread, 0.0) / y.size) if positives > 1 else 0.0
-    return on_logit(min(value, 1.0), error, positives, level, positives - 1 if error > 0 else inf)
+    return ranking_of(truth, score).auprc(level)
