@@ -260,8 +260,8 @@ def shifted(runs: int, rows: int = 6_000) -> dict[str, list[tuple[float, float]]
 
     def world(n: int, at: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         x = np.column_stack([rng.normal(size=n), rng.normal(at, 1.0, n)])
-        truth = (rng.random(n) < 1 / (1 + np.exp(-1.5 * x[:, 0] - 1.5 * x[:, 1]))).astype(np.float64)
-        return x, truth, 1 / (1 + np.exp(-1.5 * x[:, 0]))
+        truth = (rng.random(n) < 1 / (1 + np.exp(-x[:, 0] * (2.0 - 1.2 * x[:, 1])))).astype(np.float64)
+        return x, truth, 1 / (1 + np.exp(-2.0 * x[:, 0]))
 
     for run in range(runs):
         x, y, s = world(rows, 0.0)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fairlead.stats.calibrate import calibrate
+from fairlead.stats.calibrate import calibrate, cells, redrawn
 from fairlead.stats.performance import Floats
 
 
@@ -48,3 +48,41 @@ def test_one_class_and_one_row_are_calibrated_too() -> None:
     for rows in ([], [0.0]):
         with pytest.raises(ValueError, match="at least one held-out row"):
             calibrate(rows, rows, np.zeros(len(rows)))
+
+
+@given(arrays(np.float64, 40, elements=st.floats(0, 1)), arrays(np.bool_, 40))
+def test_the_mean_is_kept(score: Floats, truth: Floats) -> None:
+    """Over the held-out rows the curve's mean is their share of 1s, but for half a row at each end."""
+    curve = calibrate(truth, score)
+    assert abs(float(np.sum(curve(score)) - np.sum(truth))) < 0.5 + 1e-9
+
+
+def test_many_scores_share_cells() -> None:
+    """Scores that hardly repeat are gathered in at most twice the root of their number; repeated ones are not."""
+    rng = np.random.default_rng(3)
+    score = rng.random(10_000)
+    assert cells(score > 0.5, score).score.size == 200
+    rounded = np.round(score, 2)
+    found = cells(rounded > 0.5, rounded)
+    assert found.first.tolist() == np.unique(rounded).tolist()
+    assert found.rows.sum() == 10_000
+    assert (found.first == found.last).all()
+
+
+def test_the_bootstrap_redraws_around_the_curve() -> None:
+    """Replicates scatter by the binomial deviation of a cell, and weights that are worth fewer rows scatter more."""
+    truth, score = np.tile([0.0, 1.0], 200), np.full(400, 0.5)
+    rng = np.random.default_rng(4)
+    drawn = [redrawn(cells(truth, score), rng)([0.5])[0] for _ in range(400)]
+    assert np.mean(drawn) == pytest.approx(0.5, abs=0.005)
+    assert np.std(drawn) == pytest.approx(0.025, abs=0.003)
+    weight = np.where(np.arange(400) < 100, 3.0, 1 / 3)  # worth about 160 rows
+    wide = [redrawn(cells(truth, score, weight), rng)([0.5])[0] for _ in range(400)]
+    assert np.std(wide) == pytest.approx(0.5 / np.sqrt(weight.sum() ** 2 / (weight**2).sum()), rel=0.15)
+
+
+def test_a_single_first_row_does_not_lift_the_rest() -> None:
+    """One 0 at the lowest score is drawn in no further than the block above it."""
+    curve = calibrate([0, *[0] * 38, 1], [0.0, *[1.0] * 39])
+    assert list(curve.levels) == pytest.approx([1 / 39, 1 / 39])
+    assert calibrate([0, 1], [0.0, 1.0]).levels == (0.25, 0.75)

@@ -2,8 +2,9 @@
 
 Two stages, because errors are positive, skewed, and as spread as they are large. The first learns the mean logarithm of
 the error: its exponential is a scale that no single large error moves. The second learns the error as a multiple of
-that scale, which has nearly one spread everywhere, so plain least squares is efficient; the product of both is the mean
-error given the inputs. Both are cross-fitted on the same folds.
+that scale, which has nearly one spread everywhere, weighted by the scale: the multiple is then a ratio of sums, and the
+product of both is the mean error given the inputs, however noisy the scale is. Both are cross-fitted on the same folds,
+and brought to the rows' own mean.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from fairlead.adapters.boosting import cross_fit
 
 Floats = NDArray[np.float64]
-FLOOR = 1e-3  # of the mean error: what an error of 0 counts as, in the first stage
+FLOOR = 0.01  # of the mean error: added in the first stage, so that an error of nearly 0 is no outlier
 
 
 class ErrorFit(Struct, frozen=True, eq=False):
@@ -42,15 +43,20 @@ def fit_errors(
     if not floor > 0:  # no error at all: nothing to learn
         return ErrorFit(np.zeros(len(errors)), lambda given: np.zeros((folds, len(given))))
 
-    def staged(target: Floats) -> tuple[Floats, tuple[Callable[[Floats], Floats], ...]]:
-        fitted = cross_fit(features, target, task="regression", categorical=categorical, folds=folds, seed=seed)
+    def staged(target: Floats, weight: Floats | None) -> tuple[Floats, tuple[Callable[[Floats], Floats], ...]]:
+        fitted = cross_fit(
+            features, target, task="regression", weight=weight, categorical=categorical, folds=folds, seed=seed
+        )
         return fitted.predictions, fitted.models
 
-    log_scale, scales = staged(np.log(errors + floor))
-    multiple, multiples = staged(errors / np.exp(log_scale))
+    log_scale, scales = staged(np.log(errors + floor), None)
+    scale = np.exp(log_scale)
+    multiple, multiples = staged(errors / scale, scale)
+    found = scale * np.maximum(multiple, 0.0)
+    level = float(np.mean(errors) / max(float(found.mean()), floor))
 
     def expected(given: Floats) -> Floats:
         pairs = zip(scales, multiples, strict=True)
-        return np.stack([np.exp(scale(given)) * np.maximum(times(given), 0.0) for scale, times in pairs])
+        return level * np.stack([np.exp(log_of(given)) * np.maximum(times(given), 0.0) for log_of, times in pairs])
 
-    return ErrorFit(np.exp(log_scale) * np.maximum(multiple, 0.0), expected)
+    return ErrorFit(level * found, expected)

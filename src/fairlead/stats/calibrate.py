@@ -48,8 +48,8 @@ def calibrate(truth: ArrayLike, score: ArrayLike, weight: ArrayLike | None = Non
 
     The curve's mean over the held-out rows is therefore their share of 1s. Where scores hardly repeat, rows are first
     gathered in cells of about half the root of their number: on single rows the pooled order is better than the true
-    one, and every metric estimated by it too good. A block of only 0s or only 1s is set half a row short of certainty:
-    no finite sample proves a probability of 0 or 1.
+    one, and every metric estimated by it too good. A lowest block of only 0s and a highest of only 1s stop half a row
+    short of certainty: no finite sample proves a probability of 0 or 1.
 
     `weight` (n,) weighs the rows. Raises `ValueError` for no rows of positive weight.
 
@@ -113,9 +113,12 @@ def curve_of(held: Cells, ones: Floats | None = None, zeros: Floats | None = Non
     blocks = np.asarray(isotonic_regression(y / rows, weights=rows).blocks, np.intp)
     starts, ends = blocks[:-1], blocks[1:] - 1
     sums = np.add.reduceat(np.stack([y, rows]), starts, axis=1)
-    share, half = sums[0] / sums[1], 0.5 / (sums[1] + 1.0)
-    # Blocks of few rows are drawn in further than large ones, which may put two neighbours out of order by a hair.
-    levels = np.maximum.accumulate(np.clip(share, half, 1.0 - half))
+    levels, half = sums[0] / sums[1], 0.5 / (sums[1] + 1.0)
+    # Only the first block can be all 0s and only the last all 1s; neither may be drawn in past its neighbour.
+    if levels[0] == 0.0:
+        levels[0] = min([half[0], *levels[1:2]])
+    if levels[-1] == 1.0:
+        levels[-1] = max([1.0 - half[-1], *levels[-2:-1]])
     single = held.first[starts] == held.last[ends]
     knots = np.stack([held.first[starts], held.last[ends]], axis=1)
     kept = np.stack([np.ones_like(single), ~single], axis=1).ravel()
