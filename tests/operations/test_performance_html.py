@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from fairlead.operations.performance import PerformanceReport, performance
-from fairlead.operations.performance_html import interval, left_out, number
+from fairlead.operations.performance_html import left_out
+from fairlead.operations.performance_values import interval, number
 from fairlead.stats.performance import Measure
 
 VOID = {"meta", "line", "rect", "path", "br", "circle"}

@@ -10,8 +10,8 @@ from fairlead.core.verdict import Verdict
 from fairlead.operations import performance_svg as svg
 from fairlead.operations.drift_html import STYLE as COMMON
 from fairlead.operations.performance_clock import long
-from fairlead.operations.performance_values import ClassRow, Content, SliceRow, label_of
-from fairlead.stats.performance.measure import UNDEFINED, Measure
+from fairlead.operations.performance_values import ClassRow, Content, SliceRow, interval, label_of, number
+from fairlead.stats.performance.measure import UNDEFINED
 from fairlead.stats.performance.segments import Comparison, Standing
 
 MOST_SLICES, SLICES_IN_NOTEBOOK = 60, 12
@@ -96,24 +96,6 @@ def left_out(content: Content) -> list[str]:
         (counts.immature, "have a label, but are too recent: theirs have not matured"),
     )
     return [f"{count:,} rows {what}: left out" for count, what in told if count]
-
-
-def number(value: float) -> str:
-    """A figure with as many digits as it needs.
-
-    >>> number(0.84256), number(12345.6), number(float("nan"))
-    ('0.843', '12,346', '–')
-    """
-    if not isfinite(value):
-        return "–" if value != value else "∞"  # noqa: PLR0124 - NaN is no value
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
-
-
-def interval(one: Measure) -> str:
-    """An interval as text; nothing where there is none."""
-    return f"{number(one.low)} to {number(one.high)}" if one.defined and one.low == one.low else ""
 
 
 def _tiles(content: Content) -> str:

@@ -13,7 +13,7 @@ from fairlead.operations.performance_clock import Clock
 from fairlead.operations.performance_metrics import Terms, higher_is_better, metric_of, metrics_of
 from fairlead.operations.performance_read import BINARY, REGRESSION, Rows, slices_of
 from fairlead.operations.performance_time import Plan, known_rows, matured_rows, timing, windows_of
-from fairlead.operations.performance_values import ClassRow, Content, Counts, Metrics, Money, SliceRow, label_of
+from fairlead.operations.performance_values import ClassRow, Content, Counts, Metrics, Money, SliceRow, label_of, number
 from fairlead.stats import performance as stats
 from fairlead.stats.columns import Column
 from fairlead.stats.performance import segments
@@ -89,17 +89,17 @@ def reason_of(found: Comparison, metric: str, other: str, min_rows: int) -> str:
         return f"{label} is not defined on these {found.rows:,} rows"
     if not found.other.defined:
         return f"{label} of {other} is not defined"
-    against = f"{label} {found.value.value:.3f} against {found.other.value:.3f} of {other}"
+    against = f"{label} {number(found.value.value)} against {number(found.other.value)} of {other}"
+    gap, allowed = number(abs(found.gap.value)), number(found.allowed)
     if found.standing is Standing.BREACHED:
-        return f"{against}: worse by {abs(found.gap.value):.3f}, more than chance (q = {found.q_value:.2g})"
+        return f"{against}: worse by {gap}, more than chance (q = {found.q_value:.2g})"
     if found.standing is Standing.HOLDS:
-        return f"{against}: at most {found.allowed:.3f} worse"
-    seen = (
-        f", the smallest difference that would have been seen is {found.detectable:.3f}"
-        if isfinite(found.detectable)
-        else ""
-    )
-    return f"{against}: {found.rows:,} rows do not settle whether it is over {found.allowed:.3f} worse{seen}"
+        apart = found.gap.low > 0 or found.gap.high < 0
+        better = apart and (found.gap.value > 0) == higher_is_better(metric)
+        return f"{against}: better by {gap}" if better else f"{against}: at most {allowed} worse"
+    smallest = f", the smallest difference that would have been seen is {number(found.detectable)}"
+    seen = smallest if isfinite(found.detectable) else ""
+    return f"{against}: {found.rows:,} rows do not settle whether it is over {allowed} worse{seen}"
 
 
 # -- the rest of the content ---------------------------------------------------------------------------------------

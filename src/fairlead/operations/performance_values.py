@@ -45,6 +45,24 @@ def label_of(metric: str) -> str:
     return LABELS.get(metric, metric.replace("_", " "))
 
 
+def number(value: float) -> str:
+    """A figure with as many digits as it needs.
+
+    >>> number(0.84256), number(12345.6), number(float("nan"))
+    ('0.843', '12,346', '–')
+    """
+    if not isfinite(value):
+        return "–" if value != value else "∞"  # noqa: PLR0124 - NaN is no value
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def interval(one: Measure) -> str:
+    """An interval as text; nothing where there is none."""
+    return f"{number(one.low)} to {number(one.high)}" if one.defined and one.low == one.low else ""
+
+
 class Counts(Struct, frozen=True):
     """Where the rows went. `measured` rows have a label, a prediction and, where instants were given, are matured.
     What is infinite is `unusable`, not missing. A row may be counted under several heads."""

@@ -9,7 +9,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import UsageError
 from fairlead.operations.performance_measure import reason_of
 from fairlead.operations.performance_metrics import Terms, higher_is_better
-from fairlead.operations.performance_values import Content, SliceRow, label_of
+from fairlead.operations.performance_values import Content, SliceRow, interval, label_of, number
 from fairlead.stats.performance.measure import Measure
 from fairlead.stats.performance.segments import Comparison, Pair, Standing, compare
 
@@ -60,8 +60,8 @@ def judged(content: Content, changes: Sequence[Comparison], reference: Content |
 
 def says(metric: str, value: Measure) -> str:
     """A metric with its interval."""
-    ends = f" ({value.low:.3f} to {value.high:.3f})" if isfinite(value.low) and isfinite(value.high) else ""
-    return f"{label_of(metric)} is {value.value:.3f}{ends}"
+    ends = f" ({interval(value)})" if isfinite(value.low) and isfinite(value.high) else ""
+    return f"{label_of(metric)} is {number(value.value)}{ends}"
 
 
 def _rows(content: Content) -> str:
@@ -102,7 +102,7 @@ def _by_changes(content: Content, changes: Sequence[Comparison], reference: Cont
         first = max(worse, key=lambda one: abs(one.gap.value) / max(one.allowed, 1e-300))
         told = reason_of(first, content.primary, "the reference", 0)
         rest = f", and {len(worse) - 1} more" if len(worse) > 1 else ""
-        return Verdict(Outcome.BREACHED, f"{first.name}: {told}{rest}; over all rows {whole.value.value:.3f}")
+        return Verdict(Outcome.BREACHED, f"{first.name}: {told}{rest}; over all rows {number(whole.value.value)}")
     return Verdict(Outcome(whole.standing.value), reason)
 
 

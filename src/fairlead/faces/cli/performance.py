@@ -18,8 +18,8 @@ from fairlead.operations.overview import WindowView
 from fairlead.operations.performance import PerformanceReport
 from fairlead.operations.performance import performance as measured
 from fairlead.operations.performance_clock import seconds_of
-from fairlead.operations.performance_html import interval, left_out, number
-from fairlead.operations.performance_values import Metrics, label_of
+from fairlead.operations.performance_html import left_out
+from fairlead.operations.performance_values import Metrics, interval, label_of, number
 from fairlead.operations.performance_verdict import named
 from fairlead.stats.performance.segments import Comparison
 
