@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Method = Literal["mmd", "classifier", "scores", "correlation"]
 
 EXACT_ROWS = 5_000  # rows on a side up to which every pair of rows is compared
+LIMIT_ROWS = 500  # rows of both sides from which a limit law may stand in for permutations
 LEARNT_ROWS = 20_000  # rows of a side that a discriminator is shown, at most
 LEAST_ROWS = {"mmd": 2, "classifier": 10, "scores": 2, "correlation": 4}
 PERMUTATIONS = 500
@@ -97,7 +98,8 @@ def multivariate_drift(
     both are 2-D arrays of numbers, (n, d) and (m, d). `columns` names what is compared (default: all that both have).
 
     - `mmd`: do the rows come from one distribution? Tables are standardised; arrays are taken as they are, less the
-      rows with a missing or infinite value. Exact up to 5,000 rows on a side, in linear time beyond.
+      rows with a missing or infinite value. Exact up to 5,000 rows on a side; in linear time beyond, or, where the
+      other side has fewer than 500, exact on 5,000 of them.
     - `classifier`: can gradient boosting tell the sides apart, and by which columns? Needs the extra `sklearn`.
     - `scores`: did a model's output vector move? The columns are its dimensions.
     - `correlation`: did the numbers' correlations change? `slots` is the column that says which slot (say, day) a row
@@ -161,8 +163,9 @@ def _by_rows(method: Method, sides: Sides, alpha: float, rng: np.random.Generato
     else:
         encoded = for_kernel(sides.reference, sides.current)
         left, right = encoded.reference, encoded.current
-    if max(sides.rows) > EXACT_ROWS:
+    if min(sides.rows) >= LIMIT_ROWS and max(sides.rows) > EXACT_ROWS:
         return fourier_mmd(left, right, rng, alpha=alpha)
+    left, right = (_thinned(side, rng, EXACT_ROWS) for side in (left, right))
     return mmd(left, right, rng, permutations=max(PERMUTATIONS, ceil(5.0 / alpha)), alpha=alpha)
 
 
@@ -170,7 +173,8 @@ def _classifier(sides: Sides, alpha: float, seed: int) -> Evidence:
     from fairlead.adapters.boosting import cross_fit
 
     encoded = for_model(sides.reference, sides.current)
-    parts = [_thinned(part, seed) for part in (encoded.reference, encoded.current)]
+    rng = np.random.default_rng(seed)
+    parts = [_thinned(part, rng, LEARNT_ROWS) for part in (encoded.reference, encoded.current)]
     features = np.vstack(parts)
     side = np.repeat([False, True], [len(part) for part in parts])
     found = cross_fit(features, side, task="binary", categorical=encoded.categorical, seed=seed)
@@ -185,10 +189,8 @@ def _classifier(sides: Sides, alpha: float, seed: int) -> Evidence:
     return msgspec.structs.replace(evidence, suspects=named)
 
 
-def _thinned(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    if len(rows) <= LEARNT_ROWS:
-        return rows
-    return rows[np.sort(np.random.default_rng(seed).choice(len(rows), LEARNT_ROWS, replace=False))]
+def _thinned(rows: NDArray[np.float64], rng: np.random.Generator, most: int) -> NDArray[np.float64]:
+    return rows if len(rows) <= most else rows[np.sort(rng.choice(len(rows), most, replace=False))]
 
 
 def _correlation(

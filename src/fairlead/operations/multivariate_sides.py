@@ -108,7 +108,7 @@ class _Reading(Struct, frozen=True, eq=False):
                 left_out[name] = found
             else:
                 lost[name] = found
-        if not pairs and not lost:
+        if not pairs and not any(self._met(name) for name in lost):
             what = "column of numbers" if self.numbers_only else "column that can be compared"
             raise TableError(
                 f"the two tables share no {what}: the reference has {_listed(self.left.column_names)}; "
@@ -122,6 +122,10 @@ class _Reading(Struct, frozen=True, eq=False):
             left_out=left_out,
             slots=(_slot(self.left, slot, "reference"), _slot(self.right, slot, "current data")),
         )
+
+    def _met(self, name: str) -> bool:
+        """Whether both tables have the column, with one value a row."""
+        return all(name in table.column_names and name not in unreadable(table) for table in (self.left, self.right))
 
     def _pair(self, name: str) -> tuple[Column, Column] | str:
         """The column of both sides, or why there is none."""

@@ -124,7 +124,7 @@ def test_boosting_keeps_alpha(n: int, m: int, runs: int, within: Within) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("n", "m", "runs"), [(60, 60, 200), (200, 100, 120), (700, 700, 40)])
+@pytest.mark.parametrize(("n", "m", "runs"), [(60, 60, 200), (200, 100, 80), (700, 700, 20)])
 def test_boosting_keeps_alpha_in_many_runs(n: int, m: int, runs: int, within: Within) -> None:
     """The real classifier without a change: p <= 5 % at most that often, and 95 % intervals that hold 0.5."""
     rng = np.random.default_rng(n)
