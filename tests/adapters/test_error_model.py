@@ -17,10 +17,12 @@ def test_errors_that_grow_with_an_input_are_expected() -> None:
     found = fit_errors(x, errors, categorical=[1])
     assert found.out_of_fold.mean() == pytest.approx(errors.mean(), rel=1e-9)
     assert np.mean(np.abs(found.out_of_fold - mean)) < 0.2 * mean.mean()
-    given = np.array([[0.3, 0.0], [2.7, 0.0], [1.5, 1.0]])
-    expected = found.expected(given)
-    assert expected.shape == (5, 3)
-    assert expected.mean(axis=0) == pytest.approx([1.3, 3.7, 4.5], rel=0.2)
+    fresh = np.column_stack([rng.uniform(0, 3, 3000), rng.integers(0, 3, 3000)])
+    expected = found.expected(fresh)
+    assert expected.shape == (5, 3000)
+    mean = 1 + fresh[:, 0] + 2 * (fresh[:, 1] == 1)
+    for part in (fresh[:, 0] < 1, fresh[:, 0] > 2, fresh[:, 1] == 1, fresh[:, 1] == 2):
+        assert expected.mean(axis=0)[part].mean() == pytest.approx(mean[part].mean(), rel=0.08)
 
 
 def test_no_error_at_all_is_expected_as_none() -> None:
