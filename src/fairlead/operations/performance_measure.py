@@ -92,7 +92,7 @@ def reason_of(found: Comparison, metric: str, other: str, min_rows: int) -> str:
     against = f"{label} {number(found.value.value)} against {number(found.other.value)} of {other}"
     gap, allowed = number(abs(found.gap.value)), number(found.allowed)
     if found.standing is Standing.BREACHED:
-        return f"{against}: worse by {gap}, more than chance (q = {found.q_value:.2g})"
+        return f"{against}: worse by {gap}, more than chance ({_chance(found.q_value)})"
     if found.standing is Standing.HOLDS:
         apart = found.gap.low > 0 or found.gap.high < 0
         better = apart and (found.gap.value > 0) == higher_is_better(metric)
@@ -100,6 +100,10 @@ def reason_of(found: Comparison, metric: str, other: str, min_rows: int) -> str:
     smallest = f", the smallest difference that would have been seen is {number(found.detectable)}"
     seen = smallest if isfinite(found.detectable) else ""
     return f"{against}: {found.rows:,} rows do not settle whether it is over {allowed} worse{seen}"
+
+
+def _chance(q: float) -> str:
+    return f"q = {q:.2g}" if q > 1e-300 else "q < 1e-300"
 
 
 # -- the rest of the content ---------------------------------------------------------------------------------------

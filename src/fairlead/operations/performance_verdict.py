@@ -117,7 +117,8 @@ def _by_slices(content: Content) -> Verdict:
     label = label_of(content.primary)
     if worse:
         first = max(worse, key=lambda row: abs(row.against_rest.gap.value))
-        others = f"; {len(worse) - 1} more slices are worse than the rest" if len(worse) > 1 else ""
+        more = len(worse) - 1
+        others = f"; {more} more slice{'s are' if more > 1 else ' is'} worse than the rest" if more else ""
         return Verdict(Outcome.BREACHED, f"{named(first)}: {first.reason}{others}")
     if open_:
         few = f"{len(open_)} of {len(rows)} have too few rows to say"

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from fairlead.errors import UsageError
-from fairlead.faces.cli.output import emit_json, figure, leave, say, state, table
+from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.status import model_view
 from fairlead.operations.overview import WindowView
@@ -160,7 +160,7 @@ def _metrics(metrics: Metrics, ends: str) -> None:
 def _comparisons(title: str, pairs: Sequence[tuple[str, Comparison]], other: str, metric: str) -> None:
     rows: list[tuple[str | Text, ...]] = []
     for name, one in pairs[:_SHOWN]:
-        q = "" if one.q_value != one.q_value else f"{one.q_value:.2g}"
+        q = "" if one.q_value != one.q_value else probability(one.q_value)
         rows.append(
             (name, f"{one.rows:,}", number(one.value.value), number(one.other.value), number(one.gap.value),
              interval(one.gap), q, state(one.standing.value))
