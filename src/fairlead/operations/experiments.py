@@ -11,14 +11,13 @@ import msgspec
 import numpy as np
 from msgspec import Struct, structs
 
-from fairlead.core.experiment import Action, Benefit, Decision, Evidence, Health, called, decide, mismatch, overall
-from fairlead.core.verdict import Verdict
+from fairlead.core.experiment import Action, Benefit, Evidence, Health, called, decide, mismatch, overall
 from fairlead.errors import MissingExtra, UsageError
 from fairlead.operations.experiment_data import Experiment, load, needed_units, shares_of
+from fairlead.operations.experiment_findings import ArmUnits, Findings, Lift
 from fairlead.operations.experiment_plan import ExperimentPlan, sample_size
 from fairlead.operations.experiment_reading import (
     Guarded,
-    Part,
     Reader,
     Rule,
     benefit,
@@ -29,7 +28,8 @@ from fairlead.operations.experiment_reading import (
     seen,
     told,
 )
-from fairlead.stats.experiment.compare import Difference, Look, Metric
+from fairlead.operations.experiments_html import fragment, page
+from fairlead.stats.experiment.compare import Difference, Metric
 from fairlead.stats.experiment.rates import Counts, pooled_z
 from fairlead.stats.experiment.sequence import TUNED_FOR
 from fairlead.stats.sequential.sample_ratio import sample_ratio_log_e
@@ -42,51 +42,8 @@ _UNEVEN = 0.001  # the p-value at which units without a value are said to differ
 _TORN = 0.01  # the share of units in several arms beyond which the assignment is broken
 
 
-class ArmUnits(Struct, frozen=True):
-    """An arm: its units, those whose primary metric was measured, its planned share, and the planned units if any."""
-
-    name: str
-    units: int
-    measured: int
-    expected_share: float
-    planned: int | None = None
-
-
-class Lift(Struct, frozen=True):
-    """The primary metric of one treatment against the control, what to do about it, and the looks (always-valid)."""
-
-    treatment: str
-    decision: Decision
-    difference: Difference | None = None
-    looks: tuple[Look, ...] = ()
-
-
-class ArmComparison(Struct, frozen=True):
-    """What an experiment showed. `decision` is what it asks for, `verdict` its outcome with the reason.
-
-    `method` is fixed or always-valid; `alpha` that of the whole experiment, `level` that of one comparison (alpha over
-    the number of treatments). `ratio_log_e` is the evidence against the planned split; at ln(100) and beyond nothing
-    else is read. `notes` say what was left out.
-    """
-
-    verdict: Verdict
-    decision: Action
-    metric: str
-    method: str
-    alpha: float
-    level: float
-    higher_is_better: bool
-    arms: tuple[ArmUnits, ...]
-    ratio_log_e: float
-    primary: tuple[Lift, ...] = ()
-    guardrails: tuple[Guarded, ...] = ()
-    segments: tuple[Part, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    @property
-    def control(self) -> str:
-        """The arm that the others are compared with."""
-        return self.arms[0].name
+class ArmComparison(Findings, frozen=True):
+    """What an experiment showed, with its faces: a dict, JSON, a frame, a page, a notebook's display."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON: an end that is infinite is null."""
@@ -128,8 +85,6 @@ class ArmComparison(Struct, frozen=True):
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        from fairlead.operations.experiments_html import page
-
         target = Path(path)
         try:
             target.write_text(page(self), encoding="utf-8")
@@ -138,8 +93,6 @@ class ArmComparison(Struct, frozen=True):
         return target
 
     def _repr_html_(self) -> str:
-        from fairlead.operations.experiments_html import fragment
-
         return fragment(self)
 
 

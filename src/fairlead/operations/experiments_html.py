@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from math import exp, isfinite
-from typing import TYPE_CHECKING
 
 from fairlead.core.experiment import Health
 from fairlead.core.verdict import Outcome
 from fairlead.operations.drift_html import STYLE
+from fairlead.operations.experiment_findings import Findings
+from fairlead.operations.experiment_reading import Guarded, Part
 from fairlead.operations.experiments_svg import Mark, forest, sequence
 from fairlead.stats.experiment.compare import Difference, Kind
-
-if TYPE_CHECKING:
-    from fairlead.operations.experiment_reading import Guarded, Part
-    from fairlead.operations.experiments import ArmComparison
 
 PARTS, PARTS_IN_NOTEBOOK = 40, 8
 MORE = """
@@ -33,7 +30,7 @@ HEALTHS = {Health.HELD: "holds", Health.OPEN: "undecided", Health.DEGRADED: "bre
 HEADS = ("what", "arm", "state", "control", "treatment", "difference", "lift", "p")
 
 
-def page(report: ArmComparison) -> str:
+def page(report: Findings) -> str:
     """A whole document; light and dark follow the reader's system."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -44,12 +41,12 @@ def page(report: ArmComparison) -> str:
     )
 
 
-def fragment(report: ArmComparison) -> str:
+def fragment(report: Findings) -> str:
     """What a notebook shows."""
     return f'<style>{STYLE}{MORE}</style><div class="fl note">{_body(report, PARTS_IN_NOTEBOOK)}</div>'
 
 
-def _body(report: ArmComparison, limit: int) -> str:
+def _body(report: Findings, limit: int) -> str:
     verdict = report.verdict
     how = "read once, at its planned units" if report.method == "fixed" else "read at every look"
     size = f"{sum(one.units for one in report.arms):,} units in {len(report.arms)} arms, {how}"
@@ -63,7 +60,7 @@ def _body(report: ArmComparison, limit: int) -> str:
     )
 
 
-def _pictures(report: ArmComparison, limit: int) -> str:
+def _pictures(report: Findings, limit: int) -> str:
     marks = [
         _mark(one.treatment, one.difference, TONES.get(one.decision.verdict.outcome, "none"))
         for one in report.primary
@@ -99,12 +96,12 @@ def _mark(label: str, found: Difference, tone: str) -> Mark:
     return Mark(label, scale * found.difference, scale * found.low, scale * found.high, tone, unit=unit)
 
 
-def _of(report: ArmComparison, treatment: str) -> str:
+def _of(report: Findings, treatment: str) -> str:
     """Which treatment, where there are several."""
     return f" · {treatment}" if len(report.arms) > 2 else ""
 
 
-def _part_tone(report: ArmComparison, one: Part) -> str:
+def _part_tone(report: Findings, one: Part) -> str:
     if not one.flagged:
         return "none"
     return "holds" if (one.difference.difference > 0.0) == report.higher_is_better else "breached"
@@ -120,7 +117,7 @@ def _guard_mark(one: Guarded, whose: str) -> Mark:
     return Mark(mark.label, mark.value, mark.low, mark.high, mark.tone, share if mark.unit == " %" else None, mark.unit)
 
 
-def _arms(report: ArmComparison) -> str:
+def _arms(report: Findings) -> str:
     total = max(sum(one.units for one in report.arms), 1)
     planned = any(one.planned is not None for one in report.arms)
     heads = ("arm", "units", "share", "planned share", "measured", *(("planned units",) if planned else ()))
@@ -133,7 +130,7 @@ def _arms(report: ArmComparison) -> str:
     return f"<h2>Arms</h2>{_table(heads, rows)}"
 
 
-def _figures(report: ArmComparison, limit: int) -> str:
+def _figures(report: Findings, limit: int) -> str:
     rows = [
         _row(
             report.metric, one.treatment, one.decision.action.value, _tone(one.decision.verdict.outcome), one.difference
@@ -189,7 +186,7 @@ def _table(heads: Sequence[str], rows: str) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
-def _small_print(report: ArmComparison) -> str:
+def _small_print(report: Findings) -> str:
     said = f"Sample ratio: E = {exp(min(report.ratio_log_e, 700.0)):.3g}, broken at 100. "
     if report.method == "fixed":
         said += "Intervals and p-values hold for one reading at the planned units. "
