@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import brentq, minimize_scalar
 from scipy.special import xlog1py, xlogy
-from scipy.stats import norm
+from scipy.stats import binom, norm
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from fairlead.stats.experiment.rates import Counts, difference_interval, newcombe_interval, pooled_z, ratio_interval
@@ -71,6 +71,7 @@ def test_the_score_interval_of_the_difference_is_the_likelihoods(one: Counts, tw
     assert difference_interval(one, two) == pytest.approx(by_likelihood(one, two), abs=2e-7)
 
 
+@settings(max_examples=50)
 @given(counts, counts, st.floats(0.001, 0.3))
 def test_difference_ratio_and_p_value_tell_the_same(one: Counts, two: Counts, alpha: float) -> None:
     """Both intervals hold what was measured, and exclude "no effect" together, exactly when p < alpha (but for the
@@ -87,6 +88,7 @@ def test_difference_ratio_and_p_value_tell_the_same(one: Counts, two: Counts, al
         assert (less > 1.0 or more < 1.0) == (shrunk > 0)
 
 
+@settings(max_examples=50)
 @given(counts, counts)
 def test_arms_are_interchangeable(one: Counts, two: Counts) -> None:
     """Swapped, the difference changes its sign and the ratio turns over."""
@@ -159,3 +161,15 @@ def test_equal_rates_are_rarely_told_apart(rate: float, units: int, runs: int, a
         for one, two in rng.binomial(units, rate, (runs, 2))
     )
     at_most(found, runs, 0.0525)
+
+
+def test_the_pooled_z_is_a_law_of_large_counts() -> None:
+    """Summed over all outcomes of 60 units an arm at a rate of one half, it rejects in between 5.4 and 5.6 %."""
+    chance = binom.pmf(np.arange(61), 60, 0.5)
+    size = sum(
+        chance[one] * chance[two]
+        for one in range(61)
+        for two in range(61)
+        if pooled_z(Counts(one, 60), Counts(two, 60))[1] < 0.05
+    )
+    assert 0.054 < size < 0.056
