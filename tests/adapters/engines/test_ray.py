@@ -140,6 +140,25 @@ def test_without_ray_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         RayEngine()
 
 
+def test_a_ray_that_does_not_start_is_said(ray: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few tries, for a busy machine may be slow; in one line."""
+    import ray as library
+
+    tries: list[int] = []
+
+    def fail(**_: object) -> None:
+        tries.append(1)
+        raise Exception("The current node timed out during startup.\nAnd more.")  # noqa: TRY002 - what Ray raises
+
+    monkeypatch.setattr(library, "is_initialized", lambda: False)
+    monkeypatch.setattr(library, "init", fail)
+    monkeypatch.setattr(library, "shutdown", lambda: None)
+    with pytest.raises(StateError, match="Ray does not start: The current node timed out during startup") as caught:
+        RayEngine(1)
+    assert len(tries) == 3
+    assert "\n" not in caught.value.line
+
+
 def test_no_worker_is_no_engine() -> None:
     """Somebody has to do the work."""
     with pytest.raises(UsageError, match="workers is 0"):

@@ -17,6 +17,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 _STORE = 1 << 30  # bytes of shared memory that a Ray of our own may take for what travels
+_STARTS = 3  # Ray gives itself 30 seconds, which a busy machine may not have
 _CLUSTER = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 
 
@@ -61,8 +62,7 @@ class RayEngine:
         except RayTaskError as error:
             raise error.cause from None
         except RayError as error:
-            what = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise StateError(f"Ray lost a task: {what}; see Ray's logs, or use fewer workers") from error
+            raise StateError(f"Ray lost a task: {_cause(error)}; see Ray's logs, or use fewer workers") from error
 
     def close(self) -> None:
         """Stops the Ray that this engine started; a cluster that was there stays."""
@@ -86,18 +86,30 @@ def _imported() -> Any:
 
 
 def _start(ray: Any, workers: int | None) -> None:
+    for patience in range(_STARTS):
+        try:
+            _init(ray, workers)
+        except Exception as error:
+            ray.shutdown()
+            if patience == _STARTS - 1:
+                raise StateError(f"Ray does not start: {_cause(error)}") from error
+        else:
+            return
+
+
+def _init(ray: Any, workers: int | None) -> None:
     import logging
 
     quiet = {"configure_logging": True, "logging_level": logging.ERROR, "log_to_driver": False}
-    try:
-        if os.environ.get("RAY_ADDRESS"):
-            ray.init(**quiet)
-            return
-        with _alone():
-            store = {"object_store_memory": _STORE}
-            ray.init(address="local", num_cpus=workers, include_dashboard=False, **store, **quiet)
-    except (RuntimeError, ConnectionError, OSError, ValueError) as error:
-        raise StateError(f"Ray does not start: {str(error).splitlines()[0]}") from error
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(**quiet)
+        return
+    with _alone():
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, object_store_memory=_STORE, **quiet)
+
+
+def _cause(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 @contextmanager
