@@ -69,7 +69,7 @@ def planned(sides: Sides, plan: Plan) -> Plan:
     if known.task == BINARY:
         return replace(plan, known=heldout(known.truth, _of(known.score)))
     if known.task == MULTICLASS:
-        return replace(plan, known=heldout_classes(known.truth, _of(known.probabilities), rng))
+        return replace(plan, known=_classes(known, rng, None))
     return replace(plan, errors=_error_models(sides, plan))
 
 
@@ -197,13 +197,18 @@ def _estimated(
     if rows.task == MULTICLASS:
         classes = plan.known
         if values is not None:
-            classes = heldout_classes(sides.reference.truth, _of(sides.reference.probabilities), rng, values)
+            classes = _classes(sides.reference, rng, values)
         assert isinstance(classes, HeldoutClasses)
         p, d = _of(rows.probabilities), _of(rows.decided)
         named = estimate_classes(p, classes, rng, plan.level, decided=d).named()
-        right = calibrated(p, classes.curves)[np.arange(len(p)), d.astype(np.intp)]
+        codes = d.astype(np.intp)
+        right = calibrated(p, classes.fitted, codes)[np.arange(len(p)), codes]
         return named, {"accuracy": ((rows.truth == d).astype(np.float64), right)}
     return _errors_of(rows, features, plan)
+
+
+def _classes(known: Rows, rng: np.random.Generator, weight: Floats | None) -> HeldoutClasses:
+    return heldout_classes(known.truth, _of(known.probabilities), rng, weight, decided=_of(known.decided))
 
 
 def _binary_losses(rows: Rows, chance: Floats, cost: Mapping[str, float] | None) -> Losses:

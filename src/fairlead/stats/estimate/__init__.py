@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from fairlead.stats.estimate.classes import (
     ClassEstimates,
+    Fitted,
     HeldoutClasses,
     calibrated,
     estimate_classes,
@@ -35,6 +36,7 @@ __all__ = [
     "ErrorCurve",
     "ErrorModel",
     "Estimates",
+    "Fitted",
     "Heldout",
     "HeldoutClasses",
     "Powered",

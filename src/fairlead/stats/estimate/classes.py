@@ -1,6 +1,10 @@
 """Confidence-based estimation for several classes: each class's probability calibrated, then made to add up to 1.
 
-With q the calibrated probabilities, the expected confusion matrix has sum q_k [d = j] rows of truth k and decision j;
+One class at a time is not enough: how wrong a decision is depends on the other probabilities too. So the probabilities
+of rows decided alike are then tilted, class by class, until the expected confusion matrix of the held-out rows
+is the real one (iterative proportional fitting; Deming, Stephan, 1940).
+
+With q the result, the expected confusion matrix of live rows has sum q_k [d = j] rows of truth k and decision j;
 accuracy, macro precision, recall and F1 follow from it, macro AUROC from sweeping each class's probability against the
 rest. As for two classes, P(truth | probabilities) must be what it was on the held-out rows.
 """
@@ -21,14 +25,27 @@ from fairlead.stats.performance import LEVEL, UNDEFINED, Floats, Measure
 
 MOST_ROWS = 20_000  # rows on which the replicates are drawn
 TINY = 1e-12
+ROUNDS = 2  # of the proportional fitting
 Codes = NDArray[np.intp]
 
 
-class HeldoutClasses(Struct, frozen=True, eq=False):
-    """One curve a class, and the curves of bootstrap replicates of the held-out rows."""
+class Fitted(Struct, frozen=True, eq=False):
+    """One curve a class, and by what a class's probability is multiplied in rows of a decision, (class, decision)."""
 
     curves: tuple[Calibration, ...]
-    redrawn: tuple[tuple[Calibration, ...], ...]
+    tilt: Floats
+
+
+class HeldoutClasses(Struct, frozen=True, eq=False):
+    """One curve a class with the tilt by (class, decision), and both for bootstrap replicates of the held-out rows."""
+
+    fitted: Fitted
+    redrawn: tuple[Fitted, ...]
+
+    @property
+    def curves(self) -> tuple[Calibration, ...]:
+        """One curve a class."""
+        return self.fitted.curves
 
 
 class ClassEstimates(Struct, frozen=True):
@@ -54,9 +71,15 @@ class _Ranks(Struct, frozen=True, eq=False):
 
 
 def heldout_classes(
-    truth: ArrayLike, probabilities: ArrayLike, rng: np.random.Generator, weight: ArrayLike | None = None
+    truth: ArrayLike,
+    probabilities: ArrayLike,
+    rng: np.random.Generator,
+    weight: ArrayLike | None = None,
+    *,
+    decided: ArrayLike | None = None,
 ) -> HeldoutClasses:
-    """Takes in held-out rows: class numbers (n,), probabilities (n, k), weights (n,).
+    """Takes in held-out rows: class numbers (n,), probabilities (n, k), weights (n,), and decisions (n,), or the most
+    probable class.
 
     Rows are redrawn whole (Bayesian bootstrap), so that the curves of one replicate belong together. Raises
     `ValueError` for no rows, a class number outside 0 to k - 1, and probabilities that are nan.
@@ -72,6 +95,7 @@ def heldout_classes(
         )
     if y.min() < 0 or y.max() >= p.shape[1]:
         raise ValueError(f"classes are numbered 0 to {p.shape[1] - 1}: another number is among the rows")
+    d = p.argmax(axis=1) if decided is None else np.asarray(decided, np.intp)
     w = np.ones(y.size) if weight is None else np.asarray(weight, np.float64)
     held = [cells(y == place, p[:, place], w) for place in range(p.shape[1])]
     where = [np.clip(np.searchsorted(one.first, p[:, k], "right") - 1, 0, None) for k, one in enumerate(held)]
@@ -83,14 +107,32 @@ def heldout_classes(
             for k, (at, one) in enumerate(zip(where, held, strict=True))
         ]
         pairs = zip(held, sums, strict=True)
-        curves.append(tuple(curve_of(one, ones, np.maximum(rows - ones, 0.0)) for one, (ones, rows) in pairs))
-    return HeldoutClasses(tuple(curve_of(one) for one in held), tuple(curves))
+        each = tuple(curve_of(one, ones, np.maximum(rows - ones, 0.0)) for one, (ones, rows) in pairs)
+        curves.append(_tilted(each, (y, p, d), drawn))
+    return HeldoutClasses(_tilted(tuple(curve_of(one) for one in held), (y, p, d), w), tuple(curves))
 
 
-def calibrated(probabilities: ArrayLike, curves: tuple[Calibration, ...]) -> Floats:
-    """Each class's calibrated probability, divided by the row's sum; (n, k)."""
+def _tilted(curves: tuple[Calibration, ...], rows: tuple[Codes, Floats, Codes], weight: Floats) -> Fitted:
+    """The curves with the tilt that makes the expected confusion matrix of the rows the real one, to within a row."""
+    y, p, d = rows
+    k = p.shape[1]
+    real = summed(y * k + d, weight, k * k).reshape(k, k)
+    tilt, bare = np.ones((k, k)), calibrated(p, Fitted(curves, np.ones((k, k))), d)
+    for _ in range(ROUNDS):
+        q = _normed(bare * tilt.T[d])
+        expected = np.stack([summed(d, weight * q[:, place], k) for place in range(k)])
+        tilt = tilt * (real + 0.5) / (expected + 0.5)
+    return Fitted(curves, tilt)
+
+
+def calibrated(probabilities: ArrayLike, fitted: Fitted, decided: Codes) -> Floats:
+    """Each class's calibrated probability, tilted by the decision, divided by the row's sum; (n, k)."""
     p = np.asarray(probabilities, np.float64)
-    each = np.stack([curve(p[:, place]) for place, curve in enumerate(curves)], axis=1)
+    each = np.stack([curve(p[:, place]) for place, curve in enumerate(fitted.curves)], axis=1)
+    return _normed(each * fitted.tilt.T[decided])
+
+
+def _normed(each: Floats) -> Floats:
     return np.asarray(each / np.maximum(each.sum(axis=1, keepdims=True), TINY))
 
 
@@ -114,13 +156,13 @@ def estimate_classes(
     _check(p, d, known)
     if p.shape[0] == 0:
         return ClassEstimates(0)
-    point = _metrics(calibrated(p, known.curves), d, _ranks(p))
+    point = _metrics(calibrated(p, known.fitted, d), d, _ranks(p))
     some = np.sort(rng.permutation(len(p))[:MOST_ROWS])
     few, decisions, ranks = p[some], d[some], _ranks(p[some])
     shrink = sqrt(some.size / len(p))
     drawn: dict[str, list[float]] = {name: [] for name in point}
-    for curves in known.redrawn:
-        chance = calibrated(few, curves)
+    for fitted in known.redrawn:
+        chance = calibrated(few, fitted, decisions)
         expected = _metrics(chance, decisions, ranks)
         labels = (chance.cumsum(axis=1) < rng.random((some.size, 1))).sum(axis=1).clip(max=p.shape[1] - 1)
         came = _metrics(np.eye(p.shape[1])[labels], decisions, ranks)
