@@ -1,4 +1,21 @@
-"""Realised performance: `performance(data, target=…, score=…)`, every metric with its interval, and a verdict."""
+"""Realised performance: `performance(data, target=…, score=…)`, every metric with its interval, and a verdict.
+
+**What was predicted.** `target` holds the truths, and at least one of these what was predicted: `prediction` (the
+decided class or the value), `score` (the probability of the `positive` class, by default 1, True or the last label in
+order; decided at `threshold` where no prediction is named), `probabilities` (a column for each class). The `task`
+(`binary`, `multiclass`, `regression`) is inferred where it is not named, and the report says from what.
+
+**What it is held to.** `segments` cut the rows into slices, each compared with the rest on the primary metric
+(`metric`; default AUROC, balanced accuracy, accuracy or MAE). `reference` is another such table, or a report, to
+compare with. Worse by more than `tolerance` (a share of what is compared with) and by more than chance, after
+Benjamini-Hochberg over all comparisons, is a breach; slices of fewer than `min_rows` are undecided. `cost` gives
+money: what a `false_positive` or `false_negative` (or `true_positive`, `true_negative`) costs.
+
+**When.** `predicted_at` and `observed_at` say when each answer was given and each label seen; `window` (as `7d`) cuts
+the predictions by time; `as_of` reads the table as of an earlier instant. Then only matured rows count: those of
+windows of which `matured_share` of the labels are known or, without windows, those as old as the delay within which
+that share is.
+"""
 
 from __future__ import annotations
 
@@ -29,6 +46,9 @@ from fairlead.stats.performance.segments import MIN_ROWS, TOLERANCE, Comparison
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+
+Times = tuple[str | None, str | None, Any]  # predicted_at, observed_at, as_of
 
 
 class PerformanceReport(Struct, frozen=True):
@@ -115,22 +135,8 @@ def performance(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     """Measures predictions against truths: each metric with its interval, by class, slice and window.
 
     `data` is a pandas, polars or Arrow table, a dict of columns, or the path of a Parquet, CSV or JSON lines file; all
-    else names columns of it. `target` holds the truths, and at least one of these what was predicted: `prediction` (the
-    decided class or the value), `score` (the probability of the `positive` class, by default 1, True or the last label
-    in order; decided at `threshold` where no prediction is named), `probabilities` (a column for each class). The
-    `task` (`binary`, `multiclass`, `regression`) is inferred where it is not named, and the report says from what. Rows
-    without a label or a prediction are counted and left out.
-
-    `segments` cut the rows into slices, each compared with the rest on the primary metric (`metric`; default AUROC,
-    balanced accuracy, accuracy or MAE). `reference` is another such table, or a report, to compare with. Worse by more
-    than `tolerance` (a share of what is compared with) and by more than chance, after Benjamini-Hochberg over all
-    comparisons, is a breach; slices of fewer than `min_rows` are undecided. `level` is that of every interval.
-
-    `predicted_at` and `observed_at` say when each answer was given and each label seen; `window` (as `7d`) cuts the
-    predictions by time; `as_of` reads the table as of an earlier instant. Then only matured rows count: those of
-    windows of which `matured_share` of the labels are known or, without windows, those as old as the delay within which
-    that share is known. `cost` gives money: what a `false_positive` or `false_negative` (or `true_positive`,
-    `true_negative`) costs.
+    else names columns of it, or says how they are read: see the module. Rows without a label or a prediction are
+    counted and left out. `level` is that of every interval.
 
     Raises `TableError` for a table or column that cannot be used, `UsageError` for any other wrong argument.
 
@@ -142,27 +148,37 @@ def performance(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     (10000.0, 'unmeasured')
     """
     terms = _terms(Terms(level, metric, tolerance, min_rows, matured_share, _cost(cost), seconds_of(window)))
-    named = named_probabilities(probabilities)
-    if not 0.0 <= threshold <= 1.0:
-        raise UsageError(f"threshold is {threshold}: a score is decided between 0 and 1, as at 0.5")
-    asked = Asked(target, prediction, score, named, task, None if positive is None else label_text(positive), threshold)
-    slices = _slices(segments)
-    if window is not None and predicted_at is None:
+    label = None if positive is None else label_text(positive)
+    asked = Asked(target, prediction, score, named_probabilities(probabilities), task, label, threshold)
+    times = (predicted_at, observed_at, as_of)
+    return _measured(_table(data), asked, terms, _slices(segments), times, reference)
+
+
+def _measured(
+    table: pa.Table,
+    asked: Asked,
+    terms: Terms,
+    slices: list[str],
+    times: tuple[str | None, str | None, Any],
+    other: Any,
+) -> PerformanceReport:
+    if not 0.0 <= asked.threshold <= 1.0:
+        raise UsageError(f"threshold is {asked.threshold}: a score is decided between 0 and 1, as at 0.5")
+    if terms.window is not None and times[0] is None:
         raise UsageError("window needs predicted_at: the column that says when each answer was given")
-    table = _table(data)
-    clock = read_clock(table, predicted_at, observed_at, as_of)
-    before = None if reference is None or isinstance(reference, PerformanceReport) else _table(reference)
+    clock = read_clock(table, *times)
+    before = None if other is None or isinstance(other, PerformanceReport) else _table(other)
     rows = read_rows([table] if before is None else [table, before], asked)
-    if cost is not None and rows[0].task != BINARY:
+    if terms.cost is not None and rows[0].task != BINARY:
         raise UsageError(f"cost names the errors of two classes; this task is {rows[0].task}")
-    content = measure(rows[0], target, clock, to_columns(table, slices), terms)
-    if isinstance(reference, PerformanceReport):
-        return _report(content, reference.content, terms)
+    content = measure(rows[0], asked.target, clock, to_columns(table, slices), terms)
+    if isinstance(other, PerformanceReport):
+        return _report(content, other.content, terms)
     if before is None:
         return PerformanceReport(judged(content, ()), content)
     shared = [name for name in slices if name in before.column_names]
     alike = msgspec.structs.replace(terms, window=None, metric=content.primary)
-    return _report(content, measure(rows[1], target, None, to_columns(before, shared), alike), terms)
+    return _report(content, measure(rows[1], asked.target, None, to_columns(before, shared), alike), terms)
 
 
 def _report(content: Content, reference: Content, terms: Terms) -> PerformanceReport:

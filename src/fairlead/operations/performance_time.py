@@ -41,6 +41,7 @@ def known_rows(labelled: Mask, clock: Clock | None) -> tuple[Mask, Floats]:
 
 
 def matured_rows(rows: Rows, known: Mask, clock: Clock | None, age: Floats, terms: Terms) -> Plan:
+    """Which rows may be counted; all, and said, where nothing has matured. Without instants of labels, all."""
     made = ~np.isnan(age)
     if clock is None or clock.observed_at is None or not made.any():
         return Plan(made, None, terms.window)
@@ -107,6 +108,7 @@ def _thinned(curve: maturity.DelayCurve) -> tuple[CurvePoint, ...]:
 def windows_of(
     rows: Rows, usable: Mask, clock: Clock | None, plan: Plan, asked: tuple[str, Terms]
 ) -> tuple[WindowRow, ...]:
+    """The windows from the first prediction to the last, each as known now and when it ended."""
     if clock is None or plan.seconds is None:
         return ()
     primary, terms = asked

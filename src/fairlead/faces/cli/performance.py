@@ -23,6 +23,25 @@ from fairlead.operations.performance_values import Metrics, interval, label_of, 
 from fairlead.operations.performance_verdict import named
 from fairlead.stats.performance.segments import Comparison
 
+What = Annotated[str, typer.Argument(metavar="NAME|FILE", help="A served model, or a Parquet, CSV or JSON lines file.")]
+Target = Annotated[str | None, typer.Option(metavar="COL", help="The column of truths.")]
+Score = Annotated[str | None, typer.Option(metavar="COL", help="The probability of the positive class.")]
+Prediction = Annotated[str | None, typer.Option(metavar="COL", help="The predicted class or value.")]
+Probability = Annotated[list[str] | None, typer.Option(metavar="CLASS=COL", help="A class's probability; repeatable.")]
+Task = Annotated[str | None, typer.Option(help="binary, multiclass or regression [default: inferred].")]
+Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="The class that the score is of.")]
+Segment = Annotated[list[str] | None, typer.Option(metavar="COL", help="Compare its values; repeatable.")]
+PredictedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each answer was given.")]
+ObservedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each label was seen.")]
+AsOf = Annotated[str | None, typer.Option(metavar="INSTANT", help="Read as it was known then.")]
+Window = Annotated[
+    str | None,
+    typer.Option(metavar="7d", help="A file: cut by time. A model: its windows of that time, or one."),
+]
+Reference = Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with these rows.")]
+Metric = Annotated[str | None, typer.Option(help="Judge by this metric.")]
+Cost = Annotated[list[str] | None, typer.Option(metavar="ERROR=MONEY", help="As false_negative=200; repeatable.")]
+Html = Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as a page, too.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _TABLES = frozenset({".parquet", ".pq", ".csv", ".jsonl", ".ndjson", ".json"})
 _SHOWN = 30
@@ -35,30 +54,22 @@ def add_to(app: typer.Typer) -> None:
 
 def performance(
     context: typer.Context,
-    what: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A served model, or a Parquet, CSV or JSON lines file.")
-    ],
-    target: Annotated[str | None, typer.Option(metavar="COL", help="The column of truths.")] = None,
-    score: Annotated[str | None, typer.Option(metavar="COL", help="The probability of the positive class.")] = None,
-    prediction: Annotated[str | None, typer.Option(metavar="COL", help="The predicted class or value.")] = None,
-    probability: Annotated[
-        list[str] | None, typer.Option(metavar="CLASS=COL", help="One class's probability; repeatable.")
-    ] = None,
-    task: Annotated[str | None, typer.Option(help="binary, multiclass or regression [default: inferred].")] = None,
-    positive: Annotated[str | None, typer.Option(metavar="CLASS", help="The class that the score is of.")] = None,
-    segment: Annotated[list[str] | None, typer.Option(metavar="COL", help="Compare its values; repeatable.")] = None,
-    predicted_at: Annotated[str | None, typer.Option(metavar="COL", help="When each answer was given.")] = None,
-    observed_at: Annotated[str | None, typer.Option(metavar="COL", help="When each label was seen.")] = None,
-    as_of: Annotated[str | None, typer.Option(metavar="INSTANT", help="Read as it was known then.")] = None,
-    window: Annotated[
-        str | None, typer.Option(metavar="7d", help="A file: cut by time. A model: its windows of that time, or one.")
-    ] = None,
-    reference: Annotated[Path | None, typer.Option(metavar="FILE", help="Compare with these rows.")] = None,
-    metric: Annotated[str | None, typer.Option(help="Judge by this metric.")] = None,
-    cost: Annotated[
-        list[str] | None, typer.Option(metavar="ERROR=MONEY", help="As false_negative=200; repeatable.")
-    ] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as a page, too.")] = None,
+    what: What,
+    target: Target = None,
+    score: Score = None,
+    prediction: Prediction = None,
+    probability: Probability = None,
+    task: Task = None,
+    positive: Positive = None,
+    segment: Segment = None,
+    predicted_at: PredictedAt = None,
+    observed_at: ObservedAt = None,
+    as_of: AsOf = None,
+    window: Window = None,
+    reference: Reference = None,
+    metric: Metric = None,
+    cost: Cost = None,
+    html: Html = None,
     json: Json = False,
 ) -> None:
     """How good the predictions were: a file's, each metric with its interval; or a served model's, by judged window."""
