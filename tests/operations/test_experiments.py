@@ -139,6 +139,26 @@ def test_rows_of_a_unit_are_added_up() -> None:
     assert any_of.kind == "proportion"
 
 
+@pytest.mark.parametrize("kind", ["huge integers", "text", "categories", "instants", "floats"])
+def test_units_are_told_apart_exactly_whatever_their_type(kind: str) -> None:
+    """1,000 users with two rows each, neighbours beyond 2^53 among them; two rows without a user are left out."""
+    data = pd.DataFrame(shop(2_000))
+    number = np.repeat(np.arange(1_000), 2)
+    keys: dict[str, Any] = {
+        "huge integers": pd.Series(number + 2**60).astype("Int64"),
+        "text": pd.Series(number).astype(str).astype(object),
+        "categories": pd.Series(number).astype(str).astype("category"),
+        "instants": pd.Series(pd.to_datetime(number, unit="s")),
+        "floats": pd.Series(number / 7),
+    }
+    user = keys[kind].copy()
+    user.iloc[:2] = None
+    arm = np.where(number % 2 == 1, "new", "control")
+    report = compare_arms(data.assign(user=user, arm=arm), arm="arm", metric="bought", unit="user")
+    assert sum(one.units for one in report.arms) == 999
+    assert "2 rows without an arm or a unit were left out" in report.notes
+
+
 def test_a_covariate_shortens_the_interval_and_says_by_how_much() -> None:
     """Spend before explains four fifths of spend."""
     plain = compare_arms(shop(), arm="arm", metric="spend", planned=4_000).primary[0].difference

@@ -193,6 +193,7 @@ def test_the_random_policy_is_valued_from_thompson_samplings_log_where_that_can_
         ({"target": "two"}, "under the new policy is 2 in row 0"),
         ({"target": "zero"}, "never takes"),
         ({"reward": "gap"}, "no number in 1 rows, the first is row 3"),
+        ({"unit": "gap"}, "no unit in 1 rows"),
         ({"alpha": 0.0}, "alpha is 0"),
         ({"reward_range": (0, 0.5), "largest_weight": 2.0}, "outside 0 to 0.5"),
     ],

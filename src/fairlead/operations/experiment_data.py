@@ -103,10 +103,8 @@ def load(data: Any, *, arm: str, unit: str | None, control: str | None, time: st
     known = codes >= 0
     keys = np.arange(table.num_rows)
     if unit is not None:
-        column = to_columns(table, [unit])[0]
-        keys = column.codes.astype(np.intp) if isinstance(column, CategoricalColumn) else column.values
-        missing = keys < 0 if isinstance(column, CategoricalColumn) else np.isnan(keys)
-        known &= ~missing
+        keys = unit_keys(table, unit)
+        known &= keys >= 0
     left_out = int((~known).sum())
     if left_out:
         notes.append(f"{left_out:,} rows without an arm{' or a unit' if unit else ''} were left out")
@@ -119,6 +117,25 @@ def load(data: Any, *, arm: str, unit: str | None, control: str | None, time: st
     if unit is not None and units.size < rows.size:
         notes.append(f"{rows.size:,} rows were added up to {units.size:,} units")
     return Experiment(table, arms, codes[units.first_row], rows, units, inside, tuple(notes))
+
+
+def unit_keys(table: pa.Table, name: str) -> Codes:
+    """Each row's unit as 0, 1, … (-1 is null), exact whatever the type: numbers beyond 2^53 do not become one.
+
+    Raises `TableError` for a column that the table lacks or that holds no single value a row.
+    """
+    import pyarrow as pa
+    import pyarrow.types as t
+
+    to_columns(table.slice(0, 0), [name])  # is there, and holds a value a row
+    column = table.column(name)
+    if t.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if t.is_floating(column.type):
+        column = pa.chunked_array([pa.array(column.to_numpy(), from_pandas=True)])  # NaN is null
+    encoded = column.combine_chunks().dictionary_encode()
+    whole = encoded.unify_dictionaries().combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    return np.asarray(whole.indices.fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.intp)
 
 
 def labelled(column: Column) -> tuple[tuple[str, ...], Codes]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fairlead.adapters.tables import as_table, read_table, to_columns
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import MissingExtra, TableError, UsageError
-from fairlead.operations.experiment_data import labelled
+from fairlead.operations.experiment_data import labelled, unit_keys
 from fairlead.stats.columns import CategoricalColumn
 from fairlead.stats.experiment.units import units_of
 from fairlead.stats.policy.log import Log, Support, normalised, support, weights
@@ -205,8 +205,12 @@ def _log(table: pa.Table, reward: str, found: Floats, unit: str | None, model: t
     figures = (None, None) if model is None else tuple(_numbers(table, name) for name in model)
     units = None
     if unit is not None:
-        column = to_columns(table, [unit])[0]
-        units = units_of(column.codes if isinstance(column, CategoricalColumn) else column.values).of_row
+        keys = unit_keys(table, unit)
+        if (keys < 0).any():
+            raise TableError(
+                f"column {unit!r} has no unit in {int((keys < 0).sum()):,} rows: name one for each decision"
+            )
+        units = units_of(keys).of_row
     return Log(rewards, found, figures[0], figures[1], units)
 
 
