@@ -86,16 +86,16 @@ def left_out(content: Content) -> list[str]:
     """What was not measured, and why, a sentence each."""
     counts = content.counts
     told = (
-        (counts.labels_missing, "have no label"),
-        (counts.labels_unusable, "have an infinite label"),
-        (counts.predictions_missing, "have no prediction"),
-        (counts.predictions_unusable, "have an infinite prediction"),
-        (counts.undated, "have a label or a prediction without its instant"),
-        (counts.after_as_of, "were predicted after the instant of reading"),
-        (counts.labels_after_as_of, "have a label that was observed after it"),
-        (counts.immature, "have a label, but are too recent: theirs have not matured"),
+        (counts.labels_missing, "without a label"),
+        (counts.labels_unusable, "with an infinite label"),
+        (counts.predictions_missing, "without a prediction"),
+        (counts.predictions_unusable, "with an infinite prediction"),
+        (counts.undated, "with a label or a prediction without its instant"),
+        (counts.after_as_of, "predicted after the instant of reading"),
+        (counts.labels_after_as_of, "with a label observed after the instant of reading"),
+        (counts.immature, "with a label, but too recent: theirs have not matured"),
     )
-    return [f"{count:,} rows {what}: left out" for count, what in told if count]
+    return [f"left out: {count:,} row{'s' * (count != 1)} {what}" for count, what in told if count]
 
 
 def _tiles(content: Content) -> str:

@@ -63,7 +63,7 @@ def test_a_file_is_measured(file: str, capsys: pytest.CaptureFixture[str]) -> No
         "Brier score",
         "by class",
         "read as binary: a score was named",
-        "have no label: left out",
+        "rows without a label",
     ):
         assert part in said
 
