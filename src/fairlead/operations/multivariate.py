@@ -120,19 +120,8 @@ def multivariate_drift(
     slot = slots if isinstance(slots, str) and method == "correlation" else None
     kinds = {"numbers_only": method in {"scores", "correlation"}, "complete": method == "mmd"}
     sides = read_sides(reference, current, columns, slot=slot, **kinds)
-    rng = np.random.default_rng(seed)
-    evidence: Evidence | None = None
-    few = sides.few(LEAST_ROWS[method])
     unmeasured = [Verdict(Outcome.UNMEASURED, f"{name} not measured: {why}") for name, why in sides.lost.items()]
-    if not sides.names:
-        verdict = worst(unmeasured)
-    elif few:
-        verdict = Verdict(Outcome.UNDECIDED, few)
-    elif method == "correlation":
-        evidence, verdict = _correlation(sides, slots, alpha, rng)
-    else:
-        evidence = _classifier(sides, alpha, seed) if method == "classifier" else _by_rows(method, sides, alpha, rng)
-        verdict = judge_multivariate(evidence, alpha)
+    evidence, verdict = _tested(method, sides, slots, alpha, seed) if sides.names else (None, worst(unmeasured))
     return MultivariateReport(
         verdict=worst([verdict, *unmeasured]),
         method=method,
@@ -143,6 +132,17 @@ def multivariate_drift(
         current_rows=sides.rows[1],
         left_out={**sides.lost, **sides.left_out},
     )
+
+
+def _tested(method: Method, sides: Sides, slots: int | str, alpha: float, seed: int) -> tuple[Evidence | None, Verdict]:
+    few = sides.few(LEAST_ROWS[method])
+    if few:
+        return None, Verdict(Outcome.UNDECIDED, few)
+    rng = np.random.default_rng(seed)
+    if method == "correlation":
+        return _correlation(sides, slots, alpha, rng)
+    evidence = _classifier(sides, alpha, seed) if method == "classifier" else _by_rows(method, sides, alpha, rng)
+    return evidence, judge_multivariate(evidence, alpha)
 
 
 def _check(method: str, slots: int | str, alpha: float) -> None:
