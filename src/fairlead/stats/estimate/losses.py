@@ -83,10 +83,15 @@ def estimate_error(expected: ArrayLike, known: ErrorModel, level: float = LEVEL)
         return UNDEFINED
     each = f.mean(axis=0)
     value = float(each.mean())
-    own = float(np.interp(each, known.centres, known.variances).sum()) / n**2
+    own = float((np.interp(each, known.centres, known.variances) * _beyond(each, known.centres[-1])).sum()) / n**2
     models = f.mean(axis=1)
     learned = (folds - 1) / folds * float(np.sum((models - value) ** 2))
     return _around(value, own, learned, max(folds - 1, 1), level)
+
+
+def _beyond(expected: Floats, most: float) -> Floats:
+    """Errors are as spread as they are large: above the last bin's centre the variance goes on with the square."""
+    return np.maximum(expected / most, 1.0) ** 2 if most > 0 else np.ones_like(expected)
 
 
 def root(mean_squared: Measure) -> Measure:
