@@ -10,8 +10,8 @@ from scipy.spatial.distance import jensenshannon
 
 from fairlead.stats.cells import Cells
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
-from fairlead.stats.distances import chi_squared, detectable_psi, js, ks, null_rate, outside, psi, unseen
-from fairlead.stats.profile import CategoryProfile, NumericProfile, profile_column
+from fairlead.stats.distances import chi_squared, detectable_psi, js, ks, null_rate, outside, psi, rare, unseen
+from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, profile_column
 
 
 def pair(x: NDArray[np.float64], y: NDArray[np.float64]) -> tuple[NumericProfile, NumericProfile]:
@@ -191,3 +191,52 @@ def test_the_correction_takes_off_what_chance_adds() -> None:
             raw[found.name].append(found.value)
     assert np.mean(raw["psi"]) == pytest.approx(9 * noise, rel=0.1)
     assert np.mean(raw["js"]) == pytest.approx(9 * noise / (8 * log(2)), rel=0.1)
+
+
+def shares_of_a_class(one: tuple[int, int], two: tuple[int, int]) -> tuple[ColumnProfile, ColumnProfile]:
+    """Two columns of (rows of the class, other rows)."""
+    names = ("usual", "rare")
+    sides = [CategoricalColumn("x", np.repeat([1, 0], side).astype(np.int32), names) for side in (one, two)]
+    reference = profile_column(sides[0])
+    return reference, profile_column(sides[1], reference.grid)
+
+
+def test_a_rare_class_is_tested_by_itself() -> None:
+    """Four in a thousand where two were: no distance between distributions sees it, its own ratio does."""
+    found = rare(*shares_of_a_class((200, 99_800), (400, 99_600)))
+    assert found.value == pytest.approx(2.0, rel=0.01)
+    assert (found.p_value or 1.0) < 1e-12
+    assert found.low < 2.0 < found.high
+    assert psi(*shares_of_a_class((200, 99_800), (400, 99_600))).value < 0.01
+    back = rare(*shares_of_a_class((400, 99_600), (200, 99_800)))
+    assert back.value == pytest.approx(found.value, rel=0.01), "a class that became rarer counts alike"
+
+
+def test_without_a_rare_class_there_is_no_test() -> None:
+    """Common classes are the other distances' work."""
+    found = rare(*shares_of_a_class((300, 700), (500, 500)))
+    assert (found.value, found.p_value) == (1.0, None)
+
+
+def test_the_binomial_tail_of_a_rare_class_is_not_below_the_exact_one() -> None:
+    """For every split of up to 30 rows of the class among 3,000, the p-value is at least the hypergeometric one."""
+    for total in (1, 4, 30):
+        for rows in range(total + 1):
+            found = rare(*shares_of_a_class((total - rows, 2_000 - total + rows), (rows, 1_000 - rows)))
+            law = stats.hypergeom(3_000, total, 1_000)
+            exact = 2 * min(law.sf(rows - 1), law.cdf(rows))
+            assert (found.p_value or 0.0) >= min(1.0, exact) - 1e-9
+
+
+@pytest.mark.parametrize("rows", [(2_000, 300), (20_000, 3_000), (5_000, 5_000)])
+def test_a_rare_class_is_rarely_blamed(rows: tuple[int, int]) -> None:
+    """p < 0.05 for at most 5 % of unchanged classes of two and of twenty in a thousand."""
+    rng = np.random.default_rng(rows)
+    alarms = 0
+    for _ in range(1_000):
+        share = rng.choice([0.002, 0.01, 0.02])
+        counts = [int(rng.binomial(size, share)) for size in rows]
+        one, two = ((count, size - count) for count, size in zip(counts, rows, strict=True))
+        found = rare(*shares_of_a_class(one, two))
+        alarms += found.p_value is not None and found.p_value < 0.05
+    assert stats.binom.sf(alarms - 1, 1_000, 0.05) > 0.001

@@ -54,6 +54,7 @@ LABELS = {
     "null_rate": "null rate x",
     "unseen": "unseen share",
     "outside": "outside share",
+    "rare": "rare class x",
 }
 
 

@@ -106,18 +106,10 @@ def drift(
     >>> report.verdict.outcome.value, report.columns[0].name
     ('breached', 'age')
     """
-    if not 0.0 < alpha < 1.0:
-        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
-    left, right = _table(reference, "reference"), _table(current, "current data")
-    names = _names(left, right, columns)
-    skipped = _skipped(left, right, names)
-    shared = [name for name in names if name not in skipped]
-    if not shared:
-        raise TableError(
-            f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
-            f"the current data has {_listed(right.column_names)}"
-        )
-    pairs = _in_threads(lambda name, scratch: _pair(left, right, name, scratch), shared)
+    check_alpha(alpha)
+    left, right = table_of(reference, "reference"), table_of(current, "current data")
+    shared, skipped = shared_columns(left, right, columns)
+    pairs = in_threads(lambda name, scratch: _pair(left, right, name, scratch), shared)
     one = TableProfile(left.num_rows, tuple(pair[0] for pair in pairs if not isinstance(pair, ColumnDrift)))
     two = TableProfile(right.num_rows, tuple(pair[1] for pair in pairs if not isinstance(pair, ColumnDrift)))
     mixed = tuple(pair for pair in pairs if isinstance(pair, ColumnDrift))
@@ -133,24 +125,49 @@ def profile(table: Any, like: TableProfile | None = None) -> TableProfile:
     Profiles on the same grids add up: `p + q`. Raises `TableError` for a table that cannot be read, that lacks one of
     the grids' columns or holds another kind in it, or that has no readable column.
     """
-    data = _table(table, "table")
+    data = table_of(table, "table")
     if like is None:
         columns = to_columns(data)
         if not columns:
             raise TableError(f"no column can be profiled: the table has {_listed(data.column_names)}")
-        own = _in_threads(lambda one, scratch: profile_column(one, None, scratch), columns)
+        own = in_threads(lambda one, scratch: profile_column(one, None, scratch), columns)
         return TableProfile(data.num_rows, tuple(own))
     grids = {grid.name: grid for grid in like.grids}
     columns = to_columns(data, like.names)
-    found = _in_threads(lambda one, scratch: profile_column(one, grids[one.name], scratch), columns)
+    found = in_threads(lambda one, scratch: profile_column(one, grids[one.name], scratch), columns)
     return TableProfile(data.num_rows, tuple(found))
 
 
-def _table(data: Any, role: str) -> pa.Table:
+def table_of(data: Any, role: str) -> pa.Table:
+    """The data as an Arrow table; `role` names it in errors. Raises `TableError` for one that cannot be read."""
     table = read_table(data) if isinstance(data, str | Path) else as_table(data)
     if table.num_rows == 0:
         raise TableError(f"the {role} has no rows: a comparison needs at least one")
     return table
+
+
+def check_alpha(alpha: float) -> None:
+    """Raises `UsageError` for what is no false discovery rate."""
+    if not 0.0 < alpha < 1.0:
+        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
+
+
+def shared_columns(
+    left: pa.Table, right: pa.Table, columns: Sequence[str] | None, leave_out: str | None = None
+) -> tuple[list[str], dict[str, ColumnDrift]]:
+    """The names that both tables can be compared in, and the other ones with the reason.
+
+    Raises `TableError` for a named column that neither has, and where nothing can be compared.
+    """
+    names = [name for name in _names(left, right, columns) if name != leave_out]
+    skipped = _skipped(left, right, names)
+    shared = [name for name in names if name not in skipped]
+    if not shared:
+        raise TableError(
+            f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
+            f"the current data has {_listed(right.column_names)}"
+        )
+    return shared, skipped
 
 
 def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> list[str]:
@@ -196,7 +213,7 @@ def _holds(column: Column) -> str:
     return "numbers" if isinstance(column, NumericColumn) else "text"
 
 
-def _in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
+def in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
     """In order. Counting and encoding release the interpreter lock, so threads use every core."""
     own = threading.local()
 

@@ -52,8 +52,22 @@ padding:16px 20px;margin-top:20px}
 @media print{.fl{--back:#fff}.fl .card{break-inside:avoid}}
 """
 
-HEADS = ("column", "level", "q-value", "PSI", "KS", "JS", "W1", "V", "null rate", "unseen", "outside", "detectable")
-DISTANCES = ("psi", "ks", "js", "wasserstein", "chi_squared", "null_rate", "unseen", "outside")
+HEADS = (
+    "column",
+    "level",
+    "q-value",
+    "PSI",
+    "KS",
+    "JS",
+    "W1",
+    "V",
+    "null rate",
+    "unseen",
+    "outside",
+    "rare class",
+    "detectable",
+)
+DISTANCES = ("psi", "ks", "js", "wasserstein", "chi_squared", "null_rate", "unseen", "outside", "rare")
 SAYS = {Level.CRITICAL: "critical", Level.WARNING: "warning", Level.NONE: "within limits"}
 
 

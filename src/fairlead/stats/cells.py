@@ -79,10 +79,15 @@ def _categories(reference: CategoryProfile, current: CategoryProfile) -> Cells:
         return Cells(np.empty(0), np.empty(0))
     if reference.buckets or current.buckets:
         return merge_rare(np.asarray(_hashed(reference), dtype=float), np.asarray(_hashed(current), dtype=float))
+    return merge_rare(*by_category(reference, current))
+
+
+def by_category(reference: CategoryProfile, current: CategoryProfile) -> tuple[Floats, Floats]:
+    """Counts of both samples, category by category: the grid's list, then the others by name."""
     names = sorted(reference.unseen.keys() | current.unseen.keys())
     one = [*reference.counts, *(reference.unseen.get(name, 0) for name in names)]
     two = [*current.counts, *(current.unseen.get(name, 0) for name in names)]
-    return merge_rare(np.asarray(one, dtype=float), np.asarray(two, dtype=float))
+    return np.asarray(one, dtype=float), np.asarray(two, dtype=float)
 
 
 def _hashed(one: CategoryProfile) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from fairlead.stats.distances import DEFAULT, Distance, Readings, Thresholds, cu
 from fairlead.stats.fdr import benjamini_hochberg
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
 
-TESTS = 6  # at most, for a column: what the smallest detectable effect allows for
+TESTS = 7  # at most, for a column: what the smallest detectable effect allows for
+RATIOS = ("null_rate", "rare")  # they are 1, not 0, where nothing changed
 BLOCK = 64  # pairs that are compared at once: more would leave the cache
 
 
@@ -51,13 +52,11 @@ class ColumnDrift(Struct, frozen=True):
     @property
     def effect(self) -> float:
         """The largest corrected distance between distributions, in units of its critical limit."""
-        shapes = (
-            one.corrected / one.critical for one in self.distances if one.name != "null_rate" and one.critical > 0
-        )
+        shapes = (one.corrected / one.critical for one in self.distances if one.name not in RATIOS and one.critical > 0)
         return max(shapes, default=0.0)
 
     def distance(self, name: str) -> Distance:
-        """A distance by name: psi, ks, js, wasserstein, chi_squared, null_rate, unseen, outside. Raises `KeyError`."""
+        """A distance by name, for instance `psi`, `wasserstein` or `null_rate`. Raises `KeyError`."""
         for one in self.distances:
             if one.name == name:
                 return one
@@ -179,7 +178,7 @@ def _measure_all(pairs: Sequence[Pair], limits: Thresholds, strictest: float) ->
 
 def _readings(pairs: Sequence[Pair], cells: shares.Shares) -> list[Readings]:
     """Every distance of pairs of one kind."""
-    both = [shares.psi(cells), shares.js(cells), health.null_rate(pairs)]
+    both = [shares.psi(cells), shares.js(cells), health.null_rate(pairs), health.rare(pairs)]
     numbers = [(a, b) for a, b in pairs if isinstance(a, NumericProfile) and isinstance(b, NumericProfile)]
     if numbers:
         steps = cumulative.steps_of(numbers)

@@ -193,7 +193,7 @@ class CategoryProfile(Struct, frozen=True, tag="category", dict=True):
             unseen[name] = unseen.get(name, 0) + count
         none = (0,) * BUCKETS
         buckets = tuple(a + b for a, b in zip(self.buckets or none, other.buckets or none, strict=True))
-        return _category_profile(
+        return category_profile(
             self.grid,
             nulls=self.nulls + other.nulls,
             counts=tuple(a + b for a, b in zip(self.counts, other.counts, strict=True)),
@@ -318,10 +318,10 @@ def _profile_categories(column: CategoricalColumn, grid: CategoryGrid | None) ->
     if grid is None:
         grid = category_grid(column.name, unseen)
     counts = tuple(unseen.pop(name, 0) for name in grid.categories)
-    return _category_profile(grid, nulls, counts, unseen, ())
+    return category_profile(grid, nulls, counts, unseen, ())
 
 
-def _category_profile(
+def category_profile(
     grid: CategoryGrid, nulls: int, counts: tuple[int, ...], unseen: dict[str, int], buckets: tuple[int, ...]
 ) -> CategoryProfile:
     """Gives names up for buckets where there are too many, or where some were given up already."""

@@ -27,8 +27,8 @@ from msgspec.structs import replace
 
 from fairlead.stats.cells import shared_cells
 from fairlead.stats.change.fits import SEASON, SINUSOID, Fit, Floats, explained, families, fitted, phase_means, trend
-from fairlead.stats.distances import js
-from fairlead.stats.profile import ColumnProfile, TableProfile
+from fairlead.stats.distances.shares import js, shares_of
+from fairlead.stats.profile import TableProfile
 
 FEWEST = 8  # slots
 PERMUTATIONS = 999
@@ -125,10 +125,21 @@ def slot_distances(reference: TableProfile, slots: Sequence[TableProfile], colum
     places = [i for i, name in enumerate(reference.names) if column in (None, name)]
     if not places:
         raise ValueError(f"the reference has no column {column!r}: it has {', '.join(reference.names[:10])}")
-    found = np.array([[_distance(reference.columns[i], slot.columns[i]) for i in places] for slot in slots])
+    found = slot_distances_by_column(reference, slots)[:, places]
     known = np.isfinite(found)
     with np.errstate(invalid="ignore"):
         return np.asarray(np.where(known, found, 0.0).sum(axis=1) / known.sum(axis=1), np.float64)
+
+
+def slot_distances_by_column(reference: TableProfile, slots: Sequence[TableProfile]) -> Floats:
+    """`slot_distances` of every column by itself, (slots, columns)."""
+    found = np.empty((len(slots), len(reference.columns)))
+    for place, one in enumerate(reference.columns):
+        lined = shares_of([shared_cells(one, slot.columns[place]) for slot in slots])
+        gap = js(lined).value - lined.freedom * lined.noise / (8.0 * log(2.0))
+        empty = (lined.reference.sum(axis=1) == 0) | (lined.current.sum(axis=1) == 0)
+        found[:, place] = np.where(empty, np.nan, np.where(lined.freedom > 0, np.sign(gap) * np.sqrt(np.abs(gap)), 0.0))
+    return found
 
 
 def mann_kendall(series: Sequence[float] | Floats) -> tuple[float, float, float]:
@@ -147,14 +158,6 @@ def mann_kendall(series: Sequence[float] | Floats) -> tuple[float, float, float]
     first, last = np.triu_indices(n, 1)
     slope = float(np.median((x[last] - x[first]) / (last - first))) if n > 1 else 0.0
     return s, erfc(max(z, 0.0) / sqrt(2.0)), slope
-
-
-def _distance(reference: ColumnProfile, current: ColumnProfile) -> float:
-    cells = shared_cells(reference, current)
-    if cells.n == 0 or cells.m == 0:
-        return float("nan")
-    gap = js(reference, current).value - cells.freedom * cells.noise / (8.0 * log(2.0))
-    return float(np.sign(gap)) * sqrt(abs(gap)) if cells.freedom else 0.0
 
 
 def _name(

@@ -7,7 +7,7 @@ sqrt(max(0, value^2 - E0[value^2])), from one that is linear (Kolmogorov-Smirnov
 
     shares      psi, js, chi_squared: on the reference's deciles, or the categories
     cumulative  ks, wasserstein: on the grid's cuts
-    health      null_rate, unseen, outside: broken data
+    health      null_rate, unseen, outside, rare: what distances between distributions do not see
 
 Those modules take many pairs at once. The functions here take one pair of profiles.
 """
@@ -33,6 +33,7 @@ __all__ = [
     "null_rate",
     "outside",
     "psi",
+    "rare",
     "unseen",
     "wasserstein",
 ]
@@ -76,6 +77,11 @@ def unseen(reference: CategoryProfile, current: CategoryProfile, limits: Limits 
 def outside(reference: NumericProfile, current: NumericProfile, limits: Limits = DEFAULT.outside) -> Distance:
     """The share of rows beyond the reference's range; see `health.outside`."""
     return _one(health.outside([(reference, current)]), limits)
+
+
+def rare(reference: ColumnProfile, current: ColumnProfile, limits: Limits = DEFAULT.rare) -> Distance:
+    """How many times more or less frequent a rare class became; see `health.rare`."""
+    return _one(health.rare([(reference, current)]), limits)
 
 
 def detectable_psi(cells: Cells, alpha: float, power: float = 0.8) -> float:

@@ -1,4 +1,5 @@
-"""Readings of broken data: nulls, categories that the reference does not list, values beyond its range.
+"""Readings of rows that distances between distributions do not see: nulls, categories that the reference does not list,
+values beyond its range, rare classes.
 
 They count rows, so they are plain numbers per column; each takes (pairs,) arrays.
 """
@@ -8,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import chdtrc, gammaln
+from scipy.special import bdtr, bdtrc, chdtrc, gammaln
 
+from fairlead.stats.cells import by_category
 from fairlead.stats.distances.values import Readings, Z
 from fairlead.stats.exact import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile
+
+RARE = 0.02  # share of the pooled rows up to which a class is rare
+FEW_VALUES = 20  # up to so many distinct numbers are classes
 
 Pairs = Sequence[tuple[ColumnProfile, ColumnProfile]]
 
@@ -81,6 +86,55 @@ def outside(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Readings:
     low, high = np.maximum(value - chance - spread, 0.0), np.minimum(corrected + spread, 1.0)
     value, corrected, low, high = (np.where(some, part, 0.0) for part in (value, corrected, low, high))
     return Readings("outside", value, corrected, np.where(some, p_value, 1.0), low, high)
+
+
+def rare(pairs: Pairs) -> Readings:
+    """How many times more, or less, frequent the rare class that changed most clearly became.
+
+    A class of two rows in a thousand is merged away where cells need five expected rows, and where it is not, its
+    doubling moves no distance between distributions. So each category, and each value of a number with at most 20 of
+    them, that holds at most 2 % of the pooled rows is tested by itself: of its t rows each is current with probability
+    m / (n + m), and the smaller tail of that binomial, which is not less than the exact hypergeometric one (Uhlmann
+    1966), is doubled and multiplied by the number of rare classes. The effect is the ratio of the shares, half a row
+    added to both, or its inverse where the class became rarer; 1 without a rare class.
+    """
+    classes = [_classes(*pair) for pair in pairs]
+    sizes = [one.size for one, _ in classes]
+    owner = np.repeat(np.arange(len(pairs)), sizes)
+    r, c = (np.concatenate([one[side] for one in classes]) if classes else np.empty(0) for side in (0, 1))
+    n, m = np.asarray([(max(one.present, 1), max(two.present, 1)) for one, two in pairs], dtype=float).reshape(-1, 2).T
+    share = (m / (n + m))[owner]
+    tail = np.minimum(bdtr(c, r + c, share), np.where(c > 0, bdtrc(c - 1.0, r + c, share), 1.0))
+    ratio = ((c + 0.5) / (m[owner] + 1.0)) / ((r + 0.5) / (n[owner] + 1.0))
+    spread = Z * np.sqrt(
+        np.maximum(1.0 / (c + 0.5) + 1.0 / (r + 0.5) - 1.0 / (n[owner] + 1) - 1.0 / (m[owner] + 1), 0.0)
+    )
+    value, p_value, low, high = (np.full(len(pairs), start) for start in (1.0, np.nan, 1.0, 1.0))
+    for pair in np.flatnonzero(sizes).tolist():
+        own = np.flatnonzero(owner == pair)
+        most = own[np.argmin(tail[own])]
+        value[pair] = max(ratio[most], 1.0 / ratio[most])
+        p_value[pair] = min(1.0, 2.0 * own.size * tail[most])
+        low[pair], high[pair] = (max(1.0, value[pair] * np.exp(sign * spread[most])) for sign in (-1.0, 1.0))
+    return Readings("rare", value, value, p_value, low, high)
+
+
+def _classes(reference: ColumnProfile, current: ColumnProfile) -> tuple[Floats, Floats]:
+    """The counts of the rare classes in both samples."""
+    if isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
+        if reference.buckets or current.buckets:
+            return np.empty(0), np.empty(0)
+        one, two = by_category(reference, current)
+    elif isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        filled = np.flatnonzero(reference.counts + current.counts)
+        if filled.size > FEW_VALUES:
+            return np.empty(0), np.empty(0)
+        one, two = reference.counts[filled].astype(float), current.counts[filled].astype(float)
+    else:
+        raise TypeError(f"column {reference.grid.name!r}: numbers cannot be compared with categories")
+    total = one + two
+    scarce = (total > 0) & (total <= RARE * total.sum())
+    return one[scarce], two[scarce]
 
 
 def _end(one: NumericProfile, two: NumericProfile, cell: int) -> tuple[int, int]:

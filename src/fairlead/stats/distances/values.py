@@ -27,6 +27,7 @@ class Thresholds(Struct, frozen=True):
     null_rate: Limits = Limits(2.0, 5.0)
     unseen: Limits = Limits(0.0, 0.05)
     outside: Limits = Limits(0.01, 0.05)
+    rare: Limits = Limits(1.5, 3.0)
 
 
 DEFAULT = Thresholds()
