@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, chdtrc, gammaln
+from scipy.special import betainc, chdtrc, gammaln
 
 from fairlead.stats.cells import by_category
 from fairlead.stats.distances.values import Readings, Z
@@ -104,7 +104,9 @@ def rare(pairs: Pairs) -> Readings:
     r, c = (np.concatenate([one[side] for one in classes]) if classes else np.empty(0) for side in (0, 1))
     n, m = np.asarray([(max(one.present, 1), max(two.present, 1)) for one, two in pairs], dtype=float).reshape(-1, 2).T
     share = (m / (n + m))[owner]
-    tail = np.minimum(bdtr(c, r + c, share), np.where(c > 0, bdtrc(c - 1.0, r + c, share), 1.0))
+    at_most = np.where(r > 0, betainc(np.maximum(r, 1.0), c + 1.0, 1.0 - share), 1.0)
+    at_least = np.where(c > 0, betainc(np.maximum(c, 1.0), r + 1.0, share), 1.0)
+    tail = np.minimum(at_most, at_least)
     ratio = ((c + 0.5) / (m[owner] + 1.0)) / ((r + 0.5) / (n[owner] + 1.0))
     spread = Z * np.sqrt(
         np.maximum(1.0 / (c + 0.5) + 1.0 / (r + 0.5) - 1.0 / (n[owner] + 1) - 1.0 / (m[owner] + 1), 0.0)
