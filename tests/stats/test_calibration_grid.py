@@ -131,15 +131,15 @@ def test_false_alarms_are_at_most_nominal_over_the_whole_grid(shape: str, n: int
 @pytest.mark.slow
 @pytest.mark.parametrize("m", [50, 100, 300, 1_000, 10_000])
 def test_tables_of_many_shapes_are_rarely_breached(m: int) -> None:
-    """Of 200 tables of 44 unchanged columns, four of each shape, at most 1 % are breached at the default alpha."""
+    """Of 100 tables of 44 unchanged columns, four of each shape, at most 1 % are breached at the default alpha."""
     rng = np.random.default_rng(m)
-    breached = 0
-    for _ in range(200 if m < 10_000 else 50):
+    breached, tables = 0, 100 if m < 10_000 else 50
+    for _ in range(tables):
         columns = [draw(rng, 2_000, f"{name} {i}") for name, draw in SHAPES.items() for i in range(4)]
         one = profile(columns)
         now = [draw(rng, m, f"{name} {i}") for name, draw in SHAPES.items() for i in range(4)]
         breached += judge_drift(compare(one, profile(now, one.grids))).outcome is Outcome.BREACHED
-    assert not excess(breached, 200 if m < 10_000 else 50, 0.01)
+    assert not excess(breached, tables, 0.01)
 
 
 def test_the_bound_sees_what_a_wasserstein_of_small_samples_does() -> None:
