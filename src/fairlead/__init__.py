@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from fairlead.operations.policies import evaluate_policy as evaluate_policy
     from fairlead.operations.slices import SliceReport as SliceReport
     from fairlead.operations.slices import find_slices as find_slices
+    from fairlead.operations.timeline import DriftTimeline as DriftTimeline
+    from fairlead.operations.timeline import drift_timeline as drift_timeline
 
     __version__: str
 
@@ -44,6 +46,8 @@ _HOMES = {
     "SliceReport": "fairlead.operations.slices",
     "EstimateReport": "fairlead.operations.estimate",
     "drift": "fairlead.operations.drift",
+    "drift_timeline": "fairlead.operations.timeline",
+    "DriftTimeline": "fairlead.operations.timeline",
     "estimate_performance": "fairlead.operations.estimate",
     "find_slices": "fairlead.operations.slices",
     "multivariate_drift": "fairlead.operations.multivariate",
@@ -55,6 +59,7 @@ __all__ = [
     "ArmComparison",
     "Client",
     "DriftReport",
+    "DriftTimeline",
     "EstimateReport",
     "ExperimentPlan",
     "MultivariateReport",
@@ -64,6 +69,7 @@ __all__ = [
     "__version__",
     "compare_arms",
     "drift",
+    "drift_timeline",
     "estimate_performance",
     "evaluate_policy",
     "find_slices",

@@ -9,7 +9,7 @@ from fairlead.core.check import LABELS
 from fairlead.core.verdict import Verdict
 from fairlead.operations.drift_svg import chart
 from fairlead.stats.distances import Distance
-from fairlead.stats.drift import ColumnDrift, Level
+from fairlead.stats.drift import RATIOS, ColumnDrift, Level
 from fairlead.stats.profile import TableProfile
 
 CHARTS = 12
@@ -149,7 +149,7 @@ def _row(column: ColumnDrift) -> str:
 def _number(one: Distance | None) -> str:
     if one is None:
         return ""
-    if one.name == "null_rate":
+    if one.name in RATIOS:
         return "" if one.p_value is None else f"×{one.value:.3g}"
     interval = f"95 % interval {one.low:.3g} to {one.high:.3g}; measured {one.value:.3g}"
     return f'<span title="{interval}">{one.corrected:.3f}</span>'

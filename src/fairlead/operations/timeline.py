@@ -1,0 +1,303 @@
+"""Drift over time: a table cut into windows by its timestamps, each window compared with one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from fairlead.adapters.tables import to_columns
+from fairlead.config.grammar import duration
+from fairlead.core.check import judge_drift
+from fairlead.core.verdict import Outcome, Verdict
+from fairlead.errors import MissingExtra, SettingsError, TableError, UsageError
+from fairlead.operations.drift import check_alpha, in_threads, shared_columns, table_of
+from fairlead.operations.timeline_html import fragment, page
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.distances import DEFAULT, Thresholds
+from fairlead.stats.drift import ColumnDrift, Level, compare_all, ranked
+from fairlead.stats.exact import Floats
+from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
+from fairlead.stats.shape import Shape, shape_of, slot_distances_by_column
+from fairlead.stats.slots import profile_slots
+from fairlead.stats.tally import Counts, Scratch
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MOST_WINDOWS = 20_000
+TOGETHER = 16  # windows that one thread compares at a time
+PROFILES = 4_096  # held at once: a hundred MB
+PERMUTATIONS = 499
+LAST_INSTANT = 2.5e11  # seconds since 1970: in the year 9892
+
+
+class DriftWindow(Struct, frozen=True):
+    """One window: it holds the instants from `starts_at` up to, not including, `ends_at` (seconds since 1970, UTC)."""
+
+    starts_at: float
+    ends_at: float
+    rows: int
+    verdict: Verdict
+    columns: tuple[ColumnDrift, ...]
+
+    @property
+    def name(self) -> str:
+        """The start, as text."""
+        return datetime.fromtimestamp(self.starts_at, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+class DriftTimeline(Struct, frozen=True, dict=True):
+    """What every window showed: a verdict over all, and the windows in order.
+
+    Each window spends `alpha` anew, as a false discovery rate over its columns. `distances` is each column's distance
+    from the reference, window by window: the root of the Jensen-Shannon divergence less what chance adds, with its
+    sign; NaN for a window without a value. `undated` rows had no timestamp and are in no window.
+    """
+
+    verdict: Verdict
+    windows: tuple[DriftWindow, ...]
+    distances: dict[str, tuple[float, ...]]
+    reference: TableProfile
+    seconds: float
+    alpha: float
+    undated: int
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """How each column that a window flags came to change: sudden, gradual, recurring (see `fairlead.stats.shape`).
+
+        A permutation test at the level of `alpha`, seeded by the column's place.
+        """
+        flagged = {
+            column.name for window in self.windows for column in window.columns if column.level is not Level.NONE
+        }
+        alpha = min(max(self.alpha, 0.01), 0.2)
+        return {
+            name: shape_of(values, np.random.default_rng(place), alpha=alpha, permutations=PERMUTATIONS)
+            for place, (name, values) in enumerate(self.distances.items())
+            if name in flagged
+        }
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns, those that moved in most windows first."""
+        moved: dict[str, int] = {}
+        for window in self.windows:
+            for column in window.columns:
+                moved[column.name] = moved.get(column.name, 0) + (column.level is not Level.NONE)
+        return tuple(sorted(moved, key=lambda name: (-moved[name], name)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, fit for JSON."""
+        return {
+            "verdict": msgspec.to_builtins(self.verdict),
+            "alpha": self.alpha,
+            "window_seconds": self.seconds,
+            "undated": self.undated,
+            "shapes": msgspec.to_builtins(self.shapes),
+            "windows": [msgspec.to_builtins(window) for window in self.windows],
+        }
+
+    def to_json(self) -> str:
+        """`to_dict` as one JSON document."""
+        return msgspec.json.encode(self.to_dict()).decode()
+
+    def to_frame(self) -> pd.DataFrame:
+        """A pandas frame, one row for each window and column. Raises `MissingExtra` without pandas."""
+        try:
+            import pandas as pd
+        except ImportError as error:
+            raise MissingExtra("pandas", "sklearn", "DriftTimeline.to_frame()") from error
+        return pd.DataFrame([_row(window, column) for window in self.windows for column in window.columns])
+
+    def save_html(self, path: str | Path) -> Path:
+        """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
+        target = Path(path)
+        try:
+            target.write_text(page(self), encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
+        return target
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
+
+
+def drift_timeline(
+    reference: Any,
+    current: Any,
+    *,
+    timestamp: str,
+    window: str | float,
+    columns: Sequence[str] | None = None,
+    alpha: float = 0.01,
+    thresholds: Thresholds = DEFAULT,
+) -> DriftTimeline:
+    """Cuts `current` into windows by the column `timestamp`, and compares each with the whole of `reference`.
+
+    Tables are as for `drift`. A window is a duration such as "1h" or "7d" (or seconds); windows are counted from a
+    Monday, 0:00 UTC, and one in which nothing came between two others is there and unmeasured. Raises `TableError` for
+    a timestamp column that is missing or holds no instants, and where more than 20,000 windows would be needed;
+    `UsageError` for an impossible window or `alpha`.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> at = np.arange(4_000) * 3_600.0
+    >>> moved = {"at": at, "age": rng.normal(np.where(at < 7e6, 40, 50), 5)}
+    >>> found = drift_timeline({"age": rng.normal(40, 5, 4_000)}, moved, timestamp="at", window="14d")
+    >>> found.verdict.outcome.value, found.shapes["age"].form.value
+    ('breached', 'sudden')
+    """
+    check_alpha(alpha)
+    seconds = _seconds(window)
+    left, right = table_of(reference, "reference"), table_of(current, "current data")
+    names, skipped = shared_columns(left, right, columns, leave_out=timestamp)
+    order, edges, first = _cut(right, timestamp, seconds)
+    pairs = in_threads(lambda name, scratch: _pair(left, right, name, order, scratch), names)
+    mixed = (*(pair for pair in pairs if isinstance(pair, ColumnDrift)), *skipped.values())
+    series = Series([pair for pair in pairs if not isinstance(pair, ColumnDrift)], left.num_rows, edges)
+    found = [one for block in series.blocks() for one in block.judged(alpha, thresholds)]
+    windows = tuple(
+        _window(first + place * seconds, seconds, int(edges[place + 1] - edges[place]), (*one, *mixed))
+        for place, one in enumerate(found)
+    )
+    return DriftTimeline(
+        verdict=_over_all(windows),
+        windows=windows,
+        distances={name: tuple(values) for name, values in series.distances().items()},
+        reference=series.reference,
+        seconds=seconds,
+        alpha=alpha,
+        undated=right.num_rows - int(edges[-1]),
+    )
+
+
+def _seconds(window: str | float) -> float:
+    try:
+        seconds = duration(window)
+    except SettingsError as error:
+        raise UsageError(f"window: {error}") from error
+    if not 1.0 <= seconds < LAST_INSTANT:
+        raise UsageError(f"a window of {window!r} cannot be cut: windows last at least a second")
+    return seconds
+
+
+def _cut(table: pa.Table, timestamp: str, seconds: float) -> tuple[Counts | None, Counts, float]:
+    """The order of the dated rows by time (None where they are in order), the windows' edges in it, and the start."""
+    (column,) = to_columns(table, [timestamp])
+    if not isinstance(column, NumericColumn):
+        raise TableError(f"column {timestamp!r} holds text: parse it into timestamps, or seconds since 1970")
+    at = column.values
+    dated = np.isfinite(at)
+    if not dated.any():
+        raise TableError(f"column {timestamp!r} has no timestamp at all: no window can be cut")
+    order = None
+    if not dated.all() or (at[1:] < at[:-1]).any():
+        order = np.argsort(np.where(dated, at, np.inf), kind="stable")[: int(dated.sum())]
+        at = at[order]
+    if not 0.0 <= at[0] <= at[-1] <= LAST_INSTANT:
+        raise TableError(
+            f"column {timestamp!r} runs from {at[0]:g} to {at[-1]:g}: give timestamps, or seconds since 1970"
+        )
+    origin = 4 * 86_400.0  # a Monday
+    first, last = (float(np.floor((end - origin) / seconds)) for end in (at[0], at[-1]))
+    if last - first >= MOST_WINDOWS:
+        raise TableError(f"{last - first + 1:,.0f} windows would be needed: at most {MOST_WINDOWS:,}, take longer ones")
+    starts = origin + (first + np.arange(int(last - first) + 1)) * seconds
+    edges = np.append(np.searchsorted(at, starts, side="left"), at.size)
+    return order, edges, float(starts[0])
+
+
+def _pair(
+    left: pa.Table, right: pa.Table, name: str, order: Counts | None, scratch: Scratch
+) -> tuple[ColumnProfile, Column] | ColumnDrift:
+    (one,), (two,) = to_columns(left, [name]), to_columns(right, [name])
+    if type(one) is not type(two) and not one.empty and not two.empty:
+        return ColumnDrift(name, "unknown", unmeasured="numbers on one side, text on the other")
+    if order is not None and isinstance(two, NumericColumn):
+        two = NumericColumn(name, two.values[order])
+    elif order is not None and isinstance(two, CategoricalColumn):
+        two = CategoricalColumn(name, two.codes[order], two.categories)
+    return profile_column(one, None, scratch), two
+
+
+class Series:
+    """The columns of a table in order of time, cut at `edges`, beside the profiles that they are compared with."""
+
+    def __init__(self, pairs: Sequence[tuple[ColumnProfile, Column]], rows: int, edges: Counts) -> None:
+        self.reference = TableProfile(rows, tuple(pair[0] for pair in pairs))
+        self._columns = [pair[1] for pair in pairs]
+        self._edges = edges
+        self._distances: list[Floats] = []
+
+    def blocks(self) -> Iterator[Block]:
+        """So many windows at a time that their profiles stay small, however many there are."""
+        step = max(1, PROFILES // max(len(self._columns), 1))
+        for start in range(0, self._edges.size - 1, step):
+            edges = self._edges[start : start + step + 1]
+            tasks = list(zip(self._columns, self.reference.grids, strict=True))
+            parts = in_threads(lambda task, scratch: profile_slots(*task, edges, scratch), tasks)  # noqa: B023 - used up here
+            sizes = np.diff(edges).tolist()
+            slots = [TableProfile(rows, tuple(part[place] for part in parts)) for place, rows in enumerate(sizes)]
+            self._distances.append(slot_distances_by_column(self.reference, slots))
+            yield Block(self.reference, slots)
+
+    def distances(self) -> dict[str, list[float]]:
+        """Each column's distance from the reference, window by window; NaN for a window without a value."""
+        table = np.concatenate(self._distances)
+        return {name: table[:, place].tolist() for place, name in enumerate(self.reference.names)}
+
+
+class Block(Struct, frozen=True, eq=False):
+    """Some windows' profiles."""
+
+    reference: TableProfile
+    slots: list[TableProfile]
+
+    def judged(self, alpha: float, thresholds: Thresholds) -> list[tuple[ColumnDrift, ...]]:
+        """What each window shows."""
+        groups = [self.slots[start : start + TOGETHER] for start in range(0, len(self.slots), TOGETHER)]
+
+        def compared(group: list[TableProfile], _: Scratch) -> list[tuple[ColumnDrift, ...]]:
+            return compare_all(self.reference, group, alpha=alpha, thresholds=thresholds)
+
+        return [one for group in in_threads(compared, groups) for one in group]
+
+
+def _window(starts_at: float, seconds: float, rows: int, columns: tuple[ColumnDrift, ...]) -> DriftWindow:
+    if not rows:
+        silent = Verdict(Outcome.UNMEASURED, "nothing came in this window")
+        return DriftWindow(starts_at, starts_at + seconds, 0, silent, columns)
+    return DriftWindow(starts_at, starts_at + seconds, rows, judge_drift(columns), ranked(columns))
+
+
+def _over_all(windows: Sequence[DriftWindow]) -> Verdict:
+    """Breached if any window is, and so on; the reason says how many, and the first of them."""
+    for outcome in (Outcome.BREACHED, Outcome.UNMEASURED, Outcome.UNDECIDED):
+        found = [window for window in windows if window.verdict.outcome is outcome]
+        if found:
+            first = f"{outcome.value} in {len(found):,} of {len(windows):,} windows, first in {found[0].name}"
+            return Verdict(outcome, f"{first}: {found[0].verdict.reason}")
+    return Verdict(Outcome.HOLDS, f"all {len(windows):,} windows hold; the last: {windows[-1].verdict.reason}")
+
+
+def _row(window: DriftWindow, column: ColumnDrift) -> dict[str, Any]:
+    values = {one.name: one.value for one in column.distances}
+    return {
+        "starts_at": datetime.fromtimestamp(window.starts_at, UTC),
+        "rows": window.rows,
+        "column": column.name,
+        "level": str(column.level),
+        "p_value": column.p_value,
+        "q_value": column.q_value,
+        **{name: values.get(name) for name in DEFAULT.__struct_fields__},
+        "unmeasured": column.unmeasured,
+    }
