@@ -3,12 +3,15 @@
 How a column is read: numbers, booleans (0 and 1) and decimals are numbers, as float64 (integers beyond 2^53 are
 rounded); dates and timestamps are seconds since 1970 UTC, times and durations are seconds; text and dictionaries of
 text are categories; a Python column that mixes kinds is read as text. Lists, structs, maps and bytes hold no single
-value a row: named, they are refused; otherwise they are left out, and `unreadable` says why.
+value a row: named, they are refused; otherwise they are left out, and `unreadable` says why. Names are text; what is
+no Unicode in names or values is spelt out, as in `\\xff`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from decimal import Decimal
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,11 @@ from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_WANTED = "pass a pandas, polars or Arrow table, or a dict of columns"
+_POLARS_ONLY = ("Object", "Int128", "UInt128")
+_WHOLE_UNITS = {"Y": "D", "M": "D", "W": "D", "h": "s", "m": "s"}  # numpy's instants that Arrow lacks
+_WHOLE_SPANS = {"W": "s", "D": "s", "h": "s", "m": "s"}
 
 
 def read_table(path: str | Path) -> pa.Table:
@@ -60,16 +68,15 @@ def as_table(data: Any) -> pa.Table:
         return _unique(pa.Table.from_batches([data]))
     if isinstance(data, Mapping):
         return _from_mapping(data)
-    if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
+    library = type(data).__module__.partition(".")[0]
+    if library == "pandas" and hasattr(data, "columns"):
         return _from_pandas(data)
+    if library == "polars" and hasattr(data, "get_columns"):
+        return _from_polars(data)
     if hasattr(data, "__arrow_c_stream__"):
-        try:
-            return _unique(pa.table(data))
-        except (pa.ArrowException, TypeError, ValueError) as error:
-            raise TableError(f"a {type(data).__name__} is not a table: {error}") from error
-    raise TableError(
-        f"a {type(data).__name__} is not a table: pass a pandas, polars or Arrow table, or a dict of columns"
-    )
+        return _stream(data)
+    first = "collect it first, or " if hasattr(data, "collect") else ""
+    raise TableError(f"a {type(data).__name__} is not a table: {first}{_WANTED}")
 
 
 def to_columns(table: pa.Table, names: Sequence[str] | None = None) -> tuple[Column, ...]:
@@ -151,19 +158,38 @@ def _categories(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
 
     if t.is_dictionary(values.type):
         if t.is_string_view(values.type.value_type):
-            values = values.cast(pa.string())
+            values = _without_views(values)
     elif t.is_string_view(values.type):
         values = values.cast(pa.large_string())
     encoded = values if t.is_dictionary(values.type) else values.dictionary_encode()
     whole = encoded.combine_chunks() if encoded.num_chunks != 1 else encoded.chunk(0)
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.unify_dictionaries().combine_chunks()
-    listed = whole.dictionary.to_pylist()
+    listed = _texts(whole.dictionary)
     codes = whole.indices
     if codes.null_count:
-        codes = codes.fill_null(-1)
+        codes = codes.cast(pa.int32()).fill_null(-1)  # polars numbers without a sign
     numbered = np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int32)
     return _without_null_category(name, numbered, listed)
+
+
+def _without_views(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary of string views, as polars gives its categoricals: Arrow can neither cast nor unify those."""
+    import pyarrow as pa
+
+    plain = [pa.DictionaryArray.from_arrays(one.indices, one.dictionary.cast(pa.string())) for one in values.chunks]
+    return pa.chunked_array(plain, pa.dictionary(values.type.index_type, pa.string()))
+
+
+def _texts(dictionary: pa.Array) -> list[str | None]:
+    """Its entries. Bytes that are no UTF-8, which Parquet lets through, are spelt out."""
+    import pyarrow as pa
+
+    try:
+        return list(dictionary.to_pylist())
+    except UnicodeDecodeError:
+        raw = dictionary.cast(pa.large_binary()).to_pylist()
+        return [None if one is None else one.decode("utf-8", "backslashreplace") for one in raw]
 
 
 def _without_null_category(
@@ -206,32 +232,76 @@ def _json_lines(source: Path) -> Any:
 def _from_mapping(data: Mapping[Any, Any]) -> pa.Table:
     import pyarrow as pa
 
-    arrays = {str(name): _array(str(name), values) for name, values in data.items()}
+    names = _names(data)
+    arrays = {name: _array(name, values) for name, values in zip(names, data.values(), strict=True)}
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise TableError(f"columns differ in length: {_some([f'{name} has {n:,}' for name, n in lengths.items()])}")
     return pa.table(arrays)
 
 
+def _names(given: Iterable[Any]) -> list[str]:
+    """The names as text. Raises `TableError` where two are then alike, as 1 and "1"."""
+    names = [_text(str(name)) for name in given]
+    _refuse_twice(names)
+    return names
+
+
+def _text(given: str) -> str:
+    return given.encode("utf-8", "backslashreplace").decode()
+
+
 def _array(name: str, values: Any) -> Any:
     import pyarrow as pa
 
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__"):
+    if isinstance(values, str | bytes | Mapping | Set) or not hasattr(values, "__len__"):
         raise TableError(f"column {name!r} is a {type(values).__name__}: pass a list or an array")
+    if isinstance(values, np.ndarray):
+        values = _native(name, values)
     try:
         return pa.array(values)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
-        return pa.array(_plain(list(values)))
+        return pa.array(_plain(name, list(values)))
 
 
-def _plain(values: list[Any]) -> list[Any]:
-    """Numbers that Arrow has no one type for, as floats; any other mixture as text."""
-    if all(value is None or isinstance(value, int | float) for value in values):
-        return [None if value is None else _as_float(value) for value in values]
-    return [None if value is None or value != value else str(value) for value in values]  # noqa: PLR0124 - NaN is null
+def _native(name: str, values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The array in a type that Arrow knows: this machine's byte order, at most 64 bits, days or seconds."""
+    if values.ndim != 1:
+        raise TableError(f"column {name!r} has the shape {values.shape}: pass one value a row")
+    kind, held = values.dtype.kind, values.dtype
+    if kind == "f" and held.itemsize > 8:
+        return values.astype(np.float64)
+    if kind in "Mm":
+        unit = (_WHOLE_UNITS if kind == "M" else _WHOLE_SPANS).get(np.datetime_data(held)[0])
+        return values.astype(f"{kind}8[{unit}]") if unit else values.astype(held.newbyteorder("="), copy=False)
+    return values if held.isnative else values.astype(held.newbyteorder("="))
 
 
-def _as_float(value: float) -> float:
+def _plain(name: str, values: list[Any]) -> list[Any]:
+    """Numbers that Arrow has no one type for, as floats; any other mixture as text.
+
+    Raises `TableError` for objects that print nothing but their address, which is another in every run.
+    """
+    there = [None if _absent(value) else value for value in values]
+    if all(value is None or isinstance(value, Real | Decimal | np.bool_) for value in there):
+        return [None if value is None else _as_float(value) for value in there]
+    for value in there:
+        if all(getattr(type(value), one) is getattr(object, one) for one in ("__str__", "__repr__")):
+            raise TableError(f"column {name!r} holds {type(value).__name__} objects: pass numbers or text")
+    return [None if value is None else _text(str(value)) for value in there]
+
+
+def _absent(value: Any) -> bool:
+    """None, NaN, NaT and pandas' NA, which says neither yes nor no to a comparison."""
+    try:
+        return value is None or bool(value != value)  # noqa: PLR0124 - what differs from itself is no value
+    except ValueError:  # an array, which compares value by value
+        return False
+    except (TypeError, ArithmeticError):
+        return True
+
+
+def _as_float(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:  # an integer beyond float64 is an overflow, which the grid counts
@@ -241,11 +311,8 @@ def _as_float(value: float) -> float:
 def _from_pandas(data: Any) -> pa.Table:
     import pyarrow as pa
 
-    frame = data.to_frame() if data.ndim == 1 else data
-    if not frame.columns.is_unique:
-        twice = frame.columns[frame.columns.duplicated()][0]
-        raise TableError(f"two columns are called {twice!r}: rename one")
-    return pa.table({str(name): _series(str(name), series) for name, series in frame.items()})
+    names = _names(data.columns)
+    return pa.table({name: _series(name, series) for name, (_, series) in zip(names, data.items(), strict=True)})
 
 
 def _series(name: str, series: Any) -> Any:
@@ -253,19 +320,46 @@ def _series(name: str, series: Any) -> Any:
     import pyarrow as pa
 
     if isinstance(series.dtype, np.dtype) and series.dtype.kind in "fiu":
-        return pa.array(series.to_numpy(), from_pandas=False)
+        return pa.array(_native(name, series.to_numpy()), from_pandas=False)
     try:
         return pa.array(series, from_pandas=True)
     except (pa.ArrowException, OverflowError, TypeError, ValueError):
         return _array(name, series.tolist())
 
 
+def _from_polars(data: Any) -> pa.Table:
+    """Through Arrow, but for what polars alone has: Python objects, and integers of 128 bits."""
+    import pyarrow as pa
+
+    if not any(str(one) in _POLARS_ONLY for one in data.dtypes):
+        return _stream(data)
+    columns = {
+        one.name: _array(one.name, one.to_list())
+        if str(one.dtype) in _POLARS_ONLY
+        else _stream(one.to_frame()).column(0)
+        for one in data.get_columns()
+    }
+    return pa.table(columns)
+
+
+def _stream(data: Any) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        return _unique(pa.table(data))
+    except (pa.ArrowException, TypeError, ValueError) as error:
+        raise TableError(f"a {type(data).__name__} is not a table: {_WANTED} ({error})") from error
+
+
 def _unique(table: pa.Table) -> pa.Table:
-    names = table.column_names
+    _refuse_twice(table.column_names)
+    return table
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TableError(f"two columns are called {twice!r}: rename one")
-    return table
 
 
 def _some(names: Sequence[str]) -> str:

@@ -141,6 +141,8 @@ def profile(table: Any, like: TableProfile | None = None) -> TableProfile:
 def table_of(data: Any, role: str) -> pa.Table:
     """The data as an Arrow table; `role` names it in errors. Raises `TableError` for one that cannot be read."""
     table = read_table(data) if isinstance(data, str | Path) else as_table(data)
+    if not table.num_columns:
+        raise TableError(f"the {role} has no columns: there is nothing to read")
     if table.num_rows == 0:
         raise TableError(f"the {role} has no rows: a comparison needs at least one")
     return table
@@ -163,9 +165,12 @@ def shared_columns(
     skipped = _skipped(left, right, names)
     shared = [name for name in names if name not in skipped]
     if not shared:
+        unread = {**unreadable(left), **unreadable(right)}
+        told = [f"{name} {unread[name]}" for name in names if name in unread]
         raise TableError(
             f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
             f"the current data has {_listed(right.column_names)}"
+            + (f"; {_listed(told)}, which is no single value a row" if told else "")
         )
     return shared, skipped
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
+from math import frexp, ldexp
 
 import numpy as np
 
@@ -12,12 +13,18 @@ from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfil
 
 WIDTH, HEIGHT, FLOOR = 340, 132, 110  # pixels; the axis labels lie below the floor
 BINS = 36
+HALF = float(np.finfo(np.float64).max) / 2
 BARS = 14  # at most this many values or categories are drawn one by one
 
 
 def chart(reference: ColumnProfile, current: ColumnProfile) -> str:
-    """A picture of two profiles on one grid: bars for few values, else two histograms over the bulk of both."""
+    """A picture of two profiles on one grid: bars for few values, else two histograms over the bulk of both.
+
+    Where one side has no finite value, bars say how many are infinite.
+    """
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        if not (reference.finite and current.finite):
+            return _bars(*_infinite(reference, current))
         values = _few_values(reference, current)
         return _histogram(reference, current) if values is None else _bars(*values)
     if isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
@@ -31,9 +38,18 @@ def _few_values(one: NumericProfile, two: NumericProfile) -> tuple[list[str], Fl
     filled = np.flatnonzero(counts)
     if filled.size > BARS or both.low_infinite + both.high_infinite:
         return None
-    means = np.asarray(both.sums)[filled] / counts[filled]
+    with np.errstate(over="ignore"):  # by halves: the distance of two huge values leaves float64
+        halves = both.place_sums[filled] / counts[filled] * ldexp(1.0, -1 - both.grid.exponent) + both.grid.origin / 2
+    means = 2.0 * np.clip(halves, -HALF, HALF)
     f, g = (np.asarray(side.counts)[filled] / max(side.present, 1) for side in (one, two))
     return [f"{mean:.4g}" for mean in means], f, g
+
+
+def _infinite(one: NumericProfile, two: NumericProfile) -> tuple[list[str], Floats, Floats]:
+    f, g = (
+        np.array([side.low_infinite, side.finite, side.high_infinite]) / max(side.present, 1) for side in (one, two)
+    )
+    return ["−∞", "finite", "+∞"], f, g
 
 
 def _categories(one: CategoryProfile, two: CategoryProfile) -> tuple[list[str], Floats, Floats]:
@@ -74,10 +90,11 @@ def _bar(kind: str, x: float, share: float, width: float) -> str:
 
 def _histogram(one: NumericProfile, two: NumericProfile) -> str:
     curves = [_distribution(side) for side in (one, two)]
-    low = min(float(ends[np.searchsorted(climb, 0.005)]) for ends, climb in curves)
-    high = max(float(ends[min(int(np.searchsorted(climb, 0.995)), ends.size - 1)]) for ends, climb in curves)
-    edges = np.linspace(low, high, BINS + 1)
-    shares = [np.diff(np.interp(edges, ends, climb)) for ends, climb in curves]
+    low = min(_quantile(*curve, 0.005) for curve in curves)
+    high = max(_quantile(*curve, 0.995) for curve in curves)
+    size = frexp(max(abs(low), abs(high)))[1]  # in units of the bulk, so that no step leaves float64's range
+    edges = np.linspace(ldexp(low, -size), ldexp(high, -size), BINS + 1)
+    shares = [np.diff(np.interp(edges, _in_units(ends, size), climb)) for ends, climb in curves]
     top = max(float(share.max()) for share in shares) or 1.0
     reference, current = (_steps(share / top) for share in shares)
     body = (
@@ -85,9 +102,19 @@ def _histogram(one: NumericProfile, two: NumericProfile) -> str:
         f'<path class="cur-fill" d="M0,{FLOOR} {current} L{WIDTH},{FLOOR} Z"/>'
         f'<path class="cur-line" d="M0,{FLOOR} {current} L{WIDTH},{FLOOR}"/>'
     )
-    marks = ((0, "start", low), (WIDTH / 2, "middle", (low + high) / 2), (WIDTH, "end", high))
+    marks = ((0, "start", low), (WIDTH / 2, "middle", low / 2 + high / 2), (WIDTH, "end", high))
     axis = "".join(f'<text x="{x:.0f}" y="{FLOOR + 14}" text-anchor="{side}">{at:.4g}</text>' for x, side, at in marks)
     return _svg(body + axis, f"histograms from {low:.4g} to {high:.4g}, reference and current")
+
+
+def _quantile(ends: Floats, climb: Floats, share: float) -> float:
+    return float(ends[min(int(np.searchsorted(climb, share)), ends.size - 1)])
+
+
+def _in_units(values: Floats, size: int) -> Floats:
+    """The values over 2^size, those far outside the bulk cut off."""
+    with np.errstate(over="ignore"):
+        return np.clip(np.ldexp(values, -size), -1e300, 1e300)
 
 
 def _distribution(side: NumericProfile) -> tuple[Floats, Floats]:
@@ -96,10 +123,10 @@ def _distribution(side: NumericProfile) -> tuple[Floats, Floats]:
     low, high = side.minimum or 0.0, side.maximum or 0.0
     ends, climb = cuts, np.cumsum(side.counts)[:-1] / max(side.present, 1)
     if side.counts[0] and low < cuts[0]:
-        under = min(2.0 * side.sums[0] / side.counts[0] - low, float(cuts[0]))
+        under = min(2.0 * float(side.sums[0] / (side.counts[0] - side.low_infinite)) - low, float(cuts[0]))
         ends, climb = np.concatenate(([low, max(under, low)], ends)), np.concatenate(([0.0, climb[0]], climb))
     if side.counts[-1] and high > cuts[-1]:
-        over = max(2.0 * side.sums[-1] / side.counts[-1] - high, float(cuts[-1]))
+        over = max(2.0 * float(side.sums[-1] / (side.counts[-1] - side.high_infinite)) - high, float(cuts[-1]))
         ends, climb = np.append(ends, [min(over, high), high]), np.append(climb, [climb[-1], 1.0])
     return ends, climb
 

@@ -74,7 +74,7 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
         counts = self.counts.astype(np.float64)
         counts[0] -= self.low_infinite
         counts[-1] -= self.high_infinite
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             found = self.place_sums * ldexp(1.0, -self.grid.exponent) + counts * self.grid.origin
         return found if np.isfinite(found).all() else np.nan_to_num(found, nan=0.0)
 
