@@ -175,6 +175,9 @@ def _fit(x: Floats, y: NDArray[Any], classes: int, plan: _Plan, weight: Floats |
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     except ImportError as error:
         raise MissingExtra("scikit-learn", "sklearn", "a boosted model") from error
+    void = np.isnan(x).all(axis=0)
+    if void.any():  # a column without a value tells nothing, and cannot be cut into bins
+        x = np.where(void, 0.0, x)
     present = np.unique(y) if classes else y[:0]
     if classes and present.size == 1:
         return _constant(plan.task, classes, int(present[0]))

@@ -156,9 +156,8 @@ def _categories(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
     import pyarrow as pa
     import pyarrow.types as t
 
-    if t.is_dictionary(values.type):
-        if t.is_string_view(values.type.value_type):
-            values = _without_views(values)
+    if _holds_views(values.type):
+        values = _without_views(values)
     elif t.is_string_view(values.type):
         values = values.cast(pa.large_string())
     encoded = values if t.is_dictionary(values.type) else values.dictionary_encode()
@@ -171,6 +170,12 @@ def _categories(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
         codes = codes.cast(pa.int32()).fill_null(-1)  # polars numbers without a sign
     numbered = np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int32)
     return _without_null_category(name, numbered, listed)
+
+
+def _holds_views(held: pa.DataType) -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_dictionary(held) and t.is_string_view(held.value_type))
 
 
 def _without_views(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -353,6 +358,9 @@ def _stream(data: Any) -> pa.Table:
 
 def _unique(table: pa.Table) -> pa.Table:
     _refuse_twice(table.column_names)
+    for place, field in enumerate(table.schema):
+        if _holds_views(field.type):
+            table = table.set_column(place, field.name, _without_views(table.column(place)))
     return table
 
 

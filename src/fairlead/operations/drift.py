@@ -9,15 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import msgspec
-from msgspec import Struct
-
 from fairlead.adapters.compiled import scratch
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
 from fairlead.core.check import judge_drift
-from fairlead.core.verdict import Verdict
-from fairlead.errors import MissingExtra, TableError, UsageError
-from fairlead.operations.drift_html import fragment, page
+from fairlead.errors import TableError, UsageError
+from fairlead.operations.drift_report import DriftReport
 from fairlead.stats.columns import Column, NumericColumn
 from fairlead.stats.distances import DEFAULT, Thresholds
 from fairlead.stats.drift import ColumnDrift, compare, ranked
@@ -25,66 +21,10 @@ from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
 from fairlead.stats.tally import Scratch
 
 if TYPE_CHECKING:
-    import pandas as pd
     import pyarrow as pa
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class DriftReport(Struct, frozen=True):
-    """What a comparison found: a verdict, the columns worst first, and the two profiles that it was computed from.
-
-    `alpha` is the false discovery rate. A column that only the current table has is listed as unmeasured and does not
-    weigh on the verdict: the reference says nothing of it.
-    """
-
-    verdict: Verdict
-    columns: tuple[ColumnDrift, ...]
-    reference: TableProfile
-    current: TableProfile
-    alpha: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, fit for JSON. `distances` is keyed by name."""
-        columns = []
-        for column in self.columns:
-            plain = msgspec.to_builtins(column)
-            plain["distances"] = {one.pop("name"): one for one in plain["distances"]}
-            columns.append(plain)
-        return {
-            "verdict": msgspec.to_builtins(self.verdict),
-            "alpha": self.alpha,
-            "rows": {"reference": self.reference.rows, "current": self.current.rows},
-            "columns": columns,
-        }
-
-    def to_json(self) -> str:
-        """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
-
-    def to_frame(self) -> pd.DataFrame:
-        """A pandas frame, one row for each column, worst first; distances as the field defines them, uncorrected.
-
-        Raises `MissingExtra` without pandas.
-        """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "DriftReport.to_frame()") from error
-        return pd.DataFrame([_row(column) for column in self.columns])
-
-    def save_html(self, path: str | Path) -> Path:
-        """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self.verdict, self.columns, self.reference, self.current), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
-
-    def _repr_html_(self) -> str:
-        return fragment(self.verdict, self.columns, self.reference, self.current)
 
 
 def drift(
@@ -94,12 +34,14 @@ def drift(
     columns: Sequence[str] | None = None,
     alpha: float = 0.01,
     thresholds: Thresholds = DEFAULT,
+    engine: str = "memory",
 ) -> DriftReport:
     """Compares two tables column by column.
 
     Each is a pandas, polars or Arrow table, a dict of columns, or the path of a Parquet, CSV or JSON lines file.
     `columns` names what is compared (default: all that both have); `alpha` is the false discovery rate over them, in
-    (0, 1). Raises `TableError` for a table that cannot be read or has no rows, for a named column that neither has, and
+    (0, 1). `engine` "memory" holds both tables; "local" reads files, folders and Delta tables in parts, on threads, so
+    that they may be larger than memory; "ray" does so on Ray. The result is the same. Raises `TableError` for a table that cannot be read or has no rows, for a named column that neither has, and
     for two tables without a readable column in common; `UsageError` for an `alpha` outside (0, 1).
 
     >>> report = drift({"age": [30, 40, 50] * 100}, {"age": [30, 40, 90] * 100})
@@ -107,6 +49,10 @@ def drift(
     ('breached', 'age')
     """
     check_alpha(alpha)
+    if engine != "memory":
+        from fairlead.operations.streaming import drift_sources
+
+        return drift_sources(reference, current, columns=columns, alpha=alpha, thresholds=thresholds, engine=engine)
     left, right = table_of(reference, "reference"), table_of(current, "current data")
     shared, skipped = shared_columns(left, right, columns)
     pairs = in_threads(lambda name, scratch: _pair(left, right, name, scratch), shared)
@@ -119,12 +65,16 @@ def drift(
     return DriftReport(judge_drift(judged), ranked(judged + unjudged), one, two, alpha)
 
 
-def profile(table: Any, like: TableProfile | None = None) -> TableProfile:
+def profile(table: Any, like: TableProfile | None = None, *, engine: str = "memory") -> TableProfile:
     """Profiles a table (or the path of one), on the grids of the profile `like` or on those it fixes itself.
 
-    Profiles on the same grids add up: `p + q`. Raises `TableError` for a table that cannot be read, that lacks one of
+    Profiles on the same grids add up: `p + q`. `engine` as for `drift`. Raises `TableError` for a table that cannot be read, that lacks one of
     the grids' columns or holds another kind in it, or that has no readable column.
     """
+    if engine != "memory":
+        from fairlead.operations.streaming import profile_source
+
+        return profile_source(table, like, engine=engine)
     data = table_of(table, "table")
     if like is None:
         columns = to_columns(data)
@@ -220,6 +170,8 @@ def _holds(column: Column) -> str:
 
 def in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
     """In order. Counting and encoding release the interpreter lock, so threads use every core."""
+    if not items:
+        return []
     own = threading.local()
 
     def begin() -> None:
@@ -227,22 +179,6 @@ def in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
 
     with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1), initializer=begin) as pool:
         return list(pool.map(lambda item: work(item, own.scratch), items))
-
-
-def _row(column: ColumnDrift) -> dict[str, Any]:
-    values = {one.name: one.value for one in column.distances}
-    return {
-        "column": column.name,
-        "kind": column.kind,
-        "level": str(column.level),
-        "p_value": column.p_value,
-        "q_value": column.q_value,
-        **{name: values.get(name) for name in DEFAULT.__struct_fields__},
-        "detectable_psi": column.detectable,
-        "reference_rows": column.reference_rows,
-        "current_rows": column.current_rows,
-        "unmeasured": column.unmeasured,
-    }
 
 
 def _listed(names: Sequence[str]) -> str:

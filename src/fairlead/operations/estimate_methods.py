@@ -14,6 +14,7 @@ from fairlead.operations.estimate_read import Part, Places, Sides, picked, some
 from fairlead.operations.estimate_values import Chunk, Reading
 from fairlead.operations.performance_read import BINARY, MULTICLASS, Rows
 from fairlead.stats import performance as metrics
+from fairlead.stats.columns import SMALLEST
 from fairlead.stats.drift import Level, compare
 from fairlead.stats.estimate import (
     ErrorCurve,
@@ -275,7 +276,7 @@ def _by_prediction(curve: ErrorCurve) -> _Errors:
 
 def _sizes(truth: Floats, predicted: Floats) -> dict[str, Floats]:
     error = np.abs(predicted - truth)
-    relative = np.divide(error, np.abs(truth), out=np.full(error.size, np.nan), where=truth != 0)
+    relative = np.divide(error, np.abs(truth), out=np.full(error.size, np.nan), where=np.abs(truth) > SMALLEST)
     return {"mae": error, "mse": error**2, "mape": relative}
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns
 from fairlead.errors import TableError, UsageError
-from fairlead.stats.columns import CategoricalColumn, Column
+from fairlead.stats.columns import LARGEST, CategoricalColumn, Column
 from fairlead.stats.experiment.compare import Metric
 from fairlead.stats.experiment.units import Units, added, torn, units_of
 
@@ -55,7 +55,8 @@ class Experiment(Struct, frozen=True, eq=False):
     def metric(self, text: str, covariate: str | None = None) -> Metric:
         """The metric that a text names: a column, `sum(x)`, `mean(x)`, `max(x)` of a unit's rows, or a ratio `x / y`.
 
-        A plain column is the mean of a unit's rows. Raises `TableError` for a column that is not there or not a number.
+        A plain column is the mean of a unit's rows; infinities, and values from 1e70 on, are none. Raises `TableError`
+        for a column that is not there or not a number.
         """
         known = self.table.column_names
         above, slash, below = text.partition("/")
@@ -83,7 +84,7 @@ class Experiment(Struct, frozen=True, eq=False):
         if isinstance(column, CategoricalColumn):
             raise TableError(f"column {text!r} holds text, not numbers: a metric is a number, as 0 and 1")
         values = column.values[self.rows]
-        return added(np.where(np.isfinite(values), values, np.nan), self.units, how)
+        return added(np.where(np.abs(values) < LARGEST, values, np.nan), self.units, how)
 
     def _column(self, name: str) -> Column:
         return to_columns(self.table, [name])[0]

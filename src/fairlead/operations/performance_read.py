@@ -1,14 +1,15 @@
 """A table of predictions and truths, read: which task, which classes, which rows can be measured.
 
-How cells are read: null and NaN are missing. An infinite label, value or score is unusable and counted. Booleans are 0
-and 1. Class labels may be text, numbers or booleans; text that spells the other column's numbers (or true and false) is
-read as those.
+How cells are read: null and NaN are missing. An infinite label, value or score is unusable and counted, as is the value
+of a regression from 1e70 on: its square and the square's do not fit a float. Booleans are 0 and 1. Class labels may be
+text, numbers or booleans; text that spells the other column's numbers (or true and false) is read as those.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from msgspec import Struct
 from fairlead.adapters.tables import to_columns
 from fairlead.core.inference import label_text
 from fairlead.errors import TableError, UsageError
-from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.columns import LARGEST, CategoricalColumn, Column, NumericColumn
 from fairlead.stats.performance.maturity import Mask
 from fairlead.stats.performance.measure import Floats
 
@@ -212,14 +213,14 @@ def _regression(columns: Mapping[str, Column], why: str) -> Rows:
         column = columns[role]
         if isinstance(column, CategoricalColumn) and not column.empty:
             raise TableError(f"column {column.name!r} holds text: a regression needs numbers")
-    truth, odd = _usable(_values(columns["target"]))
-    decided, unusable = _usable(_values(columns["prediction"]))
+    truth, odd = _usable(_values(columns["target"]), LARGEST)
+    decided, unusable = _usable(_values(columns["prediction"]), LARGEST)
     return Rows(REGRESSION, why, (), truth, decided, None, None, False, odd, unusable)
 
 
-def _usable(values: Floats) -> tuple[Floats, Mask]:
+def _usable(values: Floats, infinity: float = inf) -> tuple[Floats, Mask]:
     """The values with infinities as missing, and where those were."""
-    infinite = np.isinf(values)
+    infinite = np.abs(values) >= infinity
     return np.where(infinite, np.nan, values), infinite
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import MissingExtra, TableError, UsageError
-from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.columns import LARGEST, CategoricalColumn, Column, NumericColumn
 from fairlead.stats.slices.scan import FEWEST, Scan, Slice, scan
 
 if TYPE_CHECKING:
@@ -204,11 +204,12 @@ def _of_predictions(left: pa.Table, right: pa.Table, target: str, prediction: st
     numeric = all(isinstance(one, NumericColumn) for side in sides for one in side)
     if numeric:
         truths = np.concatenate([side[0].values for side in sides if isinstance(side[0], NumericColumn)])
-        errors = [
-            np.abs(y.values - p.values)
-            for y, p in sides
-            if isinstance(y, NumericColumn) and isinstance(p, NumericColumn)
-        ]
+        with np.errstate(over="ignore", invalid="ignore"):
+            errors = [
+                np.abs(y.values - p.values)
+                for y, p in sides
+                if isinstance(y, NumericColumn) and isinstance(p, NumericColumn)
+            ]
         if np.unique(truths[np.isfinite(truths)]).size > 2:
             return "absolute error", (errors[0], errors[1])
         wrong = [np.where(np.isnan(one), np.nan, one != 0.0) for one in errors]
@@ -255,10 +256,10 @@ def _pairs(
 
 
 def _known(columns: list[Column], losses: Floats, role: str) -> tuple[list[Column], Floats]:
-    """The rows that have a loss."""
-    kept = np.isfinite(losses)
+    """The rows that have a loss; one of 1e70 or more is as good as infinite, its powers do not fit a float."""
+    kept = np.abs(losses) < LARGEST
     if not kept.any():
-        raise TableError(f"no row of the {role} has a loss: its columns are null")
+        raise TableError(f"no row of the {role} has a loss: its columns are null or infinite")
     if kept.all():
         return columns, losses
     return [

@@ -6,6 +6,9 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+LARGEST = 1e70  # from here on a value counts as infinite where means are formed: its powers, summed, leave float64
+SMALLEST = 1.0 / LARGEST  # nearer to 0, nothing is divided by a value
+
 
 class NumericColumn(Struct, frozen=True, eq=False):
     """Numbers. `values` is float64 of shape (rows,), NaN is null.

@@ -7,6 +7,7 @@ from math import isnan, nan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
+from fairlead.stats.columns import SMALLEST
 from fairlead.stats.performance.measure import (
     LEVEL,
     UNDEFINED,
@@ -37,7 +38,8 @@ def rmse(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) -> Measur
 
 
 def mape(truth: ArrayLike, predicted: ArrayLike) -> float:
-    """Mean absolute error as a share of the truth, over rows whose truth is not 0; nan where there is none."""
+    """Mean absolute error as a share of the truth, over rows whose truth is not 0, nor within 1e-70 of it; nan where
+    there is none."""
     return mape_interval(truth, predicted).value
 
 
@@ -48,7 +50,7 @@ def mape_interval(truth: ArrayLike, predicted: ArrayLike, level: float = LEVEL) 
     (0.25, 0.533)
     """
     y, p = floats(truth), floats(predicted)
-    kept = y != 0
+    kept = np.abs(y) > SMALLEST
     return mean_interval(np.abs((p[kept] - y[kept]) / y[kept]), level)
 
 
