@@ -138,6 +138,8 @@ def _parsed(table: pa.Table, name: str) -> Floats:
     values = table.column(name)
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
+    if pa.types.is_string_view(values.type):  # of polars: Arrow cannot parse it
+        values = values.cast(pa.large_string())
     for unit, zone in (("us", None), ("us", "UTC"), ("ns", None), ("ns", "UTC")):
         try:
             parsed = pa.table({name: values.cast(pa.timestamp(unit, tz=zone))})

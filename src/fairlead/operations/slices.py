@@ -247,7 +247,10 @@ def _pairs(
     names = list(dict.fromkeys(columns)) if columns is not None else [name for name in shared if name not in used]
     missing = [name for name in names if name not in shared]
     if missing:
-        raise TableError(f"column {missing[0]!r} is not in both tables, or holds no single value a row")
+        for table, role in ((left, "reference"), (right, "current data")):
+            if missing[0] not in table.column_names:
+                raise TableError(f"the {role} has no column {missing[0]!r}: name columns that both tables have")
+        raise TableError(f"column {missing[0]!r} {unread[missing[0]]}, which is no single value a row")
     before, after = list(to_columns(left, names)), list(to_columns(right, names))
     kept = [place for place, (a, b) in enumerate(zip(before, after, strict=True)) if type(a) is type(b)]
     if not kept:
