@@ -145,7 +145,7 @@ def test_it_is_part_of_the_library() -> None:
         ({"target": "y", "score": "lead_time"}, TableError, "leaves"),
         ({"target": "y", "prediction": "hotel"}, TableError, "numbers and text"),
         ({"columns": "hotel"}, TableError, "pass a list of names"),
-        ({"columns": ["room"]}, TableError, "'room' is not in both"),
+        ({"columns": ["room"]}, TableError, "the reference has no column 'room'"),
     ],
 )
 def test_what_cannot_be_used_is_refused(options: dict[str, Any], error: type[Exception], said: str) -> None:
