@@ -22,7 +22,7 @@ class CompiledLoop(BuildHookInterface):  # type: ignore[type-arg]
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling calls it so
         """Compiles; a failure is told, and leaves a slower fairlead, not a broken one."""
         folder = Path(self.root) / FOLDER
-        library = folder / "_count.so"
+        library = folder / "count.native"
         library.unlink(missing_ok=True)
         compiler = os.environ.get("CC") or next(filter(shutil.which, ("cc", "gcc", "clang")), None)
         if compiler is None or os.name != "posix":

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -127,7 +127,9 @@ def peer(python: str, data: Path) -> dict[str, dict[str, list[float]]]:
     return {name: {NAMED[name].get(m, m): value for m, value in of.items()} for name, of in raw.items()}
 
 
-def errors(data: Path, name: str, method: str, *, featured: bool) -> tuple[pd.DataFrame, float]:
+def errors(
+    data: Path, name: str, method: Literal["cbpe", "pape", "dle"], *, featured: bool
+) -> tuple[pd.DataFrame, float]:
     """By metric: the mean absolute error, that of the later half of the chunks, and chunks inside the interval."""
     file, columns, features = SETS[name]
     table = pd.read_parquet(data / file)
@@ -151,7 +153,9 @@ def against_the_peer(data: Path, python: str | None) -> None:
     """The three sets, each by the method that the peer uses, then PAPE where classes are estimated."""
     live = peer(python, data) if python else {}
     for name in SETS:
-        plan = [("dle", True)] if name == "car price" else [("cbpe", False), ("pape", True)]
+        plan: list[tuple[Literal["cbpe", "pape", "dle"], bool]] = [("cbpe", False), ("pape", True)]
+        if name == "car price":
+            plan = [("dle", True)]
         for method, featured in plan:
             found, taken = errors(data, name, method, featured=featured)
             print(f"\n{name}, {method}, {int(found.chunks.iloc[0])} chunks of {CHUNK:,}, {taken:.1f} s")

@@ -9,7 +9,8 @@ from importlib.metadata import version
 import pytest
 
 import fairlead
-from fairlead.operations.drift import DriftReport, drift, profile
+from fairlead.operations.drift import drift, profile
+from fairlead.operations.drift_report import DriftReport
 from fairlead.operations.multivariate import MultivariateReport, multivariate_drift
 from fairlead.operations.performance import PerformanceReport, performance
 

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from fairlead.faces.client import Client as Client
-    from fairlead.operations.drift import DriftReport as DriftReport
     from fairlead.operations.drift import drift as drift
     from fairlead.operations.drift import profile as profile
+    from fairlead.operations.drift_report import DriftReport as DriftReport
     from fairlead.operations.estimate import EstimateReport as EstimateReport
     from fairlead.operations.estimate import estimate_performance as estimate_performance
     from fairlead.operations.experiments import ArmComparison as ArmComparison
@@ -40,7 +40,7 @@ _HOMES = {
     "ExperimentPlan": "fairlead.operations.experiments",
     "ArmComparison": "fairlead.operations.experiments",
     "Client": "fairlead.faces.client",
-    "DriftReport": "fairlead.operations.drift",
+    "DriftReport": "fairlead.operations.drift_report",
     "PerformanceReport": "fairlead.operations.performance",
     "MultivariateReport": "fairlead.operations.multivariate",
     "SliceReport": "fairlead.operations.slices",

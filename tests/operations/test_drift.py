@@ -16,7 +16,8 @@ import pytest
 import fairlead.faces.demo
 from fairlead.core.verdict import Outcome
 from fairlead.errors import MissingExtra, TableError, UsageError
-from fairlead.operations.drift import DriftReport, drift, profile
+from fairlead.operations.drift import drift, profile
+from fairlead.operations.drift_report import DriftReport
 
 NOT_FEATURES = {"booking_id", "arrival_date", "known_at", "is_canceled"}
 HOTEL = Path(fairlead.faces.demo.__path__[0]) / "data" / "hotel_bookings.parquet"
@@ -211,8 +212,8 @@ def test_a_report_is_plain_json() -> None:
     assert read["rows"] == {"reference": 2_000, "current": 2_000}
     age, gone, city = read["columns"]
     assert (age["name"], age["level"], gone["unmeasured"]) == ("age", "critical", "missing from the current data")
-    assert set(age["distances"]) == {"psi", "js", "null_rate", "ks", "wasserstein", "outside"}
-    assert set(city["distances"]) == {"psi", "js", "null_rate", "chi_squared", "unseen"}
+    assert set(age["distances"]) == {"psi", "js", "null_rate", "rare", "ks", "wasserstein", "outside"}
+    assert set(city["distances"]) == {"psi", "js", "null_rate", "rare", "chi_squared", "unseen"}
 
 
 def test_a_report_is_a_frame() -> None:

@@ -5,8 +5,9 @@ from html.parser import HTMLParser
 import numpy as np
 
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.operations.drift import DriftReport, drift
+from fairlead.operations.drift import drift
 from fairlead.operations.drift_html import fragment, page
+from fairlead.operations.drift_report import DriftReport
 
 VOID = {"meta", "line", "rect", "path", "br"}
 

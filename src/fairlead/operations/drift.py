@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 R = TypeVar("R")
 
+ENGINES = ("memory", "local", "ray")
+
 
 def drift(
     reference: Any,
@@ -41,15 +43,17 @@ def drift(
     Each is a pandas, polars or Arrow table, a dict of columns, or the path of a Parquet, CSV or JSON lines file.
     `columns` names what is compared (default: all that both have); `alpha` is the false discovery rate over them, in
     (0, 1). `engine` "memory" holds both tables; "local" reads files, folders and Delta tables in parts, on threads, so
-    that they may be larger than memory; "ray" does so on Ray. The result is the same. Raises `TableError` for a table that cannot be read or has no rows, for a named column that neither has, and
-    for two tables without a readable column in common; `UsageError` for an `alpha` outside (0, 1).
+    that they may be larger than memory; "ray" does so on Ray.
+
+    Raises `TableError` for a table that cannot be read or has no rows, for a named column that neither has, and for two
+    tables without a readable column in common; `UsageError` for an `alpha` outside (0, 1) and an unknown engine.
 
     >>> report = drift({"age": [30, 40, 50] * 100}, {"age": [30, 40, 90] * 100})
     >>> report.verdict.outcome.value, report.columns[0].name
     ('breached', 'age')
     """
     check_alpha(alpha)
-    if engine != "memory":
+    if _in_parts(engine):
         from fairlead.operations.streaming import drift_sources
 
         return drift_sources(reference, current, columns=columns, alpha=alpha, thresholds=thresholds, engine=engine)
@@ -68,10 +72,10 @@ def drift(
 def profile(table: Any, like: TableProfile | None = None, *, engine: str = "memory") -> TableProfile:
     """Profiles a table (or the path of one), on the grids of the profile `like` or on those it fixes itself.
 
-    Profiles on the same grids add up: `p + q`. `engine` as for `drift`. Raises `TableError` for a table that cannot be read, that lacks one of
-    the grids' columns or holds another kind in it, or that has no readable column.
+    Profiles on the same grids add up: `p + q`. `engine` as for `drift`. Raises `TableError` for a table that cannot be
+    read, that lacks one of the grids' columns or holds another kind in it, or that has no readable column.
     """
-    if engine != "memory":
+    if _in_parts(engine):
         from fairlead.operations.streaming import profile_source
 
         return profile_source(table, like, engine=engine)
@@ -86,6 +90,12 @@ def profile(table: Any, like: TableProfile | None = None, *, engine: str = "memo
     columns = to_columns(data, like.names)
     found = in_threads(lambda one, scratch: profile_column(one, grids[one.name], scratch), columns)
     return TableProfile(data.num_rows, tuple(found))
+
+
+def _in_parts(engine: str) -> bool:
+    if engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}: use {', '.join(ENGINES)}")
+    return engine != ENGINES[0]
 
 
 def table_of(data: Any, role: str) -> pa.Table:

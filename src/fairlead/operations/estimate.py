@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 from msgspec.structs import replace
 
 from fairlead.core.verdict import Outcome, Verdict, worst
@@ -16,9 +15,9 @@ from fairlead.errors import MissingExtra, UsageError
 from fairlead.operations.estimate_html import fragment, page
 from fairlead.operations.estimate_methods import Plan, chunk_of, measured, planned
 from fairlead.operations.estimate_read import Part, Sides, parts_of, read_sides
-from fairlead.operations.estimate_values import PRIMARY, Chunk, Reading, judged, plain, row_of
+from fairlead.operations.estimate_values import PRIMARY, Chunk, Estimated, Reading, judged, plain, row_of
 from fairlead.operations.performance_read import REGRESSION, Asked, named_probabilities
-from fairlead.stats.performance import COSTS, LEVEL, Measure
+from fairlead.stats.performance import COSTS, LEVEL
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,22 +26,8 @@ METHODS = ("auto", "cbpe", "pape", "dle")
 Method = Literal["auto", "cbpe", "pape", "dle"]
 
 
-class EstimateReport(Struct, frozen=True):
-    """What was estimated: a verdict on the primary metric, the chunks in their order, and why by which method.
-
-    `reference` holds every metric of the reference rows. Intervals are at `level`, of one chunk each: nothing is
-    promised of all chunks together. The verdict is the worst of the chunks'.
-    """
-
-    verdict: Verdict
-    task: str
-    metric: str
-    method: str
-    reason: str  # which method, and why
-    level: float
-    reference_rows: int
-    reference: dict[str, Measure]
-    chunks: tuple[Chunk, ...]
+class EstimateReport(Estimated, frozen=True):
+    """What was estimated (see `Estimated` for the fields), and how it is shown."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON; a metric that is not defined is null."""

@@ -5,17 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 from math import isfinite
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fairlead.core.report import metric_name
 from fairlead.operations.drift_html import STYLE
-from fairlead.operations.estimate_values import Chunk, Reading
+from fairlead.operations.estimate_values import Chunk, Estimated, Reading
 from fairlead.stats.performance import UNDEFINED, Measure
-
-if TYPE_CHECKING:
-    from fairlead.operations.estimate import EstimateReport
 
 WIDE, HIGH, LEFT, BASE = 720.0, 220.0, 46.0, 190.0  # pixels; the axis labels lie left and below
 CHARTS_IN_NOTEBOOK = 1
@@ -30,7 +26,7 @@ MORE_STYLE = """
 HEADS = ("chunk", "verdict", "rows", "labels", "method", "estimated", "realised", "corrected", "quadrant")
 
 
-def page(report: EstimateReport) -> str:
+def page(report: Estimated) -> str:
     """A whole document; light and dark follow the reader's system."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -41,13 +37,13 @@ def page(report: EstimateReport) -> str:
     )
 
 
-def fragment(report: EstimateReport) -> str:
+def fragment(report: Estimated) -> str:
     """What a notebook shows: the verdict, the primary metric's chart, the first chunks."""
     body = _body(report, ROWS_IN_NOTEBOOK, CHARTS_IN_NOTEBOOK)
     return f'<style>{STYLE}{MORE_STYLE}</style><div class="fl note">{body}</div>'
 
 
-def _body(report: EstimateReport, rows: int, charts: int) -> str:
+def _body(report: Estimated, rows: int, charts: int) -> str:
     total = sum(chunk.rows for chunk in report.chunks)
     labels = sum(chunk.labels for chunk in report.chunks)
     size = f"{report.reference_rows:,} labelled reference rows; {total:,} current rows, {labels:,} of them labelled"
@@ -65,7 +61,7 @@ def _body(report: EstimateReport, rows: int, charts: int) -> str:
     )
 
 
-def _assumes(report: EstimateReport) -> str:
+def _assumes(report: Estimated) -> str:
     what = "the error given the inputs" if report.task == "regression" else "the truth given the inputs"
     return (
         f"Bands are {report.level:.0%} intervals of what labels will show, for one chunk each; they hold as long as "
@@ -73,7 +69,7 @@ def _assumes(report: EstimateReport) -> str:
     )
 
 
-def _cards(report: EstimateReport, limit: int) -> str:
+def _cards(report: Estimated, limit: int) -> str:
     names = sorted(report.reference, key=lambda name: name != report.metric)
     drawn = [name for name in names if any(_defined(chunk, name) for chunk in report.chunks)][:limit]
     if not drawn:
@@ -96,7 +92,7 @@ def _defined(chunk: Chunk, name: str) -> bool:
     return reading is not None and (reading.estimated.defined or reading.realised.defined)
 
 
-def chart(report: EstimateReport, name: str) -> str:
+def chart(report: Estimated, name: str) -> str:
     """The estimated band against the realised values of one metric, chunk by chunk."""
     readings = [chunk.reading(name) for chunk in report.chunks]
     reference = report.reference[name]

@@ -111,3 +111,21 @@ def row_of(chunk: Chunk, reading: Reading) -> dict[str, Any]:
 
 def _finite(value: float) -> float | None:
     return value if isfinite(value) else None
+
+
+class Estimated(Struct, frozen=True):
+    """What was estimated: a verdict on the primary metric, the chunks in their order, and why by which method.
+
+    `reference` holds every metric of the reference rows. Intervals are at `level`, of one chunk each: nothing is
+    promised of all chunks together. The verdict is the worst of the chunks'.
+    """
+
+    verdict: Verdict
+    task: str
+    metric: str
+    method: str
+    reason: str  # which method, and why
+    level: float
+    reference_rows: int
+    reference: dict[str, Measure]
+    chunks: tuple[Chunk, ...]

@@ -20,7 +20,7 @@ from fairlead.adapters.sources.memory import StreamSource, spool
 from fairlead.adapters.sources.opening import open_source
 from fairlead.core.check import judge_drift
 from fairlead.errors import TableError, UsageError
-from fairlead.operations.drift import DriftReport
+from fairlead.operations.drift_report import DriftReport
 from fairlead.operations.passes import Passes, Progress
 from fairlead.ports.engine import NULL, TEXT, Engine, Source
 from fairlead.stats.distances import DEFAULT, Thresholds

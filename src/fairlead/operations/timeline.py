@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,13 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import MissingExtra, SettingsError, TableError, UsageError
 from fairlead.operations.drift import check_alpha, in_threads, shared_columns, table_of
 from fairlead.operations.timeline_html import fragment, page
+from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.distances import DEFAULT, Thresholds
-from fairlead.stats.drift import ColumnDrift, Level, compare_all, ranked
+from fairlead.stats.drift import ColumnDrift, compare_all, ranked
 from fairlead.stats.exact import Floats
 from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
-from fairlead.stats.shape import Shape, shape_of, slot_distances_by_column
+from fairlead.stats.shape import slot_distances_by_column
 from fairlead.stats.slots import profile_slots
 from fairlead.stats.tally import Counts, Scratch
 
@@ -35,65 +35,11 @@ if TYPE_CHECKING:
 MOST_WINDOWS = 20_000
 TOGETHER = 16  # windows that one thread compares at a time
 PROFILES = 4_096  # held at once: a hundred MB
-PERMUTATIONS = 499
 LAST_INSTANT = 2.5e11  # seconds since 1970: in the year 9892
 
 
-class DriftWindow(Struct, frozen=True):
-    """One window: it holds the instants from `starts_at` up to, not including, `ends_at` (seconds since 1970, UTC)."""
-
-    starts_at: float
-    ends_at: float
-    rows: int
-    verdict: Verdict
-    columns: tuple[ColumnDrift, ...]
-
-    @property
-    def name(self) -> str:
-        """The start, as text."""
-        return datetime.fromtimestamp(self.starts_at, UTC).strftime("%Y-%m-%d %H:%M")
-
-
-class DriftTimeline(Struct, frozen=True, dict=True):
-    """What every window showed: a verdict over all, and the windows in order.
-
-    Each window spends `alpha` anew, as a false discovery rate over its columns. `distances` is each column's distance
-    from the reference, window by window: the root of the Jensen-Shannon divergence less what chance adds, with its
-    sign; NaN for a window without a value. `undated` rows had no timestamp and are in no window.
-    """
-
-    verdict: Verdict
-    windows: tuple[DriftWindow, ...]
-    distances: dict[str, tuple[float, ...]]
-    reference: TableProfile
-    seconds: float
-    alpha: float
-    undated: int
-
-    @cached_property
-    def shapes(self) -> dict[str, Shape]:
-        """How each column that a window flags came to change: sudden, gradual, recurring (see `fairlead.stats.shape`).
-
-        A permutation test at the level of `alpha`, seeded by the column's place.
-        """
-        flagged = {
-            column.name for window in self.windows for column in window.columns if column.level is not Level.NONE
-        }
-        alpha = min(max(self.alpha, 0.01), 0.2)
-        return {
-            name: shape_of(values, np.random.default_rng(place), alpha=alpha, permutations=PERMUTATIONS)
-            for place, (name, values) in enumerate(self.distances.items())
-            if name in flagged
-        }
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns, those that moved in most windows first."""
-        moved: dict[str, int] = {}
-        for window in self.windows:
-            for column in window.columns:
-                moved[column.name] = moved.get(column.name, 0) + (column.level is not Level.NONE)
-        return tuple(sorted(moved, key=lambda name: (-moved[name], name)))
+class DriftTimeline(Timeline, frozen=True, dict=True):
+    """What every window showed (see `Timeline` for the fields), and how it is shown."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""

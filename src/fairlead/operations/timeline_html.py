@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 from math import isfinite
-from typing import TYPE_CHECKING
 
 from fairlead.operations.drift_html import STYLE
+from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.drift import ColumnDrift, Level
-
-if TYPE_CHECKING:
-    from fairlead.operations.timeline import DriftTimeline, DriftWindow
 
 ROWS, ROWS_IN_NOTEBOOK = 60, 12
 STRIPES = 160  # windows drawn one by one; of more, neighbours share a stripe that shows the worst of them
@@ -28,7 +25,7 @@ EXTRA = """
 WORST = (Level.CRITICAL, Level.WARNING, Level.NONE)
 
 
-def page(timeline: DriftTimeline) -> str:
+def page(timeline: Timeline) -> str:
     """A whole document; light and dark follow the reader's system."""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -40,12 +37,12 @@ def page(timeline: DriftTimeline) -> str:
     )
 
 
-def fragment(timeline: DriftTimeline) -> str:
+def fragment(timeline: Timeline) -> str:
     """What a notebook shows."""
     return f'<style>{STYLE}{EXTRA}</style><div class="fl note">{_body(timeline, ROWS_IN_NOTEBOOK)}</div>'
 
 
-def _body(timeline: DriftTimeline, rows: int) -> str:
+def _body(timeline: Timeline, rows: int) -> str:
     windows, names = timeline.windows, timeline.columns
     total = sum(window.rows for window in windows)
     undated = f", {timeline.undated:,} rows without a timestamp left out" if timeline.undated else ""
@@ -102,7 +99,7 @@ def _cell(x: float, y: float, wide: float, found: tuple[DriftWindow, ColumnDrift
     return f'<rect class="{kind}-cell" {place} rx="1.5">{tip}</rect>'
 
 
-def _cards(timeline: DriftTimeline) -> str:
+def _cards(timeline: Timeline) -> str:
     shown = [name for name in timeline.columns if name in timeline.shapes][:CHARTS]
     if not shown:
         return ""
@@ -110,7 +107,7 @@ def _cards(timeline: DriftTimeline) -> str:
     return f'<h2>How they changed</h2><div class="cards">{cards}</div>'
 
 
-def _card(timeline: DriftTimeline, name: str) -> str:
+def _card(timeline: Timeline, name: str) -> str:
     shape = timeline.shapes[name]
     line = _line(timeline.distances[name], shape.starts)
     return (

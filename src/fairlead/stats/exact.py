@@ -34,7 +34,7 @@ def scale_of(low: float, high: float) -> tuple[float, int]:
     """The (origin, exponent) for a reference that runs from `low` to `high`, both finite.
 
     >>> scale_of(0.0, 1.0)
-    (0.5, 37)
+    (0.5, 36)
     """
     origin = low / 2 + high / 2
     reach = max(high - origin, origin - low) or abs(origin) or 1.0

@@ -16,7 +16,7 @@ import numpy as np
 from fairlead.stats.exact import Floats
 from fairlead.stats.tally import Counts, Lookup, Scratch, Tally
 
-LIBRARY = Path(__file__).with_name("_count.so")
+LIBRARY = Path(__file__).with_name("count.native")
 
 
 class _Lookup(ctypes.Structure):

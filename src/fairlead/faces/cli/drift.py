@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -9,11 +10,15 @@ import typer
 from rich.text import Text
 
 from fairlead.errors import UsageError
-from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
+from fairlead.faces.cli.output import emit_json, figure, leave, probability, progress, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.status import model_view
-from fairlead.operations.drift import DriftReport
 from fairlead.operations.drift import drift as compare
+from fairlead.operations.drift_report import DriftReport
+from fairlead.operations.streaming import drift_sources
+from fairlead.operations.timeline import DriftTimeline, drift_timeline
+from fairlead.stats.drift import Level
+from fairlead.stats.shape import Form
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _SHOWN = 30
@@ -33,10 +38,15 @@ def drift(
     current: Annotated[Path | None, typer.Option(metavar="B", help="What it is now.")] = None,
     column: Annotated[list[str] | None, typer.Option(help="Only this column; repeatable.")] = None,
     alpha: Annotated[float, typer.Option(help="The share of false flags among flagged columns.")] = 0.01,
+    timestamp: Annotated[str | None, typer.Option(metavar="COL", help="Cuts B into windows by this column.")] = None,
+    window: Annotated[str | None, typer.Option(metavar="LENGTH", help="How long a window is: 1h, 7d.")] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="memory|local|ray", help="local and ray read files larger than memory.")
+    ] = "memory",
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as a page, too.")] = None,
     json: Json = False,
 ) -> None:
-    """Has the data moved? Two tables, or a served model's last window against its training data."""
+    """Has the data moved? Two tables, one of them over time, or a served model's last window and its training data."""
     if model is not None:
         if reference is not None or current is not None:
             raise UsageError("name a model, or give --reference and --current: not both")
@@ -44,14 +54,54 @@ def drift(
         return
     if reference is None or current is None:
         raise UsageError("give --reference A and --current B, or the name of a served model")
-    report = compare(reference, current, columns=column or None, alpha=alpha)
+    if (timestamp is None) != (window is None):
+        raise UsageError("windows need both --timestamp COL and --window LENGTH")
+    if timestamp is not None and window is not None:
+        if engine != "memory":
+            raise UsageError("windows are cut in memory: leave --engine out")
+        found = drift_timeline(
+            reference, current, timestamp=timestamp, window=window, columns=column or None, alpha=alpha
+        )
+        _report(found, lambda: _show_timeline(found), html, json=json)
+    report = _compared(reference, current, engine, columns=column or None, alpha=alpha)
+    _report(report, lambda: _show(report), html, json=json)
+
+
+def _compared(reference: Path, current: Path, engine: str, *, columns: list[str] | None, alpha: float) -> DriftReport:
+    """In memory, or in parts with a bar that shows how far the reading is."""
+    if engine not in ("local", "ray"):
+        return compare(reference, current, columns=columns, alpha=alpha, engine=engine)
+    with progress("reading") as told:
+        return drift_sources(reference, current, columns=columns, alpha=alpha, engine=engine, progress=told)
+
+
+def _report(report: DriftReport | DriftTimeline, show: Callable[[], None], html: Path | None, *, json: bool) -> None:
+    """Writes the page, prints, and leaves with the verdict's exit code."""
     if html is not None:
         report.save_html(html)
     if json:
         emit_json(report.to_dict())
     else:
-        _show(report)
+        show()
     raise leave(report.verdict.outcome)
+
+
+def _show_timeline(found: DriftTimeline) -> None:
+    say(f"{found.verdict.outcome.value}: {found.verdict.reason}")
+    rows: list[tuple[str | Text, ...]] = []
+    for window in found.windows[-_SHOWN:]:
+        moved = [column.name for column in window.columns if column.level is not Level.NONE]
+        named = ", ".join(moved[:4]) + (f" and {len(moved) - 4} more" if len(moved) > 4 else "")
+        rows.append((window.name, f"{window.rows:,}", state(window.verdict.outcome.value), named))
+    table("", ("window", "rows", "", "moved"), rows, ("rows",))
+    if len(found.windows) > _SHOWN:
+        say(f"and {len(found.windows) - _SHOWN} earlier windows: --json lists all")
+    for name, shape in found.shapes.items():
+        if shape.form is Form.STILL:
+            say(f"{name}: as far from the reference in every window; {shape.reason}")
+        else:
+            since = "" if shape.starts is None else f" from {found.windows[shape.starts].name}"
+            say(f"{name}: {shape.form.value}{since}; {shape.reason}")
 
 
 def _show(report: DriftReport) -> None:

@@ -167,8 +167,8 @@ def _show_plan(found: ExperimentPlan) -> None:
         each = f"{found.control_units:,} units for the control, {found.treatment_units:,} for each treatment"
     say(f"  {each}, {found.total:,} in all")
     if found.arms > 2:
-        each = 100 * found.alpha / (found.arms - 1)
-        say(f"  each of {found.arms - 1} treatments is tested at {each:.3g} % (Bonferroni)")
+        level = 100 * found.alpha / (found.arms - 1)
+        say(f"  each of {found.arms - 1} treatments is tested at {level:.3g} % (Bonferroni)")
     if found.weeks is not None and found.traffic is not None:
         told = "" if found.detectable is None else f"; by then {_figure(found.detectable, rate=rate)} can be told"
         say(f"  {found.weeks} whole week{'s' * (found.weeks > 1)} at {found.traffic:,.0f} units a day{told}")
