@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from decimal import Decimal
+from functools import cache
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,7 @@ def _named(table: pa.Table, name: str) -> Column:
     return _column(name, values)
 
 
+@cache
 def _kind(held: pa.DataType) -> str:
     import pyarrow.types as t
 

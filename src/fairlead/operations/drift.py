@@ -150,11 +150,12 @@ def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> li
 def _skipped(left: pa.Table, right: pa.Table, names: Sequence[str]) -> dict[str, ColumnDrift]:
     """The columns that cannot be compared, before any value is read, each with the reason."""
     unread = {**unreadable(right), **unreadable(left)}
+    there, here = set(left.column_names), set(right.column_names)
     reasons: dict[str, str] = {}
     for name in names:
-        if name not in right.column_names:
+        if name not in here:
             reasons[name] = "missing from the current data"
-        elif name not in left.column_names:
+        elif name not in there:
             reasons[name] = "missing from the reference"
         elif name in unread:
             reasons[name] = f"{unread[name]}, which is no single value a row"

@@ -24,7 +24,7 @@ TABLE = 65_536  # buckets of a table
 SPAN = 65_536  # up to here distinct whole numbers are counted, not sorted
 EXACT = 2.0**52
 SAMPLE = 4_096  # rows that are sorted at least
-STRIDE = 12
+STRIDE = 24
 TABLE_PAYS = 4_096  # rows from which a table pays for counting
 BESIDE = np.uint16(0x8000)  # a bit: cells are far fewer
 MAGIC = 1.5 * 2.0**52  # added to a whole number below 2^51, it leaves that number in the float's lower bits
@@ -267,7 +267,7 @@ def _sorted(values: Floats) -> Floats:
 
 
 def _stride(rows: int) -> int:
-    """One of how many rows is sorted: all of few, a twelfth of many, never less than four rows a cell."""
+    """One of how many rows is sorted: all of few, one in 24 of many, never less than four rows a cell."""
     return max(1, min(rows // SAMPLE, STRIDE))
 
 

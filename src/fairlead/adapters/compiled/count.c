@@ -96,6 +96,7 @@ static int64_t count_batch(const lookup *at, const double *values, int64_t rows,
     unsigned __int128 square = ((unsigned __int128)squares[1] << 64) | squares[0];
     double kept[BLOCK], places[BLOCK];
     int32_t keys[BLOCK];
+    uint16_t which[BLOCK], rare[BLOCK + 1];
     int64_t done = 0;
     memset(cells, 0, sizeof cells);
     while (done < rows) {
@@ -123,15 +124,27 @@ static int64_t count_batch(const lookup *at, const double *values, int64_t rows,
         } else {
             const uint16_t *table = at->table;
             const double *cuts = at->cuts;
+            int64_t beside = 0;
             for (int64_t i = 0; i < size; i++) {
-                uint32_t which = table[keys[i]] & (BESIDE - 1);
-                which += x[i] > cuts[which];
-                which += x[i] > cuts[which]; /* an atom has two cuts */
-                while (x[i] > cuts[which])   /* rare: more of them in one bucket */
-                    which++;
+                uint16_t found = table[keys[i]];
+                which[i] = found & (BESIDE - 1);
+                rare[beside] = (uint16_t)i;
+                beside += found >> 15;
+            }
+            for (int64_t j = 0; j < beside; j++) { /* a cut shares the bucket, an atom's two, seldom more */
+                int64_t i = rare[j];
+                uint16_t cell = which[i];
+                cell += x[i] > cuts[cell];
+                cell += x[i] > cuts[cell];
+                while (x[i] > cuts[cell])
+                    cell++;
+                which[i] = cell;
+            }
+            for (int64_t i = 0; i < size; i++) {
+                cell *here = cells + which[i];
                 int64_t place = (int64_t)places[i];
-                cells[which].rows++;
-                cells[which].sum += place;
+                here->rows++;
+                here->sum += place;
                 square += (unsigned __int128)((__int128)place * place);
             }
         }
