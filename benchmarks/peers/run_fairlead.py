@@ -1,4 +1,4 @@
-"""fairlead, by `fl.drift` at its defaults; windows by profiles on the reference's grid.
+"""fairlead, by `fl.drift` and `fl.drift_timeline` at their defaults.
 
 Variants: `default` takes frames as pandas reads them; `object` takes text as Python objects, as the peers get it.
 """
@@ -41,13 +41,14 @@ def compare(reference: Any, current: Any, task: Task) -> Found:
 
 
 def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterator[Found]:
-    """The reference is profiled once."""
-    judge = import_module("fairlead.core.check").judge_drift
-    judged = import_module("fairlead.stats.drift").compare
-    one = fl.profile(reference[task.columns])
-    for _, current in parts:
-        columns = judged(one, fl.profile(current, like=one))
-        yield answer(judge(columns), columns)
+    """One table with an instant a window, cut again by the verb that is made for it."""
+    numpy, arrow = import_module("numpy"), import_module("pyarrow")
+    whole = arrow.concat_tables([arrow.Table.from_pandas(current, preserve_index=False) for _, current in parts])
+    hours = numpy.repeat(numpy.arange(len(parts)), [len(current) for _, current in parts])
+    whole = whole.append_column("at", arrow.array(hours * 3_600.0))
+    found = fl.drift_timeline(reference, whole, timestamp="at", window="1h", columns=task.columns)
+    for window in found.windows:
+        yield answer(window.verdict, window.columns)
 
 
 def native(table: Any) -> Any:

@@ -55,12 +55,22 @@ class Cells(Struct, frozen=True, eq=False):
 
 
 def shared_cells(reference: ColumnProfile, current: ColumnProfile) -> Cells:
-    """The cells that two profiles on one grid are compared in. Raises `TypeError` for profiles of two kinds."""
+    """The cells that two profiles on one grid are compared in. Raises `TypeError` for profiles of two kinds.
+
+    Several distances ask for the same cells, so a profile remembers those it was last compared in.
+    """
+    known = current.__dict__.get("_cells")
+    if known is not None and known[0] is reference:
+        remembered: Cells = known[1]
+        return remembered
     if isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        return _bins(reference, current)
-    if isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
-        return _categories(reference, current)
-    raise TypeError(f"column {reference.grid.name!r}: numbers cannot be compared with categories")
+        cells = _bins(reference, current)
+    elif isinstance(reference, CategoryProfile) and isinstance(current, CategoryProfile):
+        cells = _categories(reference, current)
+    else:
+        raise TypeError(f"column {reference.grid.name!r}: numbers cannot be compared with categories")
+    current.__dict__["_cells"] = (reference, cells)
+    return cells
 
 
 def _bins(reference: NumericProfile, current: NumericProfile) -> Cells:

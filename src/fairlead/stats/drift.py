@@ -69,13 +69,8 @@ class _Measured(Struct, frozen=True, eq=False):
     distances: tuple[Distance, ...]
     detectable: float
 
-    @property
-    def tests(self) -> int:
-        return sum(one.p_value is not None for one in self.distances)
-
-    @property
-    def p_value(self) -> float:
-        return min(1.0, self.tests * min(one.p_value for one in self.distances if one.p_value is not None))
+    tests: int
+    p_value: float
 
 
 def compare(
@@ -172,8 +167,14 @@ def _measure_all(pairs: Sequence[Pair], limits: Thresholds, strictest: float) ->
             least = shares.detectable_psi(cells, strictest).tolist()
             rows = zip(*(one.distances(getattr(limits, one.name)) for one in _readings(chosen, cells)), strict=True)
             for place, pair, distances, detectable in zip(block, chosen, rows, least, strict=True):
-                found[place] = _Measured(*pair, distances, detectable)
+                found[place] = _Measured(*pair, distances, detectable, *_evidence(distances))
     return [found[place] for place in range(len(pairs))]
+
+
+def _evidence(distances: Sequence[Distance]) -> tuple[int, float]:
+    """How many tests there were, and the smallest p-value times their number."""
+    p_values = [one.p_value for one in distances if one.p_value is not None]
+    return len(p_values), min(1.0, len(p_values) * min(p_values))
 
 
 def _readings(pairs: Sequence[Pair], cells: shares.Shares) -> list[Readings]:

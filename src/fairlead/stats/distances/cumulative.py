@@ -28,7 +28,7 @@ from scipy.special import gammaincc
 
 from fairlead.stats.distances.kolmogorov import p_values
 from fairlead.stats.distances.values import Readings, Z
-from fairlead.stats.exact import FARTHEST, Floats, places
+from fairlead.stats.exact import FARTHEST, Floats
 from fairlead.stats.profile import NumericProfile
 
 KOLMOGOROV_SECOND = pi * pi / 12.0  # E[K^2] of Kolmogorov's law
@@ -62,6 +62,7 @@ def steps_of(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Steps:
     shape = (len(pairs), widest)
     counts, sums = ((np.zeros(shape), np.zeros(shape)) for _ in range(2))
     ends = np.empty((len(pairs), widest + 1))
+    lows, highs = _extremes(pairs)
     for place, pair in enumerate(pairs):
         size = pair[0].counts.size
         for side, profile in enumerate(pair):
@@ -69,9 +70,9 @@ def steps_of(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Steps:
             counts[side][place, 0] -= profile.low_infinite
             counts[side][place, size - 1] -= profile.high_infinite
             sums[side][place, :size] = profile.place_sums
-        low, high = _extremes(pair)
+        low, high = lows[place], highs[place]
         ends[place, 0] = low
-        np.clip(pair[0].grid.places, low, high, out=ends[place, 1:size])
+        np.minimum(np.maximum(pair[0].grid.places, low), high, out=ends[place, 1:size])
         ends[place, size:] = high
     return Steps(
         counts,
@@ -136,14 +137,16 @@ def wasserstein(steps: Steps) -> Readings:
     return Readings("wasserstein", value, corrected, np.where(some, p_value, 1.0), low, high)
 
 
-def _extremes(pair: tuple[NumericProfile, NumericProfile]) -> tuple[float, float]:
-    """The smallest and the largest place of both."""
-    ends = [x for side in pair for x in (side.minimum, side.maximum) if x is not None]
-    if not ends:
-        return 0.0, 0.0
-    grid = pair[0].grid
-    low, high = places(np.array([min(ends), max(ends)]), grid.origin, grid.exponent).tolist()
-    return low, high
+def _extremes(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> tuple[Floats, Floats]:
+    """The smallest and the largest place of both profiles of each pair; 0 for pairs without a finite value."""
+    known = [[x for side in pair for x in (side.minimum, side.maximum) if x is not None] for pair in pairs]
+    found = np.array([(min(ends), max(ends)) if ends else (0.0, 0.0) for ends in known]).reshape(-1, 2)
+    grids = [pair[0].grid for pair in pairs]
+    origins = np.array([grid.origin for grid in grids])
+    with np.errstate(over="ignore"):
+        found = np.rint(np.ldexp(found - origins[:, None], np.array([grid.exponent for grid in grids])[:, None]))
+    found = np.where([[bool(ends)] for ends in known], np.clip(found, -FARTHEST, FARTHEST), 0.0)
+    return found[:, 0], found[:, 1]
 
 
 def _scale(one: NumericProfile, two: NumericProfile) -> float:

@@ -7,6 +7,7 @@ the rows between the sides changes nothing, so a permutation test on what comes 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import frexp
 
 import numpy as np
 from msgspec import Struct
@@ -20,6 +21,7 @@ Floats = NDArray[np.float64]
 MOST_CATEGORIES = 50  # the others share one place
 FARTHEST = 10.0  # deviations that any value counts for, at most
 FARTHEST_RAW = 1e100
+REACH = 200  # powers of two: a fourth power then stays within float64
 
 
 class Encoded(Struct, frozen=True, eq=False):
@@ -84,6 +86,7 @@ def _numbers(one: Column, two: Column) -> tuple[NDArray[np.bool_], Floats]:
 
 
 def _deviations(known: NDArray[np.bool_], pooled: Floats) -> Floats:
+    pooled = _within_reach(known, pooled)
     finite = pooled[known]
     with np.errstate(over="ignore", invalid="ignore"):
         centre, scale = (float(finite.mean()), float(finite.std())) if finite.size else (0.0, 0.0)
@@ -95,6 +98,12 @@ def _deviations(known: NDArray[np.bool_], pooled: Floats) -> Floats:
         shifted = np.clip(np.nan_to_num((pooled - centre) / scale, nan=0.0), -FARTHEST, FARTHEST)
     null = np.isnan(pooled)
     return np.column_stack([shifted, null]) if null.any() else shifted[:, None]
+
+
+def _within_reach(known: NDArray[np.bool_], pooled: Floats) -> Floats:
+    """The values, in units of a power of two where their squares would leave float64: deviations have no unit."""
+    size = frexp(float(np.abs(pooled[known]).max(initial=0.0)))[1]
+    return pooled if abs(size) <= REACH else np.ldexp(pooled, -size)
 
 
 def _codes(one: Column, two: Column) -> tuple[NDArray[np.int64], int]:

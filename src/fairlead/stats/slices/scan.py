@@ -267,7 +267,9 @@ def _with_shares(one: Slice, half: _Half, inside: Flags) -> Slice:
     e, a = one.share_reference, one.share_current
     spread = Z * sqrt(e * (1.0 - e) / n + a * (1.0 - a) / m)
     weights = np.ones(inside.size)
-    if 0.0 < a < 1.0:
+    if a == 1.0:  # no current row is left outside to weigh up: what the others would be like, nothing says
+        return replace(one, change=a - e, low=a - e - spread, high=a - e + spread)
+    if a > 0.0:
         weights[inside & half.current] = e * (1.0 - a) / (a * max(1.0 - e, 1.0 / n))
     total, left = _divergence(half, np.ones(inside.size)), _divergence(half, weights)
     explained = 1.0 - max(left, 0.0) / total if total > 0.0 else None
