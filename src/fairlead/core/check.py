@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.stats.drift import ColumnDrift, Level, ranked
+from fairlead.stats.distances import Distance
+from fairlead.stats.drift import RATIOS, ColumnDrift, Level, ranked
 
 NAMED = 3  # how many columns a reason names
 
@@ -37,10 +38,15 @@ def judge_drift(columns: tuple[ColumnDrift, ...], *, smallest_effect: float = 0.
     return Verdict(Outcome.HOLDS, f"none {of} drifted; a PSI of {_detectable(least):.2g} would have been seen")
 
 
+def telling(column: ColumnDrift) -> Distance | None:
+    """The distance that says most: the furthest beyond its limit, one between distributions before a ratio of rates."""
+    beyond = [one for one in column.distances if one.corrected > one.warning]
+    return max(beyond, key=lambda one: (one.name not in RATIOS, one.corrected / one.critical), default=None)
+
+
 def _moved(column: ColumnDrift) -> str:
     """The column, its level, and the distance that says most."""
-    beyond = [one for one in column.distances if one.corrected > one.warning]
-    most = max(beyond, key=lambda one: one.corrected / one.critical, default=None)
+    most = telling(column)
     says = "" if most is None else f", {LABELS.get(most.name, most.name)} {most.corrected:.2g}"
     return f"{column.name} ({column.level}{says})"
 

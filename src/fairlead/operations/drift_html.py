@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from fairlead.core.check import LABELS
+from fairlead.core.check import LABELS, telling
 from fairlead.core.verdict import Verdict
 from fairlead.operations.drift_svg import chart
 from fairlead.stats.distances import Distance
@@ -44,7 +44,7 @@ padding:16px 20px;margin-top:20px}
 .fl .key{display:inline-block;width:10px;height:10px;border-radius:2px;margin:0 5px 0 14px}
 .fl .scroll{overflow-x:auto;background:var(--card);border:1px solid var(--line);border-radius:8px}
 .fl table{border-collapse:collapse;width:100%;font-size:13px;font-variant-numeric:tabular-nums;color:var(--ink)}
-.fl th,.fl td{padding:7px 9px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;background:none}
+.fl th,.fl td{padding:7px 7px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap;background:none}
 .fl th{color:var(--soft);font-weight:600}.fl tr:last-child td{border-bottom:0}
 .fl th:first-child,.fl td:first-child,.fl td.text{text-align:left}.fl td.text{white-space:normal;color:var(--soft)}
 .fl td .tag{font-size:12px}
@@ -130,8 +130,7 @@ def _cards(columns: Sequence[ColumnDrift], sides: tuple[TableProfile, TableProfi
 
 
 def _most(column: ColumnDrift) -> str:
-    shapes = [one for one in column.distances if one.name != "null_rate" and one.corrected > one.warning]
-    most = max(shapes, key=lambda one: one.corrected / one.critical, default=None)
+    most = telling(column)
     return "" if most is None else f" · {LABELS[most.name]} {most.corrected:.2g}"
 
 
