@@ -251,11 +251,29 @@ def _pairs(
             if missing[0] not in table.column_names:
                 raise TableError(f"the {role} has no column {missing[0]!r}: name columns that both tables have")
         raise TableError(f"column {missing[0]!r} {unread[missing[0]]}, which is no single value a row")
-    before, after = list(to_columns(left, names)), list(to_columns(right, names))
-    kept = [place for place, (a, b) in enumerate(zip(before, after, strict=True)) if type(a) is type(b)]
+    pairs = [_alike(a, b) for a, b in zip(to_columns(left, names), to_columns(right, names), strict=True)]
+    kept = [(a, b) for a, b in pairs if type(a) is type(b)]
+    odd = next(
+        (f"column {a.name!r} holds numbers in one, text in the other" for a, b in pairs if type(a) is not type(b)), ""
+    )
+    if columns is not None and odd:
+        raise TableError(f"{odd} table: make both one kind")
     if not kept:
-        raise TableError("the two tables share no column that slices can be made of")
-    return [before[place] for place in kept], [after[place] for place in kept]
+        raise TableError(f"the two tables share no column that slices can be made of{odd and ': '}{odd}")
+    return [a for a, _ in kept], [b for _, b in kept]
+
+
+def _alike(one: Column, two: Column) -> tuple[Column, Column]:
+    """A side without a value holds whatever kind the other does."""
+    if type(one) is type(two) or not (one.empty or two.empty):
+        return one, two
+    return (_nulls(two, one.rows), two) if one.empty else (one, _nulls(one, two.rows))
+
+
+def _nulls(like: Column, rows: int) -> Column:
+    if isinstance(like, NumericColumn):
+        return NumericColumn(like.name, np.full(rows, np.nan))
+    return CategoricalColumn(like.name, np.full(rows, -1, np.int32), ())
 
 
 def _known(columns: list[Column], losses: Floats, role: str) -> tuple[list[Column], Floats]:
