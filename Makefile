@@ -7,7 +7,11 @@ READY := $(VENV)/.ready
 # Bytecode is kept even where the environment says not to: without it each process compiles its imports anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-all check bench lock format browser clean
+# Other systems, each in an environment of its own under FAIRLEAD_PEERS (a benchmark, never a dependency).
+FAIRLEAD_PEERS ?= $(CURDIR)/.peers
+export FAIRLEAD_PEERS
+
+.PHONY: help demo test test-all check bench bench-large bench-peers lock format browser clean
 
 help:
 	@echo "make demo      the whole loop on real data, about a minute"
@@ -15,6 +19,8 @@ help:
 	@echo "make test-all  the tests and the slow guarantee and fault suites"
 	@echo "make check     formatting, lint, types, import contracts"
 	@echo "make bench     the benchmarks, with their ratios"
+	@echo "make bench-large   profiles of a hundred million rows; writes 9 GiB (ARGS=\"--folder DIR --sizes 1 2 4 8\")"
+	@echo "make bench-peers   the same work by other systems, from their own packages"
 
 $(READY): requirements.lock requirements-installer.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
@@ -40,7 +46,20 @@ check: $(READY)
 
 bench: $(READY)
 	@$(BIN)/python benchmarks/drift_report.py
+	@$(BIN)/python benchmarks/drift_report.py --rows 1000000 --repeats 1
+	@$(BIN)/python benchmarks/sequential.py
+	@$(BIN)/python benchmarks/estimation.py --skip-simulation
+	@$(BIN)/python benchmarks/mmd.py
 	@$(BIN)/python benchmarks/serving.py
+
+bench-large: $(READY)
+	@$(BIN)/python benchmarks/out_of_core.py $(ARGS)
+
+bench-peers: $(READY)
+	@$(BIN)/python -m benchmarks.peers.install
+	@$(BIN)/python -m benchmarks.peer_speed
+	@$(BIN)/python -m benchmarks.calibration
+	@$(BIN)/python -m benchmarks.power
 
 format: $(READY)
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true
