@@ -190,3 +190,30 @@ def test_what_is_no_table_is_refused(data: Any, message: str) -> None:
     """Anything else than a table is a TableError that says what to pass."""
     with pytest.raises(TableError, match=message):
         as_table(data)
+
+
+NAMES: dict[str, tuple[Any, str]] = {
+    "twice": (pd.DataFrame(np.ones((9, 2)), columns=["x", "x"]), "two columns are called 'x'"),
+    "a number and its text": ({1: [1.0], "1": [2.0]}, "two columns are called '1'"),
+    "a number and its text, in pandas": (pd.DataFrame([[1, 2]], columns=[1, "1"]), "two columns are called '1'"),
+    "numbers": (pd.DataFrame(np.ones((9, 2))), "0 1"),
+    "pairs": (pd.DataFrame(np.ones((9, 1)), columns=pd.MultiIndex.from_tuples([("a", 1)])), "('a', 1)"),
+    "none, nothing and NUL": ({None: [1.0], "": [1.0], "a\0b": [1.0]}, "None  a\0b"),
+    "half a letter": ({"\ud800": [1.0]}, "\\ud800"),
+    "two numbers a row": ({"x": np.ones((9, 2))}, r"column 'x' has the shape (9, 2): pass one value a row"),
+    "objects that print nothing": ({"x": [object()]}, "column 'x' holds object objects: pass numbers or text"),
+    "a set": ({"x": {1, 2}}, "column 'x' is a set: pass a list or an array"),
+    "a frame not yet read": (pl.LazyFrame({"x": [1]}), "collect it first"),
+    "one column": (pd.Series([1.0]), "a Series is not a table: pass a pandas, polars or Arrow table"),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_are_text_and_what_is_no_table_is_refused(case: str) -> None:
+    """Names are made text; where two are then alike, or a column holds no value a row, one line says so."""
+    given, said = NAMES[case]
+    try:
+        found = " ".join(as_table(given).column_names)
+    except TableError as error:
+        found = str(error)
+    assert said in found
