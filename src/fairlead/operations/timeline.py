@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 MOST_WINDOWS = 20_000
 TOGETHER = 16  # windows that one thread compares at a time
 PROFILES = 4_096  # held at once: a hundred MB
+Part = Column | list[ColumnProfile]  # a column of the current table, or its windows' profiles
+
 LAST_INSTANT = 2.5e11  # seconds since 1970: in the year 9892
 
 
@@ -107,7 +109,8 @@ def drift_timeline(
     left, right = table_of(reference, "reference"), table_of(current, "current data")
     names, skipped = shared_columns(left, right, columns, leave_out=timestamp)
     order, edges, first = _cut(right, timestamp, seconds)
-    pairs = in_threads(lambda name, scratch: _pair(left, right, name, order, scratch), names)
+    cut = Cut(left, right, order, edges, few=len(names) * (edges.size - 1) <= PROFILES)
+    pairs = in_threads(cut.pair, names)
     mixed = (*(pair for pair in pairs if isinstance(pair, ColumnDrift)), *skipped.values())
     series = Series([pair for pair in pairs if not isinstance(pair, ColumnDrift)], left.num_rows, edges)
     found = [one for block in series.blocks() for one in block.judged(alpha, thresholds)]
@@ -162,23 +165,37 @@ def _cut(table: pa.Table, timestamp: str, seconds: float) -> tuple[Counts | None
     return order, edges, float(starts[0])
 
 
-def _pair(
-    left: pa.Table, right: pa.Table, name: str, order: Counts | None, scratch: Scratch
-) -> tuple[ColumnProfile, Column] | ColumnDrift:
-    (one,), (two,) = to_columns(left, [name]), to_columns(right, [name])
-    if type(one) is not type(two) and not one.empty and not two.empty:
-        return ColumnDrift(name, "unknown", unmeasured="numbers on one side, text on the other")
-    if order is not None and isinstance(two, NumericColumn):
-        two = NumericColumn(name, two.values[order])
-    elif order is not None and isinstance(two, CategoricalColumn):
-        two = CategoricalColumn(name, two.codes[order], two.categories)
-    return profile_column(one, None, scratch), two
+class Cut(Struct, frozen=True, eq=False):
+    """Both tables, and how the current one is cut: its rows' order by time, and the windows' edges in it.
+
+    `few`: the profiles of all windows can be held at once, so that a column's values need not be kept.
+    """
+
+    left: Any
+    right: Any
+    order: Counts | None
+    edges: Counts
+    few: bool
+
+    def pair(self, name: str, scratch: Scratch) -> tuple[ColumnProfile, Part] | ColumnDrift:
+        """A column's reference, and its windows' profiles, or the column itself where they are too many."""
+        (one,), (two,) = to_columns(self.left, [name]), to_columns(self.right, [name])
+        if type(one) is not type(two) and not one.empty and not two.empty:
+            return ColumnDrift(name, "unknown", unmeasured="numbers on one side, text on the other")
+        if self.order is not None and isinstance(two, NumericColumn):
+            two = NumericColumn(name, two.values[self.order])
+        elif self.order is not None and isinstance(two, CategoricalColumn):
+            two = CategoricalColumn(name, two.codes[self.order], two.categories)
+        reference = profile_column(one, None, scratch)
+        return reference, profile_slots(two, reference.grid, self.edges, scratch) if self.few else two
 
 
 class Series:
     """The columns of a table in order of time, cut at `edges`, beside the profiles that they are compared with."""
 
-    def __init__(self, pairs: Sequence[tuple[ColumnProfile, Column]], rows: int, edges: Counts) -> None:
+    def __init__(
+        self, pairs: Sequence[tuple[ColumnProfile, Column | list[ColumnProfile]]], rows: int, edges: Counts
+    ) -> None:
         self.reference = TableProfile(rows, tuple(pair[0] for pair in pairs))
         self._columns = [pair[1] for pair in pairs]
         self._edges = edges
@@ -189,12 +206,19 @@ class Series:
         step = max(1, PROFILES // max(len(self._columns), 1))
         for start in range(0, self._edges.size - 1, step):
             edges = self._edges[start : start + step + 1]
-            tasks = list(zip(self._columns, self.reference.grids, strict=True))
-            parts = in_threads(lambda task, scratch: profile_slots(*task, edges, scratch), tasks)  # noqa: B023 - used up here
+            parts = self._parts(edges)
             sizes = np.diff(edges).tolist()
             slots = [TableProfile(rows, tuple(part[place] for part in parts)) for place, rows in enumerate(sizes)]
             self._distances.append(slot_distances_by_column(self.reference, slots))
             yield Block(self.reference, slots)
+
+    def _parts(self, edges: Counts) -> list[list[ColumnProfile]]:
+        def part(place: int, scratch: Scratch) -> list[ColumnProfile]:
+            column = self._columns[place]
+            return column if isinstance(column, list) else profile_slots(column, grids[place], edges, scratch)
+
+        grids = self.reference.grids
+        return in_threads(part, range(len(grids)))
 
     def distances(self) -> dict[str, list[float]]:
         """Each column's distance from the reference, window by window; NaN for a window without a value."""
