@@ -347,6 +347,15 @@ def test_a_missing_column_is_named(verb: str) -> None:
     assert said == "unmeasured" if verb == "multivariate" else "x" in said
 
 
+def test_a_column_that_the_reference_lacks_weighs_nothing() -> None:
+    """It is listed as unmeasured, in each window too; the verdict is that of the others."""
+    before, after = {"x": times(N, 1, 2)}, {"x": times(N, 2, 1), "new": times(N, 1), "at": HOURS}
+    for report in (drift(before, after), drift_timeline(before, after, timestamp="at", window="365d")):
+        assert shown(report) == "holds"
+    window = drift_timeline(before, after, timestamp="at", window="365d").windows[0]
+    assert {one.name: one.unmeasured for one in window.columns} == {"x": "", "new": "missing from the reference"}
+
+
 def test_polars_categoricals_are_units_arms_and_labels() -> None:
     """Arrow alone can cast neither Categorical nor Enum: they are made plain before anything reads them."""
     labels = pl.Series(times(N, "a", "b"), dtype=pl.Enum(["z", "b", "a"]))

@@ -111,11 +111,13 @@ def drift_timeline(
     order, edges, first = _cut(right, timestamp, seconds)
     cut = Cut(left, right, order, edges, few=len(names) * (edges.size - 1) <= PROFILES)
     pairs = in_threads(cut.pair, names)
-    mixed = (*(pair for pair in pairs if isinstance(pair, ColumnDrift)), *skipped.values())
+    mixed = tuple(pair for pair in pairs if isinstance(pair, ColumnDrift))
+    mixed += tuple(column for name, column in skipped.items() if name in left.column_names)
+    unjudged = tuple(column for name, column in skipped.items() if name not in left.column_names)
     series = Series([pair for pair in pairs if not isinstance(pair, ColumnDrift)], left.num_rows, edges)
     found = [one for block in series.blocks() for one in block.judged(alpha, thresholds)]
     windows = tuple(
-        _window(first + place * seconds, seconds, int(edges[place + 1] - edges[place]), (*one, *mixed))
+        _window(first + place * seconds, seconds, int(edges[place + 1] - edges[place]), (*one, *mixed), unjudged)
         for place, one in enumerate(found)
     )
     return DriftTimeline(
@@ -242,11 +244,15 @@ class Block(Struct, frozen=True, eq=False):
         return [one for group in in_threads(compared, groups) for one in group]
 
 
-def _window(starts_at: float, seconds: float, rows: int, columns: tuple[ColumnDrift, ...]) -> DriftWindow:
+def _window(
+    starts_at: float, seconds: float, rows: int, columns: tuple[ColumnDrift, ...], unjudged: tuple[ColumnDrift, ...]
+) -> DriftWindow:
+    """`unjudged` columns, which the reference lacks, are listed and do not weigh: it says nothing of them."""
+    every = (*columns, *unjudged)
     if not rows:
         silent = Verdict(Outcome.UNMEASURED, "nothing came in this window")
-        return DriftWindow(starts_at, starts_at + seconds, 0, silent, columns)
-    return DriftWindow(starts_at, starts_at + seconds, rows, judge_drift(columns), ranked(columns))
+        return DriftWindow(starts_at, starts_at + seconds, 0, silent, every)
+    return DriftWindow(starts_at, starts_at + seconds, rows, judge_drift(columns), ranked(every))
 
 
 def _over_all(windows: Sequence[DriftWindow]) -> Verdict:
