@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.core.verdict import Verdict
-from fairlead.errors import MissingExtra, UsageError
 from fairlead.operations.drift_html import fragment, page
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.distances import DEFAULT
 from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.profile import TableProfile
@@ -48,27 +48,18 @@ class DriftReport(Struct, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each column, worst first; distances as the field defines them, uncorrected.
 
         Raises `MissingExtra` without pandas.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "DriftReport.to_frame()") from error
-        return pd.DataFrame([_row(column) for column in self.columns])
+        return frame_of([_row(column) for column in self.columns], "DriftReport.to_frame()")
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self.verdict, self.columns, self.reference, self.current), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
+        return written(path, page(self.verdict, self.columns, self.reference, self.current))
 
     def _repr_html_(self) -> str:
         return fragment(self.verdict, self.columns, self.reference, self.current)

@@ -11,12 +11,13 @@ import numpy as np
 from msgspec.structs import replace
 
 from fairlead.core.verdict import Outcome, Verdict, worst
-from fairlead.errors import MissingExtra, UsageError
+from fairlead.errors import UsageError
 from fairlead.operations.estimate_html import fragment, page
 from fairlead.operations.estimate_methods import Plan, chunk_of, measured, planned
 from fairlead.operations.estimate_read import Part, Sides, parts_of, read_sides
 from fairlead.operations.estimate_values import PRIMARY, Chunk, Estimated, Reading, judged, plain, row_of
 from fairlead.operations.performance_read import REGRESSION, Asked, named_probabilities
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.performance import COSTS, LEVEL
 
 if TYPE_CHECKING:
@@ -44,24 +45,17 @@ class EstimateReport(Estimated, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each chunk and metric. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "EstimateReport.to_frame()") from error
-        return pd.DataFrame([row_of(chunk, reading) for chunk in self.chunks for reading in chunk.readings])
+        return frame_of(
+            [row_of(chunk, reading) for chunk in self.chunks for reading in chunk.readings], "EstimateReport.to_frame()"
+        )
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
+        return written(path, page(self))
 
     def _repr_html_(self) -> str:
         return fragment(self)

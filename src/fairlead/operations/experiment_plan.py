@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from fairlead.errors import MissingExtra, UsageError
+from fairlead.errors import UsageError
+from fairlead.operations.report_output import frame_of
 from fairlead.stats.experiment import plan as sizing
 from fairlead.stats.experiment.plan import Design, LookingCost
 
@@ -81,11 +82,7 @@ class ExperimentPlan(Struct, frozen=True):
 
     def to_frame(self) -> pd.DataFrame:
         """The weeks as a pandas frame; without traffic, the powers. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "ExperimentPlan.to_frame()") from error
-        return pd.DataFrame([msgspec.to_builtins(row) for row in self.by_week or self.powers])
+        return frame_of([msgspec.to_builtins(row) for row in self.by_week or self.powers], "ExperimentPlan.to_frame()")
 
 
 def sample_size(  # noqa: PLR0913 - the options of a plan; all but two have a default

@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct, structs
 
 from fairlead.core.experiment import Action, Benefit, Evidence, Health, called, decide, mismatch, overall
-from fairlead.errors import MissingExtra, UsageError
+from fairlead.errors import UsageError
 from fairlead.operations.experiment_data import Experiment, load, needed_units, shares_of
 from fairlead.operations.experiment_findings import ArmUnits, Findings, Lift
 from fairlead.operations.experiment_plan import ExperimentPlan, sample_size
@@ -29,6 +29,7 @@ from fairlead.operations.experiment_reading import (
     told,
 )
 from fairlead.operations.experiments_html import fragment, page
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.experiment.compare import Difference, Metric
 from fairlead.stats.experiment.rates import Counts, pooled_z
 from fairlead.stats.experiment.sequence import TUNED_FOR
@@ -52,17 +53,13 @@ class ArmComparison(Findings, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame: the primary metric, guardrails and parts of segments, a row for each and treatment.
 
         Raises `MissingExtra` without pandas.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "ArmComparison.to_frame()") from error
         rows = [
             ("primary", self.metric, one.treatment, one.decision.action.value, one.difference) for one in self.primary
         ]
@@ -74,23 +71,19 @@ class ArmComparison(Findings, frozen=True):
             for one in self.segments
         ]
         names = Difference.__struct_fields__
-        return pd.DataFrame(
+        return frame_of(
             [
                 {"what": what, "name": name, "treatment": arm, "state": state}
                 | {each: getattr(found, each, None) for each in names}
                 for what, name, arm, state, found in rows
             ],
-            columns=["what", "name", "treatment", "state", *names],
+            "ArmComparison.to_frame()",
+            ["what", "name", "treatment", "state", *names],
         )
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
+        return written(path, page(self))
 
     def _repr_html_(self) -> str:
         return fragment(self)

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fairlead.core.multivariate import judge_multivariate
 from fairlead.core.verdict import Outcome, Verdict, worst
-from fairlead.errors import MissingExtra, UsageError
+from fairlead.errors import UsageError
 from fairlead.operations.multivariate_sides import Sides, read_sides, slot_rows
+from fairlead.operations.report_output import as_json, frame_of
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.multivariate.classifier import Scores, discriminate
 from fairlead.stats.multivariate.correlation import correlation_shift, standard
@@ -63,23 +64,23 @@ class MultivariateReport(Struct, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each suspect, worst first; one row for the test where it names none.
 
         Raises `MissingExtra` without pandas.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "MultivariateReport.to_frame()") from error
         if self.evidence is None:
-            return pd.DataFrame(columns=["method", "suspect", "value", "effect", "limit", "p_value"])
+            return frame_of(
+                [], "MultivariateReport.to_frame()", ["method", "suspect", "value", "effect", "limit", "p_value"]
+            )
         found = self.evidence
         named = found.suspects or (Suspect("all columns", found.effect),)
         rows = [{"method": self.method, "suspect": one.name, "value": one.value} for one in named]
-        return pd.DataFrame(rows).assign(effect=found.effect, limit=found.limit, p_value=found.p_value)
+        return frame_of(rows, "MultivariateReport.to_frame()").assign(
+            effect=found.effect, limit=found.limit, p_value=found.p_value
+        )
 
 
 def multivariate_drift(

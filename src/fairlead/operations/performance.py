@@ -30,7 +30,7 @@ from msgspec import Struct
 from fairlead.adapters.tables import as_table, read_table, to_columns
 from fairlead.core.inference import label_text
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.errors import MissingExtra, TableError, UsageError
+from fairlead.errors import TableError, UsageError
 from fairlead.operations.performance_clock import read_clock, seconds_of
 from fairlead.operations.performance_html import fragment, page
 from fairlead.operations.performance_measure import measure
@@ -38,6 +38,7 @@ from fairlead.operations.performance_metrics import Terms
 from fairlead.operations.performance_read import BINARY, Asked, named_probabilities, read_rows
 from fairlead.operations.performance_values import Content, Metrics, plain
 from fairlead.operations.performance_verdict import against, judged
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.performance import COSTS
 from fairlead.stats.performance.maturity import MATURED
 from fairlead.stats.performance.measure import LEVEL, Measure
@@ -82,28 +83,19 @@ class PerformanceReport(Struct, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each metric of all rows, of each class, slice and window, with its interval.
 
         Raises `MissingExtra` without pandas.
         """
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "PerformanceReport.to_frame()") from error
         columns = ["part", "name", "rows", "metric", "value", "low", "high"]
-        return pd.DataFrame(list(_frame_rows(self.content)), columns=columns)
+        return frame_of(list(_frame_rows(self.content)), "PerformanceReport.to_frame()", columns)
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self.verdict, self.content, self.changes, compared=self.compared), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
+        return written(path, page(self.verdict, self.content, self.changes, compared=self.compared))
 
     def _repr_html_(self) -> str:
         return fragment(self.verdict, self.content, self.changes, compared=self.compared)

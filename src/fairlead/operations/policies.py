@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.errors import MissingExtra, TableError, UsageError
+from fairlead.errors import TableError, UsageError
 from fairlead.operations.experiment_data import labelled, unit_keys
+from fairlead.operations.report_output import as_json, frame_of
 from fairlead.stats.columns import CategoricalColumn
 from fairlead.stats.experiment.units import units_of
 from fairlead.stats.policy.log import Log, Support, normalised, support, weights
@@ -53,18 +54,13 @@ class PolicyReport(Struct, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self).decode()
+        return as_json(self)
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame: a row for each estimate that there is. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "PolicyReport.to_frame()") from error
         rows = {"logged": self.logged, "value": self.value, "gain": self.gain, "bernstein": self.bernstein}
-        return pd.DataFrame(
-            [{"estimate": name} | msgspec.to_builtins(one) for name, one in rows.items() if one is not None]
-        )
+        found = [{"estimate": name} | msgspec.to_builtins(one) for name, one in rows.items() if one is not None]
+        return frame_of(found, "PolicyReport.to_frame()")
 
 
 def evaluate_policy(  # noqa: PLR0913 - the options of a reading; all but four have a default

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.errors import MissingExtra, TableError, UsageError
+from fairlead.errors import TableError, UsageError
+from fairlead.operations.report_output import as_json, frame_of
 from fairlead.stats.columns import LARGEST, CategoricalColumn, Column, NumericColumn
 from fairlead.stats.slices.scan import FEWEST, Scan, Slice, scan
 
@@ -60,16 +61,12 @@ class SliceReport(Struct, frozen=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each slice, strongest first. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "SliceReport.to_frame()") from error
         rows = [_row(one, text) for one, text in zip(self.slices, self.sentences, strict=True)]
-        return pd.DataFrame(rows, columns=list(_row(_EMPTY, "")))
+        return frame_of(rows, "SliceReport.to_frame()", list(_row(_EMPTY, "")))
 
     def __str__(self) -> str:
         return "\n".join(self.sentences or (self.verdict.reason,))

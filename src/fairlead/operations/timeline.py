@@ -15,8 +15,9 @@ from fairlead.adapters.tables import to_columns
 from fairlead.config.grammar import duration
 from fairlead.core.check import judge_drift
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.errors import MissingExtra, SettingsError, TableError, UsageError
+from fairlead.errors import SettingsError, TableError, UsageError
 from fairlead.operations.drift import check_alpha, in_threads, shared_columns, table_of
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.operations.timeline_html import fragment, page
 from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
@@ -56,24 +57,17 @@ class DriftTimeline(Timeline, frozen=True, dict=True):
 
     def to_json(self) -> str:
         """`to_dict` as one JSON document."""
-        return msgspec.json.encode(self.to_dict()).decode()
+        return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame, one row for each window and column. Raises `MissingExtra` without pandas."""
-        try:
-            import pandas as pd
-        except ImportError as error:
-            raise MissingExtra("pandas", "sklearn", "DriftTimeline.to_frame()") from error
-        return pd.DataFrame([_row(window, column) for window in self.windows for column in window.columns])
+        return frame_of(
+            [_row(window, column) for window in self.windows for column in window.columns], "DriftTimeline.to_frame()"
+        )
 
     def save_html(self, path: str | Path) -> Path:
         """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
-        target = Path(path)
-        try:
-            target.write_text(page(self), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror or error}") from error
-        return target
+        return written(path, page(self))
 
     def _repr_html_(self) -> str:
         return fragment(self)
