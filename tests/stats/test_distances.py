@@ -240,3 +240,45 @@ def test_a_rare_class_is_rarely_blamed(rows: tuple[int, int]) -> None:
         found = rare(*shares_of_a_class(one, two))
         alarms += found.p_value is not None and found.p_value < 0.05
     assert stats.binom.sf(alarms - 1, 1_000, 0.05) > 0.001
+
+
+def vocabulary(first: int, size: int, times: int) -> CategoricalColumn:
+    """So many words, each so many times."""
+    codes = np.tile(np.arange(size, dtype=np.int32), times)
+    return CategoricalColumn("x", codes, tuple(f"w{first + place}" for place in range(size)))
+
+
+def compared(one: CategoricalColumn, two: CategoricalColumn) -> tuple[CategoryProfile, CategoryProfile]:
+    reference = profile_column(one)
+    current = profile_column(two, reference.grid)
+    assert isinstance(reference, CategoryProfile)
+    assert isinstance(current, CategoryProfile)
+    return reference, current
+
+
+def test_a_vocabulary_that_is_replaced_is_evident_though_every_word_is_rare() -> None:
+    """Ten thousand words twice each against as many others: chi-squared has one cell, the deal of words has none."""
+    found = unseen(*compared(vocabulary(0, 10_000, 2), vocabulary(10_000, 10_000, 2)))
+    assert found.value == 1.0
+    assert found.p_value is not None
+    assert found.p_value < 1e-50
+
+
+def test_identifiers_are_no_evidence() -> None:
+    """Where every word is seen once, all current ones are new, always."""
+    found = unseen(*compared(vocabulary(0, 5_000, 1), vocabulary(5_000, 5_000, 1)))
+    assert (found.value, found.p_value) == (1.0, 1.0)
+
+
+@pytest.mark.parametrize("words", [5, 300, 3_000])
+def test_words_that_a_reference_misses_by_chance_are_rarely_evidence(words: int) -> None:
+    """p < 0.05 in at most 5 % of pairs of samples from one Zipf-like vocabulary, small or larger than the samples."""
+    rng = np.random.default_rng(words)
+    weights = 1.0 / np.arange(1, words + 1)
+    names = tuple(f"w{place}" for place in range(words))
+    alarms = 0
+    for _ in range(400):
+        one, two = (rng.choice(words, size, p=weights / weights.sum()).astype(np.int32) for size in (600, 300))
+        found = unseen(*compared(CategoricalColumn("x", one, names), CategoricalColumn("x", two, names)))
+        alarms += found.p_value is not None and found.p_value < 0.05
+    assert stats.binom.sf(alarms - 1, 400, 0.05) > 0.001

@@ -7,6 +7,7 @@ They count rows, so they are plain numbers per column; each takes (pairs,) array
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import exp
 
 import numpy as np
 from scipy.special import betainc, chdtrc, gammaln
@@ -49,7 +50,13 @@ def unseen(pairs: Sequence[tuple[CategoryProfile, CategoryProfile]]) -> Readings
     """The share of rows whose category the reference does not list.
 
     A small reference misses categories by chance: Good and Turing's estimate of that share, (categories seen once) / n,
-    is taken off, with the interval of Esty (1983). An effect only: chi-squared tests the same rows.
+    is taken off, with the interval of Esty (1983).
+
+    The p-value asks whether the pooled rows were dealt at random. A category of t rows lies wholly in the current
+    sample with probability at most q^t, q = m / (n + m). So, with K categories in all, some such category has q^t <= x
+    with probability at most K x; and the rows in such categories, sum t [wholly current], have mean at most sum t q^t
+    and, being negatively associated, obey Bernstein's inequality with variance sum t^2 q^t (1 - q^t). The smaller of
+    the two bounds is doubled. Identifiers, each seen once, are no evidence; a vocabulary replaced by another one is.
     """
     rows = [
         (one.present, two.present, two.unlisted, one.seen(1), one.seen(2), 0.0 if one.grid.hashed else 1.0)
@@ -63,8 +70,26 @@ def unseen(pairs: Sequence[tuple[CategoryProfile, CategoryProfile]]) -> Readings
     variance = np.maximum(once + 2.0 * twice - once * once / n, 0.0) / (n * n) + value * (1.0 - value) / m
     spread = Z * np.sqrt(np.maximum(variance, 0.0))
     low, high = np.maximum(gap - spread, 0.0), np.minimum(np.maximum(gap + spread, 0.0), 1.0)
+    p_value = np.array(
+        [_dealt_at_random(*pair) if tested else np.nan for pair, tested in zip(pairs, some, strict=True)]
+    )
     value, gap, low, high = (np.where(some, part, 0.0) for part in (value, np.maximum(gap, 0.0), low, high))
-    return Readings("unseen", value, gap, np.full(n.size, np.nan), low, high)
+    return Readings("unseen", value, gap, p_value, low, high)
+
+
+def _dealt_at_random(reference: CategoryProfile, current: CategoryProfile) -> float:
+    """The p-value of `unseen`."""
+    if not current.unlisted or current.buckets or reference.buckets:
+        return 1.0
+    one, two = by_category(reference, current)
+    total = one + two
+    wholly = np.power(two.sum() / total.sum(), total)
+    new = (one == 0) & (two > 0)
+    single = np.count_nonzero(total) * float(wholly[new].min())
+    excess = float(two[new].sum() - (total * wholly).sum())
+    spread = float((total * total * wholly * (1.0 - wholly)).sum())
+    together = exp(-excess * excess / 2.0 / (spread + float(total[new].max()) * excess / 3.0)) if excess > 0 else 1.0
+    return min(1.0, 2.0 * min(single, together))
 
 
 def outside(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Readings:
