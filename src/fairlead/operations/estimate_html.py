@@ -9,8 +9,8 @@ from math import isfinite
 import numpy as np
 
 from fairlead.core.report import metric_name
-from fairlead.operations.drift_html import STYLE
 from fairlead.operations.estimate_values import Chunk, Estimated, Reading
+from fairlead.operations.page_style import document, note
 from fairlead.stats.performance import UNDEFINED, Measure
 
 WIDE, HIGH, LEFT, BASE = 720.0, 220.0, 46.0, 190.0  # pixels; the axis labels lie left and below
@@ -28,19 +28,15 @@ HEADS = ("chunk", "verdict", "rows", "labels", "method", "estimated", "realised"
 
 def page(report: Estimated) -> str:
     """A whole document; light and dark follow the reader's system."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>Estimate: {escape(report.verdict.outcome)}</title><style>body{{margin:0}}{STYLE}{MORE_STYLE}</style>"
-        f'</head><body class="fl">{_body(report, len(report.chunks), len(report.reference))}</body></html>'
+    return document(
+        f"Estimate: {report.verdict.outcome}", MORE_STYLE, _body(report, len(report.chunks), len(report.reference))
     )
 
 
 def fragment(report: Estimated) -> str:
     """What a notebook shows: the verdict, the primary metric's chart, the first chunks."""
     body = _body(report, ROWS_IN_NOTEBOOK, CHARTS_IN_NOTEBOOK)
-    return f'<style>{STYLE}{MORE_STYLE}</style><div class="fl note">{body}</div>'
+    return note(MORE_STYLE, body)
 
 
 def _body(report: Estimated, rows: int, charts: int) -> str:

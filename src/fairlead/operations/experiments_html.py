@@ -8,14 +8,14 @@ from math import exp, isfinite
 
 from fairlead.core.experiment import Health
 from fairlead.core.verdict import Outcome
-from fairlead.operations.drift_html import STYLE
 from fairlead.operations.experiment_findings import Findings
 from fairlead.operations.experiment_reading import Guarded, Part
 from fairlead.operations.experiments_svg import Mark, forest, sequence
+from fairlead.operations.page_style import document, note
 from fairlead.stats.experiment.compare import Difference, Kind
 
 PARTS, PARTS_IN_NOTEBOOK = 40, 8
-MORE = """
+MORE_STYLE = """
 .fl .plot{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 18px 10px}
 .fl .plot svg text{font-size:12px}.fl .zero{stroke:var(--soft);stroke-width:1.2}
 .fl .mark line{stroke:var(--tone);stroke-width:2.4}.fl .mark circle,.fl .mark path{fill:var(--tone)}
@@ -32,18 +32,12 @@ HEADS = ("what", "arm", "state", "control", "treatment", "difference", "lift", "
 
 def page(report: Findings) -> str:
     """A whole document; light and dark follow the reader's system."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>Experiment: {escape(report.decision)}</title><style>body{{margin:0}}{STYLE}{MORE}</style></head>"
-        f'<body class="fl">{_body(report, PARTS)}</body></html>'
-    )
+    return document(f"Experiment: {report.decision}", MORE_STYLE, _body(report, PARTS))
 
 
 def fragment(report: Findings) -> str:
     """What a notebook shows."""
-    return f'<style>{STYLE}{MORE}</style><div class="fl note">{_body(report, PARTS_IN_NOTEBOOK)}</div>'
+    return note(MORE_STYLE, _body(report, PARTS_IN_NOTEBOOK))
 
 
 def _body(report: Findings, limit: int) -> str:

@@ -8,7 +8,7 @@ from math import isfinite
 
 from fairlead.core.verdict import Verdict
 from fairlead.operations import performance_svg as svg
-from fairlead.operations.drift_html import STYLE as COMMON
+from fairlead.operations.page_style import document, note
 from fairlead.operations.performance_clock import long
 from fairlead.operations.performance_values import ClassRow, Content, SliceRow, interval, label_of, number
 from fairlead.stats.performance.measure import UNDEFINED
@@ -16,9 +16,7 @@ from fairlead.stats.performance.segments import Comparison, Standing
 
 MOST_SLICES, SLICES_IN_NOTEBOOK = 60, 12
 
-STYLE = (
-    COMMON
-    + """
+MORE_STYLE = """
 .fl .measured{--tone:var(--cur)}
 .fl .wide{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px;overflow-x:auto}
 .fl .wide svg{min-width:620px}
@@ -38,7 +36,6 @@ STYLE = (
 .fl .tile span{color:var(--soft);font-size:12.5px}.fl .first{border-color:var(--cur)}
 .fl ul{margin:14px 0 0;padding-left:18px;color:var(--soft);font-size:13px}
 """
-)
 SAYS = {
     Standing.BREACHED: ("critical", "worse"),
     Standing.HOLDS: ("holds", "not worse"),
@@ -50,19 +47,13 @@ SAYS = {
 def page(verdict: Verdict, content: Content, changes: Sequence[Comparison], *, compared: bool) -> str:
     """A whole document; light and dark follow the reader's system."""
     body = _body(verdict, content, changes, (compared, MOST_SLICES))
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>Performance: {escape(verdict.outcome)}</title><style>body{{margin:0}}{STYLE}</style></head>"
-        f'<body class="fl">{body}</body></html>'
-    )
+    return document(f"Performance: {verdict.outcome}", MORE_STYLE, body)
 
 
 def fragment(verdict: Verdict, content: Content, changes: Sequence[Comparison], *, compared: bool) -> str:
     """What a notebook shows: the same, with fewer slices."""
     body = _body(verdict, content, changes, (compared, SLICES_IN_NOTEBOOK))
-    return f'<style>{STYLE}</style><div class="fl note">{body}</div>'
+    return note(MORE_STYLE, body)
 
 
 def _body(verdict: Verdict, content: Content, changes: Sequence[Comparison], how: tuple[bool, int]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
-from fairlead.operations.drift_html import STYLE
+from fairlead.operations.page_style import document, note
 from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.drift import ColumnDrift, Level
 
@@ -16,7 +16,7 @@ WIDTH, STEP, LABEL = 900, 20, 170  # pixels
 CHARTS = 8
 LINE_WIDTH, LINE_HEIGHT = 340, 96
 
-EXTRA = """
+MORE_STYLE = """
 .fl .none-cell{fill:var(--good);fill-opacity:.16}.fl .warning-cell{fill:var(--warn);fill-opacity:.75}
 .fl .critical-cell{fill:var(--bad)}.fl .unmeasured-cell{fill:var(--mute);fill-opacity:.35}
 .fl .heat text.name{font-size:12px;fill:var(--ink)}.fl .series{fill:none;stroke:var(--cur);stroke-width:1.6}
@@ -27,19 +27,12 @@ WORST = (Level.CRITICAL, Level.WARNING, Level.NONE)
 
 def page(timeline: Timeline) -> str:
     """A whole document; light and dark follow the reader's system."""
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        '<meta name="color-scheme" content="light dark">'
-        f"<title>Drift over time: {escape(timeline.verdict.outcome)}</title>"
-        f"<style>body{{margin:0}}{STYLE}{EXTRA}</style></head>"
-        f'<body class="fl">{_body(timeline, ROWS)}</body></html>'
-    )
+    return document(f"Drift over time: {timeline.verdict.outcome}", MORE_STYLE, _body(timeline, ROWS))
 
 
 def fragment(timeline: Timeline) -> str:
     """What a notebook shows."""
-    return f'<style>{STYLE}{EXTRA}</style><div class="fl note">{_body(timeline, ROWS_IN_NOTEBOOK)}</div>'
+    return note(MORE_STYLE, _body(timeline, ROWS_IN_NOTEBOOK))
 
 
 def _body(timeline: Timeline, rows: int) -> str:
