@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fairlead.core.listing import first_of
 from fairlead.errors import TableError
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
@@ -99,7 +100,7 @@ def unreadable(table: pa.Table) -> dict[str, str]:
 def _named(table: pa.Table, name: str) -> Column:
     place = table.schema.get_field_index(name)
     if place < 0:
-        raise TableError(f"there is no column {name!r}: the table has {_some(table.column_names)}")
+        raise TableError(f"there is no column {name!r}: the table has {first_of(table.column_names)}")
     values = table.column(place)
     if not _kind(values.type):
         raise TableError(f"column {name!r} cannot be compared: it holds {values.type}, not one value a row")
@@ -243,7 +244,7 @@ def _from_mapping(data: Mapping[Any, Any]) -> pa.Table:
     arrays = {name: _array(name, values) for name, values in zip(names, data.values(), strict=True)}
     lengths = {name: len(values) for name, values in arrays.items()}
     if len(set(lengths.values())) > 1:
-        raise TableError(f"columns differ in length: {_some([f'{name} has {n:,}' for name, n in lengths.items()])}")
+        raise TableError(f"columns differ in length: {first_of([f'{name} has {n:,}' for name, n in lengths.items()])}")
     return pa.table(arrays)
 
 
@@ -370,7 +371,3 @@ def _refuse_twice(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise TableError(f"two columns are called {twice!r}: rename one")
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

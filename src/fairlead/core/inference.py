@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.listing import first_of
 from fairlead.errors import UsageError
 
 MOST_CATEGORIES = 10_000
@@ -102,14 +103,10 @@ def infer_contract(
     """
     if task is Task.BINARY and len(classes) != 2:
         raise UsageError(
-            f"a binary model has two classes, but {len(classes)} were found ({_some(classes)}): "
+            f"a binary model has two classes, but {len(classes)} were found ({first_of(classes, 5)}): "
             "name the task (multiclass or regression), or the right target column"
         )
     if task is Task.MULTICLASS and len(classes) < 2:
         raise UsageError(f"a multiclass model has at least two classes, but {len(classes)} were found")
     features = tuple(infer_feature(column) for column in columns)
     return Contract(features, task, target, () if task is Task.REGRESSION else classes, unit)
-
-
-def _some(texts: Sequence[str], most: int = 5) -> str:
-    return ", ".join(texts[:most]) + (", …" if len(texts) > most else "")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fairlead.adapters.compiled import scratch
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
 from fairlead.core.check import judge_drift
+from fairlead.core.listing import first_of
 from fairlead.errors import TableError, UsageError
 from fairlead.operations.drift_report import DriftReport
 from fairlead.stats.columns import Column, NumericColumn
@@ -83,7 +84,7 @@ def profile(table: Any, like: TableProfile | None = None, *, engine: str = "memo
     if like is None:
         columns = to_columns(data)
         if not columns:
-            raise TableError(f"no column can be profiled: the table has {_listed(data.column_names)}")
+            raise TableError(f"no column can be profiled: the table has {first_of(data.column_names)}")
         own = in_threads(lambda one, scratch: profile_column(one, None, scratch), columns)
         return TableProfile(data.num_rows, tuple(own))
     grids = {grid.name: grid for grid in like.grids}
@@ -128,9 +129,9 @@ def shared_columns(
         unread = {**unreadable(left), **unreadable(right)}
         told = [f"{name} {unread[name]}" for name in names if name in unread]
         raise TableError(
-            f"the two tables share no column that can be compared: the reference has {_listed(left.column_names)}; "
-            f"the current data has {_listed(right.column_names)}"
-            + (f"; {_listed(told)}, which is no single value a row" if told else "")
+            f"the two tables share no column that can be compared: the reference has {first_of(left.column_names)}; "
+            f"the current data has {first_of(right.column_names)}"
+            + (f"; {first_of(told)}, which is no single value a row" if told else "")
         )
     return shared, skipped
 
@@ -143,7 +144,7 @@ def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> li
         raise TableError(f"columns is the text {columns!r}: pass a list of names")
     for name in columns:
         if name not in known:
-            raise TableError(f"there is no column {name!r}: the tables have {_listed(known)}")
+            raise TableError(f"there is no column {name!r}: the tables have {first_of(known)}")
     return list(dict.fromkeys(columns))
 
 
@@ -190,7 +191,3 @@ def in_threads(work: Callable[[T, Scratch], R], items: Sequence[T]) -> list[R]:
 
     with ThreadPoolExecutor(min(len(items), os.cpu_count() or 1), initializer=begin) as pool:
         return list(pool.map(lambda item: work(item, own.scratch), items))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

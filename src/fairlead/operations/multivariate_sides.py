@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
+from fairlead.core.listing import first_of
 from fairlead.errors import TableError
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
@@ -111,8 +112,8 @@ class _Reading(Struct, frozen=True, eq=False):
         if not pairs and not any(self._met(name) for name in lost):
             what = "column of numbers" if self.numbers_only else "column that can be compared"
             raise TableError(
-                f"the two tables share no {what}: the reference has {_listed(self.left.column_names)}; "
-                f"the current data has {_listed(self.right.column_names)}"
+                f"the two tables share no {what}: the reference has {first_of(self.left.column_names)}; "
+                f"the current data has {first_of(self.right.column_names)}"
             )
         return Sides(
             reference=tuple(one for one, _ in pairs),
@@ -218,7 +219,7 @@ def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> li
         raise TableError(f"columns is the text {columns!r}: pass a list of names")
     for name in columns:
         if name not in known:
-            raise TableError(f"there is no column {name!r}: the tables have {_listed(known)}")
+            raise TableError(f"there is no column {name!r}: the tables have {first_of(known)}")
     return list(dict.fromkeys(columns))
 
 
@@ -226,14 +227,10 @@ def _slot(table: pa.Table, name: str | None, role: str) -> Column | None:
     if name is None:
         return None
     if name not in table.column_names:
-        raise TableError(f"the {role} has no column {name!r} to tell slots by: it has {_listed(table.column_names)}")
+        raise TableError(f"the {role} has no column {name!r} to tell slots by: it has {first_of(table.column_names)}")
     (column,) = to_columns(table, [name])
     return column
 
 
 def _holds(column: Column) -> str:
     return "numbers" if isinstance(column, NumericColumn) else "text"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "")

@@ -19,6 +19,7 @@ from fairlead.adapters.engines.ray import RayEngine
 from fairlead.adapters.sources.memory import StreamSource, spool
 from fairlead.adapters.sources.opening import open_source
 from fairlead.core.check import judge_drift
+from fairlead.core.listing import first_of
 from fairlead.errors import TableError, UsageError
 from fairlead.operations.drift_report import DriftReport
 from fairlead.operations.passes import Passes, Progress
@@ -98,7 +99,7 @@ def drift_sources(
         if len(skipped) == len(names):
             raise TableError(
                 "the two tables share no column that can be compared: "
-                f"the reference has {_listed(_all(left))}; the current data has {_listed(_all(right))}"
+                f"the reference has {first_of(_all(left))}; the current data has {first_of(_all(right))}"
             )
         skipped |= {name: reason for name in names if name not in skipped and (reason := _mixed(left, right, name))}
         shared = [name for name in names if name not in skipped]
@@ -142,7 +143,7 @@ def _named(source: Source, columns: Sequence[str] | None) -> list[str]:
     """The columns of a table by themselves."""
     if columns is None:
         if not source.kinds:
-            raise TableError(f"no column can be profiled: the table has {_listed(_all(source))}")
+            raise TableError(f"no column can be profiled: the table has {first_of(_all(source))}")
         return list(source.kinds)
     _check_names(columns, _all(source))
     for name in columns:
@@ -160,7 +161,7 @@ def _wanted(source: Source, like: TableProfile, columns: Sequence[str] | None) -
         if grid.name in source.unreadable:
             raise TableError(f"column {grid.name!r} cannot be compared: it {source.unreadable[grid.name]}")
         if grid.name not in source.kinds:
-            raise TableError(f"there is no column {grid.name!r}: the table has {_listed(_all(source))}")
+            raise TableError(f"there is no column {grid.name!r}: the table has {first_of(_all(source))}")
     return grids
 
 
@@ -177,7 +178,7 @@ def _check_names(columns: Sequence[str], known: Sequence[str]) -> None:
         raise TableError(f"columns is the text {columns!r}: pass a list of names")
     for name in columns:
         if name not in known:
-            raise TableError(f"there is no column {name!r}: there are {_listed(known)}")
+            raise TableError(f"there is no column {name!r}: there are {first_of(known)}")
 
 
 def _missing(left: Source, right: Source, name: str) -> str:
@@ -206,7 +207,3 @@ def _mixed(left: Source, right: Source, name: str) -> str:
 
 def _holds(kind: str) -> str:
     return "text" if kind == TEXT else "numbers"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(list(names)[:10]) + (", …" if len(names) > 10 else "")
