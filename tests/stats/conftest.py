@@ -1,4 +1,4 @@
-"""What the Monte Carlo tests of policies share: counts that would refute a nominal rate."""
+"""What the Monte Carlo tests of statistics share: counts that would refute a nominal rate or a guarantee."""
 
 from __future__ import annotations
 
@@ -30,3 +30,9 @@ def at_least() -> Check:
         assert chance >= 0.001, f"{hits} of {runs} where at least {rate:.3g} was promised: chance {chance:.1g}"
 
     return check
+
+
+@pytest.fixture
+def within(at_most: Check) -> Check:
+    """`at_most`, of the false alarms of a method whose guarantee is `alpha`."""
+    return at_most
