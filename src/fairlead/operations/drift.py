@@ -122,7 +122,7 @@ def shared_columns(
 
     Raises `TableError` for a named column that neither has, and where nothing can be compared.
     """
-    names = [name for name in _names(left, right, columns) if name != leave_out]
+    names = [name for name in named_columns(left, right, columns) if name != leave_out]
     skipped = _skipped(left, right, names)
     shared = [name for name in names if name not in skipped]
     if not shared:
@@ -136,7 +136,8 @@ def shared_columns(
     return shared, skipped
 
 
-def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> list[str]:
+def named_columns(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> list[str]:
+    """The columns asked for, once each, or all of both tables. Raises `TableError` for one that neither has."""
     known = list(dict.fromkeys([*left.column_names, *right.column_names]))
     if columns is None:
         return known

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
+from fairlead.adapters.tables import to_columns, unreadable
 from fairlead.core.listing import first_of
 from fairlead.errors import TableError
+from fairlead.operations.drift import named_columns, table_of
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def read_sides(
         return _arrays(reference, current, columns, slot, complete=complete)
     if any(given):
         raise TableError("one side is an array and the other a table: pass two of a kind")
-    left, right = _table(reference, "reference"), _table(current, "current data")
-    names = [name for name in _names(left, right, columns) if name != slot]
+    left, right = table_of(reference, "reference"), table_of(current, "current data")
+    names = [name for name in named_columns(left, right, columns) if name != slot]
     return _Reading(left, right, named=columns is not None, numbers_only=numbers_only).sides(names, slot)
 
 
@@ -202,25 +202,6 @@ def _floats(side: NDArray[Any], role: str) -> Floats:
         return np.asarray(side, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise TableError(f"the {role} is an array of {side.dtype}, not of numbers: {error}") from error
-
-
-def _table(data: Any, role: str) -> pa.Table:
-    table = read_table(data) if isinstance(data, str | Path) else as_table(data)
-    if table.num_rows == 0:
-        raise TableError(f"the {role} has no rows: a comparison needs at least one")
-    return table
-
-
-def _names(left: pa.Table, right: pa.Table, columns: Sequence[str] | None) -> list[str]:
-    known = list(dict.fromkeys([*left.column_names, *right.column_names]))
-    if columns is None:
-        return known
-    if isinstance(columns, str):
-        raise TableError(f"columns is the text {columns!r}: pass a list of names")
-    for name in columns:
-        if name not in known:
-            raise TableError(f"there is no column {name!r}: the tables have {first_of(known)}")
-    return list(dict.fromkeys(columns))
 
 
 def _slot(table: pa.Table, name: str | None, role: str) -> Column | None:
