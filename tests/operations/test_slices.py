@@ -121,6 +121,55 @@ def test_a_report_is_a_frame_a_dict_and_json() -> None:
     assert plain["slices"][0]["sentence"] == found.sentences[0]
 
 
+def cities(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """One city's loss rises by 0.3, the others' falls by 0.14: the mean barely falls."""
+    rng = np.random.default_rng(seed)
+    names = np.array(["a", "b", "c", "d"])
+    city, loss = [names[rng.integers(0, 4, 6_000)] for _ in range(2)], [rng.normal(size=6_000) for _ in range(2)]
+    loss[1] += np.where(city[1] == "b", 0.3, -0.14)
+    return {"city": city[0], "loss": loss[0]}, {"city": city[1], "loss": loss[1]}
+
+
+def tied() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two flags become one and the same in four rows of five, while a number moves."""
+    rng = np.random.default_rng(0)
+    sides: list[dict[str, Any]] = []
+    for moved in (False, True):
+        a, b = rng.integers(0, 2, 6_000), rng.integers(0, 2, 6_000)
+        b = np.where(moved & (rng.random(6_000) < 0.6), a, b)
+        text = np.array(["no", "yes"])
+        sides.append({"a": text[a], "b": text[b], "z": rng.normal(size=6_000) + 0.25 * moved})
+    return sides[0], sides[1]
+
+
+def test_a_slice_against_the_total_is_named_apart() -> None:
+    """A city that got worse while the mean fell is no silence: the verdict breaches, and the sentence says how."""
+    reports = [find_slices(*cities(seed), loss="loss") for seed in range(20)]
+    alone = [one for one in reports if one.opposing and not one.slices]
+    assert alone
+    for found in alone:
+        assert found.verdict.outcome is Outcome.BREACHED
+        assert found.verdict.reason == found.sentences[0] == str(found)
+        against = (found.opposing[0].explained_high or 0.0) < 0.0
+        does = "works against" if against else "explains nothing of"
+        assert found.sentences[0].startswith(f"city = b {does} the fall in loss of all rows: it went from ")
+    assert all(one.verdict.outcome is Outcome.BREACHED for one in reports)
+
+
+def test_slices_against_the_total_come_last_in_every_output() -> None:
+    """The number that moved explains the drift; the flags that grew together do not, and stand after it, marked."""
+    found = find_slices(*tied())
+    assert found.verdict.reason.startswith("z > ")
+    assert {one.text for one in found.opposing} == {"a = no and b = no", "a = yes and b = yes"}
+    assert str(found).count("and the drift of the columns is no smaller without that") == 2
+    frame = found.to_frame()
+    assert list(frame["opposes"]) == [False, True, True]
+    assert list(frame["slice"]) == [one.text for one in (*found.slices, *found.opposing)]
+    plain = json.loads(found.to_json())
+    assert [one["slice"] for one in plain["slices"]] == [one.text for one in found.slices]
+    assert [one["sentence"] for one in plain["opposing"]] == list(found.sentences[1:])
+
+
 def test_it_is_part_of_the_library() -> None:
     """`fairlead.find_slices` and `fairlead.SliceReport`."""
     assert fairlead.find_slices is find_slices

@@ -27,7 +27,7 @@ CLIP = 1e-15
 
 
 class SliceReport(Struct, frozen=True):
-    """What a scan found: a verdict, the slices strongest first, and the total change.
+    """What a scan found: a verdict, the slices strongest first, those against the total, and the total change.
 
     `measure` names what changed: the mean of a loss, or `inputs`, the summed Jensen-Shannon divergence of the columns.
     """
@@ -39,16 +39,22 @@ class SliceReport(Struct, frozen=True):
 
     @property
     def slices(self) -> tuple[Slice, ...]:
-        """The slices that are significant, strongest first."""
+        """The slices that are significant and explain the change, strongest first."""
         return self.found.slices
 
     @property
+    def opposing(self) -> tuple[Slice, ...]:
+        """The slices that are as significant and explain nothing of the total change, or work against it."""
+        return self.found.opposing
+
+    @property
     def sentences(self) -> tuple[str, ...]:
-        """One plain sentence a slice."""
-        return tuple(sentence(one, self.measure, self.found.change) for one in self.slices)
+        """One plain sentence a slice, those that oppose the total change last."""
+        return tuple(sentence(one, self.measure, self.found.change) for one in (*self.slices, *self.opposing))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
+        rows = self._rows()
         return {
             "verdict": msgspec.to_builtins(self.verdict),
             "measure": self.measure,
@@ -56,7 +62,8 @@ class SliceReport(Struct, frozen=True):
             "change": {"value": self.found.change, "low": self.found.low, "high": self.found.high},
             "candidates": self.found.candidates,
             "rows": {"searched": self.found.searched, "tested": self.found.tested},
-            "slices": [_row(one, text) for one, text in zip(self.slices, self.sentences, strict=True)],
+            "slices": rows[: len(self.slices)],
+            "opposing": rows[len(self.slices) :],
         }
 
     def to_json(self) -> str:
@@ -64,9 +71,15 @@ class SliceReport(Struct, frozen=True):
         return as_json(self.to_dict())
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas frame, one row for each slice, strongest first. Raises `MissingExtra` without pandas."""
-        rows = [_row(one, text) for one, text in zip(self.slices, self.sentences, strict=True)]
-        return frame_of(rows, "SliceReport.to_frame()", list(_row(_EMPTY, "")))
+        """A pandas frame, one row for each slice, strongest first; those that `opposes` marks come last.
+
+        Raises `MissingExtra` without pandas.
+        """
+        return frame_of(self._rows(), "SliceReport.to_frame()", list(_row(_EMPTY, "")))
+
+    def _rows(self) -> list[dict[str, Any]]:
+        named = (*self.slices, *self.opposing)
+        return [_row(one, text) for one, text in zip(named, self.sentences, strict=True)]
 
     def __str__(self) -> str:
         return "\n".join(self.sentences or (self.verdict.reason,))
@@ -124,19 +137,26 @@ def sentence(one: Slice, measure: str, change: float) -> str:
     rows = f"({_percent(one.share_current)} of rows, {_percent(one.share_reference)} before)"
     if measure == "inputs":
         share = "" if one.explained is None else f" and carries {_percent(one.explained)} of the drift"
+        if one.opposes:
+            share = ", and the drift of the columns is no smaller without that"
         return f"{one.text} grew from {_percent(one.share_reference)} to {_percent(one.share_current)} of rows{share}"
     moved = f"from {_level(one.reference_mean)} to {_level(one.current_mean)}"
     if one.explained is None:
         return f"{one.text}: {measure} went {moved} {rows}, while the mean of all rows did not evidently change"
     way = "rise" if change > 0 else "fall"
+    if one.opposes:
+        against = one.explained_high is not None and one.explained_high < 0.0
+        does = "works against" if against else "explains nothing of"
+        return f"{one.text} {does} the {way} in {measure} of all rows: it went {moved} inside it {rows}"
     return f"{one.text} carries {_percent(one.explained)} of the {way} in {measure} {rows}: {moved} inside it"
 
 
 def _verdict(found: Scan, measure: str) -> Verdict:
     if found.short:
         return Verdict(Outcome.UNMEASURED, found.short)
-    if found.slices:
-        return Verdict(Outcome.BREACHED, sentence(found.slices[0], measure, found.change))
+    named = (*found.slices, *found.opposing)
+    if named:
+        return Verdict(Outcome.BREACHED, sentence(named[0], measure, found.change))
     looked = f"{found.candidates:,} slices of {found.searched + found.tested:,} rows"
     if measure != "inputs" and found.moved:
         return Verdict(
@@ -298,6 +318,7 @@ def _table(data: Any, role: str) -> pa.Table:
 def _row(one: Slice, text: str) -> dict[str, Any]:
     plain = msgspec.to_builtins(one)
     return {"slice": one.text, **{name: plain[name] for name in Slice.__struct_fields__ if name != "conditions"}} | {
+        "opposes": one.opposes,
         "conditions": plain["conditions"],
         "sentence": text,
     }

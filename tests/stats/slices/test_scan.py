@@ -171,6 +171,48 @@ def test_inputs_name_what_grew() -> None:
     assert (one.explained or 0.0) > 0.6
 
 
+def test_a_slice_that_rose_while_the_mean_fell_is_named_as_opposing() -> None:
+    """One city's loss rises by 0.3 while the others' falls by 0.14, so that the mean barely falls: where half of the
+    rows settle the fall and the others did not, the city opposes it; nowhere is it lost."""
+    opposed = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        before, after = table(rng, 6_000), table(rng, 6_000)
+        moved = np.where(codes(after, 0) == 1, 0.3, -0.14)
+        losses = rng.normal(size=6_000), rng.normal(size=6_000) + moved
+        found = scan(before, after, rng, losses=losses, max_conditions=1)
+        for one in found.opposing:
+            assert (one.text, one.opposes, found.moved) == ("city = b", True, True)
+            assert (one.explained or 0.0) < 0.0 < (one.low or 0.0)
+            assert found.change < 0.0
+        assert not any(one.opposes for one in found.slices)
+        opposed += len(found.opposing)
+    assert opposed >= 2
+
+
+def test_inputs_that_came_to_go_together_are_named_as_opposing() -> None:
+    """Two columns keep their shares and lose their independence, a third one moves: their common cells grew, and
+    without that growth the columns' drift would be larger."""
+    rng = np.random.default_rng(0)
+    found = scan(*together(rng), rng)
+    assert [one.conditions[0].column for one in found.slices] == ["z"]
+    assert {one.text for one in found.opposing} == {"a = no and b = no", "a = yes and b = yes"}
+    assert all((one.low or 0.0) > 0.05 and one.q_value <= 0.05 for one in found.opposing)
+    assert [one.explained for one in found.opposing] == sorted(one.explained or 0.0 for one in found.opposing)
+    assert found.rejected == 0
+
+
+def together(rng: np.random.Generator, n: int = 6_000) -> tuple[Table, Table]:
+    """Two independent 0/1 columns and a normal one; then the two agree in four rows of five and the third moves."""
+    sides: list[Table] = []
+    for tied in (False, True):
+        a, b = rng.integers(0, 2, n), rng.integers(0, 2, n)
+        b = np.where(tied & (rng.random(n) < 0.6), a, b)
+        flags = [CategoricalColumn(k, v.astype(np.int32), ("no", "yes")) for k, v in (("a", a), ("b", b))]
+        sides.append([*flags, NumericColumn("z", rng.normal(size=n) + 0.25 * tied)])
+    return sides[0], sides[1]
+
+
 def test_one_seed_gives_one_answer() -> None:
     """Randomness is an argument."""
     once, again = (planted(np.random.default_rng(5), "two", 2_000)[0] for _ in range(2))

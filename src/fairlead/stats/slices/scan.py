@@ -69,12 +69,19 @@ class Slice(Struct, frozen=True):
         """Its conditions as people write them."""
         return described(self.conditions)
 
+    @property
+    def opposes(self) -> bool:
+        """Whether the total change is known, and no smaller without its rows."""
+        return self.explained is not None and self.explained <= 0.0
+
 
 class Scan(Struct, frozen=True):
     """What a scan found: the slices that are significant, those that explain most first, and the total change.
 
-    `candidates` slices were looked at in `searched` rows; `tested` rows held the tests. `rejected` were found in the
-    search and not confirmed, or explain nothing. `short` says why there was no scan; else empty.
+    `opposing` are as significant, but without their rows the total change is no smaller: they explain nothing of it, or
+    work against it; the one that most does so comes first. `candidates` slices were looked at in `searched` rows;
+    `tested` rows held the tests. `rejected` were found in the search and not confirmed. `short` says why there was no
+    scan; else empty.
     """
 
     slices: tuple[Slice, ...]
@@ -86,6 +93,7 @@ class Scan(Struct, frozen=True):
     tested: int = 0
     rejected: int = 0
     short: str = ""
+    opposing: tuple[Slice, ...] = ()
 
     @property
     def moved(self) -> bool:
@@ -134,10 +142,16 @@ def scan(
     slices = _tested(tested, found, whole, sign)
     q_values = benjamini_hochberg([one.p_value for one in slices])
     named = [replace(one, q_value=q) for one, q in zip(slices, q_values, strict=True) if q <= alpha]
-    kept = [one for one in named if one.explained is None or one.explained > 0.0]
-    kept.sort(key=lambda one: -(one.explained or 0.0))
-    change, low, high = _total(tested)
-    return Scan(tuple(kept), change, low, high, looked, int(first.sum()), int((~first).sum()), len(slices) - len(kept))
+    kept = sorted((one for one in named if not one.opposes), key=lambda one: -(one.explained or 0.0))
+    return Scan(
+        tuple(kept),
+        *_total(tested),
+        candidates=looked,
+        searched=int(first.sum()),
+        tested=int((~first).sum()),
+        rejected=len(slices) - len(named),
+        opposing=tuple(sorted((one for one in named if one.opposes), key=lambda one: one.explained or 0.0)),
+    )
 
 
 def _half(rows: int, rng: np.random.Generator) -> Flags:
