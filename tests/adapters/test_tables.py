@@ -4,6 +4,7 @@ import datetime as dt
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
@@ -149,6 +150,31 @@ def test_text_of_every_kind_is_categorical() -> None:
     assert words(pd.Categorical(["x", None, "y"])) == ["x", None, "y"]
     nulls = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0], pa.int8()), pa.array(["a", None]))
     assert words(nulls) == ["a", None, "a"]
+
+
+def test_uuids_of_every_kind_are_text_as_they_are_written() -> None:
+    """Python's, whether a list, an array or a frame of pandas or polars holds them; Arrow's, in dictionaries too."""
+    ids = [UUID(int=2**128 - 1), None, UUID(int=7), UUID(int=2**128 - 1)]
+    texts = [None if one is None else str(one) for one in ids]
+    arrow = pa.array(ids, pa.uuid())
+    bag = pa.DictionaryArray.from_arrays(pa.array([0, None, 1, 0], pa.int8()), pa.array([ids[0], ids[2]], pa.uuid()))
+    holders = (
+        ids,
+        np.array(ids, object),
+        pd.Series(ids),
+        arrow,
+        arrow.slice(0),
+        pa.chunked_array([arrow, arrow[:0]]),
+        bag,
+    )
+    for held in holders:
+        assert words(held) == texts
+    assert words(pa.chunked_array([bag, bag])) == texts * 2
+    for frame in (pd.DataFrame({"x": ids}), pl.DataFrame({"x": pl.Series(ids, dtype=pl.Object)})):
+        (column,) = to_columns(as_table(frame))
+        assert isinstance(column, CategoricalColumn)
+        assert [None if code < 0 else column.categories[code] for code in column.codes] == texts
+    assert words([ids[0], "a"]) == [texts[0], "a"]
 
 
 def test_a_column_that_mixes_kinds_is_text() -> None:

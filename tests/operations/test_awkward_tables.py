@@ -11,16 +11,19 @@ import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from fairlead.errors import FairleadError, TableError
-from fairlead.operations.drift import drift
+from fairlead.operations.drift import drift, profile
 from fairlead.operations.estimate import estimate_performance
 from fairlead.operations.experiments import compare_arms
 from fairlead.operations.multivariate import multivariate_drift
@@ -48,6 +51,7 @@ MAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "arrow": pa.table,
 }
 NOON = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
+IDS = [UUID(int=2**127 + 9), UUID(int=17)]
 EAST = dt.timezone(dt.timedelta(hours=5))
 
 
@@ -111,6 +115,8 @@ CASES: dict[str, Case] = {
     "text that a NUL byte tells apart": (times(N, "a\0b", "a"), times(N, "a"), "category", "critical"),
     "text of 100,000 letters": (each(lambda i: "z" * 100_000 + str(i % 3)),) * 2 + ("category", "none"),
     "letters of two encodings": (times(N, "é", "e\u0301"), times(N, "é"), "category", "critical"),
+    "UUIDs": (times(N, *IDS), times(N, *reversed(IDS)), "category", "none"),
+    "UUIDs of which one became null": (times(N, *IDS), times(N, IDS[0], None), "category", "critical"),
     "lists": (times(N, [1]), times(N, [1]), "unknown", "which is no single value a row"),
     "structs": (times(N, {"a": 1}), times(N, {"a": 1}), "unknown", "which is no single value a row"),
     "bytes": (times(N, b"a"), times(N, b"a"), "unknown", "which is no single value a row"),
@@ -193,6 +199,10 @@ OWN: dict[str, tuple[Any, Any, str, str]] = {
     "Arrow: string views in chunks": (
         pa.chunked_array([pa.array(times(N // 2, "a", "b")).cast(pa.string_view())] * 2),
         pa.array(times(N, "b", "a")), "category", "none"),
+    "Arrow: UUIDs against text": (
+        pa.array(times(N, *IDS), pa.uuid()), pa.array(times(N, *map(str, IDS))), "category", "none"),
+    "pandas: UUIDs among text": (
+        pd.Series(times(N, IDS[0], "x"), dtype=object), pd.Series(times(N, "x", str(IDS[0]))), "category", "none"),
     "Arrow: decimals of 256 bits": (
         pa.array(times(N, Decimal(10) ** 60), pa.decimal256(76, 0)), pa.array(times(N, 1e60)), "numeric", "none"),
     "Arrow: bytes that are no UTF-8": (
@@ -285,6 +295,9 @@ INPUTS: dict[str, tuple[Any, Any, dict[str, str]]] = {
     "huge integers": (*CASES["whole numbers of 60 bits"][:2], {"timeline": "holds", "slices": "holds"}),
     "timestamps": (*CASES["timestamps"][:2], {"timeline": "holds", "slices": "holds"}),
     "booleans": (*CASES["booleans"][:2], {"timeline": "holds", "performance": "holds", "slices": "holds"}),
+    "a UUID a row": (
+        each(lambda i: UUID(int=i)), each(lambda i: UUID(int=i)),
+        {"timeline": "holds", "slices": "holds", "arms": TEXT}),
     "a category a row": (each(str), each(str), {"timeline": "holds", "slices": "holds", "arms": TEXT}),
     "lists": (
         *CASES["lists"][:2],
@@ -326,6 +339,7 @@ VALUES: dict[str, dict[str, str]] = {
     "timestamps": SOME | {"timeline": "holds"},
     "booleans": SOME | {"timeline": "holds", "arms": "breached"},
     "empty text": dict.fromkeys(SOME, TEXT) | {"timeline": TEXT},
+    "UUIDs": dict.fromkeys(SOME, TEXT) | {"timeline": TEXT},
     "lists": dict.fromkeys(SOME, "not one value") | {"timeline": "not one value"},
 }
 
@@ -365,6 +379,30 @@ def test_polars_categoricals_are_units_arms_and_labels() -> None:
         outcome(lambda a, _: compare_arms(a, arm="x", metric="y", unit="unit", control="a"), data, data) == "undecided"
     )
     assert performance(data, target="x", prediction="x").metrics["accuracy"].value == 1.0
+
+
+def test_uuids_are_units_instants_never() -> None:
+    """A person's UUID keeps their rows together as its text does; as a time it is refused in one line."""
+    people = each(lambda i: UUID(int=i // 4))
+    arms = each(lambda i: "new" if i // 4 % 2 else "control")
+    data = REST | {"arm": arms, "person": people, "written": [str(one) for one in people]}
+    found = [compare_arms(pa.table(data), arm="arm", metric="y", unit=unit).to_dict() for unit in ("person", "written")]
+    assert found[0] == found[1]
+    with pytest.raises(TableError, match="holds text that is no instant"):
+        performance(pa.table(data), target="y", score="p", predicted_at="person", window="1d")
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+def test_uuids_have_one_profile_in_memory_and_by_parts(tmp_path: Path, *, store_schema: bool) -> None:
+    """A table, a file of it and the local engine agree to the last count, and name the UUIDs as they are written."""
+    ids = [UUID(int=2**100 + i % 50) for i in range(5_000)]
+    data = pa.table({"id": pa.array([*ids[:-1], None], pa.uuid()), "x": np.arange(5_000) % 7})
+    pq.write_table(data, tmp_path / "t.parquet", row_group_size=700, store_schema=store_schema)
+    whole = profile(data)
+    assert profile(tmp_path / "t.parquet") == whole
+    assert profile(data, engine="local") == whole
+    assert profile(tmp_path / "t.parquet", engine="local") == whole
+    assert str(ids[0]) in repr(whole)
 
 
 def test_a_feature_without_a_value_teaches_a_model_nothing() -> None:

@@ -2,9 +2,9 @@
 
 How a column is read: numbers, booleans (0 and 1) and decimals are numbers, as float64 (integers beyond 2^53 are
 rounded); dates and timestamps are seconds since 1970 UTC, times and durations are seconds; text and dictionaries of
-text are categories; a Python column that mixes kinds is read as text. Lists, structs, maps and bytes hold no single
-value a row: named, they are refused; otherwise they are left out, and `unreadable` says why. Names are text; what is
-no Unicode in names or values is spelt out, as in `\\xff`.
+text are categories, and so are UUIDs, as they are written; a Python column that mixes kinds is read as text. Lists,
+structs, maps and bytes hold no single value a row: named, they are refused; otherwise they are left out, and
+`unreadable` says why. Names are text; what is no Unicode in names or values is spelt out, as in `\\xff`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fairlead.adapters.uuids import as_bytes, is_uuid, written
 from fairlead.core.listing import first_of
 from fairlead.errors import TableError
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
@@ -117,7 +118,7 @@ def _kind(held: pa.DataType) -> str:
         return "number"
     if t.is_timestamp(held) or t.is_date(held) or t.is_time(held) or t.is_duration(held):
         return "instant"
-    return "text" if t.is_string(held) or t.is_large_string(held) or t.is_string_view(held) else ""
+    return "text" if t.is_string(held) or t.is_large_string(held) or t.is_string_view(held) or is_uuid(held) else ""
 
 
 def _column(name: str, values: pa.ChunkedArray) -> Column:
@@ -159,20 +160,22 @@ def _categories(name: str, values: pa.ChunkedArray) -> CategoricalColumn:
     import pyarrow as pa
     import pyarrow.types as t
 
-    if _holds_views(values.type):
+    if is_uuid(values.type):
+        values = as_bytes(values)
+    elif _holds_views(values.type):
         values = _without_views(values)
     elif t.is_string_view(values.type):
         values = values.cast(pa.large_string())
-    encoded = values if t.is_dictionary(values.type) else values.dictionary_encode()
-    whole = encoded.combine_chunks() if encoded.num_chunks != 1 else encoded.chunk(0)
+    listed = values if t.is_dictionary(values.type) else values.dictionary_encode()
+    whole = listed.combine_chunks() if listed.num_chunks != 1 else listed.chunk(0)
     if isinstance(whole, pa.ChunkedArray):
         whole = whole.unify_dictionaries().combine_chunks()
-    listed = _texts(whole.dictionary)
+    names = _texts(whole.dictionary)
     codes = whole.indices
     if codes.null_count:
         codes = codes.cast(pa.int32()).fill_null(-1)  # polars numbers without a sign
     numbered = np.asarray(codes.to_numpy(zero_copy_only=False), dtype=np.int32)
-    return _without_null_category(name, numbered, listed)
+    return _without_null_category(name, numbered, names)
 
 
 def _holds_views(held: pa.DataType) -> bool:
@@ -192,7 +195,10 @@ def _without_views(values: pa.ChunkedArray) -> pa.ChunkedArray:
 def _texts(dictionary: pa.Array) -> list[str | None]:
     """Its entries. Bytes that are no UTF-8, which Parquet lets through, are spelt out."""
     import pyarrow as pa
+    import pyarrow.types as t
 
+    if t.is_fixed_size_binary(dictionary.type):
+        return written(dictionary)
     try:
         return list(dictionary.to_pylist())
     except UnicodeDecodeError:
@@ -264,6 +270,8 @@ def _array(name: str, values: Any) -> Any:
 
     if isinstance(values, str | bytes | Mapping | Set) or not hasattr(values, "__len__"):
         raise TableError(f"column {name!r} is a {type(values).__name__}: pass a list or an array")
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
     if isinstance(values, np.ndarray):
         values = _native(name, values)
     try:

@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns
+from fairlead.adapters.uuids import as_bytes, is_uuid
 from fairlead.errors import TableError, UsageError
 from fairlead.stats.columns import LARGEST, CategoricalColumn, Column
 from fairlead.stats.experiment.compare import Metric
@@ -130,6 +131,8 @@ def unit_keys(table: pa.Table, name: str) -> Codes:
 
     to_columns(table.slice(0, 0), [name])  # is there, and holds a value a row
     column = table.column(name)
+    if is_uuid(column.type):
+        column = as_bytes(column)
     if t.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     if t.is_floating(column.type):

@@ -143,7 +143,7 @@ def _parsed(table: pa.Table, name: str) -> Floats:
     for unit, zone in (("us", None), ("us", "UTC"), ("ns", None), ("ns", "UTC")):
         try:
             parsed = pa.table({name: values.cast(pa.timestamp(unit, tz=zone))})
-        except pa.ArrowInvalid:
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no instants; no text either, as UUIDs
             continue
         (column,) = to_columns(parsed, [name])
         assert isinstance(column, NumericColumn)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -45,6 +46,19 @@ def test_text_of_every_kind_is_text(tmp_path: Path, kind: pa.DataType) -> None:
     source = source_of(tmp_path, table, row_group_size=4)
     assert source.kinds == {"x": TEXT}
     assert read_all(source, "x") == ["a", None, "b"] * 3
+
+
+@pytest.mark.parametrize("store_schema", [True, False])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_uuids_are_text_as_they_are_written(tmp_path: Path, *, store_schema: bool, use_dictionary: bool) -> None:
+    """Whether Arrow's own schema is in the file, or Parquet's logical type alone; 16 bytes that are none stay bytes."""
+    ids = [UUID(int=3), None, UUID(int=2**127 + 1)] * 3
+    plain = pa.array([None if one is None else one.bytes for one in ids], pa.binary(16))
+    table = pa.table({"x": pa.array(ids, pa.uuid()), "raw": plain})
+    source = source_of(tmp_path, table, row_group_size=4, store_schema=store_schema, use_dictionary=use_dictionary)
+    assert source.kinds == {"x": TEXT}
+    assert source.unreadable == {"raw": "holds fixed_size_binary[16], which is no single value a row"}
+    assert read_all(source, "x") == [None if one is None else str(one) for one in ids]
 
 
 def test_short_row_groups_are_read_together_and_long_ones_in_slabs(tmp_path: Path) -> None:

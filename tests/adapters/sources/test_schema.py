@@ -24,6 +24,8 @@ from fairlead.ports.engine import INSTANT, NULL, NUMBER, TEXT
         (pa.large_string(), TEXT),
         (pa.string_view(), TEXT),
         (pa.dictionary(pa.int8(), pa.string()), TEXT),
+        (pa.uuid(), TEXT),
+        (pa.dictionary(pa.int8(), pa.uuid()), TEXT),
         (pa.null(), NULL),
     ],
 )

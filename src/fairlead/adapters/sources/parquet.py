@@ -17,6 +17,7 @@ from msgspec import Struct
 from fairlead.adapters.sources.files import File
 from fairlead.adapters.sources.schema import Kinds, join_kinds, kinds_of
 from fairlead.adapters.tables import to_columns
+from fairlead.adapters.uuids import parquet_schema
 from fairlead.errors import TableError
 from fairlead.ports.engine import NULL, NUMBER, SLAB, TEXT, Part
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
@@ -120,7 +121,7 @@ def open_parquet(files: Sequence[File], names: Sequence[str] | None = None) -> P
 def _footer(file: File, known: dict[Any, Kinds]) -> Footer:
     """Files of one schema share what is known of it."""
     metadata = _metadata(file)
-    schema = metadata.schema.to_arrow_schema().remove_metadata()
+    schema = parquet_schema(metadata)
     given = tuple((name, _kind(value)) for name, value in file.partition if name not in schema.names)
     if (schema, given) not in known:
         try:
@@ -169,7 +170,7 @@ class _Reader:
         held = [metadata.row_group(group).num_rows for group in groups if group < metadata.num_row_groups]
         if tuple(held) != part.groups:
             raise TableError(f"{part.file.path} changed while it was read: compare data that nobody writes to")
-        self._schema = metadata.schema.to_arrow_schema()
+        self._schema = parquet_schema(metadata)
         text = [name for name, kind in kinds_of(self._schema).readable.items() if kind == TEXT]
         try:
             self._file = pq.ParquetFile(
