@@ -53,7 +53,7 @@ def test_a_relative_error_rate_is_compared_with_the_champion_beside_it(begin: Be
     reading = saw(rollout, seen).reading
     assert (reading.call, reading.champion, reading.canary) == (Call.REGRESS, 0.03, 0.09)
     assert reading.log_e > reading.threshold_log_e
-    assert "9 % of 1000 canary requests failed; of the champion's 1000 3 %" in reading.reason
+    assert "9 % of 1,000 canary requests failed; of the champion's 1,000 3 %" in reading.reason
 
 
 def test_an_outage_on_both_arms_breaks_no_relative_error_rate(begin: Begin) -> None:
@@ -120,8 +120,8 @@ def test_a_unit_that_retries_breaks_no_fixed_bound(begin: Begin, rule: str, step
     reading = saw(begin(rules=(rule,), steps=steps), seen).reading
     assert reading.call is Call.SAFE
     assert (reading.champion, reading.canary) == (0.001, 1 / 501)
-    assert "0.2 % of 501 units' first answers " in reading.reason
-    assert "; of the champion's 4000 0.1 %" in reading.reason
+    assert "0.2 % of the first answers to 501 units " in reading.reason
+    assert "; of the champion's 4,000 0.1 %" in reading.reason
 
 
 def test_a_fixed_bound_counts_a_unit_of_both_phases_once(begin: Begin, shadow: ShadowPlan) -> None:

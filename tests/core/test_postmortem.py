@@ -80,7 +80,7 @@ def test_a_long_timeline_is_cut_in_the_middle() -> None:
     """Hundreds of notes leave a draft that can be read, which says how many lines are missing."""
     lines = timeline(*story(notes=200))
     assert len(lines) == LINES + 1
-    assert "165 lines are left out" in lines[LINES // 2]
+    assert "165 lines left out" in lines[LINES // 2]
 
 
 def test_the_same_facts_give_the_same_text() -> None:

@@ -261,7 +261,7 @@ def test_a_rollback_is_an_alert_an_incident_and_a_postmortem(desk: Desk) -> None
     assert (found.id, found.category, found.rollout) == ("inc-hotel-ro-7", "integration", "ro-7")
     assert (found.began_at, found.detected_at, found.state) == (126.0, 130.0, "open")
     text = desk.saved["inc-hotel-ro-7"]
-    assert "75 requests were answered by version 2; 30 of them failed, which 12 units saw first." in text
+    assert "75 requests answered by version 2; 30 of them failed, which 12 units saw first." in text
     assert "The new version held at most 5.0% of the traffic." in text
     assert "Detection gap, from the beginning of the harm to the alert: 4.0 s." in text
     assert "without a shadow phase" in text

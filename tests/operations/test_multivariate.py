@@ -119,7 +119,7 @@ def test_incomplete_rows_of_embeddings_are_left_out_and_counted() -> None:
     x[:5, 1], y[7, 0] = np.nan, np.inf
     report = multivariate_drift(x, y)
     assert (report.reference_rows, report.current_rows) == (295, 299)
-    assert report.left_out == {"rows": "5 reference and 1 current rows hold a missing or infinite value"}
+    assert report.left_out == {"rows": "a missing or infinite value in 5 reference rows and 1 current row"}
     y[:] = np.nan
     report = multivariate_drift(x, y)
     assert (report.verdict.outcome, report.evidence) == (Outcome.UNMEASURED, None)

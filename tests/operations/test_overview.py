@@ -188,7 +188,7 @@ def test_product_layer_joins_workers_and_guardrails() -> None:
     facts = (started(), decided(Phase.PROMOTED, 1.0, Call.SAFE))
     outcome, reason = rungs(view(*facts, workers=(worker(),), table=table()))["Product"]
     assert outcome is Outcome.HOLDS
-    assert reason == "1 of 1 workers answer with the published route; error rate 5 % on v2."
+    assert reason == "1 of 1 worker answers with the published route; error rate 5 % on v2."
 
 
 @pytest.mark.parametrize(

@@ -145,13 +145,13 @@ def failed(context: Context, run: str, said: str) -> None:
 def test_too_few_labels_train_nothing(weak: House) -> None:
     """The count and the bound are named; the command is not run."""
     trainer = CopyTrainer(weak.good)
-    failed(weak.training(trainer, at_least_labels=ROWS + 1), "few", f"{ROWS} labelled rows are fewer than {ROWS + 1}")
+    failed(weak.training(trainer, at_least_labels=ROWS + 1), "few", f"{ROWS:,} labelled rows, fewer than {ROWS + 1:,}")
     assert trainer.runs == []
 
 
 def test_only_the_latest_rows_count_as_labels(weak: House) -> None:
     """The limit of rows is applied before they are counted."""
-    failed(weak.training(CopyTrainer(weak.good), rows=900), "short", "900 labelled rows are fewer than 1000")
+    failed(weak.training(CopyTrainer(weak.good), rows=900), "short", "900 labelled rows, fewer than 1,000")
 
 
 def test_a_command_that_fails_is_told(weak: House) -> None:

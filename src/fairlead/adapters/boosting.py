@@ -16,6 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from fairlead.core.listing import counted
 from fairlead.errors import MissingExtra
 
 Floats = NDArray[np.float64]
@@ -151,7 +152,7 @@ def cross_fit(
     """
     x, y, classes = _checked(features, labels, task, weight)
     if folds < 2 or len(y) < 2:
-        raise ValueError(f"{folds} folds of {len(y):,} rows: cross-fitting needs at least 2 of both")
+        raise ValueError(f"{folds} folds of {counted(len(y), 'row')}: cross-fitting needs at least 2 of both")
     fold_of = _folds(y if classes else np.zeros(len(y), dtype=np.int64), min(folds, len(y)), seed)
     plan = _Plan(task, tuple(categorical), seed)
     found = np.empty((len(y), classes) if task == "multiclass" else len(y))
@@ -261,7 +262,9 @@ def _checked(
     if x.ndim != 2 or y.ndim != 1 or len(x) != len(y) or x.size == 0:
         raise ValueError(f"features {x.shape} and target {y.shape} do not fit: pass (n, d) and (n,), with n and d > 0")
     if weight is not None and (weight.shape != y.shape or not (weight >= 0).all() or not weight.sum() > 0):
-        raise ValueError(f"weights {weight.shape}: pass one for each of {len(y):,} rows, none negative or missing")
+        raise ValueError(
+            f"weights {weight.shape}: pass one for each of {counted(len(y), 'row')}, none negative or missing"
+        )
     if task == "regression":
         y = y.astype(np.float64)
         if not np.isfinite(y).all():

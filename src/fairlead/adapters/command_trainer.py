@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from fairlead.core.listing import counted
 from fairlead.errors import SettingsError, StateError
 
 PLACEHOLDERS = ("dataset", "output")
@@ -95,7 +96,7 @@ def _model_in(output: Path) -> Path:
     if len(found) == 1:
         return found[0]
     names = ", ".join(str(path.relative_to(output)) for path in found[:5])
-    what = f"left {len(found)} models ({names})" if found else "left no model"
+    what = f"left {counted(len(found), 'model')} ({names})" if found else "left no model"
     raise StateError(f"the training command {what} in {output}: write one *.skops, *.onnx, or a folder model/")
 
 

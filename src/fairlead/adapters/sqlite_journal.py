@@ -15,6 +15,7 @@ import msgspec
 
 from fairlead.adapters.named_sql import migrate, migrations, statements
 from fairlead.core.event import GENESIS, AnyFact, Entry, canonical, link
+from fairlead.core.listing import counted
 from fairlead.errors import JournalBroken, StateError, UsageError
 
 _BUSY_SECONDS = 30.0
@@ -153,7 +154,9 @@ class SqliteJournal:
         with self._lock, self._readable():
             longest = int(self._connection.execute(self._sql["longest"]).fetchone()[0])
         if longest != length:
-            raise self._broken(length + 1, f"it is missing: the journal once held {longest} entries")
+            raise self._broken(
+                length + 1, f"it is missing: the journal once held {counted(longest, 'entry', 'entries')}"
+            )
         return length
 
     def _broken(self, seq: int, what: str) -> JournalBroken:

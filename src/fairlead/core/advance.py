@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 from fairlead.core.event import canonical
 from fairlead.core.forecast import demands, forecast
 from fairlead.core.guardrail import Finding, Holds, champion_key, in_shadow, judge, percent
+from fairlead.core.listing import counted
 from fairlead.core.rollout import (
     Call,
     Decision,
@@ -173,7 +174,9 @@ def _at_deadline(rollout: Rollout, stay: _Move, waits: str) -> _Move:
 
 def _onward(rollout: Rollout, now: float) -> _Move:
     """To the next step, or promoted. A last step with all traffic that asks for nothing is the promotion itself."""
-    held = f"{_place(rollout)} passed with {rollout.step_requests} requests in {now - rollout.phase_at:.0f} s"
+    held = (
+        f"{_place(rollout)} passed with {counted(rollout.step_requests, 'request')} in {now - rollout.phase_at:.0f} s"
+    )
     reason = f"{held}, and no guardrail was broken"
     steps = rollout.plan.steps
     if in_shadow(rollout):

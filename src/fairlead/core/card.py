@@ -8,6 +8,7 @@ import msgspec
 
 from fairlead.core.bundle import Lineage, ModelCard
 from fairlead.core.contract import Contract
+from fairlead.core.listing import counted
 
 
 def fill(card: ModelCard, **known: str) -> ModelCard:
@@ -24,7 +25,7 @@ def training_text(lineage: Lineage, contract: Contract) -> str:
     """The training data in a sentence."""
     span = f", from {lineage.trained_from} to {lineage.trained_to}" if lineage.trained_from else ""
     return (
-        f"{lineage.dataset}: {lineage.rows:,} rows{span}, {len(contract.features)} features, "
+        f"{lineage.dataset}: {counted(lineage.rows, 'row')}{span}, {counted(len(contract.features), 'feature')}, "
         f"target {contract.target} (SHA-256 {lineage.dataset_digest[:12]})"
     )
 
@@ -46,6 +47,6 @@ def subgroups_text(metric: str, groups: Mapping[str, Mapping[str, tuple[int, flo
     """
     lines = []
     for segment, values in groups.items():
-        parts = [f"{name} {value:.4f} ({rows:,} rows)" for name, (rows, value) in values.items()]
+        parts = [f"{name} {value:.4f} ({counted(rows, 'row')})" for name, (rows, value) in values.items()]
         lines.append(f"{metric} by {segment}: {', '.join(parts) or 'no subgroup has enough rows'}")
     return "; ".join(lines)

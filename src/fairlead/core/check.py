@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.stats.distances import Distance
 from fairlead.stats.drift import RATIOS, ColumnDrift, Level, ranked
@@ -74,5 +75,5 @@ def _detectable(column: ColumnDrift) -> float:
 
 
 def _sees(column: ColumnDrift) -> str:
-    rows = f"{column.reference_rows:,} against {column.current_rows:,} rows of {column.name}"
+    rows = f"{column.reference_rows:,} against {counted(column.current_rows, 'row')} of {column.name}"
     return f"{rows} show only a PSI above {_detectable(column):.2g}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fairlead.core.harm import HarmPolicy
+from fairlead.core.listing import counted
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import SCORE, Harm, Layer, Performance, Stage, WindowReport, metric_name
 from fairlead.core.verdict import Outcome, Verdict
@@ -15,7 +16,9 @@ def conclude(report: WindowReport, data: Verdict, policy: HarmPolicy) -> WindowR
     if report.rows == 0:
         reason = f"no request to {report.model} was answered in window {report.window}"
         if report.failed:
-            reason = f"none of {report.failed:,} requests to {report.model} was answered in window {report.window}"
+            reason = (
+                f"none of {counted(report.failed, 'request')} to {report.model} was answered in window {report.window}"
+            )
         return msgspec.structs.replace(
             report, verdict=Outcome.UNMEASURED, reason=reason, layers=(Layer("data", Outcome.UNMEASURED, reason),)
         )
@@ -63,7 +66,7 @@ def _realised(performance: Performance, harm: Harm) -> Verdict:
     name = metric_name(performance.metric)
     text = (
         f"{name} is {_band(performance.realised, performance.low, performance.high)} "
-        f"against {performance.reference:.3f} on {performance.labels:,} matured labels"
+        f"against {performance.reference:.3f} on {counted(performance.labels, 'matured label')}"
     )
     if harm.level == "warning":
         return Verdict(Outcome.UNDECIDED, f"{text}, {harm.drop or 0.0:.1%} worse")
@@ -78,7 +81,7 @@ def _waiting(report: WindowReport, performance: Performance, policy: HarmPolicy)
         band = _band(performance.estimated, performance.estimated_low, performance.estimated_high)
         estimate = f"{name} is estimated at {band} against {performance.reference:.3f}"
     if report.stage is Stage.MATURED:
-        came = f"only {performance.labels:,} labels came, {policy.at_least_labels:,} are needed"
+        came = f"only {counted(performance.labels, 'label')} came, {policy.at_least_labels:,} are needed"
     else:
         came = f"{performance.matured_share:.0%} of the labels have come"
     return Verdict(Outcome.UNDECIDED, f"{estimate}; {came}")
@@ -89,8 +92,11 @@ def _harmful(performance: Performance, harm: Harm) -> str:
     if harm.level == "critical" and performance.realised is not None:
         verb = "fell" if performance.realised < (performance.reference or 0.0) else "rose"
         band = _band(performance.realised, performance.low, performance.high)
-        return f"{name} {verb} from {performance.reference:.3f} to {band} on {performance.labels:,} matured labels"
-    return f"{harm.reason}, on {performance.labels:,} matured labels in this window"
+        return (
+            f"{name} {verb} from {performance.reference:.3f} to {band} on "
+            f"{counted(performance.labels, 'matured label')}"
+        )
+    return f"{harm.reason}, on {counted(performance.labels, 'matured label')} in this window"
 
 
 def _while(report: WindowReport) -> str:

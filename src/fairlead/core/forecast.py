@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import exp, inf
 
 from fairlead.core.guardrail import candidate, failure_groups, has_company, in_shadow, threshold
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.stats.sequential.sizing import requests_needed
 
@@ -31,7 +32,7 @@ def forecast(rollout: Rollout, now: float) -> tuple[float | None, str]:
     elapsed, arm = now - rollout.phase_at, candidate(rollout)
     missing = max(0, requests - rollout.step_requests)
     if elapsed <= 0.0 or rollout.step_requests == 0:
-        return None, f"{missing} {arm} requests and {max(0.0, seconds - elapsed):.0f} s to the next step"
+        return None, f"{counted(missing, f'{arm} request')} and {max(0.0, seconds - elapsed):.0f} s to the next step"
     rate = rollout.step_requests / elapsed
     left = max(0.0, seconds - elapsed, missing / rate)
     sight = _sight(rollout)

@@ -10,6 +10,7 @@ from msgspec import Struct
 from fairlead.core.agreement import Agreement
 from fairlead.core.bundle import ModelCard
 from fairlead.core.gate import Check, CheckName, GatePolicy, figures
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.stats.performance import Measure
 
@@ -127,18 +128,23 @@ def judge_schema(problems: Sequence[str], seen: SchemaSeen, policy: GatePolicy) 
     )
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        reason = f"{len(problems)} differences between contract and training: {'; '.join(problems[:3])}{more}."
+        reason = (
+            f"{counted(len(problems), 'difference')} between contract and training: {'; '.join(problems[:3])}{more}."
+        )
         return Check("schema_equals_training", Outcome.BREACHED, reason, measured, required)
     if seen.heldout_rows == 0:
         reason = "There are no held-out rows to hold the contract against."
         return Check("schema_equals_training", Outcome.UNDECIDED, reason, measured, required)
-    strange = f"{seen.strange_rows:,} of {seen.heldout_rows:,} held-out rows hold values that training did not show"
+    strange = (
+        f"{seen.strange_rows:,} of {counted(seen.heldout_rows, 'held-out row')} hold values that training did not show"
+    )
     first = f" (first: {seen.first_strange})" if seen.first_strange else ""
     if seen.strange_rows > policy.strange_share * seen.heldout_rows:
         return Check("schema_equals_training", Outcome.BREACHED, f"{strange}{first}.", measured, required)
     reason = (
-        f"{seen.features} features agree over {seen.heldout_rows:,} held-out rows, the reference profile and "
-        f"{seen.golden_rows} golden rows; {strange}{first}."
+        f"{counted(seen.features, 'feature')} agree over {counted(seen.heldout_rows, 'held-out row')}, "
+        f"the reference profile and "
+        f"{counted(seen.golden_rows, 'golden row')}; {strange}{first}."
     )
     return Check("schema_equals_training", Outcome.HOLDS, reason, measured, required)
 
@@ -176,9 +182,11 @@ def judge_served(found: Served, policy: GatePolicy) -> Check:
         model_mb=round(found.model_mb, 3),
     )
     memory = f"peak memory {found.peak_memory_mb:.0f} MB"
-    said = f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} ms over {total} requests, {memory}"
+    said = f"p50 {p50:.2f}, p95 {p95:.2f}, p99 {p99:.2f} ms over {counted(total, 'request')}, {memory}"
     if found.refused:
-        reason = f"{found.refused} of {total} valid requests were refused, the first with {found.first_refusal}."
+        reason = (
+            f"{found.refused} of {counted(total, 'valid request')} were refused, the first with {found.first_refusal}."
+        )
         return Check("latency_and_memory", Outcome.BREACHED, reason, measured, required)
     over = [f"p99 is over {policy.p99_ms:g} ms"] if p99 > policy.p99_ms else []
     if found.peak_memory_mb > policy.peak_memory_mb:
@@ -200,12 +208,15 @@ def judge_edges(answers: Sequence[EdgeAnswer]) -> Check:
     measured = figures(cases=len(answers), wrong=len(problems), **statuses)
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-        reason = f"{len(problems)} of {len(answers)} cases went wrong: {'; '.join(problems[:3])}{more}."
+        reason = f"{len(problems)} of {counted(len(answers), 'case')} went wrong: {'; '.join(problems[:3])}{more}."
         return Check("edge_cases_answered", Outcome.BREACHED, reason, measured, required)
     if not answers:
         return Check("edge_cases_answered", Outcome.UNDECIDED, "No case was tried.", measured, required)
     refused = sum(answer.status >= 400 for answer in answers)
-    reason = f"{len(answers)} cases: {refused} refused with a reason, {len(answers) - refused} answered, none failed."
+    reason = (
+        f"{counted(len(answers), 'case')}: {refused} refused with a reason, "
+        f"{len(answers) - refused} answered, none failed."
+    )
     return Check("edge_cases_answered", Outcome.HOLDS, reason, measured, required)
 
 
@@ -216,12 +227,12 @@ def judge_logging(sent: int, found: int, wrong: Sequence[str] = ()) -> Check:
     if sent == 0:
         return Check("logging_proven", Outcome.UNDECIDED, "No request was answered.", measured, required)
     if found < sent:
-        reason = f"{sent - found} of {sent} answered requests are not in the log."
+        reason = f"{sent - found} of {counted(sent, 'answered request')} are not in the log."
         return Check("logging_proven", Outcome.BREACHED, reason, measured, required)
     if wrong:
-        reason = f"{len(wrong)} of {sent} log records do not say what happened: {wrong[0]}."
+        reason = f"{len(wrong)} of {counted(sent, 'log record')} do not say what happened: {wrong[0]}."
         return Check("logging_proven", Outcome.BREACHED, reason, measured, required)
-    reason = f"All {sent} answered requests were read back from the log with features, prediction and version."
+    reason = f"{counted(sent, 'answered request')} read back from the log with features, prediction and version."
     return Check("logging_proven", Outcome.HOLDS, reason, measured, required)
 
 
@@ -240,9 +251,12 @@ def judge_rehearsal(found: Rehearsal, policy: GatePolicy) -> Check:
         stand_in=found.stand_in,
     )
     who = "a second copy of itself (no champion yet)" if found.stand_in else "the champion"
-    said = f"Back to {who} in {seconds:.3f} s under {found.requests} requests"
+    said = f"Back to {who} in {seconds:.3f} s under {counted(found.requests, 'request')}"
     if found.refused:
-        reason = f"{found.refused} of {found.requests} requests were refused, the first with {found.first_refusal}."
+        reason = (
+            f"{found.refused} of {counted(found.requests, 'request')} were refused, the first with "
+            f"{found.first_refusal}."
+        )
         return Check("rollback_rehearsed", Outcome.BREACHED, reason, measured, required)
     if not (found.candidate_answers and found.previous_answers):
         reason = "The traffic did not meet both versions: nothing was rehearsed."
@@ -276,11 +290,12 @@ def judge_comparison(found: Comparison, policy: GatePolicy) -> Check:
         return Check("better_than_champion", Outcome.UNDECIDED, found.obstacle, measured, required)
     if found.rows < policy.compare_rows or not gain.defined:
         least = f"at least {policy.compare_rows}, of all classes, are needed"
-        reason = f"{found.rows} labelled held-out rows cannot tell: {least}."
+        reason = f"{counted(found.rows, 'labelled held-out row')} cannot tell: {least}."
         return Check("better_than_champion", Outcome.UNDECIDED, reason, measured, required)
     said = (
-        f"{found.metric} {found.candidate:.4g} against {found.other:.4g} of {other} on the same {found.rows:,} "
-        f"held-out rows: a gain of {gain.value:+.4f} (95 % interval {gain.low:+.4f} to {gain.high:+.4f})"
+        f"{found.metric} {found.candidate:.4g} against {found.other:.4g} of {other} on the same "
+        f"{counted(found.rows, 'held-out row')}: a gain of {gain.value:+.4f} "
+        f"(95 % interval {gain.low:+.4f} to {gain.high:+.4f})"
     )
     outcome, ending = _call(gain, bound, strict)
     return Check("better_than_champion", outcome, f"{said}{ending}.", measured, required)
@@ -303,12 +318,12 @@ def _agreement(name: CheckName, who: str, found: Agreement) -> Check:
     tail = f" ({found.detail})" if found.detail else ""
     if not found.holds:
         reason = (
-            f"{who} answers {found.rows} golden rows with differences up to {found.largest_difference:.3g}, "
+            f"{who} answers {counted(found.rows, 'golden row')} with differences up to {found.largest_difference:.3g}, "
             f"beyond {found.tolerance:g}{tail}."
         )
         return Check(name, Outcome.BREACHED, reason, measured, required)
     reason = (
-        f"{who} reproduces {found.rows} golden rows within {found.largest_difference:.3g} "
+        f"{who} reproduces {counted(found.rows, 'golden row')} within {found.largest_difference:.3g} "
         f"(allowed {found.tolerance:g}){tail}."
     )
     return Check(name, Outcome.HOLDS, reason, measured, required)

@@ -12,6 +12,7 @@ from math import log
 
 from msgspec import Struct
 
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Guardrail, Phase, Plan, Reading, Rollout, Units, slow_bound_ms
 from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
 from fairlead.stats.sequential.failures import failure_log_e
@@ -211,11 +212,13 @@ def _scores(rule: Guardrail, rollout: Rollout) -> _Measured:
     if rule.relative or rule.bound <= 0:
         return _Measured(missing="scores are compared to a number above 0", holds=Holds.FOR_OPERATOR)
     if cells < 2 or (counts and len(counts) != cells):
-        return _Measured(missing=f"{len(counts)} score cells for {cells} expected ones", holds=Holds.FOR_OPERATOR)
+        return _Measured(
+            missing=f"{counted(len(counts), 'score cell')} for {cells} expected ones", holds=Holds.FOR_OPERATOR
+        )
     if not sum(counts):
         answered = rollout.seen.requests.get(candidate(rollout), 0) - rollout.seen.errors.get(candidate(rollout), 0)
         holds = Holds.FOR_OPERATOR if answered > 0 else Holds.UNTIL_MORE
-        return _Measured(missing=f"no score in {max(0, answered)} answers", holds=holds)
+        return _Measured(missing=f"no score in {counted(max(0, answered), 'answer')}", holds=holds)
     champion = seen.get("champion", ())
     known = has_company(rollout.plan) and len(base.champion_cells) >= 2
     own = known and len(champion) == len(base.champion_cells)
@@ -226,7 +229,7 @@ def _scores(rule: Guardrail, rollout: Rollout) -> _Measured:
         log_e=divergence_log_e(counts, base.canary_cells, rule.bound),
         champion=live,
         canary=psi,
-        sentence=f"score psi {psi:.2f} over {sum(counts)} scores{beside}",
+        sentence=f"score psi {psi:.2f} over {counted(sum(counts), 'score')}{beside}",
         champion_log_e=divergence_log_e(champion, base.champion_cells, rule.bound) if own else None,
         champion_moved=_moved(live, sum(champion), rule.bound) if known else Holds.NO,
     )
@@ -272,8 +275,8 @@ def _champion(rollout: Rollout) -> Units:
 def _of_requests(rollout: Rollout, log_e: float) -> _Measured:
     asked, failed, arm = rollout.seen.requests, rollout.seen.errors, candidate(rollout)
     champion, canary = failed.get("champion", 0) / asked["champion"], failed.get(arm, 0) / asked[arm]
-    beside = f"of the champion's {asked['champion']} {percent(champion)}"
-    sentence = f"{percent(canary)} of {asked[arm]} {arm} requests failed; {beside}"
+    beside = f"of the champion's {asked['champion']:,} {percent(champion)}"
+    sentence = f"{percent(canary)} of {counted(asked[arm], f'{arm} request')} failed; {beside}"
     return _Measured(log_e=log_e, champion=champion, canary=canary, sentence=sentence)
 
 
@@ -284,8 +287,8 @@ def _of_units(rollout: Rollout, log_e: float, rates: tuple[tuple[int, int], int]
         return _Measured(missing=f"no {candidate(rollout)} request yet", holds=Holds.UNTIL_MORE)
     asked = _champion(rollout).asked
     champion = others / asked if asked else None
-    beside = "" if champion is None else f"; of the champion's {asked} {percent(champion)}"
-    sentence = f"{percent(events / units)} of {units} units' first answers {what}{beside}"
+    beside = "" if champion is None else f"; of the champion's {asked:,} {percent(champion)}"
+    sentence = f"{percent(events / units)} of the first answers to {counted(units, 'unit')} {what}{beside}"
     return _Measured(log_e=log_e, champion=champion, canary=events / units, sentence=sentence)
 
 

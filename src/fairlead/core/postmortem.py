@@ -20,6 +20,7 @@ from fairlead.core.event import (
     WindowJudged,
 )
 from fairlead.core.incident import Incident, around
+from fairlead.core.listing import counted
 from fairlead.core.report import report_of
 from fairlead.core.retrain import held_back
 from fairlead.core.rollout import Decision, Phase
@@ -72,7 +73,7 @@ def timeline(incident: Incident, entries: Sequence[Entry]) -> list[str]:
     if len(lines) <= LINES:
         return lines
     cut = len(lines) - LINES
-    return [*lines[: LINES // 2], f"- … {cut} lines are left out; the journal has them", *lines[-LINES // 2 :]]
+    return [*lines[: LINES // 2], f"- … {counted(cut, 'line')} left out; the journal has them", *lines[-LINES // 2 :]]
 
 
 def _told(entry: Entry) -> Iterator[str]:
@@ -109,7 +110,10 @@ def _plain(entry: Entry) -> Iterator[str]:
     elif isinstance(fact, RolloutStarted):
         yield f"Rollout of version {fact.version} started ({fact.plan.strategy})"
     elif isinstance(fact, RouteApplied):
-        yield f"Route {fact.generation} reached {fact.workers} workers, {fact.seconds:.2f} s after the decision"
+        yield (
+            f"Route {fact.generation} reached {counted(fact.workers, 'worker')}, {fact.seconds:.2f} s "
+            f"after the decision"
+        )
     elif isinstance(fact, RetrainDecided) and (fact.triggered or held_back(fact)):
         yield f"Retraining {'triggered' if fact.triggered else 'held back'}: {fact.reason}"
     elif isinstance(fact, RetrainFinished):
@@ -143,7 +147,7 @@ def _span(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} hours {minutes} minutes"
+    return f"{counted(hours, 'hour')} {counted(minutes, 'minute')}"
 
 
 def _communication(incident: Incident) -> Iterator[str]:

@@ -14,6 +14,7 @@ from fairlead.core.event import (
     RolloutDecided,
     RolloutStarted,
 )
+from fairlead.core.listing import counted
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import SCORE, Stage, WindowReport, reports
 from fairlead.core.rollout import Decision, Phase
@@ -74,13 +75,13 @@ def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
     # Once labels have shown what the shift does, they decide, not the shift.
     foretold = report.stage is Stage.CLOSED and report.quadrant is Quadrant.COVARIATE
     if len(moved) >= policy.features and (report.harmful or foretold):
-        found.append(f"PSI exceeds {policy.psi:g} on {len(moved)} features ({', '.join(moved[:5])})")
+        found.append(f"PSI exceeds {policy.psi:g} on {counted(len(moved), 'feature')} ({', '.join(moved[:5])})")
     return found
 
 
 def _calm(report: WindowReport) -> str:
     if report.moved and report.quadrant is Quadrant.BENIGN:
-        return f"{len(report.moved)} features moved, and performance holds"
+        return f"{counted(len(report.moved), 'feature')} moved, and performance holds"
     return "neither performance nor enough features moved"
 
 

@@ -17,6 +17,7 @@ from fairlead.core.event import (
     RouteApplied,
 )
 from fairlead.core.incident import Incident, around
+from fairlead.core.listing import counted
 from fairlead.core.report import WindowReport, reports
 from fairlead.core.retrain import held_back
 from fairlead.core.rollout import Decision, Evidence, Phase, Plan
@@ -106,10 +107,11 @@ def _rollout_story(incident: Incident, facts: _Rollout) -> Story:
     back = f"version {facts.champion}" if facts.champion is not None else "no version"
     failed = f"{facts.errors:,} of them failed"
     if facts.units:
-        failed += f", which {facts.units:,} unit{'s' * (facts.units != 1)} saw first"
+        failed += f", which {counted(facts.units, 'unit')} saw first"
+    answered = f"{counted(facts.requests, 'request')} answered by version {facts.version}"
     return Story(
         impact=(
-            f"Predictions affected: {facts.requests:,} requests were answered by version {facts.version}; {failed}.",
+            f"Predictions affected: {answered}; {failed}.",
             f"The new version held at most {facts.share:.1%} of the traffic.",
             "Data loss: no. Every answered request is in the log.",
         ),
@@ -149,7 +151,7 @@ def _rollout_well(facts: _Rollout, back: str) -> tuple[str, ...]:
 def _rollout_poorly(facts: _Rollout) -> tuple[str, ...]:
     lines = []
     if facts.errors:
-        lines.append(f"{facts.errors:,} requests failed before the evidence was strong enough.")
+        lines.append(f"{counted(facts.errors, 'request')} failed before the evidence was strong enough.")
     if facts.plan is not None and facts.plan.shadow is None:
         lines.append("The version met users without a shadow phase, which would have shown the failure to nobody.")
     if facts.applied is None:
@@ -215,7 +217,8 @@ def _drift_well(harmful: Sequence[WindowReport], entries: Sequence[Entry]) -> tu
     if harmful and harmful[0].performance is not None:
         share = harmful[0].performance.matured_share
         lines.append(
-            f"The verdict waited for {share:.0%} of the labels, and named {len(harmful[0].suspects)} suspects."
+            f"The verdict waited for {share:.0%} of the labels, and named "
+            f"{counted(len(harmful[0].suspects), 'suspect')}."
         )
     for entry in entries:
         if isinstance(entry.fact, RetrainDecided) and entry.fact.triggered:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.core.guardrail import percent
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Decision, Phase, Reading, Rollout
 
 _BROKEN = {
@@ -33,8 +34,8 @@ def why(decision: Decision, rollout: Rollout) -> str:
 def _exposure(decision: Decision) -> str:
     shown, unseen = decision.requests.get("canary", 0), decision.requests.get("shadow", 0)
     if shown or not unseen:
-        return f"after {shown} canary requests"
-    return f"after {unseen} shadow requests, before any caller met it"
+        return f"after {counted(shown, 'canary request')}"
+    return f"after {counted(unseen, 'shadow request')}, before any caller met it"
 
 
 def _cause(decision: Decision) -> str:

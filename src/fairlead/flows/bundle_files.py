@@ -20,6 +20,7 @@ from fairlead.core.bundle import (
 from fairlead.core.card import fill, metrics_text, subgroups_text, training_text
 from fairlead.core.evaluate import by_subgroup, primary_metric, scores
 from fairlead.core.event import canonical
+from fairlead.core.listing import counted
 from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
 from fairlead.flows.candidate import THRESHOLD, Candidate, Measured, Rows
@@ -76,7 +77,7 @@ def card_of(candidate: Candidate, rows: Rows, measured: Measured, version: int) 
         version=str(version),
         date=candidate.date,
         training_data=training_text(candidate.lineage, measured.contract),
-        evaluation_data=f"{rows.heldout.rows:,} held-out rows, none of which the reference profile describes",
+        evaluation_data=f"{counted(rows.heldout.rows, 'held-out row')}, none of which the reference profile describes",
         metrics=metrics_text(quality),
         subgroup_performance=_subgroups(candidate, rows, measured),
     )

@@ -16,6 +16,7 @@ from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import Floats, metrics_of, truth_of
 from fairlead.core.golden import choose
 from fairlead.core.inference import infer_classes, infer_contract, infer_task
+from fairlead.core.listing import counted
 from fairlead.errors import BundleError, FairleadError, UsageError
 from fairlead.ports import Clock, Predictor
 from fairlead.ports.dataset import Dataset
@@ -142,7 +143,8 @@ def _features(candidate: Candidate, data: Dataset, facts: ModelFacts) -> tuple[s
         raise UsageError(f"the model {candidate.model.name} names its own features: {', '.join(names)}")
     if facts.width not in (None, len(names)):
         raise UsageError(
-            f"the model {candidate.model.name} takes {facts.width} features, but the reference has {len(names)} "
+            f"the model {candidate.model.name} takes {counted(facts.width, 'feature')}, but the "
+            f"reference has {len(names)} "
             f"({', '.join(names)}): name the features in the model's order"
         )
     return names
@@ -238,7 +240,7 @@ def _single(clock: Clock, predictor: Predictor, times: int, rows: Sequence[tuple
 
 
 def _sentence(parity: Parity, speedup: float | None) -> str:
-    difference = f"differs by at most {parity.largest_difference:.2g} on {parity.rows:,} rows"
+    difference = f"differs by at most {parity.largest_difference:.2g} on {counted(parity.rows, 'row')}"
     if not parity.holds:
         return f"the original is served: its ONNX translation {difference}, beyond {parity.tolerance:g}"
     faster = "" if speedup is None else f" and answers a row {speedup:.0f} times faster"

@@ -31,6 +31,7 @@ from fairlead.core.event import (
     WindowJudged,
 )
 from fairlead.core.incident import Incident, incidents, open_drift
+from fairlead.core.listing import counted
 from fairlead.core.postmortem import postmortem
 from fairlead.core.report import WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy
@@ -141,7 +142,9 @@ class Responder:
         for incident in incidents(known):
             applied = _applied_after(incident, known)
             if incident.state in ("open", "acknowledged") and applied is not None:
-                note = f"Traffic is back: {applied.workers} workers had the route after {applied.seconds:.2f} s"
+                note = (
+                    f"Traffic is back: {counted(applied.workers, 'worker')} had the route after {applied.seconds:.2f} s"
+                )
                 written += self._append([IncidentNoted(self.model, incident.id, note, "mitigated")])
                 written += self._draft(incident.id)
             elif incident.postmortem is None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from fairlead.core.decode import Answer, Row
+from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.route import Route, choose
 from fairlead.errors import ContractError, FairleadError, StateError
@@ -174,7 +175,7 @@ def _failure(model: str, records: Sequence[Prediction], failed: Sequence[int]) -
     said = f"version{'s' * (len(versions) > 1)} {' and '.join(map(str, versions))} of model {model!r} failed to answer"
     if len(records) > 1:
         named = ", ".join(map(str, failed[:NAMED])) + ", …" * (len(failed) > NAMED)
-        said += f" {len(failed)} of {len(records)} rows (counted from 0: {named})"
+        said += f" {len(failed)} of {counted(len(records), 'row')} (counted from 0: {named})"
     return ModelFailed(f"{said}; the failure is in the log")
 
 

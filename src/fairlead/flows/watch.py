@@ -19,6 +19,7 @@ import msgspec
 from msgspec.structs import replace
 
 from fairlead.core.event import VersionRegistered, WindowJudged
+from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Layer, Stage, WindowReport, fact_of, report_of
 from fairlead.core.verdict import Outcome
@@ -202,7 +203,7 @@ class Watch:
     def _unreadable(self, seen: Seen, version: int, rows: int) -> WindowReport:
         reason = self._references[version]
         bare = empty(replace(seen, stage=Stage.MATURED), version, self._policy)
-        line = f"{rows:,} answers cannot be judged: {reason}"
+        line = f"{counted(rows, 'answer')} cannot be judged: {reason}"
         return replace(bare, rows=rows, reason=line, layers=(Layer("data", Outcome.UNMEASURED, line),))
 
     # -- facts ---------------------------------------------------------------------------------------------------

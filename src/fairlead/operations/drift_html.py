@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from fairlead.core.check import LABELS, telling
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Verdict
 from fairlead.operations.drift_svg import chart
 from fairlead.operations.page_style import document, note
@@ -53,7 +54,10 @@ def _body(
 ) -> str:
     reference, current = sides
     left = len(columns) - rows
-    size = f"{reference.rows:,} reference rows, {current.rows:,} current rows, {len(columns):,} columns"
+    size = (
+        f"{counted(reference.rows, 'reference row')}, {counted(current.rows, 'current row')}, "
+        f"{counted(len(columns), 'column')}"
+    )
     more = f'<p class="soft">and {left:,} more, none of them worse</p>' if left > 0 else ""
     return (
         f'<main><h1>Drift report</h1><p class="soft">{size}</p>'

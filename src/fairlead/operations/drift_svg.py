@@ -8,6 +8,7 @@ from math import frexp, ldexp
 
 import numpy as np
 
+from fairlead.core.listing import counted
 from fairlead.stats.exact import Floats
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile
 
@@ -63,7 +64,7 @@ def _categories(one: CategoryProfile, two: CategoryProfile) -> tuple[list[str], 
     shown, rest = rows[:BARS], rows[BARS:]
     if rest:
         last = [shown.pop(), *rest]
-        shown.append((f"{len(last):,} others", sum(row[1] for row in last), sum(row[2] for row in last)))
+        shown.append((f"{counted(len(last), 'other')}", sum(row[1] for row in last), sum(row[2] for row in last)))
     return [row[0] for row in shown], np.array([row[1] / n for row in shown]), np.array([row[2] / m for row in shown])
 
 

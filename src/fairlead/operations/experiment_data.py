@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns
 from fairlead.adapters.uuids import as_bytes, is_uuid
+from fairlead.core.listing import counted
 from fairlead.errors import TableError, UsageError
 from fairlead.stats.columns import LARGEST, CategoricalColumn, Column
 from fairlead.stats.experiment.compare import Metric
@@ -98,7 +99,7 @@ def load(data: Any, *, arm: str, unit: str | None, control: str | None, time: st
         raise TableError("the data have no rows: an experiment has at least two units in each arm")
     names, codes = labelled(to_columns(table, [arm])[0])
     if not 2 <= len(names) <= _MOST_ARMS:
-        raise TableError(f"column {arm!r} holds {len(names):,} values: an arm column has 2 to {_MOST_ARMS}")
+        raise TableError(f"column {arm!r} holds {counted(len(names), 'value')}: an arm column has 2 to {_MOST_ARMS}")
     arms = _control_first(names, control, arm)
     codes = np.append(np.array([arms.index(name) for name in names]), -1)[codes]
     notes: list[str] = []
@@ -109,15 +110,15 @@ def load(data: Any, *, arm: str, unit: str | None, control: str | None, time: st
         known &= keys >= 0
     left_out = int((~known).sum())
     if left_out:
-        notes.append(f"{left_out:,} rows without an arm{' or a unit' if unit else ''} were left out")
+        notes.append(f"{counted(left_out, 'row')} without an arm{' or a unit' if unit else ''} left out")
     rows = _ordered(table, np.flatnonzero(known), time)
     units = units_of(keys[rows])
     codes = codes[rows]
     inside = ~torn(codes, units)
     if not inside.all():
-        notes.append(f"{int((~inside).sum()):,} units were seen in more than one arm and were left out")
+        notes.append(f"{counted(int((~inside).sum()), 'unit')} seen in more than one arm left out")
     if unit is not None and units.size < rows.size:
-        notes.append(f"{rows.size:,} rows were added up to {units.size:,} units")
+        notes.append(f"{counted(rows.size, 'row')} added up to {counted(units.size, 'unit')}")
     return Experiment(table, arms, codes[units.first_row], rows, units, inside, tuple(notes))
 
 

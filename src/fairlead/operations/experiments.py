@@ -12,6 +12,7 @@ import numpy as np
 from msgspec import Struct, structs
 
 from fairlead.core.experiment import Action, Benefit, Evidence, Health, called, decide, mismatch, overall
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.operations.experiment_data import Experiment, load, needed_units, shares_of
 from fairlead.operations.experiment_findings import ArmUnits, Findings, Lift
@@ -269,7 +270,8 @@ def _broken(experiment: Experiment, arms: Sequence[ArmUnits], log_e: float) -> s
         return ""
     total = sum(one.units for one in arms)
     got = ", ".join(
-        f"{called(one.name)} got {one.units:,} units, {one.units / total:.1%} of {one.expected_share:.1%} planned"
+        f"{called(one.name)} got {counted(one.units, 'unit')}, {one.units / total:.1%} of "
+        f"{one.expected_share:.1%} planned"
         for one in arms
     )
     return (
@@ -282,7 +284,9 @@ def _missing(arms: Sequence[ArmUnits]) -> str:
     short = [one for one in arms if one.planned is not None and one.measured < one.planned]
     if not short:
         return ""
-    said = ", ".join(f"{called(one.name)} has {one.measured:,} of {one.planned:,} planned units" for one in short)
+    said = ", ".join(
+        f"{called(one.name)} has {one.measured:,} of {counted(one.planned or 0, 'planned unit')}" for one in short
+    )
     return f"{said}: a fixed-horizon test is not read before its plan is complete (method always-valid may be)"
 
 

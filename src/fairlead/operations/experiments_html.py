@@ -7,6 +7,7 @@ from html import escape
 from math import exp, isfinite
 
 from fairlead.core.experiment import Health
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.operations.experiment_findings import Findings
 from fairlead.operations.experiment_reading import Guarded, Part
@@ -43,7 +44,7 @@ def fragment(report: Findings) -> str:
 def _body(report: Findings, limit: int) -> str:
     verdict = report.verdict
     how = "read once, at its planned units" if report.method == "fixed" else "read at every look"
-    size = f"{sum(one.units for one in report.arms):,} units in {len(report.arms)} arms, {how}"
+    size = f"{counted(sum(one.units for one in report.arms), 'unit')} in {len(report.arms)} arms, {how}"
     notes = "".join(f"<li>{escape(note)}</li>" for note in report.notes)
     return (
         f'<main><h1>Experiment: {escape(report.metric)}</h1><p class="soft">{size}</p>'
@@ -146,7 +147,7 @@ def _figures(report: Findings, limit: int) -> str:
         for one in report.segments[:limit]
     ]
     left = len(report.segments) - limit
-    more = f'<p class="soft">and {left:,} more parts, none of them more evident</p>' if left > 0 else ""
+    more = f'<p class="soft">and {counted(left, "more part")}, none of them more evident</p>' if left > 0 else ""
     return f"<h2>Figures</h2>{_table(HEADS, ''.join(rows))}{more}" if rows else ""
 
 

@@ -8,6 +8,7 @@ from math import ceil, floor, isfinite, log10
 
 from msgspec import Struct
 
+from fairlead.core.listing import counted
 from fairlead.stats.experiment.compare import Look
 
 WIDTH = 960
@@ -104,8 +105,8 @@ def sequence(looks: Sequence[Look], scale: float, unit: str) -> str:
     middle = " ".join(f"L{x(n):.1f},{y(value):.1f}" for n, value, _, _ in values)
     body = (
         f'<path class="cur-fill" d="M{upper[1:]} {lower} Z"/><path class="cur-line" d="M{middle[1:]}"/>'
-        f'<text x="{LEFT}" y="{FLOOR + 20}">{first:,} units</text>'
-        f'<text x="{WIDTH - 10}" y="{FLOOR + 20}" text-anchor="end">{end:,} units</text>'
+        f'<text x="{LEFT}" y="{FLOOR + 20}">{counted(first, "unit")}</text>'
+        f'<text x="{WIDTH - 10}" y="{FLOOR + 20}" text-anchor="end">{counted(end, "unit")}</text>'
     )
     return _svg(grid + body, HEIGHT, f"the difference in{unit} and what it may be, as units came")
 

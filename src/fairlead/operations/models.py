@@ -22,6 +22,7 @@ from fairlead.core.card import fill
 from fairlead.core.contract import Task
 from fairlead.core.event import AliasMoved, VersionRegistered
 from fairlead.core.history import Happened, history
+from fairlead.core.listing import counted
 from fairlead.errors import BundleError, NotFound, StateError, UsageError
 from fairlead.flows.candidate import Candidate, Rows
 from fairlead.flows.register import Workshop
@@ -173,7 +174,7 @@ def _rows(asked: Registration) -> Rows:
 
 def _enough(data: ArrowDataset, source: Path) -> ArrowDataset:
     if data.rows < FEWEST_ROWS:
-        raise UsageError(f"{source} has {data.rows} rows: a reference needs at least {FEWEST_ROWS}")
+        raise UsageError(f"{source} has {counted(data.rows, 'row')}: a reference needs at least {FEWEST_ROWS}")
     return data
 
 
@@ -249,7 +250,8 @@ def _check_numbering(context: Context, name: str) -> None:
         known = 0
     if known < journalled:
         raise StateError(
-            f"the journal knows {name}@{journalled}, the registry only {known} versions: point tracking_uri to the "
+            f"the journal knows {name}@{journalled}, the registry only {counted(known, 'version')}: "
+            f"point tracking_uri to the "
             "registry that this home was begun with, or begin a new home"
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from fairlead.core.listing import counted
 from fairlead.core.multivariate import judge_multivariate
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.errors import UsageError
@@ -204,7 +205,7 @@ def _correlation(
         for matrix, parts in zip(matrices, slot_rows(sides.rows, slots, sides.slots), strict=True)
     )
     if min(len(one), len(two)) < 2:
-        counts = f"{len(one):,} against {len(two):,} slots"
+        counts = f"{len(one):,} against {counted(len(two), 'slot')}"
         return None, Verdict(Outcome.UNDECIDED, f"{counts}: dealing them anew needs 2 on each side, and more to decide")
     changes = sum(two[1:], two[0]).correlations - sum(one[1:], one[0]).correlations
     if not np.isfinite(changes[np.triu_indices(len(changes), 1)]).any():

@@ -11,7 +11,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.adapters.tables import to_columns, unreadable
-from fairlead.core.listing import first_of
+from fairlead.core.listing import counted, first_of
 from fairlead.errors import TableError
 from fairlead.operations.drift import named_columns, table_of
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
@@ -48,7 +48,7 @@ class Sides(Struct, frozen=True, eq=False):
     def few(self, least: int) -> str:
         """Why these rows are too few; empty where they are not, or where nothing is there at all."""
         one, two = self.rows
-        return f"{one:,} against {two:,} rows: {least} of both is the least" if min(self.rows) < least else ""
+        return f"{one:,} against {counted(two, 'row')}: {least} of both is the least" if min(self.rows) < least else ""
 
 
 def read_sides(
@@ -160,12 +160,16 @@ def _arrays(reference: NDArray[Any], current: NDArray[Any], columns: Any, slot: 
         raise TableError("arrays have no named columns: slice the array, or pass a table")
     left, right = _floats(reference, "reference"), _floats(current, "current data")
     if left.shape[1] != right.shape[1]:
-        raise TableError(f"rows of {left.shape[1]:,} numbers against rows of {right.shape[1]:,}: dimensions must agree")
+        raise TableError(
+            f"rows of {counted(left.shape[1], 'number')} against rows of {right.shape[1]:,}: dimensions must agree"
+        )
     whole = [side[np.isfinite(side).all(axis=1)] for side in (left, right)] if complete else [left, right]
     gone = [len(side) - len(kept) for side, kept in zip((left, right), whole, strict=True)]
     left_out = {}
     if any(gone):
-        left_out["rows"] = f"{gone[0]:,} reference and {gone[1]:,} current rows hold a missing or infinite value"
+        left_out["rows"] = (
+            f"a missing or infinite value in {counted(gone[0], 'reference row')} and {counted(gone[1], 'current row')}"
+        )
     lost = {}
     for kept, role in zip(whole, ("reference", "current"), strict=True):
         if not len(kept):

@@ -10,6 +10,7 @@ import msgspec
 
 from fairlead.core import event
 from fairlead.core.event import Entry
+from fairlead.core.listing import counted
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_ladder import ladder_of
@@ -198,7 +199,7 @@ class ModelFold:
         self._heat = None
         note = self._notes[-1]
         title = f"{note.title}, judged again" if again else note.title
-        reason = f"{view.reason} ({view.rows:,} rows)" if view.reason else note.reason
+        reason = f"{view.reason} ({counted(view.rows, 'row')})" if view.reason else note.reason
         self._notes[-1] = msgspec.structs.replace(note, title=title, reason=reason)
         if view.verdict is Outcome.HOLDS:
             self._calm_seq = entry.seq

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Phase
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.operations.overview_notes import percent
@@ -61,14 +62,15 @@ def _features(window: WindowView) -> Verdict:
     if critical:
         most = max(critical, key=lambda each: each.ratio or 0.0)
         size = f" ({most.method.upper()} {most.effect:.2f})" if most.effect is not None else ""
-        text = f"{len(moved)} of {total} features moved, most of all {most.name}{size}"
+        text = f"{len(moved)} of {counted(total, 'feature')} moved, most of all {most.name}{size}"
         return Verdict(Outcome.BREACHED, f"{window.name}: {text}.")
     if missing:
         return Verdict(Outcome.UNMEASURED, f"{window.name}: could not measure {', '.join(missing)}.")
     if moved:
         text = f"a slight shift in {', '.join(each.name for each in moved)}; the other {total - len(moved)} are still"
         return Verdict(Outcome.UNDECIDED, f"{window.name}: {text}.")
-    return Verdict(Outcome.HOLDS, f"{window.name}: all {total} features look like the reference.")
+    look = f"all {total} features look" if total != 1 else "its one feature looks"
+    return Verdict(Outcome.HOLDS, f"{window.name}: {look} like the reference.")
 
 
 def _model(windows: Sequence[WindowView]) -> Verdict:
@@ -96,7 +98,10 @@ def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verd
         return worst(verdicts)
     if not workers:
         return Verdict(Outcome.UNMEASURED, "No gateway worker has reported: start one with `fairlead up`.")
-    alive = f"{len(workers)} of {len(workers)} workers answer with the published route"
+    alive = (
+        f"{len(workers)} of {counted(len(workers), 'worker')} answer{'s' * (len(workers) == 1)} with "
+        f"the published route"
+    )
     if rollout is None or not readings:
         return Verdict(Outcome.UNMEASURED, f"{alive}; errors and latency are measured from the first rollout on.")
     said = " and ".join(verdict.reason for verdict in verdicts)

@@ -7,6 +7,7 @@ from typing import Any
 
 from fairlead.core import event
 from fairlead.core.event import Entry
+from fairlead.core.listing import counted
 from fairlead.operations.overview_values import Note, Tone
 
 _Words = tuple[str, str, Tone, str]  # title, reason, tone, subject
@@ -94,7 +95,7 @@ def _worker(fact: event.WorkerChanged) -> _Words:
 
 def _window(fact: event.WindowJudged) -> _Words:
     title = f"Window {fact.window}: {_VERDICT_WORDS.get(fact.verdict, fact.verdict)}"
-    return title, f"{fact.rows:,} rows", _VERDICT_TONES.get(fact.verdict, "warning"), ""
+    return title, f"{counted(fact.rows, 'row')}", _VERDICT_TONES.get(fact.verdict, "warning"), ""
 
 
 def _alert(fact: event.AlertRaised) -> _Words:

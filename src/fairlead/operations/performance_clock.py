@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from fairlead.adapters.tables import to_columns
 from fairlead.config.grammar import duration
+from fairlead.core.listing import counted
 from fairlead.core.window import MONDAY, Window, WindowPlan
 from fairlead.errors import SettingsError, TableError, UsageError
 from fairlead.stats.columns import NumericColumn
@@ -92,7 +93,7 @@ def cut(predicted_at: Floats, seconds: float) -> tuple[tuple[Window, ...], np.nd
     first, last = int(places.min()), int(places.max())
     if last - first >= MOST_WINDOWS:
         raise UsageError(
-            f"a window of {seconds:g} s cuts these predictions into {last - first + 1:,} windows: "
+            f"a window of {seconds:g} s cuts these predictions into {counted(last - first + 1, 'window')}: "
             f"take a longer one, for at most {MOST_WINDOWS:,}"
         )
     plan = WindowPlan(seconds=seconds)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Verdict
 from fairlead.operations import performance_svg as svg
 from fairlead.operations.page_style import document, note
@@ -61,7 +62,7 @@ def _body(verdict: Verdict, content: Content, changes: Sequence[Comparison], how
     counts = content.counts
     neutral = not compared and content.metrics[content.primary].defined and content.matured
     word, tone = ("measured", "measured") if neutral else (verdict.outcome, verdict.outcome)
-    size = f"{escape(content.target)}, {content.task}: {counts.measured:,} of {counts.rows:,} rows measured"
+    size = f"{escape(content.target)}, {content.task}: {counts.measured:,} of {counted(counts.rows, 'row')} measured"
     notes = "".join(f"<li>{escape(note)}</li>" for note in (*content.notes, *left_out(content)))
     return (
         f'<main><h1>Performance report</h1><p class="soft">{size}</p>'
@@ -155,7 +156,7 @@ def _slices(content: Content, most: int) -> str:
         for row in shown
     ]
     drawn = svg.dots(found, content.metrics[content.primary], label)
-    more = f'<p class="soft">and {left:,} more slices</p>' if left else ""
+    more = f'<p class="soft">and {counted(left, "more slice")}</p>' if left else ""
     heads = ("slice", "rows", label, "the rest", "difference", "interval", "q-value", "")
     rows = "".join(_slice(row) for row in shown)
     return (

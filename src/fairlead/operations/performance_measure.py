@@ -8,6 +8,7 @@ from math import inf, isfinite
 import msgspec
 import numpy as np
 
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.operations.performance_clock import Clock
 from fairlead.operations.performance_metrics import Terms, higher_is_better, metric_of, metrics_of
@@ -84,9 +85,9 @@ def reason_of(found: Comparison, metric: str, other: str, min_rows: int) -> str:
     """A comparison as a sentence."""
     label = label_of(metric)
     if found.rows < min_rows:
-        return f"{found.rows:,} measured rows: at least {min_rows} are needed"
+        return f"{counted(found.rows, 'measured row')}: at least {min_rows} are needed"
     if not found.value.defined:
-        return f"{label} is not defined on these {found.rows:,} rows"
+        return f"{label} is not defined on {counted(found.rows, 'row')}"
     if not found.other.defined:
         return f"{label} of {other} is not defined"
     against = f"{label} {number(found.value.value)} against {number(found.other.value)} of {other}"
@@ -99,7 +100,7 @@ def reason_of(found: Comparison, metric: str, other: str, min_rows: int) -> str:
         return f"{against}: better by {gap}" if better else f"{against}: at most {allowed} worse"
     smallest = f", the smallest difference that would have been seen is {number(found.detectable)}"
     seen = smallest if isfinite(found.detectable) else ""
-    return f"{against}: {found.rows:,} rows do not settle whether it is over {allowed} worse{seen}"
+    return f"{against}: {counted(found.rows, 'row')} cannot settle whether it is over {allowed} worse{seen}"
 
 
 def _chance(q: float) -> str:

@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from fairlead.adapters.tables import to_columns
 from fairlead.core.inference import label_text
+from fairlead.core.listing import counted
 from fairlead.errors import TableError, UsageError
 from fairlead.stats.columns import LARGEST, CategoricalColumn, Column, NumericColumn
 from fairlead.stats.performance.maturity import Mask
@@ -123,7 +124,7 @@ def slices_of(column: Column, most: int = 50) -> tuple[tuple[str, ...], np.ndarr
     mapped = np.full(len(listed), kept.size)
     mapped[kept] = np.arange(kept.size)
     others = int((counts > 0).sum()) - kept.size
-    left = (f"{others:,} others",) if others else ()
+    left = (f"{counted(others, 'other')}",) if others else ()
     return (*(listed[at] for at in kept.tolist()), *left), mapped[place]
 
 
@@ -186,13 +187,13 @@ def _inferred(found: Sequence[dict[str, Column]], asked: Asked) -> tuple[str, st
     if any(isinstance(column, CategoricalColumn) and not column.empty for column in columns):
         names = {name for column in columns if isinstance(column, CategoricalColumn) for name in _used(column)}
         size = len({name.strip().lower() for name in names} if _spelt(names) else names)
-        return (BINARY if size <= 2 else MULTICLASS), f"the target is text with {size} values"
+        return (BINARY if size <= 2 else MULTICLASS), f"the target is text with {counted(size, 'value')}"
     values = np.unique(np.concatenate([_values(columns[role]) for columns in found for role in _labelled(columns)]))
     values = values[np.isfinite(values)]
     if values.size <= 2 and np.isin(values, (0.0, 1.0)).all():
         return BINARY, "target and prediction are 0 and 1"
     if values.size <= MOST_CLASSES and (values == np.floor(values)).all():
-        return MULTICLASS, f"target and prediction are {values.size} whole numbers"
+        return MULTICLASS, f"target and prediction are {counted(values.size, 'whole number')}"
     return REGRESSION, "the target is numeric"
 
 
@@ -359,8 +360,8 @@ def _probabilities(columns: Mapping[str, Column], classes: Sequence[str]) -> tup
     if off.any():
         row = int(np.flatnonzero(off)[0])
         raise TableError(
-            f"the probabilities of row {row + 1} sum to {p[row].sum():.4g}: {int(off.sum()):,} rows hold none "
-            "that are at least 0 and sum to 1"
+            f"the probabilities of row {row + 1} sum to {p[row].sum():.4g}: in "
+            f"{counted(int(off.sum()), 'row')} they are not at least 0 with the sum 1"
         )
     p[missing | infinite] = np.nan
     return p, np.asarray(infinite)

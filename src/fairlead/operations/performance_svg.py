@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from math import floor, isfinite, isnan, log10, sqrt
 
+from fairlead.core.listing import counted
 from fairlead.operations.performance_values import CurvePoint, WindowRow
 from fairlead.stats.performance.calibration import Bin
 from fairlead.stats.performance.measure import Measure
@@ -49,7 +50,7 @@ def over_time(windows: Sequence[WindowRow], metric: str, overall: Measure, label
     for at, window, one in there:
         if window.at_close.defined and window.labels_at_close < window.labels:
             body += f'<circle class="then" cx="{x(at):.1f}" cy="{y(window.at_close.value):.1f}" r="2.5"/>'
-        tip = f"{window.name}: {_text(one)}, {window.labels:,} of {window.rows:,} labels known"
+        tip = f"{window.name}: {_text(one)}, {window.labels:,} of {counted(window.rows, 'label')} known"
         kind = "dot" if window.ripe else "dot hollow"
         place = f'cx="{x(at):.1f}" cy="{y(one.value):.1f}" r="4"'
         body += f'<circle class="{kind}" {place}><title>{escape(tip)}</title></circle>'
@@ -59,7 +60,7 @@ def over_time(windows: Sequence[WindowRow], metric: str, overall: Measure, label
         for at, window in enumerate(windows)
         if at % every == 0
     )
-    return _svg(body, WIDE, 236, f"{label} over {len(windows)} windows, with intervals")
+    return _svg(body, WIDE, 236, f"{label} over {counted(len(windows), 'window')}, with intervals")
 
 
 def dots(rows: Sequence[Dot], overall: Measure, label: str) -> str:
@@ -94,7 +95,7 @@ def dots(rows: Sequence[Dot], overall: Measure, label: str) -> str:
                 f'<line class="whisker" x1="{x(a):.1f}" x2="{x(b):.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
                 f'<circle class="dot" cx="{x(value.value):.1f}" cy="{y:.1f}" r="4.5"/></g>'
             )
-    return _svg(body, WIDE, bottom + 22, f"{label} of {len(rows)} slices, with intervals")
+    return _svg(body, WIDE, bottom + 22, f"{label} of {counted(len(rows), 'slice')}, with intervals")
 
 
 def reliability(bins: Sequence[Bin]) -> str:
@@ -119,7 +120,7 @@ def reliability(bins: Sequence[Bin]) -> str:
     points = " L".join(f"{x(one.score):.1f},{y(one.share.value):.1f}" for one in bins)
     body += f'<path class="cur-line" d="M{points}"/>'
     for one in bins:
-        tip = f"said {one.score:.3f}, came true {_text(one.share)}, {one.rows:,} rows"
+        tip = f"said {one.score:.3f}, came true {_text(one.share)}, {counted(one.rows, 'row')}"
         tall = 36 * sqrt(one.rows / most)
         body += (
             f"<g><title>{tip}</title>"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isfinite
 
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import UsageError
 from fairlead.operations.performance_measure import reason_of
@@ -65,7 +66,7 @@ def says(metric: str, value: Measure) -> str:
 
 
 def _rows(content: Content) -> str:
-    return f"{content.counts.measured:,} measured rows"
+    return f"{counted(content.counts.measured, 'measured row')}"
 
 
 def _whole(content: Content, reference: Content) -> Pair:
@@ -124,7 +125,8 @@ def _by_slices(content: Content) -> Verdict:
         few = f"{len(open_)} of {len(rows)} have too few rows to say"
         return Verdict(Outcome.UNDECIDED, f"no slice is shown to have a worse {label} than the rest; {few}")
     return Verdict(
-        Outcome.HOLDS, f"in none of {len(rows)} slices is {label} worse than in the rest by what is tolerated"
+        Outcome.HOLDS,
+        f"in none of {counted(len(rows), 'slice')} is {label} worse than in the rest by what is tolerated",
     )
 
 
@@ -135,5 +137,5 @@ def _undefined(content: Content) -> str:
         one = f": all labels are {held[0]!r}" if len(held) == 1 else ""
         return f"{label} is not defined on {_rows(content)}{one}"
     if counts.labels_missing + counts.labels_unusable == counts.rows:
-        return f"none of {counts.rows:,} rows has a label: {label} cannot be known yet"
-    return f"none of {counts.rows:,} rows has both a label and a prediction: there is nothing to measure"
+        return f"none of {counted(counts.rows, 'row')} has a label: {label} cannot be known yet"
+    return f"none of {counted(counts.rows, 'row')} has both a label and a prediction: there is nothing to measure"

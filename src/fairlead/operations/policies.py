@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import TableError, UsageError
 from fairlead.operations.experiment_data import labelled, unit_keys
@@ -170,7 +171,7 @@ def _refused(found: Support, least: float) -> Verdict | None:
         factor = least / max(found.effective, 1e-9)
         return Verdict(
             Outcome.UNDECIDED,
-            f"{found.rows:,} rows weigh as much as {found.effective:,.1f}, and {least:g} are needed: about "
+            f"{counted(found.rows, 'row')} of the weight of {found.effective:,.1f}, and {least:g} are needed: about "
             f"{factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights, with bias",
         )
     return None
@@ -178,8 +179,8 @@ def _refused(found: Support, least: float) -> Verdict | None:
 
 def _verdict(more: Value, found: Support) -> Verdict:
     said = (
-        f"{more.value:+.4g} a decision ({more.low:+.4g} to {more.high:+.4g}), from {found.rows:,} rows that weigh as "
-        f"much as {found.effective:,.0f}"
+        f"{more.value:+.4g} a decision ({more.low:+.4g} to {more.high:+.4g}), from {counted(found.rows, 'row')} of "
+        f"the weight of {found.effective:,.0f}"
     )
     if more.low > 0.0:
         return Verdict(Outcome.HOLDS, f"the new policy earns more than the one that ran: {said}")
@@ -204,7 +205,7 @@ def _log(table: pa.Table, reward: str, found: Floats, unit: str | None, model: t
         keys = unit_keys(table, unit)
         if (keys < 0).any():
             raise TableError(
-                f"column {unit!r} has no unit in {int((keys < 0).sum()):,} rows: name one for each decision"
+                f"column {unit!r} has no unit in {counted(int((keys < 0).sum()), 'row')}: name one for each decision"
             )
         units = units_of(keys).of_row
     return Log(rewards, found, figures[0], figures[1], units)
@@ -236,6 +237,6 @@ def _numbers(table: pa.Table, name: str) -> Floats:
     bad = ~np.isfinite(column.values)
     if bad.any():
         raise TableError(
-            f"column {name!r} has no number in {int(bad.sum()):,} rows, the first is row {int(bad.argmax())}"
+            f"column {name!r} has no number in {counted(int(bad.sum()), 'row')}, the first is row {int(bad.argmax())}"
         )
     return column.values

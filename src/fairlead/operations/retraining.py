@@ -18,6 +18,7 @@ from fairlead.adapters.tables import as_table
 from fairlead.core.bundle import CARD, Manifest, ModelCard
 from fairlead.core.event import RetrainDecided, RetrainFinished, canonical
 from fairlead.core.gate import GateReport
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.labelled import Labelled, as_columns, labelled
@@ -71,7 +72,12 @@ def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished
     rows = labelled(context.open_log(), model, settings.rows)
     if len(rows) < settings.at_least_labels:
         return RetrainFinished(
-            model, run, None, False, f"{len(rows)} labelled rows are fewer than {settings.at_least_labels}", Raw(b"{}")
+            model,
+            run,
+            None,
+            False,
+            f"{counted(len(rows), 'labelled row')}, fewer than {settings.at_least_labels:,}",
+            Raw(b"{}"),
         )
     info = _challenger(context, champion, manifest, rows, run)
     report = gate(context, f"{model}@{info.version}")

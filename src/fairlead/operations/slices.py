@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.adapters.tables import as_table, read_table, to_columns, unreadable
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import TableError, UsageError
 from fairlead.operations.report_output import as_json, frame_of
@@ -157,7 +158,7 @@ def _verdict(found: Scan, measure: str) -> Verdict:
     named = (*found.slices, *found.opposing)
     if named:
         return Verdict(Outcome.BREACHED, sentence(named[0], measure, found.change))
-    looked = f"{found.candidates:,} slices of {found.searched + found.tested:,} rows"
+    looked = f"{counted(found.candidates, 'slice')} of {counted(found.searched + found.tested, 'row')}"
     if measure != "inputs" and found.moved:
         return Verdict(
             Outcome.UNDECIDED,
@@ -199,7 +200,8 @@ def _given(left: pa.Table, right: pa.Table, loss: str | tuple[Any, Any]) -> tupl
             raise TableError(f"the losses of the {role} are not numbers: {error}") from error
         if array.shape != (table.num_rows,):
             raise TableError(
-                f"the losses of the {role} have shape {array.shape}: pass one for each of {table.num_rows:,} rows"
+                f"the losses of the {role} have shape {array.shape}: pass one for each of "
+                f"{counted(table.num_rows, 'row')}"
             )
         sides.append(array)
     return "loss", (sides[0], sides[1])
@@ -311,7 +313,7 @@ def _known(columns: list[Column], losses: Floats, role: str) -> tuple[list[Colum
 def _table(data: Any, role: str) -> pa.Table:
     table = read_table(data) if isinstance(data, str | Path) else as_table(data)
     if table.num_rows < FEWEST:
-        raise TableError(f"the {role} has {table.num_rows} rows: a scan for slices needs at least {FEWEST}")
+        raise TableError(f"the {role} has {counted(table.num_rows, 'row')}: a scan for slices needs at least {FEWEST}")
     return table
 
 

@@ -126,7 +126,7 @@ class SeasonReference(Struct, frozen=True):
                 f"the reference holds {cycles} cycle{'s' * (cycles != 1)} of this {name}, {least[0]} are needed",
             )
         if rows < least[1]:
-            return None, f"the reference holds {rows} rows of this {name}, {least[1]} are needed"
+            return None, f"the reference holds {rows} row{'s' * (rows != 1)} of this {name}, {least[1]} are needed"
         parts = tuple(_total([slot.profile for slot in found if slot.stretch == one]) for one in sorted(spans))
         return Matched(_total(parts), parts, cycles, season), ""
 

@@ -133,7 +133,7 @@ def test_a_replay_that_matches_is_0(context: Context, typed: Typed, capsys: pyte
     """With its digest."""
     begun(context)
     assert typed("replay", "hotel-1-1") == 0
-    assert "1 decisions recomputed, each the same byte for byte; ended promoted" in capsys.readouterr().out
+    assert "1 decision recomputed, each the same byte for byte; ended promoted" in capsys.readouterr().out
     assert typed("replay", "hotel-1-1", "--json") == 0
     assert json.loads(capsys.readouterr().out)["matches"] is True
 

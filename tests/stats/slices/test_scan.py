@@ -222,7 +222,7 @@ def test_one_seed_gives_one_answer() -> None:
 def test_too_little_is_said() -> None:
     """Few rows, or columns without a choice: no scan, and why."""
     rng = np.random.default_rng(0)
-    assert "150 rows on one side" in scan(table(rng, 150), table(rng, 900), rng).short
+    assert "at least 200 rows on both sides, and one has 150" in scan(table(rng, 150), table(rng, 900), rng).short
     flat: list[Column] = [NumericColumn("x", np.ones(500))]
     assert "nothing to tell slices by" in scan(flat, flat, rng).short
 

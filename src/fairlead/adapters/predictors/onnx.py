@@ -12,6 +12,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.listing import counted
 from fairlead.errors import BundleError, MissingExtra
 
 # What a missing category is fed as: the text that skl2onnx gives to a NaN among an encoder's categories.
@@ -86,7 +87,8 @@ class OnnxPredictor:
             values = np.hstack([1.0 - values, values])
         if values.shape[1] != self._width:
             raise BundleError(
-                f"the ONNX model answers {values.shape[1]} values per row where {self._width} were expected: "
+                f"the ONNX model answers {counted(values.shape[1], 'value')} per row where {self._width} "
+                f"were expected: "
                 "check the task and the target's classes"
             )
         return values
@@ -128,7 +130,8 @@ def _check_matrix(given: Any, contract: Contract) -> None:
     width = given.shape[1] if len(given.shape) == 2 else None
     if isinstance(width, int) and width != len(contract.features):
         raise BundleError(
-            f"the ONNX model takes {width} columns, but the contract has {len(contract.features)} features: "
+            f"the ONNX model takes {counted(width, 'column')}, but the contract has "
+            f"{counted(len(contract.features), 'feature')}: "
             "name the model's features"
         )
 

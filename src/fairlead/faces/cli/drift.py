@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, figure, leave, probability, progress, say, state, table
 from fairlead.faces.cli.session import opened
@@ -95,7 +96,7 @@ def _show_timeline(found: DriftTimeline) -> None:
         rows.append((window.name, f"{window.rows:,}", state(window.verdict.outcome.value), named))
     table("", ("window", "rows", "", "moved"), rows, ("rows",))
     if len(found.windows) > _SHOWN:
-        say(f"and {len(found.windows) - _SHOWN} earlier windows: --json lists all")
+        say(f"and {counted(len(found.windows) - _SHOWN, 'earlier window')}: --json lists all")
     for name, shape in found.shapes.items():
         if shape.form is Form.STILL:
             say(f"{name}: as far from the reference in every window; {shape.reason}")
@@ -119,7 +120,7 @@ def _show(report: DriftReport) -> None:
         )
     table("", ("column", "level", *_DISTANCES.values(), "p"), rows, (*_DISTANCES.values(), "p"))
     if len(report.columns) > _SHOWN:
-        say(f"and {len(report.columns) - _SHOWN} more columns: --json lists all")
+        say(f"and {counted(len(report.columns) - _SHOWN, 'more column')}: --json lists all")
 
 
 _DISTANCES = {"psi": "PSI", "ks": "KS", "js": "JS", "wasserstein": "W1", "chi_squared": "Cramér's V"}

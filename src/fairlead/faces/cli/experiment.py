@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from fairlead.config.grammar import share
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, leave, probability, say, state, table
 
@@ -162,16 +163,16 @@ def _show_plan(found: ExperimentPlan) -> None:
         goal = f"{_figure(found.detect, rate=rate)} from {_figure(found.baseline, rate=rate)}"
     sides = "one-sided" if found.sides == 1 else "two-sided"
     say(f"To tell {goal}, at {100 * found.alpha:g} % {sides}, with {100 * found.power:g} % power:")
-    each = f"{found.control_units:,} units an arm"
+    each = f"{counted(found.control_units, 'unit')} an arm"
     if found.control_units != found.treatment_units:
-        each = f"{found.control_units:,} units for the control, {found.treatment_units:,} for each treatment"
+        each = f"{counted(found.control_units, 'unit')} for the control, {found.treatment_units:,} for each treatment"
     say(f"  {each}, {found.total:,} in all")
     if found.arms > 2:
         level = 100 * found.alpha / (found.arms - 1)
-        say(f"  each of {found.arms - 1} treatments is tested at {level:.3g} % (Bonferroni)")
+        say(f"  each of {counted(found.arms - 1, 'treatment')} is tested at {level:.3g} % (Bonferroni)")
     if found.weeks is not None and found.traffic is not None:
         told = "" if found.detectable is None else f"; by then {_figure(found.detectable, rate=rate)} can be told"
-        say(f"  {found.weeks} whole week{'s' * (found.weeks > 1)} at {found.traffic:,.0f} units a day{told}")
+        say(f"  {counted(found.weeks, 'whole week')} at {found.traffic:,.0f} units a day{told}")
     cost = found.looking
     say(
         f"  read at every look instead: {found.total * cost.expected:,.0f} units on average if the effect is there, "
@@ -223,7 +224,7 @@ def _show(report: ArmComparison) -> None:
         say("")
         table("", heads, rows, heads[3:])
     if len(report.segments) > _PARTS:
-        say(f"and {len(report.segments) - _PARTS} more parts: --json lists all")
+        say(f"and {counted(len(report.segments) - _PARTS, 'more part')}: --json lists all")
 
 
 def _cells(found: Difference | None) -> tuple[str, ...]:

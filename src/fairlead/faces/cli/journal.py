@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from fairlead.core.event import canonical
+from fairlead.core.listing import counted
 from fairlead.faces.cli.output import emit_json, instant, say
 from fairlead.faces.cli.session import opened
 from fairlead.operations import journal
@@ -25,7 +26,9 @@ def add_to(app: typer.Typer) -> None:
 def verify(context: typer.Context, json: Json = False) -> None:
     """Recomputes the hash chain: any edit, deletion or reordering is found."""
     length = journal.verify(opened(context))
-    emit_json({"entries": length, "holds": True}) if json else say(f"the chain of {length} entries holds")
+    emit_json({"entries": length, "holds": True}) if json else say(
+        f"the chain of {counted(length, 'entry', 'entries')} holds"
+    )
 
 
 def show(

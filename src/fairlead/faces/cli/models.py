@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fairlead.core.contract import Task
+from fairlead.core.listing import counted
 from fairlead.faces.cli.output import emit_json, figure, instant, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import models
@@ -105,7 +106,7 @@ def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar=
     lineage, manifest = view.lineage, view.manifest
     say(f"{view.info.model}@{view.info.version}  {view.info.status}  {', '.join(view.info.aliases)}")
     say(f"bundle {view.info.bundle}, serves {manifest.served}")
-    say(f"trained on {lineage.dataset} ({lineage.rows:,} rows, {lineage.dataset_digest[:16]})")
+    say(f"trained on {lineage.dataset} ({counted(lineage.rows, 'row')}, {lineage.dataset_digest[:16]})")
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(manifest.metrics.items())))
     table("history", ("when (UTC)", "who", "what", "why"), [
         (instant(one.at), one.actor, one.what, one.reason) for one in view.history

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairlead.core.listing import counted
 from fairlead.faces.cli.output import emit_json, say
 from fairlead.faces.cli.session import opened
 from fairlead.operations import outcomes
@@ -38,4 +39,4 @@ def import_(
     """Writes outcomes to the log. The same outcome twice is one; one may come before its prediction."""
     columns = outcomes.OutcomeColumns(request_id, outcome, observed_at)
     written = outcomes.import_outcomes(opened(context), model, path, columns)
-    emit_json({"outcomes": written}) if json else say(f"{written:,} outcomes are in the log")
+    emit_json({"outcomes": written}) if json else say(f"{counted(written, 'outcome')} in the log")

@@ -10,6 +10,7 @@ import msgspec
 import typer
 from rich.text import Text
 
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
 from fairlead.faces.cli.session import opened
@@ -148,7 +149,7 @@ def _show(report: PerformanceReport) -> None:
     ends = f"{content.level * 100:g} % interval"
     _metrics(content.metrics, ends)
     if content.money is not None:
-        say(f"cost of these {content.counts.measured:,} decisions: {number(content.money.total.value)} "
+        say(f"cost of {counted(content.counts.measured, 'decision')}: {number(content.money.total.value)} "
             f"({interval(content.money.total)})")  # fmt: skip
     if report.changes:
         _comparisons("against the reference", [(one.name, one) for one in report.changes], "reference", content.primary)

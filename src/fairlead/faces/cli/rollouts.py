@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Phase
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
 from fairlead.faces.cli.session import opened
@@ -100,7 +101,9 @@ def _show(view: RolloutView) -> None:
         f"started {instant(view.started_at)} UTC"
     )
     phase = state(view.phase.value).plain
-    say(f"{phase}, {view.share:.0%} of traffic, {view.requests_exposed} requests answered by the new version")
+    say(
+        f"{phase}, {view.share:.0%} of traffic, {counted(view.requests_exposed, 'request')} answered by the new version"
+    )
     if view.decision is not None:
         rows = [
             (
@@ -152,7 +155,7 @@ def replay(
         )
     elif result.matches:
         say(
-            f"{rollout_id}: {len(result.decisions)} decisions recomputed, each the same byte for byte; "
+            f"{rollout_id}: {counted(len(result.decisions), 'decision')} recomputed, each the same byte for byte; "
             f"ended {result.final.phase.value.replace('_', ' ')} ({result.digest[:16]})"
         )
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Phase
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.faces.console import charts, words
@@ -35,6 +36,7 @@ class Pages:
         self._environment.globals |= {
             "charts": charts,
             "words": words,
+            "counted": counted,
             "track": track,
             "headlines": headlines,
             "verdict_of": verdict_of,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from fairlead.operations.overview import format_metric, percent
 
-__all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent", "plural"]
+__all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent"]
 
 _ACRONYMS = ("auroc", "auprc", "f1", "mae", "mape", "mse", "r2", "rmse")
 
@@ -82,12 +82,3 @@ def metric(name: str) -> str:
     return (
         name.upper() if name in ("auroc", "auprc", "f1", "mae", "mape", "mse", "r2", "rmse") else name.replace("_", " ")
     )
-
-
-def plural(number: int, one: str, many: str = "") -> str:
-    """A count with its noun.
-
-    >>> plural(1, "worker"), plural(2, "worker"), plural(0, "entry", "entries")
-    ('1 worker', '2 workers', '0 entries')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

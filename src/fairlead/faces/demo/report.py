@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from fairlead.core.listing import counted
 from fairlead.faces.demo.summary import Month, Released, Summary
 
 
@@ -94,7 +95,7 @@ def _rollouts(document: Summary, terminal: Console) -> None:
 
 
 def _evidence(one: Released) -> str:
-    parts = [f"{one.requests_exposed:,} requests answered by it before the decision"]
+    parts = [f"{counted(one.requests_exposed, 'request')} answered by it before the decision"]
     if one.evidence_log_e is not None and one.threshold_log_e is not None:
         parts.append(f"{one.guardrail}: ln e {one.evidence_log_e:.2f} against {one.threshold_log_e:.2f}")
     if one.seconds_to_decision is not None:

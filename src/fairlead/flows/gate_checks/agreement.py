@@ -7,6 +7,7 @@ import numpy as np
 from fairlead.core.agreement import Agreement, agreement
 from fairlead.core.gate import Check
 from fairlead.core.gate_judgement import judge_clean, judge_portable
+from fairlead.core.listing import counted
 from fairlead.errors import UntrustedFormat
 from fairlead.flows.gate_checks.subject import Subject
 from fairlead.ports.stage import CleanProcess
@@ -50,6 +51,7 @@ def why_original(subject: Subject) -> str:
     if parity is None:
         return f"there is no portable translation of this {subject.manifest.model_format} model"
     return (
-        f"its portable translation differs by up to {parity.largest_difference:.3g} on {parity.rows} golden rows, "
+        f"its portable translation differs by up to {parity.largest_difference:.3g} on "
+        f"{counted(parity.rows, 'golden row')}, "
         f"beyond {parity.tolerance:g}"
     )

@@ -12,6 +12,7 @@ from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import truth_of
 from fairlead.core.gate import Check
 from fairlead.core.gate_judgement import Comparison, judge_comparison
+from fairlead.core.listing import counted
 from fairlead.errors import BundleError, UsageError
 from fairlead.flows.gate_checks.subject import Subject, columns_of, spread
 from fairlead.stats.paired import auroc_difference, loss_difference
@@ -77,7 +78,7 @@ def _classes_in_order(contract: Contract, theirs: Contract) -> list[int]:
 def _finite(who: str, answers: Floats) -> Floats:
     wrong = int((~np.isfinite(answers).all(axis=1)).sum())
     if wrong:
-        raise BundleError(f"{who} answers no finite number for {wrong} of {len(answers)} held-out rows")
+        raise BundleError(f"{who} answers no finite number for {wrong} of {counted(len(answers), 'held-out row')}")
     return answers
 
 

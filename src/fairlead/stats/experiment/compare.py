@@ -165,7 +165,9 @@ def _measured(metric: Metric, treated: Flags) -> tuple[Metric, Flags]:
     kept, sides = metric.of(known), treated[known]
     for name, count in (("treatment", int(sides.sum())), ("control", int((~sides).sum()))):
         if count < 2:
-            raise ValueError(f"the {name} has {count} measured units: a comparison needs two in each arm")
+            raise ValueError(
+                f"the {name} has {count} measured unit{'s' * (count != 1)}: a comparison needs two in each arm"
+            )
     return kept, sides
 
 

@@ -130,7 +130,9 @@ def scan(
     """
     n, m = _check(reference, current, losses, max_conditions, alpha)
     if min(n, m) < FEWEST:
-        return Scan((), 0.0, 0.0, 0.0, short=f"{min(n, m)} rows on one side: a scan needs at least {FEWEST} on both")
+        return Scan(
+            (), 0.0, 0.0, 0.0, short=f"a scan needs at least {FEWEST} rows on both sides, and one has {min(n, m)}"
+        )
     columns = tuple(one for one in (coded(a, b) for a, b in zip(reference, current, strict=True)) if one is not None)
     if not columns:
         return Scan((), 0.0, 0.0, 0.0, short="no column takes two values: there is nothing to tell slices by")

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from markupsafe import Markup
 
+from fairlead.core.listing import counted
 from fairlead.faces.console.charts.svg import drawing, tag
 from fairlead.faces.console.words import month
 from fairlead.operations.overview import DriftView, Heat, HeatRow
@@ -28,7 +29,7 @@ def drift_map(heat: Heat) -> tuple[Markup, Markup]:
     names_width = min(_LONGEST, max((len(row.name) for row in heat.rows), default=0)) * _LETTER + 14
     cell = min(_MOST, max(_LEAST, (_WIDTH - names_width) / max(count, 1)))
     height = _TOP + _ROW * len(heat.rows) + 2
-    label = f"Drift of {len(heat.rows)} features over {count} windows, the worst feature first"
+    label = f"Drift of {counted(len(heat.rows), 'feature')} over {counted(count, 'window')}, the worst feature first"
     names = [
         tag("text", _short(row.name), x=names_width - 10, y=_middle(place) + 4, text_anchor="end", class_="row-name")
         for place, row in enumerate(heat.rows)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from fairlead.core.listing import counted
 from fairlead.faces.console.charts.scale import Scale, linear, ticks
 from fairlead.faces.console.charts.svg import drawing, path, tag
 from fairlead.faces.console.words import month, percent
@@ -43,7 +44,7 @@ def _label(windows: Sequence[WindowView], seen: _Seen) -> str:
     if not seen:
         return "Performance: nothing measured yet"
     place, last = seen[-1]
-    return f"Performance over {len(windows)} windows; in {windows[place].name}: {figures(last)}"
+    return f"Performance over {counted(len(windows), 'window')}; in {windows[place].name}: {figures(last)}"
 
 
 def _places(count: int) -> Scale:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from fairlead.core.listing import counted
 from fairlead.faces.console.charts.scale import linear
 from fairlead.faces.console.charts.svg import drawing, tag
 from fairlead.faces.console.words import duration
@@ -34,7 +35,7 @@ def timeline_strip(notes: Sequence[Note], began_at: float | None = None) -> Mark
     parts.append(
         tag("text", f"+{duration(last - first)}", x=_WIDTH - 12, y=_HEIGHT - 8, class_="tick", text_anchor="end")
     )
-    return drawing(_WIDTH, _HEIGHT, f"{len(notes)} events over {duration(last - first)}", parts, "strip")
+    return drawing(_WIDTH, _HEIGHT, f"{counted(len(notes), 'event')} over {duration(last - first)}", parts, "strip")
 
 
 def _mark(note: Note, at: float, after: float) -> Markup:
