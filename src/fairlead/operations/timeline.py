@@ -22,10 +22,10 @@ from fairlead.operations.timeline_html import fragment, page
 from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.distances import DEFAULT, Thresholds
-from fairlead.stats.drift import ColumnDrift, compare_all, ranked
+from fairlead.stats.drift import ColumnDrift, Measured, judge, measure, ranked
 from fairlead.stats.exact import Floats
 from fairlead.stats.profile import ColumnProfile, TableProfile, profile_column
-from fairlead.stats.shape import slot_distances_by_column
+from fairlead.stats.shape import column_distances
 from fairlead.stats.slots import profile_slots
 from fairlead.stats.tally import Counts, Scratch
 
@@ -34,9 +34,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 MOST_WINDOWS = 20_000
-TOGETHER = 16  # windows that one thread compares at a time
 PROFILES = 4_096  # held at once: a hundred MB
-Part = Column | list[ColumnProfile]  # a column of the current table, or its windows' profiles
 
 LAST_INSTANT = 2.5e11  # seconds since 1970: in the year 9892
 
@@ -103,13 +101,13 @@ def drift_timeline(
     left, right = table_of(reference, "reference"), table_of(current, "current data")
     names, skipped = shared_columns(left, right, columns, leave_out=timestamp)
     order, edges, first = _cut(right, timestamp, seconds)
-    cut = Cut(left, right, order, edges, few=len(names) * (edges.size - 1) <= PROFILES)
+    cut = Cut(left, right, order, edges, len(names) * (edges.size - 1) <= PROFILES, thresholds)
     pairs = in_threads(cut.pair, names)
     mixed = tuple(pair for pair in pairs if isinstance(pair, ColumnDrift))
     mixed += tuple(column for name, column in skipped.items() if name in left.column_names)
     unjudged = tuple(column for name, column in skipped.items() if name not in left.column_names)
     series = Series([pair for pair in pairs if not isinstance(pair, ColumnDrift)], left.num_rows, edges)
-    found = [one for block in series.blocks() for one in block.judged(alpha, thresholds)]
+    found = [judge(window, alpha) for window in series.windows(thresholds)]
     windows = tuple(
         _window(first + place * seconds, seconds, int(edges[place + 1] - edges[place]), (*one, *mixed), unjudged)
         for place, one in enumerate(found)
@@ -172,9 +170,10 @@ class Cut(Struct, frozen=True, eq=False):
     order: Counts | None
     edges: Counts
     few: bool
+    thresholds: Thresholds
 
-    def pair(self, name: str, scratch: Scratch) -> tuple[ColumnProfile, Part] | ColumnDrift:
-        """A column's reference, and its windows' profiles, or the column itself where they are too many."""
+    def pair(self, name: str, scratch: Scratch) -> tuple[ColumnProfile, Column | Measures] | ColumnDrift:
+        """A column's reference, and what its windows show, or the column itself where they are too many."""
         (one,), (two,) = to_columns(self.left, [name]), to_columns(self.right, [name])
         if type(one) is not type(two) and not one.empty and not two.empty:
             return ColumnDrift(name, "unknown", unmeasured="numbers on one side, text on the other")
@@ -183,59 +182,54 @@ class Cut(Struct, frozen=True, eq=False):
         elif self.order is not None and isinstance(two, CategoricalColumn):
             two = CategoricalColumn(name, two.codes[self.order], two.categories)
         reference = profile_column(one, None, scratch)
-        return reference, profile_slots(two, reference.grid, self.edges, scratch) if self.few else two
+        return reference, measures(reference, two, self.edges, self.thresholds, scratch) if self.few else two
+
+
+class Measures(Struct, frozen=True, eq=False):
+    """A column in each of some windows: its distances, or why there are none, and its signed distance, (windows,)."""
+
+    windows: list[Measured | ColumnDrift]
+    distances: Floats
+
+
+def measures(
+    reference: ColumnProfile, column: Column, edges: Counts, thresholds: Thresholds, scratch: Scratch
+) -> Measures:
+    """Counts a column's windows and measures them: while one thread counts, another has the interpreter to measure."""
+    slots = profile_slots(column, reference.grid, edges, scratch)
+    return Measures(measure([(reference, slot) for slot in slots], thresholds), column_distances(reference, slots))
 
 
 class Series:
     """The columns of a table in order of time, cut at `edges`, beside the profiles that they are compared with."""
 
-    def __init__(
-        self, pairs: Sequence[tuple[ColumnProfile, Column | list[ColumnProfile]]], rows: int, edges: Counts
-    ) -> None:
+    def __init__(self, pairs: Sequence[tuple[ColumnProfile, Column | Measures]], rows: int, edges: Counts) -> None:
         self.reference = TableProfile(rows, tuple(pair[0] for pair in pairs))
         self._columns = [pair[1] for pair in pairs]
         self._edges = edges
         self._distances: list[Floats] = []
 
-    def blocks(self) -> Iterator[Block]:
-        """So many windows at a time that their profiles stay small, however many there are."""
+    def windows(self, thresholds: Thresholds) -> Iterator[tuple[Measured | ColumnDrift, ...]]:
+        """The columns of each window, so many windows at a time that their profiles stay small."""
         step = max(1, PROFILES // max(len(self._columns), 1))
         for start in range(0, self._edges.size - 1, step):
-            edges = self._edges[start : start + step + 1]
-            parts = self._parts(edges)
-            sizes = np.diff(edges).tolist()
-            slots = [TableProfile(rows, tuple(part[place] for part in parts)) for place, rows in enumerate(sizes)]
-            self._distances.append(slot_distances_by_column(self.reference, slots))
-            yield Block(self.reference, slots)
+            found = self._measures(self._edges[start : start + step + 1], thresholds)
+            self._distances.append(np.stack([one.distances for one in found]))
+            yield from zip(*(one.windows for one in found), strict=True)
 
-    def _parts(self, edges: Counts) -> list[list[ColumnProfile]]:
-        def part(place: int, scratch: Scratch) -> list[ColumnProfile]:
+    def _measures(self, edges: Counts, thresholds: Thresholds) -> list[Measures]:
+        def of(place: int, scratch: Scratch) -> Measures:
             column = self._columns[place]
-            return column if isinstance(column, list) else profile_slots(column, grids[place], edges, scratch)
+            if isinstance(column, Measures):
+                return column
+            return measures(self.reference.columns[place], column, edges, thresholds, scratch)
 
-        grids = self.reference.grids
-        return in_threads(part, range(len(grids)))
+        return in_threads(of, range(len(self._columns)))
 
     def distances(self) -> dict[str, list[float]]:
         """Each column's distance from the reference, window by window; NaN for a window without a value."""
-        table = np.concatenate(self._distances)
-        return {name: table[:, place].tolist() for place, name in enumerate(self.reference.names)}
-
-
-class Block(Struct, frozen=True, eq=False):
-    """Some windows' profiles."""
-
-    reference: TableProfile
-    slots: list[TableProfile]
-
-    def judged(self, alpha: float, thresholds: Thresholds) -> list[tuple[ColumnDrift, ...]]:
-        """What each window shows."""
-        groups = [self.slots[start : start + TOGETHER] for start in range(0, len(self.slots), TOGETHER)]
-
-        def compared(group: list[TableProfile], _: Scratch) -> list[tuple[ColumnDrift, ...]]:
-            return compare_all(self.reference, group, alpha=alpha, thresholds=thresholds)
-
-        return [one for group in in_threads(compared, groups) for one in group]
+        table = np.concatenate(self._distances, axis=1)
+        return {name: row.tolist() for name, row in zip(self.reference.names, table, strict=True)}
 
 
 def _window(

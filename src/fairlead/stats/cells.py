@@ -77,10 +77,10 @@ def _bins(reference: NumericProfile, current: NumericProfile) -> Cells:
     """Ten bins at the reference's deciles; a value that holds a tenth of the reference or more is a bin of its own."""
     if reference.present == 0 or current.present == 0:
         return Cells(np.empty(0), np.empty(0))
-    starts = reference.deciles
-    one, two = np.add.reduceat(reference.counts, starts), np.add.reduceat(current.counts, starts)
-    if (one + two).min() >= _rows_needed(one, two):
-        return Cells(one.astype(np.float64), two.astype(np.float64))
+    starts, one = reference.tenths
+    two = np.add.reduceat(current.counts, starts).astype(np.float64)
+    if (one + two).min() >= _rows_needed(reference.present, current.present):
+        return Cells(one, two)
     return merge_neighbours(one, two)
 
 
@@ -107,7 +107,7 @@ def _hashed(one: CategoryProfile) -> tuple[int, ...]:
 
 def merge_neighbours(one: Floats, two: Floats) -> Cells:
     """Merges ordered cells with their neighbours until each can be expected to hold 5 rows of the smaller sample."""
-    needed = _rows_needed(one, two)
+    needed = _rows_needed(float(one.sum()), float(two.sum()))
     merged: list[list[float]] = []
     for a, b in zip(one.tolist(), two.tolist(), strict=True):
         if merged and sum(merged[-1]) < needed:
@@ -126,7 +126,7 @@ def merge_rare(one: Floats, two: Floats) -> Cells:
 
     Where even that one is too small, the smallest of the others joins it.
     """
-    needed = _rows_needed(one, two)
+    needed = _rows_needed(float(one.sum()), float(two.sum()))
     total = one + two
     order = np.argsort(-total, kind="stable")
     kept = int(np.count_nonzero(total >= needed))
@@ -138,6 +138,5 @@ def merge_rare(one: Floats, two: Floats) -> Cells:
     return Cells(np.append(one[order[:kept]], one[rest].sum()), np.append(two[order[:kept]], two[rest].sum()))
 
 
-def _rows_needed(one: Floats, two: Floats) -> float:
-    n, m = float(one.sum()), float(two.sum())
+def _rows_needed(n: float, m: float) -> float:
     return EXPECTED * (n + m) / min(n, m)

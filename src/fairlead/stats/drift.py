@@ -7,7 +7,7 @@ significant at the same cutoff has a corrected effect beyond its limit: one dist
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
@@ -16,6 +16,8 @@ from fairlead.stats.cells import shared_cells
 from fairlead.stats.distances import DEFAULT, Distance, Readings, Thresholds, cumulative, health, shares
 from fairlead.stats.fdr import benjamini_hochberg
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
+
+Pair = tuple[ColumnProfile, ColumnProfile]
 
 TESTS = 7  # at most, for a column: what the smallest detectable effect allows for
 RATIOS = ("null_rate", "rare")  # they are 1, not 0, where nothing changed
@@ -63,12 +65,17 @@ class ColumnDrift(Struct, frozen=True):
         raise KeyError(name)
 
 
-class _Measured(Struct, frozen=True, eq=False):
+class Measured(Struct, frozen=True, eq=False):
+    """A column's distances, before they are judged beside those of other columns.
+
+    `p_value` is the smallest of the `tests` p-values, times their number. `freedom` and `noise` are those of PSI's law.
+    """
+
     reference: ColumnProfile
     current: ColumnProfile
     distances: tuple[Distance, ...]
-    detectable: float
-
+    freedom: float
+    noise: float
     tests: int
     p_value: float
 
@@ -85,26 +92,51 @@ def compare(
     A column that `current` lacks, holds as another kind, or has no value of, is unmeasured. Raises `ValueError` for an
     `alpha` outside (0, 1).
     """
-    return compare_all(reference, [current], alpha=alpha, thresholds=thresholds)[0]
+    others = {column.grid.name: column for column in current.columns}
+    return judge(measure([(one, others.get(one.grid.name)) for one in reference.columns], thresholds), alpha)
 
 
-def compare_all(
-    reference: TableProfile,
-    currents: Sequence[TableProfile],
-    *,
-    alpha: float = 0.01,
-    thresholds: Thresholds = DEFAULT,
-) -> list[tuple[ColumnDrift, ...]]:
-    """`compare` with each of many tables, for instance the windows of a year; each window is a family of its own."""
+def measure(
+    pairs: Sequence[tuple[ColumnProfile, ColumnProfile | None]], thresholds: Thresholds = DEFAULT
+) -> list[Measured | ColumnDrift]:
+    """The distances of each pair, or why it is unmeasured, in order.
+
+    The pairs are many columns of two tables, or one column's reference with each of many windows (which is faster: what
+    depends on the reference alone is computed once).
+    """
+    found: dict[int, Measured | ColumnDrift] = {}
+    parted: dict[str, list[tuple[int, Pair]]] = {"numeric": [], "category": []}
+    for place, (one, two) in enumerate(pairs):
+        reason = _why_not(one, two)
+        if two is None or reason:
+            rows = 0 if two is None else two.present
+            found[place] = ColumnDrift(
+                one.grid.name, kind_of(one), reference_rows=one.present, current_rows=rows, unmeasured=reason
+            )
+        else:
+            parted[kind_of(one)].append((place, (one, two)))
+    for known in parted.values():
+        for start in range(0, len(known), BLOCK):
+            places, block = zip(*known[start : start + BLOCK], strict=True)
+            found.update(zip(places, _measured(block, thresholds), strict=True))
+    return [found[place] for place in range(len(pairs))]
+
+
+def judge(found: Sequence[Measured | ColumnDrift], alpha: float) -> tuple[ColumnDrift, ...]:
+    """What the columns of a table, a family of tests, show at the false discovery rate `alpha`.
+
+    Raises `ValueError` for an `alpha` outside (0, 1).
+    """
     if not 0.0 < alpha < 1.0:
         raise ValueError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1")
-    strictest = alpha / (TESTS * max(len(reference.columns), 1))
-    tasks = [list(_paired(reference, current)) for current in currents]
-    pairs = [task for tasks_of_one in tasks for task in tasks_of_one if not isinstance(task, ColumnDrift)]
-    measured = _measure_all(pairs, thresholds, strictest)
-    found = iter(measured)
-    judged = ([task if isinstance(task, ColumnDrift) else next(found) for task in one] for one in tasks)
-    return [_judge_all(one, alpha) for one in judged]
+    measured = [one for one in found if isinstance(one, Measured)]
+    q_values = benjamini_hochberg([one.p_value for one in measured])
+    rejected = sum(q <= alpha for q in q_values)
+    cutoff = alpha * rejected / len(measured) if rejected else -1.0  # what Benjamini-Hochberg compares p-values with
+    strictest = alpha / (TESTS * max(len(found), 1))
+    least = shares.detectable_psi([one.freedom for one in measured], [one.noise for one in measured], strictest)
+    adjusted = zip(q_values, least.tolist(), strict=True)
+    return tuple(_judged(one, cutoff, *next(adjusted)) if isinstance(one, Measured) else one for one in found)
 
 
 def ranked(columns: Iterable[ColumnDrift]) -> tuple[ColumnDrift, ...]:
@@ -122,24 +154,6 @@ def kind_of(column: ColumnProfile) -> str:
     return "numeric" if isinstance(column, NumericProfile) else "category"
 
 
-Pair = tuple[ColumnProfile, ColumnProfile]
-
-
-def _paired(reference: TableProfile, current: TableProfile) -> Iterator[Pair | ColumnDrift]:
-    """Each column's two profiles, or why it is not measured."""
-    others = {column.grid.name: column for column in current.columns}
-    for one in reference.columns:
-        two = others.get(one.grid.name)
-        reason = _why_not(one, two)
-        if two is None or reason:
-            rows = 0 if two is None else two.present
-            yield ColumnDrift(
-                one.grid.name, kind_of(one), reference_rows=one.present, current_rows=rows, unmeasured=reason
-            )
-        else:
-            yield one, two
-
-
 def _why_not(reference: ColumnProfile, current: ColumnProfile | None) -> str:
     if current is None:
         return "missing from the current data"
@@ -154,21 +168,15 @@ def _why_not(reference: ColumnProfile, current: ColumnProfile | None) -> str:
     return ""
 
 
-def _measure_all(pairs: Sequence[Pair], limits: Thresholds, strictest: float) -> list[_Measured]:
-    """All distances of all pairs, numbers and categories apart, in the order given."""
-    found: dict[int, _Measured] = {}
-    numeric = [place for place, (one, _) in enumerate(pairs) if isinstance(one, NumericProfile)]
-    categorical = [place for place, (one, _) in enumerate(pairs) if isinstance(one, CategoryProfile)]
-    for places in (numeric, categorical):
-        for start in range(0, len(places), BLOCK):
-            block = places[start : start + BLOCK]
-            chosen = [pairs[place] for place in block]
-            cells = shares.shares_of([shared_cells(*pair) for pair in chosen])
-            least = shares.detectable_psi(cells, strictest).tolist()
-            rows = zip(*(one.distances(getattr(limits, one.name)) for one in _readings(chosen, cells)), strict=True)
-            for place, pair, distances, detectable in zip(block, chosen, rows, least, strict=True):
-                found[place] = _Measured(*pair, distances, detectable, *_evidence(distances))
-    return [found[place] for place in range(len(pairs))]
+def _measured(pairs: Sequence[Pair], limits: Thresholds) -> list[Measured]:
+    """All distances of pairs of one kind."""
+    cells = shares.shares_of([shared_cells(*pair) for pair in pairs])
+    rows = zip(*(one.distances(getattr(limits, one.name)) for one in _readings(pairs, cells)), strict=True)
+    laws = zip(cells.freedom.tolist(), cells.noise.tolist(), strict=True)
+    return [
+        Measured(*pair, distances, *law, *_evidence(distances))
+        for pair, distances, law in zip(pairs, rows, laws, strict=True)
+    ]
 
 
 def _evidence(distances: Sequence[Distance]) -> tuple[int, float]:
@@ -188,21 +196,12 @@ def _readings(pairs: Sequence[Pair], cells: shares.Shares) -> list[Readings]:
     return [*both, shares.chi_squared(cells), health.unseen(words)]
 
 
-def _judge_all(found: Sequence[_Measured | ColumnDrift], alpha: float) -> tuple[ColumnDrift, ...]:
-    measured = [one for one in found if isinstance(one, _Measured)]
-    q_values = benjamini_hochberg([one.p_value for one in measured])
-    rejected = sum(q <= alpha for q in q_values)
-    cutoff = alpha * rejected / len(measured) if rejected else -1.0  # what Benjamini-Hochberg compares p-values with
-    adjusted = iter(q_values)
-    return tuple(_judged(one, next(adjusted), cutoff) if isinstance(one, _Measured) else one for one in found)
-
-
-def _judged(one: _Measured, q_value: float, cutoff: float) -> ColumnDrift:
-    known = one.p_value <= cutoff
-    evident = [each for each in one.distances if known and (each.p_value or 0.0) * one.tests <= cutoff]
+def _judged(one: Measured, cutoff: float, q_value: float, detectable: float) -> ColumnDrift:
     level = Level.NONE
-    if any(each.corrected > each.warning for each in evident):
-        level = Level.CRITICAL if any(each.corrected > each.critical for each in evident) else Level.WARNING
+    if one.p_value <= cutoff:
+        evident = [each for each in one.distances if (each.p_value or 0.0) * one.tests <= cutoff]
+        if any(each.corrected > each.warning for each in evident):
+            level = Level.CRITICAL if any(each.corrected > each.critical for each in evident) else Level.WARNING
     return ColumnDrift(
         name=one.reference.grid.name,
         kind=kind_of(one.reference),
@@ -212,5 +211,5 @@ def _judged(one: _Measured, q_value: float, cutoff: float) -> ColumnDrift:
         distances=one.distances,
         reference_rows=one.reference.present,
         current_rows=one.current.present,
-        detectable=one.detectable,
+        detectable=detectable,
     )

@@ -58,14 +58,15 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
     high_infinite: int = 0
 
     @cached_property
-    def _table(self) -> Counts:
+    def table(self) -> Counts:
+        """`cells` as an array, (3, cells)."""
         table: Counts = np.frombuffer(self.cells, dtype="<i8").reshape(3, -1)
         return table
 
     @property
     def counts(self) -> Counts:
         """Rows in each cell."""
-        counts: Counts = self._table[0]
+        counts: Counts = self.table[0]
         return counts
 
     @cached_property
@@ -81,7 +82,7 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
     @cached_property
     def place_sums(self) -> Floats:
         """The sum of the places in each cell: of value minus the grid's origin, in its units."""
-        found: Floats = self._table[1] * 2.0**LIMB + self._table[2]
+        found: Floats = self.table[1] * 2.0**LIMB + self.table[2]
         return found
 
     @cached_property
@@ -114,13 +115,19 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
         return as_float(self.squares * self.finite - self._total**2, self.finite, 2 * self.grid.exponent)
 
     @cached_property
-    def deciles(self) -> NDArray[np.intp]:
-        """The cells at which ten bins of about a tenth of the rows begin; a cell of a tenth or more is its own bin."""
+    def filled(self) -> int:
+        """How many cells hold a row."""
+        return int(np.count_nonzero(self.counts))
+
+    @cached_property
+    def tenths(self) -> tuple[NDArray[np.intp], Floats]:
+        """The cells at which ten bins begin, and their rows: about a tenth, and a cell of so many is its own bin."""
         counts, n = self.counts, self.present
         decile = np.minimum((2 * np.cumsum(counts) - counts) * BINS // (2 * n), BINS - 1)
         heavy = counts * BINS >= n
         parted = (decile[1:] != decile[:-1]) | heavy[1:] | heavy[:-1]
-        return np.concatenate(([0], np.flatnonzero(parted) + 1))
+        starts = np.concatenate(([0], np.flatnonzero(parted) + 1))
+        return starts, np.add.reduceat(counts, starts).astype(np.float64)
 
     @property
     def deviation(self) -> float:
@@ -135,12 +142,12 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
 
     @cached_property
     def _total(self) -> int:
-        return whole_sum(self._table[1], self._table[2])
+        return whole_sum(self.table[1], self.table[2])
 
     def __add__(self, other: NumericProfile) -> NumericProfile:
         """The profile of both batches together. Raises `TableError` on different grids."""
         _same_grid(self.grid, other.grid)
-        both = self._table + other._table
+        both = self.table + other.table
         both[1], both[2] = carried(both[1], both[2])
         return NumericProfile(
             grid=self.grid,
@@ -295,10 +302,10 @@ def numeric_profile(grid: NumericGrid, tally: Tally, batch: int, rows: int) -> N
     """One batch of a tally, of `rows` rows with the nulls."""
     least, most = tally.ends[batch].tolist()
     low, high = tally.infinite[batch].tolist()
-    table = np.stack((tally.counts[batch], tally.high[batch], tally.low[batch]))
+    table = np.concatenate((tally.counts[batch], tally.high[batch], tally.low[batch]))
     return NumericProfile(
         grid=grid,
-        nulls=rows - int(table[0].sum()),
+        nulls=rows - int(tally.present[batch]),
         cells=table.astype("<i8", copy=False).tobytes(),
         squares=tally.squares[batch],
         minimum=least if least <= most else None,

@@ -28,7 +28,7 @@ from msgspec.structs import replace
 from fairlead.stats.cells import shared_cells
 from fairlead.stats.change.fits import SEASON, SINUSOID, Fit, Floats, explained, families, fitted, phase_means, trend
 from fairlead.stats.distances.shares import js, shares_of
-from fairlead.stats.profile import TableProfile
+from fairlead.stats.profile import ColumnProfile, TableProfile
 
 FEWEST = 8  # slots
 PERMUTATIONS = 999
@@ -118,28 +118,29 @@ def shape_of(
 def slot_distances(reference: TableProfile, slots: Sequence[TableProfile], column: str | None = None) -> Floats:
     """The distance of each slot from the reference, (slots,): the mean over columns, or that of one column.
 
-    The root of the Jensen-Shannon divergence in bits (Endres, Schindelin 2003: a metric, linear in a small shift) less
-    what chance alone adds, with the sign of the difference, so that unchanged slots scatter about 0 instead of piling
-    up there. NaN for a slot in which no column has a value. Raises `ValueError` for a column that the reference lacks.
+    See `column_distances`. NaN for a slot in which no column has a value. Raises `ValueError` for a column that the
+    reference lacks.
     """
     places = [i for i, name in enumerate(reference.names) if column in (None, name)]
     if not places:
         raise ValueError(f"the reference has no column {column!r}: it has {', '.join(reference.names[:10])}")
-    found = slot_distances_by_column(reference, slots)[:, places]
+    found = np.stack([column_distances(reference.columns[i], [slot.columns[i] for slot in slots]) for i in places])
     known = np.isfinite(found)
     with np.errstate(invalid="ignore"):
-        return np.asarray(np.where(known, found, 0.0).sum(axis=1) / known.sum(axis=1), np.float64)
+        return np.asarray(np.where(known, found, 0.0).sum(axis=0) / known.sum(axis=0), np.float64)
 
 
-def slot_distances_by_column(reference: TableProfile, slots: Sequence[TableProfile]) -> Floats:
-    """`slot_distances` of every column by itself, (slots, columns)."""
-    found = np.empty((len(slots), len(reference.columns)))
-    for place, one in enumerate(reference.columns):
-        lined = shares_of([shared_cells(one, slot.columns[place]) for slot in slots])
-        gap = js(lined).value - lined.freedom * lined.noise / (8.0 * log(2.0))
-        empty = (lined.reference.sum(axis=1) == 0) | (lined.current.sum(axis=1) == 0)
-        found[:, place] = np.where(empty, np.nan, np.where(lined.freedom > 0, np.sign(gap) * np.sqrt(np.abs(gap)), 0.0))
-    return found
+def column_distances(reference: ColumnProfile, slots: Sequence[ColumnProfile]) -> Floats:
+    """The distance of a column in each slot from its reference, (slots,); NaN for a slot without a value.
+
+    The root of the Jensen-Shannon divergence in bits (Endres, Schindelin 2003: a metric, linear in a small shift) less
+    what chance alone adds, with the sign of the difference, so that unchanged slots scatter about 0 instead of piling
+    up there.
+    """
+    lined = shares_of([shared_cells(reference, slot) for slot in slots])
+    gap = js(lined).value - lined.freedom * lined.noise / (8.0 * log(2.0))
+    empty = (lined.reference.sum(axis=1) == 0) | (lined.current.sum(axis=1) == 0)
+    return np.where(empty, np.nan, np.where(lined.freedom > 0, np.sign(gap) * np.sqrt(np.abs(gap)), 0.0))
 
 
 def mann_kendall(series: Sequence[float] | Floats) -> tuple[float, float, float]:

@@ -7,6 +7,7 @@ per cent of the values) is the value itself compared with that cut.
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import ceil, isfinite, ldexp, log2
 from typing import Protocol
 
@@ -84,6 +85,12 @@ class Tally:
         self.ends = np.tile([np.inf, -np.inf], (batches, 1))
         self.infinite = np.zeros((batches, 2), dtype=np.int64)
         self.taken = np.zeros(batches, dtype=np.int64)
+
+    @cached_property
+    def present(self) -> Counts:
+        """Rows of each batch that are not null."""
+        present: Counts = self.counts.sum(axis=1)
+        return present
 
 
 class Loop(Protocol):

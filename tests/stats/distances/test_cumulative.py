@@ -72,11 +72,12 @@ def test_the_null_moments_are_those_of_simulation(spread: float) -> None:
         one, two = pair(x, y)
         steps, unit = cumulative.steps_of([(one, two)]), 2.0**-one.grid.exponent
         widths = np.diff(steps.ends, axis=1)
-        areas = [cumulative._areas(steps, side, rows, widths) for side, rows in enumerate(steps.finite)]
-        pooled = cumulative._pooled(areas, steps.finite, widths)
+        areas = [cumulative._areas(side, steps.ends, widths) for side in (steps.reference, steps.current)]
+        sizes = (steps.reference.sizes, steps.current.sizes)
+        pooled = cumulative._pooled(areas, sizes, widths)
         weights = widths * np.sqrt(pooled * (1 - pooled))
         seen.append(float(np.abs(areas[0] - areas[1]).sum() * unit))
-        moments = cumulative._null_moments(weights, cumulative._log_odds(pooled), steps.finite)
+        moments = cumulative._null_moments(weights, cumulative._on_line(pooled), sizes)
         predicted.append((moments[0][0] * unit, moments[1][0] * unit**2))
     mean, variance = np.mean(predicted, axis=0)
     assert np.mean(seen) == pytest.approx(mean, rel=0.03)

@@ -88,7 +88,7 @@ def detectable_psi(cells: Cells, alpha: float, power: float = 0.8) -> float:
     """The smallest PSI that a test at `alpha` finds with probability `power` on these rows; infinite for no rows."""
     if cells.n == 0 or cells.m == 0:
         return float("inf")
-    return float(shares.detectable_psi(shares.shares_of([cells]), alpha, power)[0])
+    return float(shares.detectable_psi(cells.freedom, cells.noise, alpha, power))
 
 
 def _shares(reference: ColumnProfile, current: ColumnProfile) -> shares.Shares:

@@ -24,11 +24,12 @@ from math import log, pi, sqrt
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from fairlead.stats.distances.kolmogorov import p_values
 from fairlead.stats.distances.values import Readings, Z
-from fairlead.stats.exact import FARTHEST, Floats
+from fairlead.stats.exact import FARTHEST, LIMB, Floats
 from fairlead.stats.profile import NumericProfile
 
 KOLMOGOROV_SECOND = pi * pi / 12.0  # E[K^2] of Kolmogorov's law
@@ -40,49 +41,75 @@ BRIDGE_SKEWNESS = 1.1
 TAIL = 5.0
 
 
-class Steps(Struct, frozen=True, eq=False):
-    """Many pairs of profiles, lined up: arrays of shape (pairs, cells), padded with empty cells of no width.
-
-    `ends` (pairs, cells + 1) are the cells' ends in places (units of the grid from its origin), the outer ones drawn to
-    the smallest and largest finite value; `sums` are of places. `present` counts infinities, `finite` does not.
+class Side(Struct, frozen=True, eq=False):
+    """Profiles lined up: `counts` of finite values, their running sums `climbs` and the `sums` of places, all of shape
+    (profiles, cells), padded with empty cells; the rest (profiles,). `low` and `high` are the ends of the finite
+    values, NaN without one.
     """
 
-    counts: tuple[Floats, Floats]
-    sums: tuple[Floats, Floats]
+    counts: Floats
+    climbs: Floats
+    sums: Floats
+    present: Floats  # with infinities
+    finite: Floats
+    low_infinite: Floats
+    low: Floats
+    high: Floats
+
+    @property
+    def sizes(self) -> Floats:
+        """Finite rows, at least 1."""
+        return np.maximum(self.finite, 1.0)
+
+
+class Steps(Struct, frozen=True, eq=False):
+    """Many pairs of profiles, each pair on one grid. Where all have one reference, the reference's side has one row.
+
+    `ends` (pairs, cells + 1) are the cells' ends in places (units of the grid from its origin), the outer ones drawn to
+    the smallest and largest finite value, those of padding to the largest; `scale` (pairs,) is in places.
+    """
+
+    reference: Side
+    current: Side
     ends: Floats
-    present: tuple[Floats, Floats]
-    finite: tuple[Floats, Floats]
-    low_infinite: tuple[Floats, Floats]
     scale: Floats
 
 
 def steps_of(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> Steps:
-    """Lines up pairs of profiles, each pair on one grid."""
-    widest = max((one.counts.size for one, _ in pairs), default=1)
-    shape = (len(pairs), widest)
-    counts, sums = ((np.zeros(shape), np.zeros(shape)) for _ in range(2))
+    """Lines up pairs of profiles."""
+    references = [one for one, _ in pairs]
+    if all(one is references[0] for one in references):
+        references = references[:1]
+    widest = max(one.counts.size for one in references)
+    reference, current = _side(references, widest), _side([two for _, two in pairs], widest)
+    low, high = np.fmin(reference.low, current.low), np.fmax(reference.high, current.high)
+    inner = np.full((len(references), widest - 1), np.inf)
+    for place, one in enumerate(references):
+        inner[place, : one.counts.size - 1] = one.grid.places
     ends = np.empty((len(pairs), widest + 1))
-    lows, highs = _extremes(pairs)
-    for place, pair in enumerate(pairs):
-        size = pair[0].counts.size
-        for side, profile in enumerate(pair):
-            counts[side][place, :size] = profile.counts
-            counts[side][place, 0] -= profile.low_infinite
-            counts[side][place, size - 1] -= profile.high_infinite
-            sums[side][place, :size] = profile.place_sums
-        low, high = lows[place], highs[place]
-        ends[place, 0] = low
-        np.minimum(np.maximum(pair[0].grid.places, low), high, out=ends[place, 1:size])
-        ends[place, size:] = high
-    return Steps(
-        counts,
-        sums,
-        ends,
-        _numbers([(one.present, two.present) for one, two in pairs]),
-        _numbers([(one.finite, two.finite) for one, two in pairs]),
-        _numbers([(one.low_infinite, two.low_infinite) for one, two in pairs]),
-        np.array([_scale(one, two) for one, two in pairs]),
-    )
+    ends[:, 0], ends[:, -1] = (_places_of(end, references) for end in (low, high))
+    np.clip(inner, ends[:, :1], ends[:, -1:], out=ends[:, 1:-1])
+    scale = np.empty(len(pairs))
+    scale[:] = [_scale(one) for one in references]
+    for place in np.flatnonzero(scale == 0.0).tolist():
+        scale[place] = _pooled_deviation(*pairs[place])
+    return Steps(reference, current, ends, scale)
+
+
+def _side(profiles: Sequence[NumericProfile], widest: int) -> Side:
+    cells = np.zeros((len(profiles), 3, widest))
+    for place, one in enumerate(profiles):
+        cells[place, :, : one.counts.size] = one.table
+    ends = np.array([(one.low_infinite, one.high_infinite, one.counts.size, one.present) for one in profiles], float)
+    low_infinite, high_infinite, sizes, present = ends.T
+    counts = cells[:, 0]
+    counts[:, 0] -= low_infinite
+    counts[np.arange(len(profiles)), sizes.astype(np.intp) - 1] -= high_infinite
+    finite = present - low_infinite - high_infinite
+    low = np.array([one.minimum for one in profiles], float)  # None becomes NaN
+    high = np.array([one.maximum for one in profiles], float)
+    sums = cells[:, 1] * 2.0**LIMB + cells[:, 2]
+    return Side(counts, counts.cumsum(axis=1), sums, present, finite, low_infinite, low, high)
 
 
 def ks(steps: Steps) -> Readings:
@@ -91,23 +118,31 @@ def ks(steps: Steps) -> Readings:
     The p-value is exact for small samples, else Kolmogorov's limit law at nm / (n + m); repeated values make it
     conservative.
     """
-    n, m = (np.maximum(side, 1.0) for side in steps.present)
-    climbs = []
-    for side, rows in enumerate((n, m)):
-        climb = np.cumsum(steps.counts[side], axis=1)
-        climbs.append((climb + steps.low_infinite[side][:, None])[:, :-1] / rows[:, None])
+    sides = (steps.reference, steps.current)
+    n, m = (np.maximum(side.present, 1.0) for side in sides)
+    climbs = [
+        (side.climbs[:, :-1] + side.low_infinite[:, None]) / rows[:, None]
+        for side, rows in zip(sides, (n, m), strict=True)
+    ]
     if not climbs[0].shape[1]:
-        climbs = [np.zeros((n.size, 1))] * 2
+        climbs = [np.zeros((rows.size, 1)) for rows in (n, m)]
     gaps = np.abs(climbs[0] - climbs[1])
-    widest = np.argmax(gaps, axis=1)[:, None]
-    f, g, value = (np.take_along_axis(part, widest, axis=1)[:, 0] for part in (*climbs, gaps))
-    some = (steps.present[0] > 0) & (steps.present[1] > 0)
+    every, widest = np.arange(m.size), np.argmax(gaps, axis=1)
+    f, g, value = (np.broadcast_to(part, gaps.shape)[every, widest] for part in (*climbs, gaps))
+    some = (sides[0].present > 0) & (sides[1].present > 0)
     noise = 1.0 / n + 1.0 / m
     value = np.where(some, value, 0.0)
     corrected = np.sqrt(np.maximum(0.0, value * value - noise * KOLMOGOROV_SECOND))
     spread = Z * np.sqrt(f * (1.0 - f) / n + g * (1.0 - g) / m + noise * KOLMOGOROV_VARIANCE)
     low, high = np.maximum(corrected - spread, 0.0), np.minimum(corrected + spread, 1.0)
-    return Readings("ks", value, corrected, p_values(value, n, m), np.where(some, low, 0.0), np.where(some, high, 0.0))
+    return Readings(
+        "ks",
+        value,
+        corrected,
+        p_values(value, np.broadcast_to(n, m.shape), m),
+        np.where(some, low, 0.0),
+        np.where(some, high, 0.0),
+    )
 
 
 def wasserstein(steps: Steps) -> Readings:
@@ -115,21 +150,22 @@ def wasserstein(steps: Steps) -> Readings:
 
     Where the reference is constant the pooled standard deviation takes its place.
     """
-    some = (steps.finite[0] > 0) & (steps.finite[1] > 0) & (steps.scale > 0)
-    sizes = tuple(np.maximum(rows, 1.0) for rows in steps.finite)
+    sides = (steps.reference, steps.current)
+    some = (sides[0].finite > 0) & (sides[1].finite > 0) & (steps.scale > 0)
+    sizes = (sides[0].sizes, sides[1].sizes)
     widths = np.diff(steps.ends, axis=1)
-    areas = [_areas(steps, side, rows, widths) for side, rows in enumerate(sizes)]
+    areas = [_areas(side, steps.ends, widths) for side in sides]
     gaps = areas[0] - areas[1]
     distance = np.abs(gaps)
     value = distance.sum(axis=1)
     pooled = _pooled(areas, sizes, widths)
     weights = widths * np.sqrt(pooled * (1.0 - pooled))
-    odds = _log_odds(pooled)
-    mean, variance = _null_moments(weights, odds, sizes)
+    line = _on_line(pooled)
+    mean, variance = _null_moments(weights, line, sizes)
     corrected = np.sqrt(np.maximum(0.0, value * value - mean * mean - variance))
-    spread = Z * np.sqrt(_slope_variance(steps, sizes, np.sign(gaps), widths) + variance)
+    spread = Z * np.sqrt(_slope_variance(steps, np.sign(gaps), widths) + variance)
     bulk = np.minimum(pooled, 1.0 - pooled) * np.minimum(*sizes)[:, None] >= TAIL
-    law = _null_moments(np.where(bulk, weights, 0.0), odds, sizes)
+    law = _null_moments(np.where(bulk, weights, 0.0), line, sizes)
     p_value = _p_value(np.where(bulk, distance, 0.0).sum(axis=1), *law)
     unit = np.where(some, steps.scale, 1.0)
     found = (value, corrected, np.maximum(corrected - spread, 0.0), corrected + spread)
@@ -137,40 +173,31 @@ def wasserstein(steps: Steps) -> Readings:
     return Readings("wasserstein", value, corrected, np.where(some, p_value, 1.0), low, high)
 
 
-def _extremes(pairs: Sequence[tuple[NumericProfile, NumericProfile]]) -> tuple[Floats, Floats]:
-    """The smallest and the largest place of both profiles of each pair; 0 for pairs without a finite value."""
-    known = [[x for side in pair for x in (side.minimum, side.maximum) if x is not None] for pair in pairs]
-    found = np.array([(min(ends), max(ends)) if ends else (0.0, 0.0) for ends in known]).reshape(-1, 2)
-    grids = [pair[0].grid for pair in pairs]
-    origins = np.array([grid.origin for grid in grids])
+def _places_of(ends: Floats, references: Sequence[NumericProfile]) -> Floats:
+    """The places of values (pairs,), 0 for NaN."""
+    origins = np.array([one.grid.origin for one in references])
     with np.errstate(over="ignore"):
-        found = np.rint(np.ldexp(found - origins[:, None], np.array([grid.exponent for grid in grids])[:, None]))
-    found = np.where([[bool(ends)] for ends in known], np.clip(found, -FARTHEST, FARTHEST), 0.0)
-    return found[:, 0], found[:, 1]
+        found = np.rint(np.ldexp(ends - origins, [one.grid.exponent for one in references]))
+    return np.where(np.isnan(ends), 0.0, np.clip(found, -FARTHEST, FARTHEST))
 
 
-def _scale(one: NumericProfile, two: NumericProfile) -> float:
-    """The grid's scale, or the pooled standard deviation, in places; 0 where nothing varies."""
-    if one.grid.scale:
-        with np.errstate(over="ignore"):
-            return min(float(np.ldexp(one.grid.scale, one.grid.exponent)), FARTHEST)
+def _scale(reference: NumericProfile) -> float:
+    """The grid's scale in places, 0 where the reference does not vary."""
+    with np.errstate(over="ignore"):
+        return min(float(np.ldexp(reference.grid.scale, reference.grid.exponent)), FARTHEST)
+
+
+def _pooled_deviation(one: NumericProfile, two: NumericProfile) -> float:
+    """The standard deviation of both, in places; 0 where nothing varies."""
     both = one + two
-    if not both.finite or both.minimum == both.maximum:
-        return 0.0
-    return sqrt(both.place_variance)
+    return 0.0 if not both.finite or both.minimum == both.maximum else sqrt(both.place_variance)
 
 
-def _numbers(pairs: Sequence[tuple[int, int]]) -> tuple[Floats, Floats]:
-    one, two = np.asarray(pairs, dtype=np.float64).reshape(-1, 2).T
-    return one, two
-
-
-def _areas(steps: Steps, side: int, rows: Floats, widths: Floats) -> Floats:
+def _areas(side: Side, ends: Floats, widths: Floats) -> Floats:
     """The integral of one sample's distribution over each cell."""
-    counts = steps.counts[side]
-    before = np.cumsum(counts, axis=1) - counts
-    within = np.clip(counts * steps.ends[:, 1:] - steps.sums[side], 0.0, counts * widths)
-    return np.asarray((before * widths + within) / rows[:, None])
+    counts = side.counts
+    within = np.clip(counts * ends[:, 1:] - side.sums, 0.0, counts * widths)
+    return np.asarray(((side.climbs - counts) * widths + within) / side.sizes[:, None])
 
 
 def _pooled(areas: Sequence[Floats], sizes: Sequence[Floats], widths: Floats) -> Floats:
@@ -180,17 +207,22 @@ def _pooled(areas: Sequence[Floats], sizes: Sequence[Floats], widths: Floats) ->
     return np.clip(np.divide(total, rows, out=np.zeros_like(total), where=widths > 0), 0.0, 1.0)
 
 
-def _log_odds(pooled: Floats) -> Floats:
+def _on_line(pooled: Floats) -> NDArray[np.intp]:
+    """The point of each level (pairs, cells) on a line over its log odds; each pair has POINTS points of its own."""
     with np.errstate(divide="ignore"):
-        return np.log(pooled) - np.log1p(-pooled)
+        odds = np.log(pooled / (1.0 - pooled))
+    np.clip(odds, -LARGEST_LOGIT, LARGEST_LOGIT, out=odds)
+    odds += LARGEST_LOGIT
+    odds *= (POINTS - 1) / (2.0 * LARGEST_LOGIT)
+    point = np.rint(odds, out=odds).astype(np.intp)
+    point += (np.arange(pooled.shape[0]) * POINTS)[:, None]
+    return point
 
 
-def _null_moments(weights: Floats, odds: Floats, sizes: Sequence[Floats]) -> tuple[Floats, Floats]:
+def _null_moments(weights: Floats, line: NDArray[np.intp], sizes: Sequence[Floats]) -> tuple[Floats, Floats]:
     """Mean and variance of the distance under no change."""
     pairs = weights.shape[0]
-    place = np.rint((np.clip(odds / LARGEST_LOGIT, -1.0, 1.0) + 1.0) * ((POINTS - 1) / 2.0)).astype(np.intp)
-    place += (np.arange(pairs) * POINTS)[:, None]
-    mass = np.bincount(place.ravel(), weights=weights.ravel(), minlength=pairs * POINTS).reshape(pairs, POINTS)
+    mass = np.bincount(line.ravel(), weights=weights.ravel(), minlength=pairs * POINTS).reshape(pairs, POINTS)
     unit = 2.0 / pi * (1.0 / sizes[0] + 1.0 / sizes[1])
     # The covariance depends on the distance alone: the double sum is one of squares in the frequency domain.
     waves = np.fft.rfft(mass, CIRCLE, axis=1)
@@ -217,14 +249,16 @@ def _spectrum() -> Floats:
     return np.asarray(weights)
 
 
-def _slope_variance(steps: Steps, sizes: Sequence[Floats], signs: Floats, widths: Floats) -> Floats:
+def _slope_variance(steps: Steps, signs: Floats, widths: Floats) -> Floats:
     """Delta method: the distance is the difference of the two means of a function that climbs by the gap's sign."""
     climb = signs * widths
     starts = np.cumsum(climb, axis=1) - climb
+    first, last = steps.ends[:, :-1], steps.ends[:, 1:]
     total = np.zeros(widths.shape[0])
-    for counts, sums, rows in zip(steps.counts, steps.sums, sizes, strict=True):
-        means = np.divide(sums, counts, out=steps.ends[:, 1:].copy(), where=counts > 0)
-        heights = starts + signs * (np.clip(means, steps.ends[:, :-1], steps.ends[:, 1:]) - steps.ends[:, :-1])
+    for side in (steps.reference, steps.current):
+        counts, rows = side.counts, side.sizes
+        means = np.divide(side.sums, counts, out=last.copy(), where=counts > 0)
+        heights = starts + signs * (np.clip(means, first, last) - first)
         mean = (counts * heights).sum(axis=1) / rows
         total += (counts * (heights - mean[:, None]) ** 2).sum(axis=1) / (rows * rows)
     return total

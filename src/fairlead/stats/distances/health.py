@@ -153,6 +153,8 @@ def _classes(reference: ColumnProfile, current: ColumnProfile) -> tuple[Floats, 
             return np.empty(0), np.empty(0)
         one, two = by_category(reference, current)
     elif isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
+        if max(reference.filled, current.filled) > FEW_VALUES:
+            return np.empty(0), np.empty(0)
         filled = np.flatnonzero(reference.counts + current.counts)
         if filled.size > FEW_VALUES:
             return np.empty(0), np.empty(0)

@@ -12,6 +12,7 @@ from math import log
 
 import numpy as np
 from msgspec import Struct
+from numpy.typing import ArrayLike
 from scipy.special import chdtrc, chdtri, chndtrinc
 
 from fairlead.stats.cells import Cells
@@ -98,13 +99,13 @@ def chi_squared(shares: Shares) -> Readings:
     return Readings("chi_squared", value, corrected, p_value, low, high)
 
 
-def detectable_psi(shares: Shares, alpha: float, power: float = 0.8) -> Floats:
-    """The smallest PSI that a test at `alpha` finds with probability `power` on these rows.
+def detectable_psi(freedom: ArrayLike, noise: ArrayLike, alpha: float, power: float = 0.8) -> Floats:
+    """The smallest PSI that a test at `alpha` finds with probability `power`, for laws of the shape (pairs,).
 
-    Under a change PSI / noise is close to a noncentral chi2(k - 1), with noncentrality PSI / noise.
+    Under a change PSI / noise is close to a noncentral chi2(freedom), with noncentrality PSI / noise.
     """
-    freedom = np.maximum(shares.freedom, 1.0)
-    found: Floats = chndtrinc(chdtri(freedom, alpha), freedom, 1.0 - power) * shares.noise
+    freed = np.maximum(freedom, 1.0)
+    found: Floats = chndtrinc(chdtri(freed, alpha), freed, 1.0 - power) * noise
     return found
 
 
