@@ -58,7 +58,7 @@ class System(NamedTuple):
     """A runner. `start` imports and returns the version; `native` turns an Arrow table into what the library takes.
 
     `compare(reference, current, task)` compares two; `windows(reference, [(name, current), …], task)` yields
-    an answer for each window, None for a system that was built without.
+    an answer for each window, None for a system that was built without. A `files` variant gets paths, not tables.
     """
 
     start: Callable[[], str]
@@ -119,6 +119,8 @@ def _work(system: System, folder: Path, job: dict[str, Any], task: Task) -> tupl
     """What each answer is of, and the work."""
     import pyarrow.parquet as pq
 
+    if task.variant == "files":
+        return ["all"], lambda: [system.compare(folder / "reference.parquet", folder / "current.parquet", task)]
     reference, current = (pq.read_table(folder / f"{side}.parquet") for side in ("reference", "current"))
     if job.get("pairs"):
         one, two = (dict(parts(table, job["pairs"])) for table in (reference, current))

@@ -1,6 +1,7 @@
 """fairlead, by `fl.drift` and `fl.drift_timeline` at their defaults.
 
-Variants: `default` takes frames as pandas reads them; `object` takes text as Python objects, as the peers get it.
+Variants: `default` takes frames as pandas reads them; `object` takes text as Python objects, as the peers get it;
+`files` reads the Parquet files in parts, which is then timed too.
 """
 
 from __future__ import annotations
@@ -36,16 +37,16 @@ def answer(verdict: Any, columns: Any) -> Found:
 
 def compare(reference: Any, current: Any, task: Task) -> Found:
     """One report."""
-    report = fl.drift(reference, current, columns=task.columns)
+    engine = "local" if task.variant == "files" else "memory"
+    report = fl.drift(reference, current, columns=task.columns, engine=engine)
     return answer(report.verdict, report.columns)
 
 
 def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterator[Found]:
     """One table with an instant a window, cut again by the verb that is made for it."""
-    numpy, arrow = import_module("numpy"), import_module("pyarrow")
-    whole = arrow.concat_tables([arrow.Table.from_pandas(current, preserve_index=False) for _, current in parts])
-    hours = numpy.repeat(numpy.arange(len(parts)), [len(current) for _, current in parts])
-    whole = whole.append_column("at", arrow.array(hours * 3_600.0))
+    whole = import_module("pandas").concat([current for _, current in parts], ignore_index=True)
+    hours = import_module("numpy").repeat(range(len(parts)), [len(current) for _, current in parts])
+    whole["at"] = hours * 3_600.0
     found = fl.drift_timeline(reference, whole, timestamp="at", window="1h", columns=task.columns)
     for window in found.windows:
         yield answer(window.verdict, window.columns)

@@ -1,4 +1,6 @@
-"""NannyML, by its `UnivariateDriftCalculator`, a window as one chunk. Variants: `default`; `ks_chi2`."""
+"""NannyML, by its `UnivariateDriftCalculator`, a window as one chunk. Variants: `default` (one distance a column);
+`ks_chi2`; `same`, the distances of fairlead that it has: KS, Jensen-Shannon and Wasserstein; chi2 and Jensen-Shannon.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,11 @@ from typing import Any
 from benchmarks.peers.harness import Column, Found, System, Task, main
 
 METHODS: dict[str, dict[str, Any]] = {
-    "ks_chi2": {"continuous_methods": ["kolmogorov_smirnov"], "categorical_methods": ["chi2"]}
+    "ks_chi2": {"continuous_methods": ["kolmogorov_smirnov"], "categorical_methods": ["chi2"]},
+    "same": {
+        "continuous_methods": ["kolmogorov_smirnov", "jensen_shannon", "wasserstein"],
+        "categorical_methods": ["chi2", "jensen_shannon"],
+    },
 }
 nml: Any = None
 

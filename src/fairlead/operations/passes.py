@@ -32,7 +32,7 @@ R = TypeVar("R")
 
 Progress = Callable[[int, int], None]
 
-TOGETHER = 32  # numeric columns whose samples are in memory at once: 8 MB each
+TOGETHER = 8  # numeric columns whose samples are in memory at once: 8 MB each; parts are read column by column
 
 
 class Job(Struct, frozen=True):
