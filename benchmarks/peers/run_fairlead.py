@@ -1,7 +1,8 @@
 """fairlead, by `fl.drift` and `fl.drift_timeline` at their defaults.
 
 Variants: `default` takes frames as pandas reads them; `object` takes text as Python objects, as the peers get it;
-`files` reads the Parquet files in parts, which is then timed too.
+`files` reads the Parquet files in parts, which is then timed too; `effect` calls a column as strong as its largest
+distance, in units of its limit, where the others take its evidence.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ def start() -> str:
     return str(fl.__version__)
 
 
-def answer(verdict: Any, columns: Any) -> Found:
+def answer(verdict: Any, columns: Any, task: Task) -> Found:
     """A column's strength is its evidence, in powers of ten."""
     found = {}
     for column in columns:
+        if task.variant == "effect":
+            found[column.name] = Column(column.level.value != "none", column.effect)
+            continue
         p_value = 1.0 if column.p_value is None else column.p_value
         tens = MISSING_P if p_value <= 10.0**-MISSING_P else -log10(p_value)
         found[column.name] = Column(column.level.value != "none", tens)
@@ -39,7 +43,7 @@ def compare(reference: Any, current: Any, task: Task) -> Found:
     """One report."""
     engine = "local" if task.variant == "files" else "memory"
     report = fl.drift(reference, current, columns=task.columns, engine=engine)
-    return answer(report.verdict, report.columns)
+    return answer(report.verdict, report.columns, task)
 
 
 def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterator[Found]:
@@ -49,7 +53,7 @@ def windows(reference: Any, parts: list[tuple[str, Any]], task: Task) -> Iterato
     whole["at"] = hours * 3_600.0
     found = fl.drift_timeline(reference, whole, timestamp="at", window="1h", columns=task.columns)
     for window in found.windows:
-        yield answer(window.verdict, window.columns)
+        yield answer(window.verdict, window.columns, task)
 
 
 def native(table: Any) -> Any:
