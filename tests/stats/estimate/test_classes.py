@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from fairlead.stats import performance as metrics
 from fairlead.stats.estimate import (
@@ -17,6 +18,7 @@ from fairlead.stats.estimate import (
 from fairlead.stats.estimate.classes import HeldoutClasses
 from fairlead.stats.performance import Floats
 
+Nominal = Callable[[dict[str, int], int], None]
 Places = np.ndarray[tuple[int], np.dtype[np.intp]]
 
 
@@ -49,20 +51,18 @@ def coverage(trials: int, known_rows: int, live_rows: int, seed: int) -> dict[st
     return hits
 
 
-def test_intervals_hold_the_realised_metrics() -> None:
-    """The 95 % intervals of all five metrics hold what is realised in at least 90 % of the windows."""
+def test_intervals_hold_the_realised_metrics(nominal: Nominal) -> None:
+    """The 95 % intervals of all five metrics hold what is realised in 93 to 97 % of 20 windows."""
     hits = coverage(20, 800, 400, 0)
     assert set(hits) == {"accuracy", "macro_f1", "macro_precision", "macro_recall", "macro_auroc"}
-    for name, count in hits.items():
-        assert binom.cdf(count, 20, 0.9) > 1e-3, f"{name}: {count}"
+    nominal(hits, 20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("known_rows", "live_rows"), [(2000, 1000), (5000, 2000)])
-def test_intervals_cover_near_nominally(known_rows: int, live_rows: int) -> None:
-    """The 95 % intervals cover at least 93 %, and not everything."""
-    for name, count in coverage(100, known_rows, live_rows, 1).items():
-        assert binom.cdf(count, 100, 0.93) > 1e-3, f"{name}: {count}"
+@pytest.mark.parametrize(("known_rows", "live_rows"), [(600, 400), (1500, 800)])
+def test_intervals_cover_near_nominally(nominal: Nominal, known_rows: int, live_rows: int) -> None:
+    """The same in 1,000 windows, at two sizes."""
+    nominal(coverage(1000, known_rows, live_rows, 1), 1000)
 
 
 def test_less_sure_rows_are_foretold() -> None:

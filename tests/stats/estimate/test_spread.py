@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from fairlead.stats.estimate.spread import ANY, POSITIVE, ratio, spread
+from fairlead.stats.estimate.spread import ANY, POSITIVE, centre_of, ratio, spread
 
 
 def test_the_median_lies_on_the_point() -> None:
@@ -19,6 +19,19 @@ def test_the_median_lies_on_the_point() -> None:
     assert [found.low, found.high] == pytest.approx([-0.96, 0.96], abs=0.01)
     assert spread(0.0, drawn, 0.95, POSITIVE).low == 0.0
     assert spread(0.5, drawn, 0.95).high == 1.0
+
+
+def test_the_interval_is_moved_by_the_bias_and_keeps_its_point() -> None:
+    """Replicates whose expectation lies 0.3 above the curve say that the point lies 0.3 too high: the interval goes
+    down by it, and no further than to the point."""
+    base, expected = 0.0, np.full(201, 0.3)
+    centre = centre_of(base, expected)
+    assert centre == pytest.approx(0.6)
+    found = spread(0.0, np.linspace(-1.0, 1.0, 201) + 0.3, 0.95, ANY, centre)
+    assert [found.low, found.high] == pytest.approx([-1.26, 0.66], abs=0.01)
+    assert spread(0.0, np.full(201, 0.3), 0.95, ANY, centre).high == 0.0
+    assert np.isnan(centre_of(base, np.full(3, nan)))
+    assert spread(0.0, np.linspace(-1.0, 1.0, 201), 0.95, ANY, nan).low == pytest.approx(-0.96, abs=0.01)
 
 
 def test_what_is_not_defined_stays_so() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fairlead.stats.calibrate import Calibration, cells, curve_of, groups, summed
 from fairlead.stats.estimate.confidence import auroc_of_cells
-from fairlead.stats.estimate.spread import REPLICATES, ratio, spread
+from fairlead.stats.estimate.spread import REPLICATES, centre_of, ratio, spread
 from fairlead.stats.performance import LEVEL, UNDEFINED, Floats, Measure
 
 MOST_ROWS = 20_000  # rows on which the replicates are drawn
@@ -160,15 +160,22 @@ def estimate_classes(
     some = np.sort(rng.permutation(len(p))[:MOST_ROWS])
     few, decisions, ranks = p[some], d[some], _ranks(p[some])
     shrink = sqrt(some.size / len(p))
+    base = _metrics(calibrated(few, known.fitted, decisions), decisions, ranks)
     drawn: dict[str, list[float]] = {name: [] for name in point}
+    meant: dict[str, list[float]] = {name: [] for name in point}
     for fitted in known.redrawn:
         chance = calibrated(few, fitted, decisions)
         expected = _metrics(chance, decisions, ranks)
         labels = (chance.cumsum(axis=1) < rng.random((some.size, 1))).sum(axis=1).clip(max=p.shape[1] - 1)
         came = _metrics(np.eye(p.shape[1])[labels], decisions, ranks)
         for name, value in expected.items():
+            meant[name].append(value)
             drawn[name].append(value + shrink * (came[name] - value))
-    return ClassEstimates(len(p), **{name: spread(point[name], np.array(drawn[name]), level) for name in point})
+    found = {}
+    for name, value in point.items():
+        centre = centre_of(base[name], np.array(meant[name]))
+        found[name] = spread(value, np.array(drawn[name]), level, centre=centre)
+    return ClassEstimates(len(p), **found)
 
 
 def _probabilities(values: ArrayLike) -> Floats:

@@ -7,7 +7,8 @@ and the distance between estimated and realised is then the evidence. Held-out r
 common they have become make it PAPE (`fairlead.stats.estimate.shifted`).
 
 The intervals count both sources of chance: which labels the live rows will turn out to have (for accuracy, the
-Poisson-binomial variance sum c(1-c) / n²) and how well finite held-out rows pin the calibration down (bootstrap).
+Poisson-binomial variance sum c(1-c) / n²) and how well finite held-out rows pin the calibration down (bootstrap). A
+fitted curve is a little surer than the truth; the bootstrap says by how much, and the interval is moved by it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from fairlead.stats.calibrate import Calibration, Cells, cells, curve_of, redrawn
-from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, ratio, spread
+from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, centre_of, ratio, spread
 from fairlead.stats.performance import COSTS, LEVEL, UNDEFINED, Floats, Measure
 
 CELLS = 400
@@ -120,12 +121,16 @@ def estimate(
     point = _metrics(every, chance * every.counts, price)
     curves = np.stack([redrawn(known.cells, rng)(some.centres) for _ in range(REPLICATES)])
     ones = rng.binomial(some.counts.astype(np.int64), curves).astype(np.float64)
-    drawn = _metrics(some, ones, price)
-    expected = _metrics(some, curves * some.counts, price)["accuracy"]
+    drawn, expected = _metrics(some, ones, price), _metrics(some, curves * some.counts, price)
+    base = _metrics(some, known.curve(some.centres) * some.counts, price)
+    found = {
+        name: spread(float(value), drawn[name], level, BOUNDS[name], centre_of(float(base[name]), expected[name]))
+        for name, value in point.items()
+    }
     labels = float(np.sum(every.counts * chance * (1 - chance))) / s.size**2
-    found = {name: spread(float(value), drawn[name], level, BOUNDS[name]) for name, value in point.items()}
-    deviation = sqrt(labels + float(expected.var(ddof=1)))
-    found["accuracy"] = Measure(float(point["accuracy"]), *_normal(float(point["accuracy"]), deviation, level))
+    right = expected["accuracy"]
+    off, deviation = float(right.mean() - base["accuracy"]), sqrt(labels + float(right.var(ddof=1)))
+    found["accuracy"] = _normal(float(point["accuracy"]), off, deviation, level)
     return Estimates(s.size, **found)
 
 
@@ -227,6 +232,8 @@ def _mean_loss(loss: Floats, ones: Floats, zeros: Floats, total: float) -> Float
     return np.asarray(np.sum(zeros * loss[0] + ones * loss[1], axis=(-2, -1)) / total)
 
 
-def _normal(value: float, deviation: float, level: float) -> tuple[float, float]:
+def _normal(value: float, off: float, deviation: float, level: float) -> Measure:
+    """The normal interval of a share whose point lies `off` above what it stands for."""
     half = float(ndtri(0.5 + level / 2)) * deviation
-    return max(0.0, value - half), min(1.0, value + half)
+    low, high = value - off - half, value - off + half
+    return Measure(value, max(0.0, min(value, low)), min(1.0, max(value, high)))

@@ -7,7 +7,7 @@ squared for MSE and RMSE, relative for MAPE. How the error model is made is not 
 
 from __future__ import annotations
 
-from math import isnan, nan, sqrt
+from math import exp, isnan, log1p, nan, sqrt
 
 import numpy as np
 from msgspec import Struct
@@ -18,6 +18,7 @@ from fairlead.stats.performance import LEVEL, UNDEFINED, Floats, Measure
 
 BINS = 20
 FEWEST_IN_BIN = 25
+MOST = 700.0  # whose exponential is still a number
 
 
 class ErrorModel(Struct, frozen=True, eq=False):
@@ -66,14 +67,15 @@ def estimate_error(expected: ArrayLike, known: ErrorModel, level: float = LEVEL)
 
     Its variance is that of the rows' own errors, sum v(x) / n², and that of the error model: the grouped jackknife over
     the fold models, (k-1)/k sum (m_j - m)² (Quenouille; Tukey, 1958). The quantile is Student's, its degrees of freedom
-    Satterthwaite's. With one model the second part is not counted.
+    Satterthwaite's. With one model the second part is not counted. Errors are positive and skewed, so the interval is
+    that of their logarithm, whose variance is log(1 + variance / mean²), as a log-normal's.
 
     Raises `ValueError` for an expectation that is nan or infinite.
 
     >>> known = error_model(np.full(400, 2.0), np.tile([1.0, 3.0], 200))
     >>> found = estimate_error(np.full(100, 2.0), known)
     >>> found.value, round(found.low, 2), round(found.high, 2)
-    (2.0, 1.8, 2.2)
+    (2.0, 1.81, 2.21)
     """
     f = np.atleast_2d(np.asarray(expected, np.float64))
     if not np.isfinite(f).all():
@@ -159,5 +161,9 @@ def _around(value: float, own: float, learned: float, freedom: float, level: flo
     if not total > 0:
         return Measure(value, value, value)
     degrees = min(freedom * (total / learned) ** 2, 1e9) if learned > 0 else 1e9
-    half = float(stdtrit(degrees, 0.5 + level / 2)) * sqrt(total)
-    return Measure(value, max(0.0, value - half), value + half)
+    quantile = float(stdtrit(degrees, 0.5 + level / 2))
+    if not value > 0:
+        return Measure(value, max(0.0, value - quantile * sqrt(total)), value + quantile * sqrt(total))
+    relative = sqrt(total) / value
+    wide = exp(min(quantile * sqrt(log1p(relative * relative)), MOST))
+    return Measure(value, value / wide, value * wide)
