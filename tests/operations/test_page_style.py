@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fairlead.operations.page_style import STYLE, document, note
+from fairlead.operations.page_style import STYLE, document, note, table
 
 
 def test_a_document_is_whole_and_fetches_nothing() -> None:
@@ -22,3 +22,10 @@ def test_a_notebook_gets_a_fragment() -> None:
     found = note(".fl .own{color:red}", "<main>body</main>")
     assert found == f'<style>{STYLE}.fl .own{{color:red}}</style><div class="fl note"><main>body</main></div>'
     assert "body{" not in found
+
+
+def test_a_table_escapes_its_heads() -> None:
+    """Heads are text, rows are HTML; it scrolls in its own box."""
+    found = table(("a<b", "c"), "<tr><td>1</td><td>2</td></tr>")
+    assert found.startswith('<div class="scroll"><table><thead><tr><th>a&lt;b</th><th>c</th></tr></thead>')
+    assert found.endswith("<tbody><tr><td>1</td><td>2</td></tr></tbody></table></div>")

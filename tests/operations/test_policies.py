@@ -119,7 +119,7 @@ def test_few_effective_rows_are_refused() -> None:
     data = {"won": rng.integers(2, size=3_000), "p": p, "new": 1.0 - p}
     report = evaluated(data)
     assert (report.verdict.outcome, report.value) == (Outcome.UNDECIDED, None)
-    assert "3,000 rows of the weight of" in report.verdict.reason
+    assert "3,000 rows, worth " in report.verdict.reason
     assert report.support.effective < 100
 
 
@@ -177,7 +177,7 @@ def test_the_random_policy_is_valued_from_thompson_samplings_log_where_that_can_
             assert report.value.low < random["click"].mean() < report.value.high
         else:
             assert (report.verdict.outcome, report.value) == (Outcome.UNDECIDED, None)
-            assert "10,000 rows of the weight of 2.1" in report.verdict.reason
+            assert "10,000 rows, worth 2.1 of equal weight" in report.verdict.reason
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from fairlead.core.check import LABELS, telling
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Verdict
 from fairlead.operations.drift_svg import chart
-from fairlead.operations.page_style import document, note
+from fairlead.operations.page_style import document, note, table
 from fairlead.stats.distances import Distance
 from fairlead.stats.drift import RATIOS, ColumnDrift, Level
 from fairlead.stats.profile import TableProfile
@@ -63,8 +63,7 @@ def _body(
         f'<main><h1>Drift report</h1><p class="soft">{size}</p>'
         f'<section class="verdict {verdict.outcome}"><b>{verdict.outcome}</b><p>{escape(verdict.reason)}</p></section>'
         f"{_cards(columns, sides, charts)}<h2>Columns, worst first</h2>"
-        f'<div class="scroll"><table><thead><tr>{"".join(f"<th>{head}</th>" for head in HEADS)}</tr></thead>'
-        f"<tbody>{''.join(_row(column) for column in columns[:rows])}</tbody></table></div>{more}"
+        f"{table(HEADS, ''.join(_row(column) for column in columns[:rows]))}{more}"
         '<p class="soft" style="margin-top:12px">Distances are less what chance alone adds. A column is flagged only '
         "if it is significant after Benjamini-Hochberg over all columns and a significant distance exceeds its limit. "
         "The last column is the smallest PSI that these rows would have shown with 80 % power.</p></main>"

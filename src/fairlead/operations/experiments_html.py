@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from math import exp, isfinite
 
@@ -11,21 +10,11 @@ from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.operations.experiment_findings import Findings
 from fairlead.operations.experiment_reading import Guarded, Part
-from fairlead.operations.experiments_svg import Mark, forest, sequence
-from fairlead.operations.page_style import document, note
+from fairlead.operations.experiments_svg import STYLE, Mark, forest, plot, sequence
+from fairlead.operations.page_style import document, note, table
 from fairlead.stats.experiment.compare import Difference, Kind
 
 PARTS, PARTS_IN_NOTEBOOK = 40, 8
-MORE_STYLE = """
-.fl .plot{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 18px 10px}
-.fl .plot svg text{font-size:12px}.fl .zero{stroke:var(--soft);stroke-width:1.2}
-.fl .mark line{stroke:var(--tone);stroke-width:2.4}.fl .mark circle,.fl .mark path{fill:var(--tone)}
-.fl .mark line.limit{stroke:var(--warn);stroke-width:2;stroke-dasharray:3 2}
-.fl .plot svg text.name{fill:var(--ink);font-size:13px}.fl .plot svg text.figure{fill:var(--ink);font-size:12.5px}
-.fl .note-list{margin:6px 0 0;padding-left:18px;color:var(--soft)}
-.fl .plot{overflow-x:auto}.fl .plot svg{min-width:620px}
-.fl .plot+.plot{margin-top:12px}.fl .plot .cap{color:var(--soft);font-size:13px;margin:0 0 8px}
-"""
 TONES = {Outcome.HOLDS: "holds", Outcome.BREACHED: "breached", Outcome.UNDECIDED: "undecided"}
 HEALTHS = {Health.HELD: "holds", Health.OPEN: "undecided", Health.DEGRADED: "breached"}
 HEADS = ("what", "arm", "state", "control", "treatment", "difference", "lift", "p")
@@ -33,12 +22,12 @@ HEADS = ("what", "arm", "state", "control", "treatment", "difference", "lift", "
 
 def page(report: Findings) -> str:
     """A whole document; light and dark follow the reader's system."""
-    return document(f"Experiment: {report.decision}", MORE_STYLE, _body(report, PARTS))
+    return document(f"Experiment: {report.decision}", STYLE, _body(report, PARTS))
 
 
 def fragment(report: Findings) -> str:
     """What a notebook shows."""
-    return note(MORE_STYLE, _body(report, PARTS_IN_NOTEBOOK))
+    return note(STYLE, _body(report, PARTS_IN_NOTEBOOK))
 
 
 def _body(report: Findings, limit: int) -> str:
@@ -64,24 +53,20 @@ def _pictures(report: Findings, limit: int) -> str:
     if not marks:
         return ""
     level = f"{100 * (1 - report.level):.4g} %"
-    drawn = _plot(f"{report.metric}, {level} intervals", forest(marks))
+    drawn = plot(f"{report.metric}, {level} intervals", forest(marks))
     for one in report.primary:
         if one.difference is not None and one.looks:
             rate = one.difference.kind is Kind.RATE
             picture = sequence(one.looks, 100.0 if rate else 1.0, " points" if rate else "")
             said = f"{one.treatment}: the difference{' in points' if rate else ''} as units came"
-            drawn += _plot(f"{said}; the shade holds the truth at all looks together", picture)
+            drawn += plot(f"{said}; the shade holds the truth at all looks together", picture)
     held = [_guard_mark(one, _of(report, one.treatment)) for one in report.guardrails if one.difference is not None]
-    drawn += _plot("guardrails; the dashed line is what may be lost", forest(held))
+    drawn += plot("guardrails; the dashed line is what may be lost", forest(held))
     cut = [
         _mark(f"{one.column} = {one.value}{_of(report, one.treatment)}", one.difference, _part_tone(report, one))
         for one in report.segments[:limit]
     ]
-    return f"<h2>Against {escape(report.control)}</h2>{drawn}{_plot('segments, most evident first', forest(cut))}"
-
-
-def _plot(caption: str, picture: str) -> str:
-    return f'<section class="plot"><p class="cap">{escape(caption)}</p>{picture}</section>' if picture else ""
+    return f"<h2>Against {escape(report.control)}</h2>{drawn}{plot('segments, most evident first', forest(cut))}"
 
 
 def _mark(label: str, found: Difference, tone: str) -> Mark:
@@ -122,7 +107,7 @@ def _arms(report: Findings) -> str:
         f"{'' if one.planned is None else f'<td>{one.planned:,}</td>'}</tr>"
         for one in report.arms
     )
-    return f"<h2>Arms</h2>{_table(heads, rows)}"
+    return f"<h2>Arms</h2>{table(heads, rows)}"
 
 
 def _figures(report: Findings, limit: int) -> str:
@@ -148,7 +133,7 @@ def _figures(report: Findings, limit: int) -> str:
     ]
     left = len(report.segments) - limit
     more = f'<p class="soft">and {counted(left, "more part")}, none of them more evident</p>' if left > 0 else ""
-    return f"<h2>Figures</h2>{_table(HEADS, ''.join(rows))}{more}" if rows else ""
+    return f"<h2>Figures</h2>{table(HEADS, ''.join(rows))}{more}" if rows else ""
 
 
 def _tone(outcome: Outcome) -> str:
@@ -174,11 +159,6 @@ def _row(what: str, arm: str, state: str, tone: str, found: Difference | None) -
 def _span(low: float, high: float) -> str:
     ends = [f"{end:+.3g}" if isfinite(end) else "…" for end in (low, high)]
     return f"{ends[0]} to {ends[1]}"
-
-
-def _table(heads: Sequence[str], rows: str) -> str:
-    head = "".join(f"<th>{one}</th>" for one in heads)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _small_print(report: Findings) -> str:

@@ -12,8 +12,18 @@ from fairlead.core.listing import counted
 from fairlead.stats.experiment.compare import Look
 
 WIDTH = 960
-LABELS, FIGURES = 300, 190  # pixels left and right of the plot
+LABELS, FIGURES = 300, 210  # pixels left and right of the plot
 ROW = 30
+STYLE = """
+.fl .plot{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 18px 10px}
+.fl .plot svg text{font-size:12px}.fl .zero{stroke:var(--soft);stroke-width:1.2}
+.fl .mark line{stroke:var(--tone);stroke-width:2.4}.fl .mark circle,.fl .mark path{fill:var(--tone)}
+.fl .mark line.limit{stroke:var(--warn);stroke-width:2;stroke-dasharray:3 2}
+.fl .plot svg text.name{fill:var(--ink);font-size:13px}.fl .plot svg text.figure{fill:var(--ink);font-size:12.5px}
+.fl .note-list{margin:6px 0 0;padding-left:18px;color:var(--soft)}
+.fl .plot{overflow-x:auto}.fl .plot svg{min-width:620px}
+.fl .plot+.plot{margin-top:12px}.fl .plot .cap{color:var(--soft);font-size:13px;margin:0 0 8px}
+"""
 HEIGHT, FLOOR, LEFT = 240, 210, 60
 
 
@@ -29,13 +39,20 @@ class Mark(Struct, frozen=True):
     unit: str = " %"
 
 
-def forest(marks: Sequence[Mark]) -> str:
+def plot(caption: str, picture: str) -> str:
+    """A picture in a box under its caption, which is plain text; nothing around no picture."""
+    return f'<section class="plot"><p class="cap">{escape(caption)}</p>{picture}</section>' if picture else ""
+
+
+def forest(marks: Sequence[Mark], of: str = "differences from the control", *, signed: bool = True) -> str:
     """Each mark on one axis through 0; an end beyond the axis becomes an arrow; a margin is a dashed tick.
 
-    Nothing for no mark.
+    `of` tells those who hear the picture what it is; figures are `signed` where they are differences. Nothing for no
+    mark.
     """
     if not marks:
         return ""
+    sign = "+" if signed else ""
     low, high = _reach(marks)
     steps = ticks(low, high)
     low, high = min(low, steps[0]), max(high, steps[-1])
@@ -47,16 +64,16 @@ def forest(marks: Sequence[Mark]) -> str:
     height = ROW * len(marks) + 8
     grid = "".join(
         f'<line class="axis" x1="{at(x):.1f}" y1="0" x2="{at(x):.1f}" y2="{height}"/>'
-        f'<text x="{at(x):.1f}" y="{height + 15}" text-anchor="middle">{_tick(x)}</text>'
+        f'<text x="{at(x):.1f}" y="{height + 15}" text-anchor="middle">{_tick(x, sign)}</text>'
         for x in steps
     )
     zero = f'<line class="zero" x1="{at(0):.1f}" y1="0" x2="{at(0):.1f}" y2="{height}"/>'
-    rows = "".join(_mark(one, ROW * place + ROW / 2 + 4, at, (low, high)) for place, one in enumerate(marks))
-    says = "; ".join(f"{one.label} {one.value:+.3g}{one.unit}" for one in marks)
-    return _svg(grid + zero + rows, height + 24, f"differences from the control with their intervals: {says}")
+    rows = "".join(_mark(one, ROW * place + ROW / 2 + 4, at, (low, high), sign) for place, one in enumerate(marks))
+    says = "; ".join(f"{one.label} {one.value:{sign}.3g}{one.unit}" for one in marks)
+    return _svg(grid + zero + rows, height + 24, f"{of} with their intervals: {says}")
 
 
-def _mark(one: Mark, y: float, at: Callable[[float], float], ends: tuple[float, float]) -> str:
+def _mark(one: Mark, y: float, at: Callable[[float], float], ends: tuple[float, float], sign: str) -> str:
     left, right = at(one.low), at(one.high)
     arrows = ""
     if one.low < ends[0]:
@@ -68,7 +85,7 @@ def _mark(one: Mark, y: float, at: Callable[[float], float], ends: tuple[float, 
         x = at(one.margin)
         limit = f'<line class="limit" x1="{x:.1f}" y1="{y - 10:.1f}" x2="{x:.1f}" y2="{y + 10:.1f}"/>'
     label = one.label if len(one.label) <= 44 else one.label[:43] + "…"
-    figures = f"{one.value:+.3g}{one.unit} ({_end(one.low)} to {_end(one.high)})"
+    figures = f"{one.value:{sign}.3g}{one.unit} ({_end(one.low, sign)} to {_end(one.high, sign)})"
     return (
         f'<g class="mark {one.tone}"><text class="name" x="0" y="{y + 4:.1f}">{escape(label)}</text>{limit}'
         f'<line x1="{left:.1f}" y1="{y:.1f}" x2="{right:.1f}" y2="{y:.1f}"/>{arrows}'
@@ -138,12 +155,12 @@ def _reach(marks: Sequence[Mark]) -> tuple[float, float]:
     return min(near), max(near)
 
 
-def _tick(value: float) -> str:
-    return f"{value:+.4g}" if value else "0"
+def _tick(value: float, sign: str = "+") -> str:
+    return f"{value:{sign}.4g}" if value else "0"
 
 
-def _end(value: float) -> str:
-    return f"{value:+.3g}" if isfinite(value) else "unknown"
+def _end(value: float, sign: str) -> str:
+    return f"{value:{sign}.3g}" if isfinite(value) else "unknown"
 
 
 def _svg(body: str, height: float, says: str) -> str:

@@ -1,7 +1,8 @@
-"""What every report's page shares: its style, the document around a body, and the fragment for a notebook."""
+"""What every report's page shares: its style, the document around a body, the fragment for a notebook, a table."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 STYLE = """
@@ -58,3 +59,13 @@ def document(title: str, style: str, body: str) -> str:
 def note(style: str, body: str) -> str:
     """What a notebook shows: `body` with its style, `STYLE` first, and no document around it."""
     return f'<style>{STYLE}{style}</style><div class="fl note">{body}</div>'
+
+
+def table(heads: Sequence[str], rows: str) -> str:
+    """A table that scrolls where it is wider than the page. `heads` are plain text and are escaped; `rows` is HTML.
+
+    >>> table(["a"], "<tr><td>1</td></tr>").count("<tr>")
+    2
+    """
+    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

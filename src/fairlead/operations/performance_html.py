@@ -9,7 +9,7 @@ from math import isfinite
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Verdict
 from fairlead.operations import performance_svg as svg
-from fairlead.operations.page_style import document, note
+from fairlead.operations.page_style import document, note, table
 from fairlead.operations.performance_clock import long
 from fairlead.operations.performance_values import ClassRow, Content, SliceRow, interval, label_of, number
 from fairlead.stats.performance.measure import UNDEFINED
@@ -113,7 +113,7 @@ def _changes(content: Content, changes: Sequence[Comparison]) -> str:
         return ""
     heads = ("rows", label_of(content.primary), "reference", "change", "interval", "q-value", "")
     rows = "".join(f"<tr><td>{escape(one.name)}</td>{_compared(one)}</tr>" for one in changes)
-    return f"<h2>Against the reference</h2>{_table(('', *heads), rows)}"
+    return f"<h2>Against the reference</h2>{table(('', *heads), rows)}"
 
 
 def _compared(one: Comparison) -> str:
@@ -162,7 +162,7 @@ def _slices(content: Content, most: int) -> str:
     return (
         f'<h2>{escape(label)} by slice</h2><div class="wide">{drawn}<p class="soft">Dashed: all measured rows. Red: '
         "worse than the rest. Hollow: undecided. On the right, rows.</p></div>"
-        f'<div style="margin-top:14px">{_table(heads, rows)}</div>{more}'
+        f'<div style="margin-top:14px">{table(heads, rows)}</div>{more}'
     )
 
 
@@ -216,7 +216,7 @@ def _classes(content: Content) -> str:
     areas = any(row.card.auroc.defined for row in content.by_class)
     heads = ("class", "rows", "predicted", "precision", "", "recall", "", "F1", "", *(("AUROC", "") if areas else ()))
     rows = "".join(_class(row, areas=areas) for row in content.by_class)
-    return f"<h2>Class by class</h2>{_table(heads, rows)}"
+    return f"<h2>Class by class</h2>{table(heads, rows)}"
 
 
 def _class(row: ClassRow, *, areas: bool) -> str:
@@ -224,11 +224,6 @@ def _class(row: ClassRow, *, areas: bool) -> str:
     measures = (card.precision, card.recall, card.f1, *((card.auroc,) if areas else ()))
     cells = "".join(f'<td>{number(one.value)}</td><td class="text">{interval(one)}</td>' for one in measures)
     return f"<tr><td>{escape(row.name)}</td><td>{card.support:,}</td><td>{card.predicted:,}</td>{cells}</tr>"
-
-
-def _table(heads: Sequence[str], rows: str) -> str:
-    head = "".join(f"<th>{escape(each)}</th>" for each in heads)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def _signed(value: float) -> str:

@@ -16,7 +16,9 @@ from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import TableError, UsageError
 from fairlead.operations.experiment_data import labelled, unit_keys
-from fairlead.operations.report_output import as_json, frame_of
+from fairlead.operations.policies_html import fragment, page
+from fairlead.operations.policy_reading import PolicyReading
+from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.columns import CategoricalColumn
 from fairlead.stats.experiment.units import units_of
 from fairlead.stats.policy.log import Log, Support, normalised, support, weights
@@ -30,23 +32,8 @@ Floats = NDArray[np.float64]
 LEAST_EFFECTIVE = 100
 
 
-class PolicyReport(Struct, frozen=True):
-    """What a log says of another policy.
-
-    `verdict`: holds where the new policy earns more than the one that ran, breached where it earns less, undecided
-    where the interval of the `gain` holds 0 or too few rows are effective, unmeasured where the log has no support.
-    `value` and `gain` are None where nothing is to be read. `logged` is what the policy that ran earned.
-    """
-
-    verdict: Verdict
-    estimator: str
-    alpha: float
-    support: Support
-    logged: Value
-    value: Value | None = None
-    gain: Value | None = None
-    bernstein: Value | None = None
-    notes: tuple[str, ...] = ()
+class PolicyReport(PolicyReading, frozen=True):
+    """A `PolicyReading` as a dict, JSON, a frame and a page."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
@@ -59,9 +46,15 @@ class PolicyReport(Struct, frozen=True):
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas frame: a row for each estimate that there is. Raises `MissingExtra` without pandas."""
-        rows = {"logged": self.logged, "value": self.value, "gain": self.gain, "bernstein": self.bernstein}
-        found = [{"estimate": name} | msgspec.to_builtins(one) for name, one in rows.items() if one is not None]
+        found = [{"estimate": name} | msgspec.to_builtins(one) for name, one in self.estimates.items()]
         return frame_of(found, "PolicyReport.to_frame()")
+
+    def save_html(self, path: str | Path) -> Path:
+        """Writes one self-contained page. Raises `UsageError` where the file cannot be written."""
+        return written(path, page(self))
+
+    def _repr_html_(self) -> str:
+        return fragment(self)
 
 
 def evaluate_policy(  # noqa: PLR0913 - the options of a reading; all but four have a default
@@ -171,16 +164,16 @@ def _refused(found: Support, least: float) -> Verdict | None:
         factor = least / max(found.effective, 1e-9)
         return Verdict(
             Outcome.UNDECIDED,
-            f"{counted(found.rows, 'row')} of the weight of {found.effective:,.1f}, and {least:g} are needed: about "
-            f"{factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights, with bias",
+            f"{counted(found.rows, 'row')}, worth {found.effective:,.1f} of equal weight, and {least:g} are needed: "
+            f"about {factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights and bias",
         )
     return None
 
 
 def _verdict(more: Value, found: Support) -> Verdict:
     said = (
-        f"{more.value:+.4g} a decision ({more.low:+.4g} to {more.high:+.4g}), from {counted(found.rows, 'row')} of "
-        f"the weight of {found.effective:,.0f}"
+        f"{more.value:+.4g} a decision ({more.low:+.4g} to {more.high:+.4g}), from {counted(found.rows, 'row')}, "
+        f"worth {found.effective:,.0f} of equal weight"
     )
     if more.low > 0.0:
         return Verdict(Outcome.HOLDS, f"the new policy earns more than the one that ran: {said}")
