@@ -165,7 +165,7 @@ def _refused(found: Support, least: float) -> Verdict | None:
         return Verdict(
             Outcome.UNDECIDED,
             f"{counted(found.rows, 'row')}, worth {found.effective:,.1f} of equal weight, and {least:g} are needed: "
-            f"about {factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights and bias",
+            f"about {factor:,.0f} times as long a log, a policy closer to the one that ran, or clipped weights, biased",
         )
     return None
 
