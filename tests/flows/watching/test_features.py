@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+from decimal import Decimal
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Raw
 
 from fairlead.core.report import SCORE
-from fairlead.flows.watching.features import profile_rows
+from fairlead.flows.watching.features import on_grid, profile_rows
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
 from fairlead.stats.profile import CategoryProfile, NumericProfile, profile
 
@@ -42,3 +45,14 @@ def test_no_bytes_are_fatal(texts: list[bytes]) -> None:
     """Whatever was logged, every record is counted."""
     found = profile_rows([Raw(text) for text in texts], np.zeros(len(texts)), REFERENCE)
     assert found.rows == len(texts)
+
+
+def test_what_python_holds_lies_on_the_grid_too() -> None:
+    """Held-out rows hold more than JSON does: decimals are numbers, lists and dates null, numbers name categories."""
+    x, city, _ = REFERENCE.grids
+    numbers = on_grid(x, [Decimal("1.5"), [1], date(2026, 1, 1), "2", None, 10**400, True])
+    assert isinstance(numbers, NumericColumn)
+    np.testing.assert_array_equal(numbers.values, [1.5, np.nan, np.nan, np.nan, np.nan, np.nan, 1.0])
+    names = on_grid(city, ["porto", None, 3, "porto"])
+    assert isinstance(names, CategoricalColumn)
+    assert (names.categories, names.codes.tolist()) == (("porto", "3"), [0, -1, 1, 0])

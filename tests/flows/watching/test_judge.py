@@ -12,10 +12,10 @@ from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.record import Prediction
-from fairlead.core.report import Stage
+from fairlead.core.report import SCORE, FeatureShift, Stage
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort
-from fairlead.flows.watching.judge import Seen, measure
+from fairlead.flows.watching.judge import Seen, measure, suspects_of
 from fairlead.flows.watching.reference import Reference, build_reference
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import TableProfile
@@ -112,3 +112,27 @@ def test_answers_without_a_score_or_a_value_are_not_estimated() -> None:
     known = reference(Task.REGRESSION, values, (values[:, 0] + 1).tolist())
     live = cohort(known, [("none", None)] * 20)
     assert measure(seen(), live, live.labelled()).estimated is None
+
+
+def moved(name: str, harm: float, money: float | None = None, level: str = "critical") -> FeatureShift:
+    """A shift that moved, with its harm, and money where that is known."""
+    return FeatureShift(name, level, harm=harm, money=money)
+
+
+def test_suspects_come_by_money_where_it_is_known() -> None:
+    """Few dear errors are suspected before many cheap ones; what stood still, and the score, never."""
+    shifts = (
+        moved("many", 0.10, 500.0),
+        moved("few", 0.02, 4_000.0),
+        moved("benign", 0.0, 9_000.0),
+        moved("still", 0.5, 9_000.0, level="none"),
+        moved(SCORE, 0.0),
+    )
+    assert suspects_of(shifts) == ("few", "many", "benign")
+    assert suspects_of(shifts[::-1]) == ("few", "many", "benign")
+
+
+def test_suspects_come_by_the_metric_where_money_is_not_known_of_all() -> None:
+    """Money of one feature does not outrank the harm of another whose money nobody knows."""
+    assert suspects_of((moved("few", 0.02, 4_000.0), moved("many", 0.10))) == ("many", "few")
+    assert suspects_of((moved("b", 0.02), moved("a", 0.02), moved("c", 0.1))) == ("c", "a", "b")

@@ -47,7 +47,15 @@ def _one(raw: Raw) -> dict[str, Any]:
 def _column(grid: Grid, rows: list[dict[str, Any]], score: Floats) -> Column:
     if grid.name == SCORE and isinstance(grid, NumericGrid):
         return NumericColumn(SCORE, score)
-    values = [row.get(grid.name) for row in rows]
+    return on_grid(grid, [row.get(grid.name) for row in rows])
+
+
+def on_grid(grid: Grid, values: Sequence[Any]) -> Column:
+    """Values as a column of the grid's kind; null where a value is none, or no number on a grid of numbers.
+
+    >>> on_grid(NumericGrid("x", np.array([0.0, 1.0])), [True, 2, "3", None]).values.tolist()
+    [1.0, 2.0, nan, nan]
+    """
     if isinstance(grid, NumericGrid):
         return NumericColumn(grid.name, np.array([_number(value) for value in values]))
     codes: dict[str, int] = {}
@@ -56,9 +64,7 @@ def _column(grid: Grid, rows: list[dict[str, Any]], score: Floats) -> Column:
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, int | float):
-        return nan
     try:
-        return float(value)
-    except OverflowError:
+        return nan if isinstance(value, str) else float(value)
+    except (OverflowError, TypeError):
         return nan

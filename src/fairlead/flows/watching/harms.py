@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,12 @@ from fairlead.core.bundle import HELDOUT
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.harm import HarmPolicy
-from fairlead.core.inference import label_text
 from fairlead.core.ranking import Cost
+from fairlead.flows.watching.features import on_grid
 from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
-from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
-from fairlead.stats.grid import Grid, NumericGrid
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import ColumnProfile
 
@@ -92,7 +89,7 @@ def informed(
     bases: dict[str, Basis] = {}
     for place, name in enumerate(reference.contract.names):
         grid = grids.get(name)
-        column = None if grid is None else _column(grid, [row[place] for row in rows])
+        column = None if grid is None else on_grid(grid, [row[place] for row in rows])
         known = None if column is None or grid is None else cell_losses(column, grid, losses)
         if column is not None and grid is not None and known is not None:
             bases[name] = Basis(known, None if costs is None else cell_losses(column, grid, costs))
@@ -116,18 +113,3 @@ def cost_of(reference: Informed, name: str, current: ColumnProfile) -> Cost | No
 def _scaled(one: Attribution, scale: float) -> Attribution:
     """A loss that is a share of a scale, in the target's units."""
     return replace(one, change=one.change * scale, low=one.low * scale, high=one.high * scale)
-
-
-def _column(grid: Grid, values: Sequence[Any]) -> Column:
-    if isinstance(grid, NumericGrid):
-        return NumericColumn(grid.name, np.array([_number(value) for value in values]))
-    codes: dict[str, int] = {}
-    places = [-1 if value is None else codes.setdefault(label_text(value), len(codes)) for value in values]
-    return CategoricalColumn(grid.name, np.array(places, np.int32), tuple(codes))
-
-
-def _number(value: Any) -> float:
-    try:
-        return nan if value is None or isinstance(value, str) else float(value)
-    except OverflowError:
-        return nan

@@ -13,6 +13,7 @@ from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.quadrant import Band, oriented, place
+from fairlead.core.ranking import ranked_by_harm
 from fairlead.core.report import SCORE, FeatureShift, Harm, MetricReading, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
@@ -96,9 +97,8 @@ def _judged(
 
 
 def suspects_of(shifts: tuple[FeatureShift, ...]) -> tuple[str, ...]:
-    """The features that moved, the most harmful first."""
-    moved = [shift for shift in shifts if shift.moved and shift.name != SCORE]
-    return tuple(shift.name for shift in sorted(moved, key=lambda shift: (-(shift.harm or 0.0), shift.name)))
+    """The features that moved, the most harmful first: by money where that is known, as the shifts are ranked."""
+    return tuple(shift.name for shift in ranked_by_harm(shifts) if shift.moved and shift.name != SCORE)
 
 
 def measure(seen: Seen, cohort: Cohort, labelled: Labelled) -> Performance:
