@@ -291,10 +291,9 @@ def _whole_values(values: Floats, ends: tuple[float, float]) -> tuple[Floats, Co
     rows = np.zeros(int(high - low) + 1, dtype=np.int64)
     for start in range(0, values.size, CHUNK):
         part, _, _ = finite_part(values[start : start + CHUNK])
-        steps = (part - low).astype(np.intp)
-        if not np.array_equal(steps + low, part):
+        if not (np.rint(part) == part).all():
             return None
-        rows += np.bincount(steps, minlength=rows.size)
+        rows += np.bincount((part - low).astype(np.int32), minlength=rows.size)
     some = np.flatnonzero(rows)
     return some.astype(np.float64) + low, rows[some]
 
