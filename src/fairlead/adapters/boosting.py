@@ -7,10 +7,10 @@ may be treated as fresh ones (Chernozhukov et al. 2018). Everything is fixed by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from functools import cache
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, Unpack
 
 import numpy as np
 from msgspec import Struct
@@ -29,6 +29,15 @@ MOST_ROUNDS, FEW_ROUNDS = 200, 50
 LOUDEST = 2_000  # rows of a fold that an importance is measured on, at most
 TINY = 1e-15
 SMALL = 2_000_000  # cells up to which threads cost more than they bring, most of all where others use the cores too
+
+
+class Fitting(TypedDict, total=False):
+    """What `cross_fit` may be told beside the data and the task."""
+
+    weight: Floats | None
+    categorical: Sequence[int]
+    folds: int
+    seed: int
 
 
 class CrossFit(Struct, frozen=True, eq=False):
@@ -55,9 +64,8 @@ class CrossFit(Struct, frozen=True, eq=False):
         plan = _Plan(self.task, self.categorical, self.seed)
         found = np.full(self.predictions.shape, np.nan)
         last = len(self.models) - 1
-        for fold in range(1, last):
-            earlier, held = self.folds < fold, self.folds == fold
-            found[held] = _fit(x[earlier], y[earlier], classes, plan, None)(x[held])
+        rounds = ((self.folds < fold, self.folds == fold) for fold in range(1, last))
+        _fit_each(_Rows(x, y, classes, None), plan, rounds, found)
         found[self.folds == last] = self.predictions[self.folds == last]
         return found
 
@@ -110,7 +118,7 @@ def fit(
     [0.0, 1.0]
     """
     x, y, classes = _checked(features, target, task, weight)
-    return _fit(x, y, classes, _Plan(task, tuple(categorical), seed), weight)
+    return _fit(_Rows(x, y, classes, weight), _Plan(task, tuple(categorical), seed))
 
 
 def cross_fitted(
@@ -118,10 +126,7 @@ def cross_fitted(
     labels: NDArray[Any],
     *,
     task: Task,
-    weight: Floats | None = None,
-    categorical: Sequence[int] = (),
-    folds: int = 5,
-    seed: int = 0,
+    **how: Unpack[Fitting],
 ) -> Floats:
     """Out-of-fold predictions, as `cross_fit(...).predictions`: (n,), or (n, classes) for `multiclass`.
 
@@ -130,9 +135,7 @@ def cross_fitted(
     >>> found.shape, bool(found[:90].max() < 0.5 < found[110:].min())
     ((200,), True)
     """
-    return cross_fit(
-        features, labels, task=task, weight=weight, categorical=categorical, folds=folds, seed=seed
-    ).predictions
+    return cross_fit(features, labels, task=task, **how).predictions
 
 
 def cross_fit(
@@ -156,12 +159,9 @@ def cross_fit(
     fold_of = _folds(y if classes else np.zeros(len(y), dtype=np.int64), min(folds, len(y)), seed)
     plan = _Plan(task, tuple(categorical), seed)
     found = np.empty((len(y), classes) if task == "multiclass" else len(y))
-    models = []
-    for fold in range(min(folds, len(y))):
-        rest, held = fold_of != fold, fold_of == fold
-        models.append(_fit(x[rest], y[rest], classes, plan, None if weight is None else weight[rest]))
-        found[held] = models[-1](x[held])
-    return CrossFit(task, found, fold_of, tuple(models), tuple(categorical), seed)
+    rounds = ((fold_of != fold, fold_of == fold) for fold in range(min(folds, len(y))))
+    models = _fit_each(_Rows(x, y, classes, weight), plan, rounds, found)
+    return CrossFit(task, found, fold_of, models, tuple(categorical), seed)
 
 
 class _Plan(Struct, frozen=True):
@@ -170,8 +170,31 @@ class _Plan(Struct, frozen=True):
     seed: int
 
 
-def _fit(x: Floats, y: NDArray[Any], classes: int, plan: _Plan, weight: Floats | None) -> Predict:
+class _Rows(Struct, frozen=True, eq=False):
+    x: Floats
+    y: NDArray[Any]
+    classes: int
+    weight: Floats | None
+
+    def of(self, kept: NDArray[np.bool_]) -> _Rows:
+        weight = None if self.weight is None else self.weight[kept]
+        return _Rows(self.x[kept], self.y[kept], self.classes, weight)
+
+
+def _fit_each(
+    rows: _Rows, plan: _Plan, rounds: Iterable[tuple[NDArray[np.bool_], NDArray[np.bool_]]], found: Floats
+) -> tuple[Predict, ...]:
+    """A model for each round, of its first rows; what it predicts of the second ones is put into `found`."""
+    models = []
+    for taught, held in rounds:
+        models.append(_fit(rows.of(taught), plan))
+        found[held] = models[-1](rows.x[held])
+    return tuple(models)
+
+
+def _fit(rows: _Rows, plan: _Plan) -> Predict:
     """`y` holds codes 0 … classes - 1 of which some may be absent, or numbers where `classes` is 0."""
+    x, y, classes = rows.x, rows.y, rows.classes
     try:
         from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     except ImportError as error:
@@ -191,7 +214,7 @@ def _fit(x: Floats, y: NDArray[Any], classes: int, plan: _Plan, weight: Floats |
         random_state=plan.seed,
     )
     with _threads(x):
-        model.fit(x, y, sample_weight=weight)
+        model.fit(x, y, sample_weight=rows.weight)
     highest = {column: float(np.nanmax(x[:, column], initial=-1.0)) for column in _few(x, plan.categorical) or ()}
 
     def answer(given: Floats) -> Floats:

@@ -7,22 +7,8 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
-from fairlead.core.event import (
-    AlertRaised,
-    Entry,
-    Fact,
-    IncidentNoted,
-    IncidentOpened,
-    OperatorAsked,
-    PostmortemWritten,
-    RetrainDecided,
-    RetrainFinished,
-    RolloutDecided,
-    RolloutStarted,
-    RouteApplied,
-    RouteChanged,
-    WindowJudged,
-)
+from fairlead.core import event
+from fairlead.core.event import Entry, Fact
 
 STATES = ("open", "acknowledged", "mitigated", "resolved")
 
@@ -66,11 +52,11 @@ def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
     known: dict[str, Incident] = {}
     for entry in entries:
         fact = entry.fact
-        if isinstance(fact, IncidentOpened):
+        if isinstance(fact, event.IncidentOpened):
             known.setdefault(fact.incident, _opened(entry, fact))
-        elif isinstance(fact, IncidentNoted) and fact.incident in known:
+        elif isinstance(fact, event.IncidentNoted) and fact.incident in known:
             known[fact.incident] = _noted(known[fact.incident], entry, fact)
-        elif isinstance(fact, PostmortemWritten) and fact.incident in known:
+        elif isinstance(fact, event.PostmortemWritten) and fact.incident in known:
             before = known[fact.incident]
             line = Moment(entry.at, entry.actor, f"Postmortem drafted: {fact.path}")
             known[before.id] = msgspec.structs.replace(
@@ -87,7 +73,7 @@ def open_drift(entries: Iterable[Entry], model: str) -> Incident | None:
     return found[-1] if found else None
 
 
-def _opened(entry: Entry, fact: IncidentOpened) -> Incident:
+def _opened(entry: Entry, fact: event.IncidentOpened) -> Incident:
     return Incident(
         id=fact.incident,
         model=fact.model,
@@ -107,7 +93,7 @@ def _opened(entry: Entry, fact: IncidentOpened) -> Incident:
     )
 
 
-def _noted(before: Incident, entry: Entry, fact: IncidentNoted) -> Incident:
+def _noted(before: Incident, entry: Entry, fact: event.IncidentNoted) -> Incident:
     """A state only moves forward: a late acknowledgement does not reopen what is resolved."""
     line = Moment(entry.at, entry.actor, fact.note)
     after = msgspec.structs.replace(before, timeline=(*before.timeline, line))
@@ -136,28 +122,28 @@ def _belongs(incident: Incident, entry: Entry) -> bool:
         return _of_rollout(incident, fact)
     if incident.resolved_seq is not None and entry.seq > incident.resolved_seq:
         return False
-    if isinstance(fact, WindowJudged):
+    if isinstance(fact, event.WindowJudged):
         return incident.began_at is not None and fact.ends_at > incident.began_at
     return entry.seq >= incident.opened_seq
 
 
 def _of_rollout(incident: Incident, fact: Fact) -> bool:
-    if isinstance(fact, AlertRaised):
+    if isinstance(fact, event.AlertRaised):
         return fact.alert.endswith(f":{incident.rollout}")
     return getattr(fact, "rollout", None) == incident.rollout
 
 
 _TOLD = (
-    AlertRaised,
-    IncidentNoted,
-    IncidentOpened,
-    OperatorAsked,
-    PostmortemWritten,
-    RetrainDecided,
-    RetrainFinished,
-    RolloutDecided,
-    RolloutStarted,
-    RouteApplied,
-    RouteChanged,
-    WindowJudged,
+    event.AlertRaised,
+    event.IncidentNoted,
+    event.IncidentOpened,
+    event.OperatorAsked,
+    event.PostmortemWritten,
+    event.RetrainDecided,
+    event.RetrainFinished,
+    event.RolloutDecided,
+    event.RolloutStarted,
+    event.RouteApplied,
+    event.RouteChanged,
+    event.WindowJudged,
 )
