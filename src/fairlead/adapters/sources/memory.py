@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from fairlead.adapters.sources.files import File
 from fairlead.adapters.sources.parquet import ParquetSource, open_parquet
-from fairlead.adapters.sources.schema import Kinds, kinds_of
+from fairlead.adapters.sources.schema import Described, Kinds, kinds_of
 from fairlead.adapters.tables import to_columns
 from fairlead.errors import StateError, TableError
 from fairlead.ports.engine import NULL, SLAB, Part
@@ -43,23 +43,13 @@ class TablePart(Struct, frozen=True):
                 yield NumericColumn(name, np.full(self.rows, np.nan))
 
 
-class TableSource:
+class TableSource(Described):
     """An Arrow table, as slices."""
 
     def __init__(self, table: pa.Table, label: str) -> None:
         """`label` names the table in errors."""
+        super().__init__(kinds_of(table.schema))
         self._table, self._label = table, label
-        self._kinds = kinds_of(table.schema)
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """The columns that can be compared."""
-        return self._kinds.readable
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """The others, with the reason."""
-        return self._kinds.unreadable
 
     @property
     def rows(self) -> int:
@@ -77,7 +67,7 @@ class TableSource:
             yield TablePart(f"{self._label}, rows {start:,} to {start + rows - 1:,}", self._table.slice(start, rows))
 
 
-class StreamSource:
+class StreamSource(Described):
     """Record batches that come one by one, once. The first one fixes the columns."""
 
     def __init__(self, batches: Iterable[Any], label: str) -> None:
@@ -88,17 +78,7 @@ class StreamSource:
         if first is None:
             raise TableError(f"{label} has no rows: a comparison needs at least one")
         self._first = first
-        self._kinds = kinds_of(first.schema)
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """The columns that can be compared."""
-        return self._kinds.readable
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """The others, with the reason."""
-        return self._kinds.unreadable
+        super().__init__(kinds_of(first.schema))
 
     @property
     def rows(self) -> None:

@@ -7,7 +7,7 @@ such: text is never spelt out row by row.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.adapters.sources.files import File
-from fairlead.adapters.sources.schema import Kinds, join_kinds, kinds_of
+from fairlead.adapters.sources.schema import Described, Kinds, join_kinds, kinds_of
 from fairlead.adapters.tables import to_columns
 from fairlead.adapters.uuids import parquet_schema
 from fairlead.errors import TableError
@@ -59,7 +59,7 @@ class ParquetPart(Struct, frozen=True):
                 yield from reader.column(name)
 
 
-class ParquetSource:
+class ParquetSource(Described):
     """Parquet files as one table, in the order given."""
 
     def __init__(self, footers: Sequence[Footer], names: Sequence[str] | None = None) -> None:
@@ -67,17 +67,7 @@ class ParquetSource:
         self._files = {one.file.path: one.file for one in footers}
         kinds = join_kinds([(one.file.path, one.kinds) for one in footers], self._nothing_but_nulls)
         self._footers = tuple(footers)
-        self._kinds = kinds if names is None else _restricted(kinds, names)
-
-    @property
-    def kinds(self) -> Mapping[str, str]:
-        """The columns that can be compared."""
-        return self._kinds.readable
-
-    @property
-    def unreadable(self) -> Mapping[str, str]:
-        """The others, with the reason."""
-        return self._kinds.unreadable
+        super().__init__(kinds if names is None else _restricted(kinds, names))
 
     @property
     def rows(self) -> int:

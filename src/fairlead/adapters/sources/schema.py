@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -33,6 +33,24 @@ class Kinds(Struct, frozen=True):
 
     readable: dict[str, str]
     unreadable: dict[str, str]
+
+
+class Described:
+    """What every source says of its columns."""
+
+    def __init__(self, kinds: Kinds) -> None:
+        """`kinds` are those of the whole source."""
+        self._kinds = kinds
+
+    @property
+    def kinds(self) -> Mapping[str, str]:
+        """The columns that can be compared."""
+        return self._kinds.readable
+
+    @property
+    def unreadable(self) -> Mapping[str, str]:
+        """The others, with the reason."""
+        return self._kinds.unreadable
 
 
 def kinds_of(schema: pa.Schema) -> Kinds:
