@@ -18,7 +18,7 @@ from fairlead.stats.estimate.classes import (
     estimate_classes,
     heldout_classes,
 )
-from fairlead.stats.estimate.confidence import Estimates, Heldout, estimate, heldout, poisson_binomial_variance
+from fairlead.stats.estimate.confidence import Estimates, Heldout, estimate, heldout
 from fairlead.stats.estimate.losses import (
     ErrorCurve,
     ErrorModel,
@@ -52,7 +52,6 @@ __all__ = [
     "estimate_error",
     "heldout",
     "heldout_classes",
-    "poisson_binomial_variance",
     "prediction_powered",
     "root",
 ]

@@ -134,16 +134,6 @@ def estimate(
     return Estimates(s.size, **found)
 
 
-def poisson_binomial_variance(chance: ArrayLike) -> float:
-    """The variance of the number of successes among independent trials with these chances (n,): sum c(1-c).
-
-    >>> poisson_binomial_variance([0.5, 0.5, 1.0])
-    0.5
-    """
-    c = np.asarray(chance, np.float64)
-    return float(np.sum(c * (1 - c)))
-
-
 def _ordered(score: ArrayLike, threshold: float, decided: ArrayLike | None) -> tuple[Floats, Floats]:
     """Scores, ascending, and the decisions on them."""
     s = np.asarray(score, np.float64)
