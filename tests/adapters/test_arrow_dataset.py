@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from uuid import UUID
 from typing import Any
 
 import pyarrow as pa
@@ -60,6 +61,7 @@ def test_knows_every_kind_of_column(column: pa.Array, kind: Kind, first: object)
         (pa.array([datetime(2015, 7, 1)]), "timestamp"),  # noqa: DTZ001  # a table's times carry no zone
         (pa.array([[1, 2]]), "list"),
         (pa.array([b"x"]), "binary"),
+        (pa.array([UUID(int=1)], pa.uuid()), "uuid"),
         (pa.nulls(1), "nothing but nulls"),
     ],
 )
