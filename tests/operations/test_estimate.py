@@ -119,6 +119,25 @@ def test_pape_is_taken_where_inputs_moved_and_is_nearer() -> None:
     assert report.chunks[0].verdict.outcome is Outcome.HOLDS
 
 
+@pytest.mark.slow
+def test_weights_learned_from_nothing_cost_nothing() -> None:
+    """Where no input moved, `pape` errs no more than CBPE does, to a tenth, in accuracy and AUROC, over 10 samples; and
+    where one moved less than `auto` can tell, it errs less."""
+    for at, most in ((0.0, 1.1), (0.2, 0.9)):
+        errors = np.zeros((2, 2))
+        for seed in range(0, 20, 2):
+            known, live = binary(2000, seed), binary(1000, seed + 1, at=at)
+            for place, method in enumerate(("cbpe", "pape")):
+                report = estimate_performance(
+                    known, live, target="y", score="p", features=["x", "z"], method=method, seed=seed
+                )
+                for column, metric in enumerate(("accuracy", "auroc")):
+                    reading = report.chunks[0].reading(metric)
+                    assert reading is not None
+                    errors[place, column] += abs(reading.estimated.value - reading.realised.value)
+        assert (errors[1] < most * errors[0]).all(), (at, errors)
+
+
 def test_inputs_that_no_reference_row_resembles_are_refused() -> None:
     """With `pape` there is then no estimate and the verdict is undecided; `auto` falls back and is undecided too."""
     known, far = binary(2000, 0), without(binary(1000, 1, at=9.0), "y")
