@@ -128,9 +128,8 @@ def test_weights_learned_from_nothing_cost_nothing() -> None:
         for seed in range(0, 20, 2):
             known, live = binary(2000, seed), binary(1000, seed + 1, at=at)
             for place, method in enumerate(("cbpe", "pape")):
-                report = estimate_performance(
-                    known, live, target="y", score="p", features=["x", "z"], method=method, seed=seed
-                )
+                asked: Columns = {"target": "y", "score": "p", "features": ["x", "z"], "method": method, "seed": seed}
+                report = estimate_performance(known, live, **asked)
                 for column, metric in enumerate(("accuracy", "auroc")):
                     reading = report.chunks[0].reading(metric)
                     assert reading is not None
