@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from uuid import UUID
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pytest
