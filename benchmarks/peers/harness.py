@@ -58,12 +58,15 @@ class System(NamedTuple):
     """A runner. `start` imports and returns the version; `native` turns an Arrow table into what the library takes.
 
     `compare(reference, current, task)` compares two; `windows(reference, [(name, current), …], task)` yields
-    an answer for each window, None for a system that was built without. A `files` variant gets paths, not tables.
+    an answer for each window, None for a system that was built without. One that cuts a table itself has
+    `series(reference, current, by, sizes, task)` instead: `by` names the column of windows, `sizes` are their rows. A
+    `files` variant gets paths, not tables.
     """
 
     start: Callable[[], str]
     compare: Callable[[Any, Any, Task], Found]
     windows: Callable[[Any, list[tuple[str, Any]], Task], Iterator[Found]] | None = None
+    series: Callable[[Any, Any, str, list[int], Task], Iterator[Found]] | None = None
     native: Callable[[Any], Any] = lambda table: table.to_pandas()
 
 
@@ -130,14 +133,26 @@ def _work(system: System, folder: Path, job: dict[str, Any], task: Task) -> tupl
         ]
     first = system.native(reference)
     if job.get("windows"):
-        run = system.windows
-        if run is None:
-            raise SystemExit("this runner has no windows")
-        windows = [(name, system.native(table)) for name, table in parts(current, job["windows"])]
-        return [name for name, _ in windows], lambda: list(run(first, windows, task))
+        return _windows(system, first, current, job["windows"], task)
     second = system.native(current)
     del reference, current
     return ["all"], lambda: [system.compare(first, second, task)]
+
+
+def _windows(
+    system: System, reference: Any, current: Any, by: str, task: Task
+) -> tuple[list[str], Callable[[], list[Found]]]:
+    """The work of windows: on one table, or on many, which are cut before the clock starts."""
+    cut = parts(current, by)
+    names = [name for name, _ in cut]
+    if system.series is not None:
+        whole, of = system.native(current), system.series
+        return names, lambda: list(of(reference, whole, by, [part.num_rows for _, part in cut], task))
+    if system.windows is None:
+        raise SystemExit("this runner has no windows")
+    each = system.windows
+    windows = [(name, system.native(table)) for name, table in cut]
+    return names, lambda: list(each(reference, windows, task))
 
 
 def _status(key: str) -> float:

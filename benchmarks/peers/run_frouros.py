@@ -52,4 +52,4 @@ def native(table: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main(System(start, compare, windows, native))
+    main(System(start, compare, windows, native=native))
