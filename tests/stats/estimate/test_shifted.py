@@ -15,6 +15,7 @@ from fairlead.stats.estimate import density_ratio, effective_rows, estimate, hel
 from fairlead.stats.estimate.classes import estimate_classes
 from fairlead.stats.performance import Floats
 
+Check = Callable[[int, int, float], None]
 Nominal = Callable[[dict[str, int], int], None]
 COST = {"false_positive": 1.0, "false_negative": 5.0}
 
@@ -60,11 +61,12 @@ def realised(y: Floats, s: Floats) -> dict[str, float]:
     names = ("accuracy", "precision", "recall", "f1", "specificity")
     found = {name: getattr(metrics, name)(y, d).value for name in names}
     found |= {name: getattr(metrics, name)(y, s).value for name in ("log_loss", "brier")}
-    return found | {"auroc": metrics.auroc(y, s), "cost": metrics.cost_per_row(y, d, COST).value}
+    found |= {name: getattr(metrics, name)(y, s) for name in ("auroc", "auprc")}
+    return found | {"cost": metrics.cost_per_row(y, d, COST).value}
 
 
 def binary_coverage(runs: int, known_rows: int, live_rows: int, at: float) -> dict[str, int]:
-    """How often the weighted interval of each binary metric but average precision holds the realised value."""
+    """How often the weighted interval of each binary metric holds the realised value."""
     rng = np.random.default_rng(1)
     hits: dict[str, int] = {}
     for _ in range(runs):
@@ -107,7 +109,9 @@ def classes_coverage(runs: int, known_rows: int, live_rows: int, at: float) -> d
 
 def test_intervals_count_what_weighting_costs(nominal: Nominal) -> None:
     """Weighted rows are worth fewer, so the interval is wider, and it holds the realised metrics near nominally."""
-    nominal(binary_coverage(40, 2000, 1000, 0.8), 40)
+    hits = binary_coverage(40, 2000, 1000, 0.8)
+    del hits["auprc"]  # see below
+    nominal(hits, 40)
     rng = np.random.default_rng(1)
     wider = 0
     for _ in range(10):
@@ -122,9 +126,14 @@ def test_intervals_count_what_weighting_costs(nominal: Nominal) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("known_rows", "live_rows"), [(2000, 1000), (3000, 1000)])
-def test_weighted_intervals_cover_near_nominally(nominal: Nominal, known_rows: int, live_rows: int) -> None:
-    """With the true weights the 95 % intervals of nine metrics cover 93 to 97 % of 1,000 windows, at two sizes."""
-    nominal(binary_coverage(1000, known_rows, live_rows, 0.6), 1000)
+def test_weighted_intervals_cover_near_nominally(
+    nominal: Nominal, at_least: Check, known_rows: int, live_rows: int
+) -> None:
+    """With the true weights the 95 % intervals of nine metrics cover 93 to 97 % of 1,000 windows, at two sizes; that of
+    average precision at least 91 %."""
+    hits = binary_coverage(1000, known_rows, live_rows, 0.6)
+    at_least(hits.pop("auprc"), 1000, 0.91)
+    nominal(hits, 1000)
 
 
 @pytest.mark.slow
