@@ -14,6 +14,7 @@ from msgspec import Struct
 from fairlead.adapters.tables import to_columns
 from fairlead.config.grammar import duration
 from fairlead.core.check import judge_drift
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import SettingsError, TableError, UsageError
 from fairlead.operations.drift import check_alpha, in_threads, shared_columns, table_of
@@ -213,9 +214,10 @@ class Series:
         """The columns of each window, so many windows at a time that their profiles stay small."""
         step = max(1, PROFILES // max(len(self._columns), 1))
         for start in range(0, self._edges.size - 1, step):
-            found = self._measures(self._edges[start : start + step + 1], thresholds)
-            self._distances.append(np.stack([one.distances for one in found]))
-            yield from zip(*(one.windows for one in found), strict=True)
+            edges = self._edges[start : start + step + 1]
+            found = self._measures(edges, thresholds)
+            self._distances.append(np.array([one.distances for one in found]).reshape(len(found), edges.size - 1))
+            yield from zip(*(one.windows for one in found), strict=True) if found else [()] * (edges.size - 1)
 
     def _measures(self, edges: Counts, thresholds: Thresholds) -> list[Measures]:
         def of(place: int, scratch: Scratch) -> Measures:
@@ -248,9 +250,13 @@ def _over_all(windows: Sequence[DriftWindow]) -> Verdict:
     for outcome in (Outcome.BREACHED, Outcome.UNMEASURED, Outcome.UNDECIDED):
         found = [window for window in windows if window.verdict.outcome is outcome]
         if found:
-            first = f"{outcome.value} in {len(found):,} of {len(windows):,} windows, first in {found[0].name}"
+            first = f"{outcome.value} in {len(found):,} of {counted(len(windows), 'window')}, first in {found[0].name}"
             return Verdict(outcome, f"{first}: {found[0].verdict.reason}")
-    return Verdict(Outcome.HOLDS, f"all {len(windows):,} windows hold; the last: {windows[-1].verdict.reason}")
+    return Verdict(Outcome.HOLDS, f"{_every(len(windows))}; the last: {windows[-1].verdict.reason}")
+
+
+def _every(windows: int) -> str:
+    return f"all {windows:,} windows hold" if windows > 1 else "the one window holds"
 
 
 def _row(window: DriftWindow, column: ColumnDrift) -> dict[str, Any]:

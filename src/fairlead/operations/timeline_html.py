@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from math import isfinite
 
+from fairlead.core.listing import counted
 from fairlead.operations.page_style import document, note
 from fairlead.operations.timeline_values import DriftWindow, Timeline
 from fairlead.stats.drift import ColumnDrift, Level
@@ -38,8 +39,9 @@ def fragment(timeline: Timeline) -> str:
 def _body(timeline: Timeline, rows: int) -> str:
     windows, names = timeline.windows, timeline.columns
     total = sum(window.rows for window in windows)
-    undated = f", {timeline.undated:,} rows without a timestamp left out" if timeline.undated else ""
-    size = f"{total:,} rows in {len(windows):,} windows against {timeline.reference.rows:,} reference rows{undated}"
+    undated = f", {counted(timeline.undated, 'row')} without a timestamp left out" if timeline.undated else ""
+    against = counted(timeline.reference.rows, "reference row")
+    size = f"{counted(total, 'row')} in {counted(len(windows), 'window')} against {against}{undated}"
     more = f'<p class="soft">and {len(names) - rows:,} more, none of them worse</p>' if len(names) > rows else ""
     outcome = timeline.verdict.outcome
     return (
