@@ -225,6 +225,40 @@ class Retraining(_Section, frozen=True):
     promote: Literal["gated", "manual"] = "gated"
 
 
+class SamplingSettings(_Section, frozen=True):
+    """What of the log is kept once it is `after` old: every failure, every prediction with an outcome, and this share
+    of the rest, chosen by a hash of the request id."""
+
+    rest: Share = Share(1.0)
+    after: Duration = Duration(30 * 86400)
+
+    def __post_init__(self) -> None:
+        """A day is thinned once, when nothing comes into it any more."""
+        if self.after < 86_400.0:
+            raise SettingsError("log.sampling.after is less than a day, and outcomes still come: write at least 1d")
+
+
+class LogSettings(_Section, frozen=True):
+    """The prediction log: write-ahead segments, moved into a Delta table every `compact_every`."""
+
+    table: str = ""  # a folder or an object store's URL; empty: log/table in the home folder
+    storage: dict[str, str] = {}  # options of the object store, as deltalake takes them
+    compact_every: Duration = Duration(300)
+    segments: Duration = Duration(7 * 86400)  # a segment lives on for this long after its last record
+    retention: Duration | None = None  # what is older leaves the table; without it everything is kept
+    sampling: SamplingSettings = SamplingSettings()
+    when_full: Literal["shed", "serve-unlogged"] = "shed"
+
+    def __post_init__(self) -> None:
+        """Refuses what would lose records that someone still reads."""
+        if self.compact_every < 1.0:
+            raise SettingsError("log.compact_every is a pause between two rounds: write at least 1s")
+        if self.segments < 3600.0:
+            raise SettingsError("log.segments is less than an hour, and readers may still be at work: at least 1h")
+        if self.retention is not None and self.retention < 86_400.0:
+            raise SettingsError("log.retention is counted in whole days: write at least 1d")
+
+
 class Settings(_Section, frozen=True):
     """The whole file."""
 
@@ -236,6 +270,7 @@ class Settings(_Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     alerting: Alerting = Alerting()
     retraining: Retraining = Retraining()
+    log: LogSettings = LogSettings()
     trust: tuple[Literal["pickle", "joblib", "cloudpickle"], ...] = ()  # formats that run code when they are loaded
     tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
 
