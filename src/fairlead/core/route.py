@@ -10,6 +10,8 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
+from fairlead.core.split import Dealt, Split, key_of
+
 
 class Arm(Struct, frozen=True):
     """A version that answers a share of the traffic. `name` is champion, canary, …"""
@@ -23,12 +25,14 @@ class ModelRoute(Struct, frozen=True):
     """How one model's traffic is split. The arms' shares sum to 1; the last arm is the champion.
 
     `bundles` gives the digest of each version that must be warm: arms, shadows, and the versions kept for rollback.
+    `split` says what is dealt to the arms; `salt` makes each rollout a draw of its own.
     """
 
     arms: tuple[Arm, ...]
     bundles: dict[int, str]
     shadows: tuple[int, ...] = ()
     salt: str = ""
+    split: Split = Split()
 
 
 class RouteTable(Struct, frozen=True):
@@ -39,7 +43,8 @@ class RouteTable(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """Where one request goes. `propensity` is the arm's share, `rollout` the salt that drew it."""
+    """Where one request goes. `propensity` is the probability of its arm, `rollout` the salt that drew it: empty where
+    nothing was drawn, so that the answer is no evidence."""
 
     version: int
     arm: str
@@ -75,10 +80,41 @@ def choose(route: ModelRoute, unit: str) -> Route:
     if len(arms) == 1:
         only = arms[0]
         return Route(only.version, only.name, 1.0, route.shadows, route.salt)
-    at, edge = place(route.salt, unit), 0.0
+    arm = _at(arms, place(route.salt, unit))
+    return Route(arm.version, arm.name, arm.share, route.shadows, route.salt)
+
+
+def deal(route: ModelRoute, dealt: Dealt) -> Route:
+    """The arm of a request, by the route's split. Growing an arm's share moves requests only to it, as in `choose`.
+
+    >>> from fairlead.core.split import By
+    >>> arms = (Arm("canary", 2, 0.05), Arm("champion", 1, 0.95))
+    >>> nearby = Split(feature="country", within=("NZ",), explore=0.2)
+    >>> there = deal(ModelRoute(arms, {}, salt="r1", split=nearby), Dealt("q1", "guest-7", 0.0, "NZ"))
+    >>> there.arm, round(there.propensity, 3), there.rollout
+    ('champion', 0.86, 'r1')
+    >>> deal(ModelRoute(arms, {}, salt="r1", split=nearby), Dealt("q1", "guest-7", 0.0, "DE"))
+    Route(version=1, arm='champion', propensity=1.0, shadows=(), rollout='')
+    """
+    split, arms = route.split, route.arms
+    if split.plain or len(arms) == 1:
+        return choose(route, dealt.unit_id)
+    if split.within and dealt.value not in split.within:
+        return Route(arms[-1].version, arms[-1].name, 1.0)
+    salt = f"{route.salt}/{dealt.value}" if split.stratified else route.salt
+    arm = _at(arms, place(salt, key_of(split, dealt)))
+    drawn = place(f"{route.salt}/explore", dealt.request_id) if split.explore else 1.0
+    if drawn < split.explore:
+        arm = arms[int(drawn / split.explore * len(arms))]
+    propensity = (1.0 - split.explore) * arm.share + split.explore / len(arms)
+    return Route(arm.version, arm.name, propensity, route.shadows, route.salt)
+
+
+def _at(arms: tuple[Arm, ...], at: float) -> Arm:
+    """The first arm whose cumulative share exceeds a place, else the last."""
+    edge = 0.0
     for arm in arms[:-1]:
         edge += arm.share
         if at < edge:
-            return Route(arm.version, arm.name, arm.share, route.shadows, route.salt)
-    last = arms[-1]
-    return Route(last.version, last.name, last.share, route.shadows, route.salt)
+            return arm
+    return arms[-1]
