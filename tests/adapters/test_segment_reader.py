@@ -192,7 +192,7 @@ def test_a_file_that_cannot_be_read_blinds_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: int, good: int
 ) -> None:
     """One bad sector, met at once or on the way: the others are read, it is named once, and read when it can be."""
-    monkeypatch.setattr("fairlead.adapters.segment_reader.CHUNK", 1000)
+    monkeypatch.setattr("fairlead.adapters.segment_scan.CHUNK", 1000)
     names = files(tmp_path, 3, 5)
     disk = BadDisk(monkeypatch, f"{PREDICTIONS}/{names[bad]}", good)
     reader, found, known = SegmentReader(tmp_path), list[str](), list[str]()

@@ -11,20 +11,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
-from zlib import crc32
 
 import msgspec
 from msgspec import Struct
 
-from fairlead.adapters.segment_frame import HEAD, LONGEST, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, parse_name
+from fairlead.adapters.segment_frame import HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, parse_name
+from fairlead.adapters.segment_scan import frames, is_erased, past_damage
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
 
 _LOG = logging.getLogger("fairlead.log")
-CHUNK = 2**20
 REMEMBERED = 100_000
 SETTLED_SECONDS = 2.0  # a folder's time stamp may be this coarse: look again while it is young
 
@@ -60,13 +59,17 @@ class SegmentReader:
         if unlisted and not self._predictions.positions():
             raise StateError(unlisted)
         self._outcomes.find_files()  # what cannot be listed is noted: rollouts need no outcomes
+        return self.without_repeats(self._predictions.read(limit)), self._outcomes.read(limit)
+
+    def without_repeats(self, records: Iterable[Prediction]) -> list[Prediction]:
+        """The records that are no retry of one seen before, which they become."""
         fresh = []
-        for record in self._predictions.read(limit):
+        for record in records:
             if record.status < 500 and self._recent.seen(_key(record)):
                 self.repeats += 1
             else:
                 fresh.append(record)
-        return fresh, self._outcomes.read(limit)
+        return fresh
 
     def positions(self) -> dict[str, int]:
         """The offset reached in each file, for a later reader to go on from."""
@@ -176,7 +179,7 @@ class _Follower(Generic[T]):
             if magic != MAGIC:
                 self._note(name, 0, "it is no segment of this format")
             self._offsets[name] = len(MAGIC) if magic == MAGIC else size
-        for start, payload in _frames(fd, self._offsets[name], size):
+        for start, payload in frames(fd, self._offsets[name], size):
             if payload is None:
                 self._offsets[name] = self._skip(fd, name, start, size)
                 return start < self._offsets[name] < size
@@ -187,16 +190,14 @@ class _Follower(Generic[T]):
         return False
 
     def _skip(self, fd: int, name: SegmentName, start: int, size: int) -> int:
-        """Past a damaged frame to the next good one, else to the end. A damaged last frame is a torn end: left."""
-        length, _ = HEAD.unpack(os.pread(fd, HEAD.size, start))
-        after = start + HEAD.size + length
-        if after == size:
-            return start
-        following = next(_frames(fd, after, size), None) if length <= LONGEST else None
-        self._note(name, start, "the frame does not match its checksum")
-        return after if following is not None and following[1] is not None else size
+        after = past_damage(fd, start, size)
+        if after != start:
+            self._note(name, start, "the frame does not match its checksum")
+        return after
 
     def _decode(self, payload: bytes, name: SegmentName, start: int, records: list[T]) -> None:
+        if is_erased(payload):
+            return
         try:
             records.append(self._decoder.decode(payload))
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -211,25 +212,3 @@ class _Follower(Generic[T]):
     def _note(self, name: SegmentName | str, offset: int, reason: str) -> None:
         self._damage.append(Damage(f"{self._kind}/{name}", offset, reason))
         _LOG.warning("%s/%s at byte %d: %s", self._kind, name, offset, reason)
-
-
-def _frames(fd: int, offset: int, size: int) -> Iterator[tuple[int, bytes | None]]:
-    """Where each complete frame begins, and its payload; None for one that is damaged, which ends the walk."""
-    buffer, base = b"", offset
-    while offset + HEAD.size <= size:
-        if offset + HEAD.size > base + len(buffer):
-            buffer, base = os.pread(fd, CHUNK, offset), offset
-        if len(buffer) - (offset - base) < HEAD.size:
-            return  # cut since its size was read
-        length, checksum = HEAD.unpack_from(buffer, offset - base)
-        end = offset + HEAD.size + length
-        if end > size and length <= LONGEST:
-            return
-        if end > base + len(buffer) and length <= LONGEST:
-            buffer, base = os.pread(fd, max(CHUNK, end - offset), offset), offset
-        payload = buffer[offset - base + HEAD.size : end - base]
-        if not length or length > LONGEST or crc32(payload) != checksum:
-            yield offset, None
-            return
-        yield offset, payload
-        offset = end
