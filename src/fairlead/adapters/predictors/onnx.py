@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.listing import counted
 from fairlead.errors import BundleError, MissingExtra
+from fairlead.ports.predictor import Cells
 
 # What a missing category is fed as: the text that skl2onnx gives to a NaN among an encoder's categories.
 NULL_CATEGORY = "nan"
@@ -36,6 +37,7 @@ class _Group(Struct, frozen=True):
     """Inputs of one type, which are converted together: one array for all of them is cheaper than one for each."""
 
     names: tuple[str, ...]
+    places: tuple[int, ...]
     pick: Callable[[Row], Row]
     dtype: Any
     text: bool  # a null becomes NULL_CATEGORY
@@ -52,7 +54,15 @@ class OnnxPredictor:
         self._matrix = is_matrix(inputs, contract.names)
         if self._matrix:
             _check_matrix(inputs[0], contract)
-            self._groups = [_Group((inputs[0].name,), tuple, _TYPES[inputs[0].type], text=False)]
+            self._groups = [
+                _Group(
+                    (inputs[0].name,),
+                    tuple(range(len(contract.features))),
+                    tuple,
+                    _TYPES[inputs[0].type],
+                    text=False,
+                )
+            ]
         else:
             self._groups = _grouped(inputs, contract)
         self._output = _answer_of(self._session.get_outputs(), contract.task)
@@ -66,6 +76,18 @@ class OnnxPredictor:
         with np.errstate(over="ignore"):  # a number beyond float32 is infinite there, on the same side of any split
             for group in self._groups:
                 feed.update(self._fed(group, rows))
+        return self._shaped(self._session.run(self._output, feed)[0])
+
+    def predict_columns(self, columns: Sequence[Cells]) -> NDArray[np.float64]:
+        """The same from columns, without a Python object for each number."""
+        feed: dict[str, Any] = {}
+        with np.errstate(over="ignore"):
+            for group in self._groups:
+                converted = [_converted(columns[place], group) for place in group.places]
+                if self._matrix:
+                    feed[group.names[0]] = np.column_stack(converted)
+                else:
+                    feed.update(zip(group.names, (one[:, None] for one in converted), strict=True))
         return self._shaped(self._session.run(self._output, feed)[0])
 
     def _fed(self, group: _Group, rows: Sequence[Row]) -> dict[str, Any]:
@@ -92,6 +114,22 @@ class OnnxPredictor:
                 "check the task and the target's classes"
             )
         return values
+
+
+def _converted(cells: Cells, group: _Group) -> NDArray[Any]:
+    """A column in its input's type. Raises `ValueError` for what the type cannot hold, as a row of it does."""
+    values, missing = cells
+    if group.text:
+        return np.where(missing, NULL_CATEGORY, values) if missing.any() else values
+    if np.issubdtype(group.dtype, np.floating):
+        # By way of float64, as each number of a row goes.
+        values = values.astype(np.float64)
+        return np.where(missing, np.nan, values).astype(group.dtype)
+    if missing.any():
+        raise ValueError("a null has no place in an input of whole numbers")
+    if group.dtype is np.int32 and np.any(np.abs(values.astype(np.float64)) >= 2**31):
+        raise ValueError("a number is too large for the input")
+    return values.astype(group.dtype)
 
 
 def session(model: bytes) -> Any:
@@ -149,6 +187,7 @@ def _grouped(inputs: Sequence[Any], contract: Contract) -> list[_Group]:
     return [
         _Group(
             tuple(names),
+            tuple(features[name][0] for name in names),
             _picker(tuple(features[name][0] for name in names)),
             _TYPES[form],
             text=form == "tensor(string)",

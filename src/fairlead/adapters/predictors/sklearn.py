@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fairlead.core.contract import Contract, Kind, Task
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError, UsageError
+from fairlead.ports.predictor import Cells
 
 Row = tuple[Any, ...]
 
@@ -40,19 +41,26 @@ class SklearnPredictor:
         """(n, k) class probabilities, or (n, 1) values."""
         if not rows:  # scikit-learn refuses an empty table
             return np.empty((0, len(self._contract.classes) or 1))
-        given = self._frame(rows) if self._framed else self._matrix(rows)
+        given = self._frame(tuple(zip(*rows, strict=True))) if self._framed else self._matrix(rows)
         values = np.asarray(self._answer(given), np.float64)
         return values.reshape(len(rows), -1)
+
+    def predict_columns(self, columns: Sequence[Cells]) -> NDArray[np.float64]:
+        """The same from columns."""
+        listed = [one.listed() for one in columns]
+        if not self._framed:
+            return self.predict(list(zip(*listed, strict=True)))
+        return np.asarray(self._answer(self._frame(listed)), np.float64).reshape(len(listed[0]), -1)
 
     def _matrix(self, rows: Sequence[Row]) -> NDArray[Any]:
         texts = any(feature.kind is Kind.CATEGORY for feature in self._contract.features)
         return np.array(list(rows), np.object_ if texts else np.float64).reshape(len(rows), -1)
 
-    def _frame(self, rows: Sequence[Row]) -> Any:
+    def _frame(self, cells: Sequence[Sequence[Any]]) -> Any:
         import pandas as pd
 
         columns = {}
-        for feature, column in zip(self._contract.features, zip(*rows, strict=True), strict=True):
+        for feature, column in zip(self._contract.features, cells, strict=True):
             columns[feature.name] = pd.Series(column, dtype=_dtype(feature.kind, None in column))
         return pd.DataFrame(columns)
 
