@@ -122,7 +122,7 @@ class Follower:
 
     async def _load(self, number: int, digest: str) -> None:
         try:
-            self._versions[digest] = await asyncio.to_thread(load, number, digest, self._store)
+            self._versions[digest] = await asyncio.to_thread(load, number, digest, self._store, self._serving.clock)
             self._faults.pop(digest, None)
         except Exception as fault:  # noqa: BLE001 - loading runs a model's library: whatever it raises, serving goes on
             self._faults[digest] = fault.line if isinstance(fault, FairleadError) else describe(fault)

@@ -1,23 +1,33 @@
-"""request -> route -> predict -> log. The record is in the log before the answer leaves."""
+"""request -> route -> predict -> log. The record is in the log before the answer leaves.
+
+Quick models answer on the event loop (`Serving.answer`): no thread, no await. Slow ones, and batches of many rows, are
+answered in lanes of their own (`Serving.answer_later`), where a request that cannot be answered in time is refused.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Raw
 
+from fairlead.core.admission import Limits, retry_after
 from fairlead.core.decode import Answer, Row
 from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.route import Route, choose
 from fairlead.errors import ContractError, FairleadError, StateError
-from fairlead.flows.tally import Tally
+from fairlead.flows.batcher import Overfull
+from fairlead.flows.lanes import Lanes
+from fairlead.flows.tally import HUNG_UP, TIMED_OUT, Queue, Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.ports.clock import Clock
 from fairlead.ports.log import PredictionLog
 
 NAMED = 20  # rows of a batch that an error lists
+BULK_ROWS = 256  # a request of more rows is answered off the event loop, however quick its model is
+SLICE_ROWS = 128  # rows of such a request that are read or recorded between two looks at the event loop
 PINNED = "pinned"  # the arm of a request that asked for a version by number: no draw, so no evidence
 
 
@@ -51,20 +61,33 @@ class ModelFailed(FairleadError):
     """A model raised, or answered what is no answer. The log has the details; the caller gets this line."""
 
 
+class Overloaded(NotReady):
+    """A version has more to answer than it can in time. Try again after `retry_seconds`."""
+
+    def __init__(self, message: str, retry_seconds: int) -> None:
+        super().__init__(message)
+        self.retry_seconds = retry_seconds
+
+
 class Failed(NamedTuple):
-    """What a model made of a row that it could not answer: one line, for the log."""
+    """What a model made of a row that it could not answer: one line, for the log. `status`: 500, or 503 out of time."""
 
     error: str
+    status: int = 500
 
 
 class Serving:
     """One worker's data plane. `live` is swapped by reference; a request reads it once."""
 
-    def __init__(self, log: PredictionLog, clock: Clock, tally: Tally) -> None:
+    def __init__(
+        self, log: PredictionLog, clock: Clock, tally: Tally, limits: Mapping[str, Limits] | None = None
+    ) -> None:
+        """`limits`: what models may take up, by name; under the empty name, what all others may."""
         self.live: Live | None = None
         self.log = log
         self.clock = clock
         self.tally = tally
+        self._lanes: Lanes[Answer | Failed] = Lanes(answer_rows, clock, tally, limits or {})
 
     def model(self, name: str) -> LiveModel:
         """The model to answer with. Raises `NotFound`, and `NotReady` before the first table and for a model of the
@@ -81,11 +104,10 @@ class Serving:
     ) -> list[Prediction]:
         """Answers and logs rows, each by the arm that `routes` gives it; one record a row, in order.
 
-        The model runs here, on the event loop: right for portable models (tens of microseconds), a stall for a slow
-        original one. Raises `ContractError` (nothing is logged), `ModelFailed` when a row cannot be answered, and
-        `StateError` (the log cannot be written: an answer that is not logged is not given). Where some rows of a batch
-        fail the caller gets none, and the log has the truth of each row: 500 for those that failed, 200 with its
-        answer for any other.
+        The model runs here, on the event loop: for what `is_prompt`. Raises `ContractError` (nothing is logged),
+        `ModelFailed` when a row cannot be answered, and `StateError` (the log cannot be written: an answer that is not
+        logged is not given). Where some rows of a batch fail the caller gets none, and the log has the truth of each
+        row: 500 for those that failed, 200 with its answer for any other.
         """
         rows = [self._row(model, ask, route, arrival.refusal) for ask, route in zip(asks, routes, strict=True)]
         first = routes[0].version
@@ -105,6 +127,40 @@ class Serving:
         if failed:
             raise _failure(model.name, records, failed)
         return records
+
+    async def answer_later(
+        self, model: LiveModel, asks: Sequence[Ask], arrival: Arrival, routes: Sequence[Route]
+    ) -> list[Prediction]:
+        """The same off the event loop, by the versions that `routes` names now, whatever is published meanwhile.
+
+        Raises `Overloaded` too: at once and without a record, when a version cannot answer in time; with a record of
+        status 503, when one did not. A caller that is cancelled meanwhile has hung up: nothing is logged.
+        """
+        if is_prompt(model, routes):
+            return self.answer(model, asks, arrival, routes)
+        self._admit(model, routes)
+        rows: list[Row] = []
+        for start in range(0, len(asks), SLICE_ROWS):
+            pairs = zip(asks[start : start + SLICE_ROWS], routes[start : start + SLICE_ROWS], strict=True)
+            rows += [self._row(model, ask, route, arrival.refusal) for ask, route in pairs]
+            if len(rows) < len(asks):
+                await asyncio.sleep(0)
+        answers = await self._in_lanes(model, rows, routes, arrival)
+        records = await self._record(model, asks, routes, arrival, answers)
+        failed = [index for index, record in enumerate(records) if record.status == 500]
+        if failed:
+            raise _failure(model.name, records, failed)
+        late = next((record for record in records if record.status == 503), None)
+        if late is not None:
+            lane = self._lanes.of(model.name, model.versions[late.model_version])
+            wait = retry_after(lane.wait_seconds())
+            raise Overloaded(f"model {model.name!r} is too busy: {late.error}; try again in {wait} s", wait)
+        return records
+
+    def queues(self) -> list[Queue]:
+        """How full the lanes are; those of versions that are gone are let go."""
+        self._lanes.prune(self.live)
+        return self._lanes.queues()
 
     def outcomes(self, records: Sequence[OutcomeRecord]) -> None:
         """Keeps outcomes, whether or not their predictions are known. Raises `StateError`."""
@@ -130,12 +186,85 @@ class Serving:
             self.tally.strange(model.name, route.version, value.feature, value.what)
         return row
 
+    def _admit(self, model: LiveModel, routes: Sequence[Route]) -> None:
+        """Raises `Overloaded`, before anything is read, when one of the versions cannot answer in time."""
+        for version in {route.version for route in routes}:
+            try:
+                self._lanes.of(model.name, model.versions[version]).check()
+            except Overfull as full:
+                reason, wait = full.turned
+                self.tally.shed(model.name, version, reason)
+                for route in routes:
+                    self.tally.refused(model.name, route.version, route.arm, 503)
+                said = f"version {version} of model {model.name!r} cannot answer in time ({reason.replace('_', ' ')})"
+                raise Overloaded(f"{said}: try again in {wait} s", wait) from None
+
+    async def _in_lanes(
+        self, model: LiveModel, rows: Sequence[Row], routes: Sequence[Route], arrival: Arrival
+    ) -> list[Answer | Failed]:
+        """Each version answers its own rows, whatever becomes of another's."""
+        places: dict[int, list[int]] = {}
+        for index, route in enumerate(routes):
+            places.setdefault(route.version, []).append(index)
+        left = self._lanes.limits_of(model.name).timeout - (self.clock.monotonic() - arrival.ticks)
+        asked = [self._ask(model, version, [rows[i] for i in at], left) for version, at in places.items()]
+        answers: dict[int, Answer | Failed] = {}
+        for at, given in zip(places.values(), await asyncio.gather(*asked), strict=True):
+            answers.update(zip(at, given, strict=True))
+        return [answers[index] for index in range(len(rows))]
+
+    async def _ask(
+        self, model: LiveModel, version: int, rows: Sequence[Row], seconds: float
+    ) -> Sequence[Answer | Failed]:
+        try:
+            return await self._lanes.of(model.name, model.versions[version]).ask(rows, seconds)
+        except TimeoutError:
+            reason, limit = TIMED_OUT, self._lanes.limits_of(model.name).timeout
+            failed = Failed(f"version {version} did not answer within {limit:g} s", 503)
+        except Overfull as full:  # what came while the rows were read went first
+            reason = full.turned.reason
+            failed = Failed(f"version {version} cannot answer in time ({reason.replace('_', ' ')})", 503)
+        except asyncio.CancelledError:
+            self.tally.shed(model.name, version, HUNG_UP)
+            raise
+        except RuntimeError as fault:
+            return [Failed(describe(fault))] * len(rows)
+        self.tally.shed(model.name, version, reason)
+        return [failed] * len(rows)
+
+    async def _record(
+        self,
+        model: LiveModel,
+        asks: Sequence[Ask],
+        routes: Sequence[Route],
+        arrival: Arrival,
+        answers: Sequence[Answer | Failed],
+    ) -> list[Prediction]:
+        """Logs what was answered, in one write."""
+        elapsed = self.clock.monotonic() - arrival.ticks
+        records: list[Prediction] = []
+        for ask, route, answer in zip(asks, routes, answers, strict=True):
+            records.append(record_of(model.name, ask, route, arrival, answer, elapsed * 1000.0))
+            if len(records) % SLICE_ROWS == 0:
+                await asyncio.sleep(0)
+        self._write(records)
+        for record in records:
+            self.tally.answered(model.name, record.model_version, record.arm, record.status, elapsed)
+        return records
+
     def _write(self, records: Sequence[Prediction]) -> None:
         try:
             self.log.predictions(records)
         except StateError:
             self.tally.log_failures += 1
             raise
+
+
+def is_prompt(model: LiveModel, routes: Sequence[Route]) -> bool:
+    """Whether a request is answered on the event loop: few rows, and every version that answers is quick."""
+    if len(routes) > BULK_ROWS:
+        return False
+    return model.is_quick or all(model.versions[route.version].pace.is_quick for route in routes)
 
 
 def draw(model: LiveModel, unit: str) -> Route:
@@ -192,9 +321,9 @@ def record_of(
     answer: Answer | Failed,
     latency_ms: float,
 ) -> Prediction:
-    """The log's record of one row: status 200, or 500 when it failed."""
+    """The log's record of one row: status 200, or that of its failure."""
     if isinstance(answer, Failed):
-        prediction, score, probabilities, status, error = None, None, None, 500, answer.error
+        prediction, score, probabilities, status, error = None, None, None, answer.status, answer.error
     else:
         (prediction, score, probabilities), status, error = answer, 200, None
     return Prediction(

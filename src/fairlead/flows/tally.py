@@ -8,6 +8,10 @@ from msgspec import Struct
 
 # Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
 BUCKETS = tuple(0.00025 * 2**step for step in range(16))
+# Upper bounds of the buckets of batches, in rows.
+ROW_BUCKETS = tuple(2**step for step in range(11))
+
+TIMED_OUT, HUNG_UP = "timed_out", "hung_up"  # why a request that was admitted got no answer
 
 
 class Timing(Struct):
@@ -20,6 +24,11 @@ class Timing(Struct):
         """Counts `times` requests of that length."""
         self.cells[bisect_left(BUCKETS, seconds)] += times
         self.total_seconds += seconds * times
+
+
+def new_timing() -> Timing:
+    """An empty histogram."""
+    return Timing([0] * (len(BUCKETS) + 1))
 
 
 class Requests(Struct):
@@ -51,6 +60,42 @@ class Warned(Struct):
     count: int = 0
 
 
+class Shed(Struct):
+    """How often requests of a version were turned away, or given up, and why."""
+
+    model_name: str
+    model_version: str
+    reason: str
+    count: int = 0
+
+
+class Ran(Struct):
+    """The batches that a version answered off the event loop: by rows as by `ROW_BUCKETS`, and by time."""
+
+    model_name: str
+    model_version: str
+    sizes: list[int]
+    rows: int
+    timing: Timing
+
+
+class Queue(Struct):
+    """A version's lane: requests that wait, batches that run."""
+
+    model_name: str
+    model_version: str
+    waiting: int
+    running: int
+
+
+class Usage(Struct):
+    """What a process takes: CPU seconds since its start, resident bytes, and how late its event loop was."""
+
+    cpu_seconds: float
+    resident_bytes: int
+    lag: Timing
+
+
 class Counts(Struct):
     """A snapshot of one worker's counters."""
 
@@ -64,6 +109,10 @@ class Counts(Struct):
     outcomes: int
     log_failures: int
     weights: list[tuple[str, str, str, float]]  # model, version, arm, share
+    shed: list[Shed] = []
+    ran: list[Ran] = []
+    queues: list[Queue] = []
+    usage: Usage | None = None
 
 
 class Tally:
@@ -73,6 +122,8 @@ class Tally:
         self._requests: dict[tuple[str, int, str, int], Requests] = {}
         self._durations: dict[tuple[str, int, str], Timing] = {}
         self._warned: dict[tuple[str, int, str, str], Warned] = {}
+        self._shed: dict[tuple[str, int, str], Shed] = {}
+        self._ran: dict[tuple[str, int], Ran] = {}
         self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
         self.outcomes = 0
         self.log_failures = 0
@@ -82,7 +133,7 @@ class Tally:
         self.refused(model, version, arm, code, times)
         timing = self._durations.get((model, version, arm))
         if timing is None:
-            timing = self._durations[model, version, arm] = Timing([0] * (len(BUCKETS) + 1))
+            timing = self._durations[model, version, arm] = new_timing()
         timing.add(seconds, times)
 
     def refused(self, model: str, version: int, arm: str, code: int, times: int = 1) -> None:
@@ -101,6 +152,24 @@ class Tally:
             series = self._warned[key] = Warned(model, str(version), feature, what)
         series.count += 1
 
+    def shed(self, model: str, version: int, reason: str) -> None:
+        """Counts a request that was turned away or given up."""
+        key = (model, version, reason)
+        series = self._shed.get(key)
+        if series is None:
+            series = self._shed[key] = Shed(model, str(version), reason)
+        series.count += 1
+
+    def ran(self, model: str, version: int, rows: int, seconds: float) -> None:
+        """Counts a batch that a version answered off the event loop."""
+        series = self._ran.get((model, version))
+        if series is None:
+            sizes = [0] * (len(ROW_BUCKETS) + 1)
+            series = self._ran[model, version] = Ran(model, str(version), sizes, 0, new_timing())
+        series.sizes[bisect_left(ROW_BUCKETS, rows)] += 1
+        series.rows += rows
+        series.timing.add(seconds, 1)
+
     def snapshot(self, worker: int, pid: int, generation: int, weights: list[tuple[str, str, str, float]]) -> Counts:
         """Everything counted since the start."""
         return Counts(
@@ -114,4 +183,6 @@ class Tally:
             outcomes=self.outcomes,
             log_failures=self.log_failures,
             weights=weights,
+            shed=list(self._shed.values()),
+            ran=list(self._ran.values()),
         )

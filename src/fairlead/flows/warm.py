@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isclose
 from pathlib import Path
 
@@ -11,17 +11,21 @@ from msgspec import Struct
 
 from fairlead.core.agreement import agreement
 from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Manifest
-from fairlead.core.decode import OutputReader, RowDecoder
+from fairlead.core.decode import OutputReader, Row, RowDecoder
+from fairlead.core.pace import SIZES, Pace, paced
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import BundleError, ContractError, NotFound, StateError
 from fairlead.ports.bundles import BundleStore
+from fairlead.ports.clock import Clock
 from fairlead.ports.predictor import Predictor
 
 ROUNDING = 1e-6
+TRIES = 9  # how often a row is timed, and a third as often a batch; the least counts, since noise only adds
+MOST_SECONDS = 1.0  # what timing one size may take; a batch that might take longer is not timed
 
 
 class LiveVersion(Struct, frozen=True):
-    """A version that can answer: its contract compiled, its model loaded."""
+    """A version that can answer: its contract compiled, its model loaded. `pace` is what its answers cost here."""
 
     version: int
     digest: str
@@ -29,14 +33,16 @@ class LiveVersion(Struct, frozen=True):
     rows: RowDecoder
     outputs: OutputReader
     predictor: Predictor
+    pace: Pace = Pace()
 
 
 class LiveModel(Struct, frozen=True):
-    """One model's route and the versions that are warm."""
+    """One model's route and the versions that are warm. `is_quick`: each of them may answer on the event loop."""
 
     name: str
     route: ModelRoute
     versions: dict[int, LiveVersion]
+    is_quick: bool = True
 
     def version(self, number: int) -> LiveVersion:
         """A warm version. Raises `NotFound`."""
@@ -68,13 +74,16 @@ class Live(Struct, frozen=True):
             raise NotFound(f"no model {name!r} is served here; served are: {known}") from None
 
 
-def load(number: int, digest: str, store: BundleStore) -> LiveVersion:
-    """A version, ready to answer. Blocks while it reads and loads; raises what the store and `rehearse` do."""
+def load(number: int, digest: str, store: BundleStore, clock: Clock | None = None) -> LiveVersion:
+    """A version, ready to answer. Blocks while it reads and loads; raises what the store and `rehearse` do.
+
+    With a clock its answers are timed; without one they count as free.
+    """
     manifest = store.manifest(digest)
     reader = OutputReader(manifest.contract, manifest.threshold)
     live = LiveVersion(number, digest, manifest, RowDecoder(manifest.contract), reader, store.load(digest))
-    rehearse(live, store.path(digest) / GOLDEN)
-    return live
+    rows = rehearse(live, store.path(digest) / GOLDEN)
+    return live if clock is None else msgspec.structs.replace(live, pace=measure(live.predictor, rows, clock))
 
 
 def arrange(
@@ -115,7 +124,8 @@ def _fault(name: str, route: ModelRoute, faults: Mapping[str, str]) -> str:
 
 
 def _live(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel:
-    return LiveModel(name, route, {number: _numbered(number, versions[at]) for number, at in route.bundles.items()})
+    warm = {number: _numbered(number, versions[at]) for number, at in route.bundles.items()}
+    return LiveModel(name, route, warm, all(version.pace.is_quick for version in warm.values()))
 
 
 def _champion_alone(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel | None:
@@ -145,11 +155,11 @@ def check_route(name: str, route: ModelRoute) -> None:
 def _numbered(number: int, known: LiveVersion) -> LiveVersion:
     if known.version == number:
         return known
-    return LiveVersion(number, known.digest, known.manifest, known.rows, known.outputs, known.predictor)
+    return msgspec.structs.replace(known, version=number)
 
 
-def rehearse(live: LiveVersion, path: Path) -> float:
-    """Answers the bundle's golden rows and returns the largest difference from the answers it was registered with.
+def rehearse(live: LiveVersion, path: Path) -> list[Row]:
+    """Answers the bundle's golden rows, compares with the answers it was registered with, and returns the rows.
 
     It also makes the first caller's request as fast as the next. Rows that the contract refuses are left out. Raises
     `BundleError` when this process answers differently, or cannot read the golden set.
@@ -159,18 +169,47 @@ def rehearse(live: LiveVersion, path: Path) -> float:
     except (OSError, msgspec.DecodeError) as error:
         raise BundleError(f"the golden set {path} cannot be read ({error}): register the version again") from error
     worst, allowed = 0.0, _tolerance(live.manifest)
+    rows: list[Row] = []
     for values, expected in zip(golden.rows, golden.outputs, strict=True):
         try:
             row, _ = live.rows.check(values)
         except ContractError:
             continue
+        rows.append(row)
         worst = max(worst, agreement([expected], live.predictor.predict([row]), allowed).largest_difference)
     if not worst <= allowed:
         raise BundleError(
             f"version {live.version} of {live.manifest.name!r} answers its golden rows up to {worst:.3g} differently "
             f"here than when it was registered (allowed: {allowed:.3g}): compare the library versions with its lineage"
         )
-    return worst
+    return rows
+
+
+def measure(predictor: Predictor, rows: Sequence[Row], clock: Clock) -> Pace:
+    """Times single rows and batches of `SIZES`, after the rehearsal: what a first call costs extra is not in it."""
+    if not rows:
+        return Pace()
+    single = _least_seconds(predictor, [[rows[turn % len(rows)]] for turn in range(TRIES)], clock)
+    batches = []
+    for size in SIZES:
+        if size * single > MOST_SECONDS:
+            break
+        batch = [rows[at % len(rows)] for at in range(size)]
+        batches.append((size, _least_seconds(predictor, [batch] * (TRIES // 3), clock)))
+    return paced(single, batches)
+
+
+def _least_seconds(predictor: Predictor, batches: Sequence[Sequence[Row]], clock: Clock) -> float:
+    begun = clock.monotonic()
+    least = float("inf")
+    for batch in batches:
+        at = clock.monotonic()
+        predictor.predict(batch)
+        now = clock.monotonic()
+        least = min(least, now - at)
+        if now - begun > MOST_SECONDS:
+            break
+    return least
 
 
 def _tolerance(manifest: Manifest) -> float:
