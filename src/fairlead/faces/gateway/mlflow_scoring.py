@@ -1,0 +1,252 @@
+"""MLflow's scoring protocol: `/ping`, `/version` and `invocations`, as an MLflow client knows them.
+
+The rows take the way of every other prediction: contract, route, log, answer. Errors have MLflow's shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.contract import Task
+from fairlead.core.listing import counted
+from fairlead.core.record import Prediction
+from fairlead.core.route import Route
+from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.faces.gateway.mlflow_csv import read_csv
+from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, Table, read_table
+from fairlead.faces.gateway.predict import event_time
+from fairlead.faces.gateway.wire import JSON, Gone, Header, Receive, Refusal, Scope, Send, read_json, reply
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Serving, draw, pin
+from fairlead.flows.warm import LiveModel
+
+CSV = b"text/csv"
+PLAIN = b"text/plain; charset=utf-8"
+REFUSAL = 400  # how a row that breaks the contract is answered
+PING, VERSION, INVOCATIONS = "/ping", "/version", "/invocations"
+CODES = {404: "RESOURCE_DOES_NOT_EXIST", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}  # else BAD_REQUEST
+REQUEST_ID = b"x-request-id"
+
+Offer = Callable[[LiveModel, list[Prediction], list[Route]], None]
+_encode = msgspec.json.Encoder().encode
+
+
+class ScoringProblem(Struct, omit_defaults=True):
+    """The body of every error, as MLflow's `MlflowException` is written; `path` is fairlead's own."""
+
+    error_code: str
+    message: str
+    path: str = ""
+
+
+class Scored(Struct):
+    """The answer: the predicted label or value of each row, or its probabilities in the order of the classes."""
+
+    predictions: list[Any]
+
+
+class MlflowScoring:
+    """Answers MLflow's paths. `offer` is called after an answer, for the shadows; `sync` as for the gateway."""
+
+    def __init__(
+        self, serving: Serving, offer: Offer, new_id: Callable[[], str], server_version: str, sync: bool, limit: int
+    ) -> None:
+        self._serving = serving
+        self._offer = offer
+        self._new_id = new_id
+        self._version = server_version.encode()
+        self._sync = sync
+        self._limit = limit
+
+    def takes(self, path: str) -> bool:
+        """Whether a path is MLflow's."""
+        return path in (PING, VERSION, INVOCATIONS) or (path.startswith("/models/") and path.endswith(INVOCATIONS))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
+        """Answers one request. Raises `Gone`; every other error of fairlead is answered here."""
+        try:
+            if path in (PING, VERSION):
+                await self._about(scope, send, path)
+            else:
+                await self._invocations(scope, receive, send, path.split("/")[1:])
+        except Gone:
+            raise
+        except FairleadError as error:
+            await _refuse(send, error)
+
+    async def _about(self, scope: Scope, send: Send, path: str) -> None:
+        _only(scope, "GET", "HEAD")
+        if path == VERSION:
+            await reply(send, 200, self._version, PLAIN)
+        elif self._serving.live is None:
+            raise NotReady("the gateway has no route table yet")
+        else:
+            await reply(send, 200, b"\n")
+
+    async def _invocations(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
+        known = ""
+        try:
+            _only(scope, "POST")
+            name, version = _address(parts)
+            is_csv = _is_csv(scope["headers"])
+            body, trace_id = await read_json(_as_json(scope), receive, self._limit)
+            clock = self._serving.clock
+            arrival = Arrival(clock.now(), clock.monotonic(), trace_id, REFUSAL)
+            model = self._serving.model(self._only_name() if name is None else name)
+            known = model.name
+            table, params = (read_csv(body), Params()) if is_csv else read_table(body)
+            base = params.request_id if isinstance(params.request_id, str) else self._new_id()
+            asks, routes = _asks(model, version, table, params, arrival, base)
+            _check_method(model, routes, params)
+            records = self._serving.answer(model, asks, arrival, routes)
+            if self._sync:
+                await self._serving.log.durable()
+        except FairleadError as error:
+            self._count(known, error)
+            raise
+        header = (REQUEST_ID, base.encode()) if params.request_id is None else None
+        await reply(send, 200, _encode(_scored(records, params)), JSON, header)
+        self._offer(model, records, routes)
+
+    def _only_name(self) -> str:
+        """The model that a path without a name means. Raises `NotFound`, and `Refusal` (400) for several."""
+        live = self._serving.live
+        if live is None:
+            raise NotReady("the gateway has no route table yet: wait until /ping answers 200")
+        names = sorted({*live.models, *live.errors, *live.waiting})
+        if not names:
+            raise NotFound("no model is served here yet: deploy one")
+        if len(names) > 1:
+            said = f"{len(names)} models are served here ({', '.join(names)})"
+            raise Refusal(REFUSAL, f"{said}: name one in the path, /models/{names[0]}/invocations")
+        return names[0]
+
+    def _count(self, model: str, error: FairleadError) -> None:
+        """Counts what no version answered; a contract's refusal and a model's failure are counted where they happen."""
+        if not isinstance(error, ContractError | ModelFailed | Gone):
+            self._serving.tally.refused(model, 0, "", _status(error))
+
+
+def _address(parts: list[str]) -> tuple[str | None, str | None]:
+    """The model and the version of a path: `invocations`, `models/M/invocations`, `models/M/versions/V/invocations`."""
+    match parts:
+        case ["invocations"]:
+            return None, None
+        case ["models", name, "invocations"]:
+            return name, None
+        case ["models", name, "versions", version, "invocations"]:
+            return name, version
+    raise NotFound(f"no such path: /{'/'.join(parts)[:200]}")
+
+
+def _is_csv(headers: list[Header]) -> bool:
+    """Raises `Refusal` (415) for what is neither JSON nor CSV, for another charset and for other parameters."""
+    value = next((value for name, value in headers if name == b"content-type"), None)
+    if value == JSON:
+        return False
+    if value is None:
+        raise Refusal(415, "the header content-type is missing: send application/json or text/csv")
+    kind, *parameters = (part.strip() for part in value.lower().split(b";"))
+    pairs = [part.partition(b"=") for part in parameters if part]
+    is_utf8 = all(
+        name.strip() == b"charset" and said.strip(b' "') in (b"utf-8", b"utf8", b"us-ascii") for name, _, said in pairs
+    )
+    if kind not in (JSON, CSV) or not is_utf8:
+        shown = value[:80].decode("ascii", "replace")
+        raise Refusal(415, f"content-type {shown} is not supported: send application/json or text/csv in UTF-8")
+    return kind == CSV
+
+
+def _as_json(scope: Scope) -> Scope:
+    """The same request to `read_json`, whose limits hold here too: its content type has been judged."""
+    return {"headers": [(name, JSON if name == b"content-type" else value) for name, value in scope["headers"]]}
+
+
+def _asks(
+    model: LiveModel, version: str | None, table: Table, params: Params, arrival: Arrival, base: str
+) -> tuple[list[Ask], list[Route]]:
+    """A row draws its arm by its unit: by its own request id where none is given."""
+    count = len(table.rows)
+    ids = _each(params.request_id, count, "request_id")
+    if not isinstance(params.request_id, list):
+        ids = [base] if count == 1 else [f"{base}:{index}" for index in range(count)]
+    units = _each(params.unit_id, count, "unit_id")
+    times = _times(params, count, arrival.at)
+    pinned = None if version is None else pin(model, _number(version))
+    readers: dict[int, Callable[[Any, str], msgspec.Raw]] = {}
+    asks, routes = [], []
+    for index, row in enumerate(table.rows):
+        unit = ids[index] if units[index] is None else str(units[index])
+        route = pinned or draw(model, unit)
+        if route.version not in readers:
+            readers[route.version] = table.reader(model.versions[route.version].manifest.contract)
+        path = f"{table.path}[{index}]"
+        asks.append(Ask(ids[index], unit, times[index], readers[route.version](row, path), path))
+        routes.append(route)
+    return asks, routes
+
+
+def _each(given: Any, count: int, name: str) -> list[Any]:
+    if not isinstance(given, list):
+        return [given] * count
+    if len(given) != count:
+        path = f"params.{name}"
+        raise Refusal(REFUSAL, f"{path}: {len(given)} values for {counted(count, 'row')}: send one for each", path)
+    return given
+
+
+def _times(params: Params, count: int, now: float) -> list[float]:
+    if params.timestamp is None:
+        return [now] * count
+    if not isinstance(params.timestamp, list):
+        return [event_time(params.timestamp, "params.timestamp")] * count
+    given = _each(params.timestamp, count, "timestamp")
+    return [event_time(value, f"params.timestamp[{index}]") for index, value in enumerate(given)]
+
+
+def _check_method(model: LiveModel, routes: Sequence[Route], params: Params) -> None:
+    if params.pyfunc_predict_fn != PREDICT_PROBA:
+        return
+    versions = {route.version for route in routes}
+    if any(model.versions[number].manifest.contract.task is Task.REGRESSION for number in versions):
+        path = "params.pyfunc_predict_fn"
+        raise Refusal(REFUSAL, f"{path}: {model.name} is a regression and has no probabilities: leave it out", path)
+
+
+def _scored(records: Sequence[Prediction], params: Params) -> Scored:
+    if params.pyfunc_predict_fn == PREDICT_PROBA:
+        return Scored([record.probabilities for record in records])
+    return Scored([record.prediction for record in records])
+
+
+def _number(version: str) -> int:
+    if not version.isascii() or not version.isdigit() or len(version) > 9:
+        raise NotFound(f"no version {version[:40]!r}: versions are whole numbers")
+    return int(version)
+
+
+def _only(scope: Scope, *methods: str) -> None:
+    if scope["method"] not in methods:
+        allow = (b"allow", ", ".join(methods).encode())
+        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", header=allow)
+
+
+def _status(error: FairleadError) -> int:
+    if isinstance(error, Refusal):
+        return error.status
+    if isinstance(error, ContractError):
+        return REFUSAL
+    if isinstance(error, NotFound):
+        return 404
+    return 503 if isinstance(error, NotReady | StateError) else 500
+
+
+async def _refuse(send: Send, error: FairleadError) -> None:
+    path = error.path if isinstance(error, Refusal | ContractError) else ""
+    header = error.header if isinstance(error, Refusal) else None
+    status = _status(error)
+    line, path = (text.encode(errors="replace").decode() for text in (error.line, path))
+    await reply(send, status, _encode(ScoringProblem(CODES.get(status, "BAD_REQUEST"), line, path)), JSON, header)
