@@ -15,6 +15,7 @@ from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound, StateError
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
+from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
 from fairlead.faces.gateway.wire import (
@@ -67,7 +68,9 @@ class Gateway:
         self._counts = counts
         self._sync = sync
         self._limit = body_limit
-        self._protocol = InferenceProtocol(serving, installed_version("fairlead"), new_id)
+        version = installed_version("fairlead")
+        self._protocol = InferenceProtocol(serving, version, new_id)
+        self._scoring = MlflowScoring(serving, self._offer, new_id, version, sync, body_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; nothing escapes as a traceback."""
@@ -131,6 +134,8 @@ class Gateway:
             await self._v2(scope, receive, send, path.split("/")[2:])
         elif path == "/v1/outcomes":
             await self._outcomes(scope, receive, send)
+        elif self._scoring.takes(path):
+            await self._scoring(scope, receive, send, path)
         elif path == "/health":
             _only(scope, "GET", "HEAD")
             await reply(send, 200 if self._serving.live else 503, msgspec.json.encode(self._health()))
