@@ -15,7 +15,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Generator
+import time
+from collections.abc import Coroutine, Generator
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +32,7 @@ from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.system_clock import SystemClock
+from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.protocol import LimitedProtocol
@@ -37,13 +40,15 @@ from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
-from fairlead.flows.tally import Counts, Tally
+from fairlead.flows.tally import Counts, Tally, Usage, new_timing
 
 COUNTS_SECONDS = 1.0
 READY_SECONDS = 5.0
 IDLE_SECONDS = 75  # longer than proxies keep a connection: the side that asks is the one that closes
-DRAIN_SECONDS = 10
-EXIT_SECONDS = 15.0  # after its parent: longer than a drain takes
+DRAIN_SECONDS = 10  # at least: see `drain_seconds`
+LAG_SECONDS = 0.1
+SWITCH_SECONDS = 0.001
+EXIT_SECONDS = 5.0  # after its parent, beyond a drain
 BACKLOG = 2048
 NOTES = "workers"  # the folder in the home where workers leave their counters for each other
 
@@ -62,6 +67,7 @@ class Options(Struct, frozen=True):
     parent: int | None
     body_limit: int
     trust: list[str]
+    limits: dict[str, Limits]
 
 
 def parse(arguments: list[str]) -> Options:
@@ -82,7 +88,15 @@ def parse(arguments: list[str]) -> Options:
         choices=sorted(RUN_CODE),
         help="a model format that may run code when it is loaded; may be given again",
     )
+    parser.add_argument("--limits", type=_limits, default={}, help="limits by model as JSON; those of all under ''")
     return Options(**vars(parser.parse_args(arguments)))
+
+
+def _limits(text: str) -> dict[str, Limits]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, Limits])
+    except msgspec.DecodeError as error:
+        raise argparse.ArgumentTypeError(f"{error}") from None
 
 
 class _Server(uvicorn.Server):
@@ -124,7 +138,8 @@ class Worker:
         self._options = options
         self._log = SegmentLog(home / "log", options.worker)
         self._tally = Tally()
-        self._serving = Serving(self._log, SystemClock(), self._tally)
+        self._serving = Serving(self._log, SystemClock(), self._tally, options.limits)
+        self._lag = new_timing()
         self._shadows = Shadows(self._serving)
         self._notes = NoteFolder(home / NOTES)
         identity = (options.worker, os.getpid())
@@ -142,7 +157,9 @@ class Worker:
             sync=options.durability == "sync",
             body_limit=options.body_limit,
         )
-        self._server = http_server(gateway)
+        longest = max((limits.timeout for limits in options.limits.values()), default=Limits().timeout)
+        self._server = http_server(gateway, drain_seconds(longest))
+        self._exit_seconds = drain_seconds(longest) + EXIT_SECONDS
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -151,9 +168,11 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._drain)
         if self._options.parent is not None:
-            threading.Thread(target=_leave_with_parent, args=(self._options.parent,), daemon=True).start()
+            threading.Thread(
+                target=_leave_with_parent, args=(self._options.parent, self._exit_seconds), daemon=True
+            ).start()
         sock = _listen(self._options)
-        tasks = [loop.create_task(work) for work in (self._follower.run(), self._shadows.run(), self._note_counts())]
+        tasks = [loop.create_task(work) for work in self._work()]
         for task in tasks:
             task.add_done_callback(self._ended)
         try:
@@ -165,6 +184,9 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._log.close()
+
+    def _work(self) -> list[Coroutine[Any, Any, None]]:
+        return [self._follower.run(), self._shadows.run(), self._note_counts(), self._time_lag()]
 
     async def _wait_ready(self) -> None:
         """Takes no connection that another worker could answer while this one is still loading; not for ever, so that
@@ -186,7 +208,10 @@ class Worker:
 
     def _counts(self) -> Counts:
         generation = self._serving.live.generation if self._serving.live else 0
-        return self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
+        counts = self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
+        counts.queues = self._serving.queues()
+        counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
+        return counts
 
     def _all_counts(self) -> list[Counts]:
         others = (msgspec.json.decode(note, type=Counts) for note in self._notes.read().values())
@@ -200,6 +225,26 @@ class Worker:
                 _log.warning("%s", error.line)
             await asyncio.sleep(COUNTS_SECONDS)
 
+    async def _time_lag(self) -> None:
+        """Sees how long the event loop lets a timer wait."""
+        while True:
+            due = time.monotonic() + LAG_SECONDS
+            await asyncio.sleep(LAG_SECONDS)
+            self._lag.add(max(0.0, time.monotonic() - due), 1)
+
+
+def drain_seconds(timeout: float) -> int:
+    """How long a worker that is told to stop goes on answering: whoever was admitted is answered, or out of time."""
+    return max(DRAIN_SECONDS, ceil(timeout) + 1)
+
+
+def _resident_bytes() -> int:
+    """The process's resident memory; 0 where the system does not tell it."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGESIZE")
+    except OSError:
+        return 0
+
 
 def _listen(options: Options) -> socket.socket:
     if options.fd is not None:
@@ -212,11 +257,11 @@ def _listen(options: Options) -> socket.socket:
         ) from error
 
 
-def _leave_with_parent(pipe: int) -> None:
+def _leave_with_parent(pipe: int, seconds: float) -> None:
     """Reads a pipe that ends when the parent is gone, however it went."""
     os.read(pipe, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-    threading.Event().wait(EXIT_SECONDS)
+    threading.Event().wait(seconds)
     os._exit(1)
 
 
@@ -231,6 +276,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     logging.basicConfig(level=logging.WARNING, format=f"%(asctime)s worker {options.worker} %(levelname)s %(message)s")
     gc.set_threshold(20_000, 20, 20)
+    sys.setswitchinterval(SWITCH_SECONDS)  # a slow model in a thread must not hold the event loop up
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(Worker(options).run())

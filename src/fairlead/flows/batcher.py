@@ -125,7 +125,7 @@ class Lane(Generic[Row, Answer]):
         if turned is not None:
             raise Overfull(turned)
 
-    async def ask(self, rows: Sequence[Row], seconds: float) -> Sequence[Answer]:
+    async def ask(self, rows: Sequence[Row], seconds: float | None) -> Sequence[Answer]:
         """The answers, in order. Raises `Overfull`, and `TimeoutError` when they are not there in `seconds`; what has
         not begun by then, or when the caller is cancelled, is not begun at all."""
         self.check()

@@ -8,19 +8,21 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import msgspec
 
+from fairlead.core.admission import Limits
+from fairlead.core.pace import Pace
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, StateError
+from fairlead.flows.batcher import Lane
 from fairlead.flows.serve import Arrival, Ask, Failed, Serving, answer_rows, describe, record_of
 from fairlead.flows.warm import LiveModel, LiveVersion
 
 SHADOW = "shadow"
-TURN = 16  # answers between two looks at the event loop
+TURN, TURN_SECONDS = 16, 0.1  # the most answers between two writes of the log, and about how long they may take
 
 
 class _Job(NamedTuple):
@@ -55,17 +57,27 @@ class Shadows:
 
     async def run(self) -> None:
         """Works the queue until cancelled."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "shadow") as thread:
+        lane: Lane[_Job, Prediction] = Lane(self._answer_all, Pace(), Limits(), self._serving.clock, _nothing)
+        try:
             while True:
                 await self._waiting.wait()
-                turn = [self._jobs.popleft() for _ in range(min(TURN, len(self._jobs)))]
+                turn = self._turn()
                 if not self._jobs:
                     self._waiting.clear()
-                records = await loop.run_in_executor(thread, self._answer_all, turn)
-                self._keep(records)
+                self._keep(await lane.ask(turn, None))
+        finally:
+            lane.close()  # what is under way is given up: a slow shadow must not hold up the end of the worker
 
-    def _keep(self, records: list[Prediction]) -> None:
+    def _turn(self) -> list[_Job]:
+        """The next jobs: as many as take about `TURN_SECONDS`, so that what is answered is soon in the log."""
+        turn: list[_Job] = []
+        left = TURN_SECONDS
+        while self._jobs and len(turn) < TURN and (not turn or left > 0.0):
+            turn.append(self._jobs.popleft())
+            left -= turn[-1].candidate.pace.single
+        return turn
+
+    def _keep(self, records: Sequence[Prediction]) -> None:
         tally = self._serving.tally
         try:
             self._serving.log.predictions(records)
@@ -76,7 +88,7 @@ class Shadows:
         for record in records:
             tally.answered(record.model_name, record.model_version, SHADOW, record.status, record.latency_ms / 1000.0)
 
-    def _answer_all(self, turn: list[_Job]) -> list[Prediction]:
+    def _answer_all(self, turn: Sequence[_Job]) -> list[Prediction]:
         return [self._answer(job) for job in turn]
 
     def _answer(self, job: _Job) -> Prediction:
@@ -97,3 +109,7 @@ class Shadows:
         arrival = Arrival(served.received_at, started, served.trace_id)
         record = record_of(job.model, ask, route, arrival, answer, elapsed)
         return msgspec.structs.replace(record, status=status or record.status, shadow_of=served.model_version)
+
+
+def _nothing(rows: int, seconds: float) -> None:
+    pass

@@ -1,6 +1,6 @@
 """Counters as Prometheus text (exposition format 0.0.4).
 
-Written here in forty lines: a client library would keep its own locked registry and cost the hot path ten times a
+Written here by hand: a client library would keep its own locked registry and cost the hot path ten times a
 plain integer. Every worker's counters are exposed with the label `worker`, whichever worker is scraped, because the
 workers share one port; a sum over workers is the reader's.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from fairlead.flows.tally import BUCKETS, Counts, Timing
+from fairlead.flows.tally import BUCKETS, ROW_BUCKETS, Counts, Ran, Timing
 
 
 def exposition(snapshots: Sequence[Counts]) -> bytes:
@@ -26,6 +26,14 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_route_generation", "gauge", "The route table that is served.", _generation),
         ("fairlead_outcomes_total", "counter", "Outcomes that were received.", _outcomes),
         ("fairlead_log_failures_total", "counter", "Writes that the log refused.", _log_failures),
+        ("fairlead_queue_depth", "gauge", "Requests that wait for a slow version.", _queue_depth),
+        ("fairlead_batches_in_flight", "gauge", "Batches that slow versions answer now.", _in_flight),
+        ("fairlead_requests_shed_total", "counter", "Requests that were turned away or given up.", _shed),
+        ("fairlead_batch_rows", "histogram", "Rows that were answered at once, off the event loop.", _batch_rows),
+        ("fairlead_model_duration_seconds", "histogram", "A batch in the model, off the event loop.", _model_seconds),
+        ("fairlead_worker_cpu_seconds_total", "counter", "User and system time of a worker.", _cpu),
+        ("fairlead_worker_resident_memory_bytes", "gauge", "Resident memory of a worker.", _memory),
+        ("fairlead_event_loop_lag_seconds", "histogram", "How late a timer of the event loop was.", _lag),
     ):
         lines += [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
         for counts in ordered:
@@ -66,10 +74,14 @@ def _durations(counts: Counts) -> Iterable[str]:
 
 
 def _histogram(labels: dict[str, object], timing: Timing) -> Iterable[str]:
-    running = list(accumulate(timing.cells))
-    for bound, count in zip((*map(str, BUCKETS), "+Inf"), running, strict=True):
+    return _cells(labels, BUCKETS, timing.cells, timing.total_seconds)
+
+
+def _cells(labels: dict[str, object], bounds: Sequence[float], cells: Sequence[int], total: float) -> Iterable[str]:
+    running = list(accumulate(cells))
+    for bound, count in zip((*map(str, bounds), "+Inf"), running, strict=True):
         yield f"_bucket{_labels(**labels, le=bound)} {count}"
-    yield f"_sum{_labels(**labels)} {timing.total_seconds!r}"
+    yield f"_sum{_labels(**labels)} {total!r}"
     yield f"_count{_labels(**labels)} {running[-1]}"
 
 
@@ -105,3 +117,52 @@ def _outcomes(counts: Counts) -> Iterable[str]:
 
 def _log_failures(counts: Counts) -> Iterable[str]:
     yield f"{_labels(worker=counts.worker)} {counts.log_failures}"
+
+
+def _queue_depth(counts: Counts) -> Iterable[str]:
+    for one in counts.queues:
+        labels = _labels(model_name=one.model_name, model_version=one.model_version, worker=counts.worker)
+        yield f"{labels} {one.waiting}"
+
+
+def _in_flight(counts: Counts) -> Iterable[str]:
+    for one in counts.queues:
+        labels = _labels(model_name=one.model_name, model_version=one.model_version, worker=counts.worker)
+        yield f"{labels} {one.running}"
+
+
+def _shed(counts: Counts) -> Iterable[str]:
+    for one in counts.shed:
+        labels = _labels(
+            model_name=one.model_name, model_version=one.model_version, reason=one.reason, worker=counts.worker
+        )
+        yield f"{labels} {one.count}"
+
+
+def _ran_labels(one: Ran, counts: Counts) -> dict[str, object]:
+    return {"model_name": one.model_name, "model_version": one.model_version, "worker": counts.worker}
+
+
+def _batch_rows(counts: Counts) -> Iterable[str]:
+    for one in counts.ran:
+        yield from _cells(_ran_labels(one, counts), ROW_BUCKETS, one.sizes, one.rows)
+
+
+def _model_seconds(counts: Counts) -> Iterable[str]:
+    for one in counts.ran:
+        yield from _histogram(_ran_labels(one, counts), one.timing)
+
+
+def _cpu(counts: Counts) -> Iterable[str]:
+    if counts.usage is not None:
+        yield f"{_labels(worker=counts.worker)} {counts.usage.cpu_seconds!r}"
+
+
+def _memory(counts: Counts) -> Iterable[str]:
+    if counts.usage is not None:
+        yield f"{_labels(worker=counts.worker)} {counts.usage.resident_bytes}"
+
+
+def _lag(counts: Counts) -> Iterable[str]:
+    if counts.usage is not None:
+        yield from _histogram({"worker": counts.worker}, counts.usage.lag)
