@@ -401,6 +401,17 @@ def test_refusals_are_counted(gateway: Gateway) -> None:
     assert sum('model_name=""' in line and 'code="404"' in line for line in counted) == 1
 
 
+def test_a_large_batch_is_answered_in_order(gateway: Gateway) -> None:
+    """Beyond what is read at once, by every form and by CSV."""
+    leads = [index % 700 for index in range(6000)]
+    rows = [[lead, 1, "Direct", None] for lead in leads]
+    text = "lead_time,nights,segment,repeated\n" + "".join(f"{lead},1,Direct,\n" for lead in leads)
+    labels = [int(lead >= 500) for lead in leads]
+    assert score(gateway, {"inputs": rows}).json() == {"predictions": labels}
+    assert score(gateway, text.encode(), kind="text/csv").json() == {"predictions": labels}
+    assert len(gateway.log.kept_predictions) == 12_000
+
+
 def test_shadows_see_the_rows(start_gateway: Callable[..., Any]) -> None:
     """A shadow answers what an MLflow client asked, as it does for every other client."""
     gateway = start_gateway(sync=True)

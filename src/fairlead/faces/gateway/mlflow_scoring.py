@@ -5,8 +5,9 @@ The rows take the way of every other prediction: contract, route, log, answer. E
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -16,11 +17,12 @@ from fairlead.core.listing import counted
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.mlflow_csv import read_csv
-from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, Table, read_table
+from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, ReadRow, Table, read_table
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.wire import JSON, Gone, Header, Receive, Refusal, Scope, Send, read_json, reply
-from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Serving, draw, pin
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Overloaded, Serving, draw, pin
 from fairlead.flows.warm import LiveModel
 
 CSV = b"text/csv"
@@ -29,6 +31,7 @@ REFUSAL = 400  # how a row that breaks the contract is answered
 PING, VERSION, INVOCATIONS = "/ping", "/version", "/invocations"
 CODES = {404: "RESOURCE_DOES_NOT_EXIST", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}  # else BAD_REQUEST
 REQUEST_ID = b"x-request-id"
+BULK_BYTES = 2**17  # a body that is larger is read in a thread
 
 Offer = Callable[[LiveModel, list[Prediction], list[Route]], None]
 _encode = msgspec.json.Encoder().encode
@@ -46,6 +49,15 @@ class Scored(Struct):
     """The answer: the predicted label or value of each row, or its probabilities in the order of the classes."""
 
     predictions: list[Any]
+
+
+class Asked(NamedTuple):
+    """A request: its rows and their routes. `made_id` is the id that was made up for it, if one was."""
+
+    asks: list[Ask]
+    routes: list[Route]
+    method: str
+    made_id: str
 
 
 class MlflowScoring:
@@ -97,19 +109,27 @@ class MlflowScoring:
             arrival = Arrival(clock.now(), clock.monotonic(), trace_id, REFUSAL)
             model = self._serving.model(self._only_name() if name is None else name)
             known = model.name
-            table, params = (read_csv(body), Params()) if is_csv else read_table(body)
-            base = params.request_id if isinstance(params.request_id, str) else self._new_id()
-            asks, routes = _asks(model, version, table, params, arrival, base)
-            _check_method(model, routes, params)
-            records = self._serving.answer(model, asks, arrival, routes)
+            if len(body) <= BULK_BYTES:
+                asked = self._read(model, version, body, is_csv, arrival)
+            else:
+                asked = await asyncio.to_thread(self._read, model, version, body, is_csv, arrival)
+            records = await answered(self._serving, receive, model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
         except FairleadError as error:
             self._count(known, error)
             raise
-        header = (REQUEST_ID, base.encode()) if params.request_id is None else None
-        await reply(send, 200, _encode(_scored(records, params)), JSON, header)
-        self._offer(model, records, routes)
+        header = (REQUEST_ID, asked.made_id.encode()) if asked.made_id else None
+        await reply(send, 200, _encode(_scored(records, asked.method)), JSON, header)
+        self._offer(model, records, asked.routes)
+
+    def _read(self, model: LiveModel, version: str | None, body: bytes, is_csv: bool, arrival: Arrival) -> Asked:
+        table, params = (read_csv(body), Params()) if is_csv else read_table(body)
+        made_id = self._new_id() if params.request_id is None else ""
+        pinned = None if version is None else pin(model, _number(version))
+        asks, routes = _asks(model, pinned, table, params, arrival, made_id)
+        _check_method(model, routes, params.pyfunc_predict_fn)
+        return Asked(asks, routes, params.pyfunc_predict_fn, made_id)
 
     def _only_name(self) -> str:
         """The model that a path without a name means. Raises `NotFound`, and `Refusal` (400) for several."""
@@ -125,8 +145,8 @@ class MlflowScoring:
         return names[0]
 
     def _count(self, model: str, error: FairleadError) -> None:
-        """Counts what no version answered; a contract's refusal and a model's failure are counted where they happen."""
-        if not isinstance(error, ContractError | ModelFailed | Gone):
+        """Counts what no version answered; what a version refused, failed or had no time for is counted there."""
+        if not isinstance(error, ContractError | ModelFailed | Overloaded | Gone):
             self._serving.tally.refused(model, 0, "", _status(error))
 
 
@@ -166,17 +186,14 @@ def _as_json(scope: Scope) -> Scope:
 
 
 def _asks(
-    model: LiveModel, version: str | None, table: Table, params: Params, arrival: Arrival, base: str
+    model: LiveModel, pinned: Route | None, table: Table, params: Params, arrival: Arrival, made_id: str
 ) -> tuple[list[Ask], list[Route]]:
     """A row draws its arm by its unit: by its own request id where none is given."""
     count = len(table.rows)
-    ids = _each(params.request_id, count, "request_id")
-    if not isinstance(params.request_id, list):
-        ids = [base] if count == 1 else [f"{base}:{index}" for index in range(count)]
+    ids = _ids(params, count, made_id)
     units = _each(params.unit_id, count, "unit_id")
     times = _times(params, count, arrival.at)
-    pinned = None if version is None else pin(model, _number(version))
-    readers: dict[int, Callable[[Any, str], msgspec.Raw]] = {}
+    readers: dict[int, ReadRow] = {}
     asks, routes = [], []
     for index, row in enumerate(table.rows):
         unit = ids[index] if units[index] is None else str(units[index])
@@ -187,6 +204,13 @@ def _asks(
         asks.append(Ask(ids[index], unit, times[index], readers[route.version](row, path), path))
         routes.append(route)
     return asks, routes
+
+
+def _ids(params: Params, count: int, made_id: str) -> list[str]:
+    if isinstance(params.request_id, list):
+        return _each(params.request_id, count, "request_id")
+    base = params.request_id or made_id
+    return [base] if count == 1 else [f"{base}:{index}" for index in range(count)]
 
 
 def _each(given: Any, count: int, name: str) -> list[Any]:
@@ -207,8 +231,8 @@ def _times(params: Params, count: int, now: float) -> list[float]:
     return [event_time(value, f"params.timestamp[{index}]") for index, value in enumerate(given)]
 
 
-def _check_method(model: LiveModel, routes: Sequence[Route], params: Params) -> None:
-    if params.pyfunc_predict_fn != PREDICT_PROBA:
+def _check_method(model: LiveModel, routes: Sequence[Route], method: str) -> None:
+    if method != PREDICT_PROBA:
         return
     versions = {route.version for route in routes}
     if any(model.versions[number].manifest.contract.task is Task.REGRESSION for number in versions):
@@ -216,8 +240,8 @@ def _check_method(model: LiveModel, routes: Sequence[Route], params: Params) -> 
         raise Refusal(REFUSAL, f"{path}: {model.name} is a regression and has no probabilities: leave it out", path)
 
 
-def _scored(records: Sequence[Prediction], params: Params) -> Scored:
-    if params.pyfunc_predict_fn == PREDICT_PROBA:
+def _scored(records: Sequence[Prediction], method: str) -> Scored:
+    if method == PREDICT_PROBA:
         return Scored([record.probabilities for record in records])
     return Scored([record.prediction for record in records])
 
@@ -247,6 +271,8 @@ def _status(error: FairleadError) -> int:
 async def _refuse(send: Send, error: FairleadError) -> None:
     path = error.path if isinstance(error, Refusal | ContractError) else ""
     header = error.header if isinstance(error, Refusal) else None
+    if isinstance(error, Overloaded):
+        header = (b"retry-after", b"%d" % error.retry_seconds)
     status = _status(error)
     line, path = (text.encode(errors="replace").decode() for text in (error.line, path))
     await reply(send, status, _encode(ScoringProblem(CODES.get(status, "BAD_REQUEST"), line, path)), JSON, header)
