@@ -17,7 +17,8 @@ from onnx import TensorProto, helper, numpy_helper
 from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
 from fairlead.adapters.predictors.onnx import OnnxPredictor
 from fairlead.adapters.route_file import RouteFile
-from fairlead.app.supervisor import Supervisor
+from fairlead.app.supervisor import Supervisor, worker_options
+from fairlead.core.admission import Limits
 from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Lineage, Manifest, Parity
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.route import ModelRoute, RouteTable
@@ -180,10 +181,16 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
     """Starts supervised workers over a home folder, and stops them."""
     started: list[Supervisor] = []
 
-    def start(workers: int = 1, durability: str = "batch", trust: tuple[str, ...] = (), wait: bool = True) -> Plane:
+    def start(
+        workers: int = 1,
+        durability: str = "batch",
+        trust: tuple[str, ...] = (),
+        wait: bool = True,
+        limits: dict[str, Limits] | None = None,
+    ) -> Plane:
         changes: list[tuple[int, str, str]] = []
         told = lambda *change: changes.append(change)  # noqa: E731 - one line, used once
-        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, trust)
+        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, worker_options(trust, limits))
         started.append(supervisor)
         supervisor.start()
         plane = Plane(tmp_path, supervisor, changes)

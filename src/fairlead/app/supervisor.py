@@ -8,20 +8,30 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import msgspec
+
 from fairlead.adapters.note_folder import NoteFolder
-from fairlead.app.worker import BACKLOG, NOTES
+from fairlead.app.worker import BACKLOG, NOTES, drain_seconds, parse
+from fairlead.core.admission import Limits
 from fairlead.errors import StateError
 
 HEALTHY_SECONDS = 5.0  # who lived this long is replaced at once
 FIRST_DELAY_SECONDS = 0.2
 LONGEST_DELAY_SECONDS = 10.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 5.0  # beyond a worker's drain
 
 OnChange = Callable[[int, str, str], None]
+
+
+def worker_options(trust: Sequence[str] = (), limits: Mapping[str, Limits] | None = None) -> list[str]:
+    """The part of a worker's command line that the settings decide: the formats that may run code, and what models may
+    take up, by name."""
+    stated = [f"--limits={msgspec.json.encode(limits).decode()}"] if limits else []
+    return [*(f"--trust={form}" for form in trust), *stated]
 
 
 class _Slot:
@@ -49,15 +59,15 @@ class Supervisor:
         workers: int,
         durability: str,
         on_change: OnChange,
-        trust: Sequence[str] = (),
+        options: Sequence[str] = (),
     ) -> None:
-        """`port` 0 takes a free one, then found in `port`. `trust` names the model formats that may run code."""
+        """`port` 0 takes a free one, then found in `port`. `options` go to each worker, see `worker_options`."""
         self.home = home.absolute()
         self.host = host
         self.port = port
         self._durability = durability
         self._on_change = on_change
-        self._trust = tuple(trust)
+        self._options = tuple(options)
         self._slots = [_Slot(number) for number in range(workers)]
         self._socket: socket.socket | None = None
         self._pipe: tuple[int, int] | None = None
@@ -90,7 +100,7 @@ class Supervisor:
         for slot in running:
             if slot.process is not None:
                 slot.process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + drain_seconds(parse(["--home", ".", *self._options])) + STOP_SECONDS
         for slot in running:
             self._await(slot, deadline)
         if self._socket is not None:
@@ -107,7 +117,7 @@ class Supervisor:
         inherited = (self._socket.fileno(), self._pipe[0])
         command = [sys.executable, "-m", "fairlead.app.worker", "--home", str(self.home)]
         command += ["--worker", str(slot.number), "--fd", str(inherited[0]), "--parent", str(inherited[1])]
-        command += ["--durability", self._durability, *(f"--trust={form}" for form in self._trust)]
+        command += ["--durability", self._durability, *self._options]
         # One thread a worker for the numeric libraries: the workers are the parallelism.
         environment = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **os.environ}
         slot.process = subprocess.Popen(command, pass_fds=inherited, stdin=subprocess.DEVNULL, env=environment)

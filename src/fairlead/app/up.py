@@ -20,7 +20,7 @@ import typer
 
 from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
-from fairlead.app.supervisor import Supervisor
+from fairlead.app.supervisor import Supervisor, worker_options
 from fairlead.core.event import WorkerChanged
 from fairlead.errors import FairleadError, Refused, StateError
 from fairlead.faces.cli.output import say
@@ -85,8 +85,9 @@ class Up:
         self._controller: subprocess.Popen[bytes] | None = None
         self._controller_at = 0.0
         settings = home.settings
+        options = worker_options(settings.trust, settings.limits())
         self._supervisor = Supervisor(
-            home.home, host, ports[0], workers, settings.serving.durability, self._changed, settings.trust
+            home.home, host, ports[0], workers, settings.serving.durability, self._changed, options
         )
 
     def run(self) -> None:

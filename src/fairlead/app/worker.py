@@ -157,9 +157,7 @@ class Worker:
             sync=options.durability == "sync",
             body_limit=options.body_limit,
         )
-        longest = max((limits.timeout for limits in options.limits.values()), default=Limits().timeout)
-        self._server = http_server(gateway, drain_seconds(longest))
-        self._exit_seconds = drain_seconds(longest) + EXIT_SECONDS
+        self._server = http_server(gateway, drain_seconds(options))
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -169,7 +167,9 @@ class Worker:
             loop.add_signal_handler(number, self._drain)
         if self._options.parent is not None:
             threading.Thread(
-                target=_leave_with_parent, args=(self._options.parent, self._exit_seconds), daemon=True
+                target=_leave_with_parent,
+                args=(self._options.parent, drain_seconds(self._options) + EXIT_SECONDS),
+                daemon=True,
             ).start()
         sock = _listen(self._options)
         tasks = [loop.create_task(work) for work in self._work()]
@@ -233,9 +233,10 @@ class Worker:
             self._lag.add(max(0.0, time.monotonic() - due), 1)
 
 
-def drain_seconds(timeout: float) -> int:
+def drain_seconds(options: Options) -> int:
     """How long a worker that is told to stop goes on answering: whoever was admitted is answered, or out of time."""
-    return max(DRAIN_SECONDS, ceil(timeout) + 1)
+    longest = max((limits.timeout for limits in options.limits.values()), default=Limits().timeout)
+    return max(DRAIN_SECONDS, ceil(longest) + 1)
 
 
 def _resident_bytes() -> int:

@@ -7,8 +7,10 @@ from math import isfinite
 from typing import Literal, get_args
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from fairlead.config.grammar import duration, guardrail
+from fairlead.core.admission import Limits
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
@@ -16,6 +18,15 @@ from fairlead.errors import SettingsError, UsageError
 
 Strategy = Literal["shadow", "canary", "blue-green"]
 Severity = Literal["critical", "high", "medium", "low"]
+# The least and the most that a limit may be; durations in seconds.
+LIMIT_RANGES = (
+    ("timeout", 0.01, 600.0),
+    ("concurrency", 1, 64),
+    ("queue", 1, 100_000),
+    ("wait", 0.0, 600.0),
+    ("batch", 1, 4096),
+    ("batch_wait", 0.0, 1.0),
+)
 
 
 class Duration(float):
@@ -28,6 +39,11 @@ class Share(float):
 
 class Size(int):
     """Bytes, written as 512MB."""
+
+
+def _plain(value: float) -> float | int:
+    """A duration as a plain number."""
+    return float(value) if isinstance(value, float) else value
 
 
 class Bound(Struct, frozen=True):
@@ -66,6 +82,30 @@ class Cost(_Section, frozen=True):
         return CostMatrix(float(self.false_positive), float(self.false_negative))
 
 
+class LimitSettings(_Section, frozen=True):
+    """What one version of a slow model may take up in a worker, see `core.admission.Limits`. What is left out is as for
+    all models."""
+
+    timeout: Duration | None = None
+    concurrency: int | None = None
+    queue: int | None = None
+    wait: Duration | None = None
+    batch: int | None = None
+    batch_wait: Duration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what would answer nobody."""
+        for name, least, most in LIMIT_RANGES:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise SettingsError(f"limits.{name} is {value:g}: write {least:g} to {most:g}")
+
+    def over(self, every: Limits) -> Limits:
+        """These limits, where they say something, over those of all models."""
+        said = {name: getattr(self, name) for name, _, _ in LIMIT_RANGES}
+        return replace(every, **{name: _plain(value) for name, value in said.items() if value is not None})
+
+
 class ModelSettings(_Section, frozen=True):
     """What is known of a model before it is registered."""
 
@@ -75,6 +115,7 @@ class ModelSettings(_Section, frozen=True):
     owner: str = ""
     labels: Labels = Labels()
     cost: Cost | None = None
+    limits: LimitSettings = LimitSettings()
 
     def __post_init__(self) -> None:
         """A false positive is something only a binary model can give."""
@@ -90,6 +131,7 @@ class Serving(_Section, frozen=True):
     control_port: int = 8081
     workers: int = 2
     durability: Literal["batch", "sync"] = "batch"
+    limits: LimitSettings = LimitSettings()
 
 
 class Gates(_Section, frozen=True):
@@ -273,6 +315,12 @@ class Settings(_Section, frozen=True):
     log: LogSettings = LogSettings()
     trust: tuple[Literal["pickle", "joblib", "cloudpickle"], ...] = ()  # formats that run code when they are loaded
     tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
+
+    def limits(self) -> dict[str, Limits]:
+        """What models may take up: by name for those with limits of their own, under the empty name for all others."""
+        every = self.serving.limits.over(Limits())
+        own = {name: known.limits.over(every) for name, known in self.models.items()}
+        return {"": every, **{name: limits for name, limits in own.items() if limits != every}}
 
     def owner_of(self, model: str) -> str:
         """Who answers for a model."""
