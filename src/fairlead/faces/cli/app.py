@@ -21,6 +21,7 @@ from fairlead.faces.cli import (
     performance,
     retrain,
     rollouts,
+    score,
     status,
 )
 from fairlead.faces.cli.session import OpenContext, Session
@@ -57,7 +58,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         context.obj = Session(home, config, environment, open_context)
 
     readers = (drift, status, performance, experiment)
-    for module in (models, gate, rollouts, *readers, outcomes, retrain, incidents, journal):
+    for module in (models, gate, rollouts, score, *readers, outcomes, retrain, incidents, journal):
         module.add_to(app)
     return app
 
