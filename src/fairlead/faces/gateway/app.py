@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
@@ -13,9 +14,11 @@ import msgspec
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
 from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
+from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
 from fairlead.faces.gateway.wire import (
@@ -32,12 +35,24 @@ from fairlead.faces.gateway.wire import (
     read_json,
     reply,
 )
-from fairlead.flows.serve import Arrival, ModelFailed, NotReady, Serving, draw
+from fairlead.flows.serve import (
+    BULK_ROWS,
+    Arrival,
+    Ask,
+    ModelFailed,
+    NotReady,
+    Overloaded,
+    Serving,
+    draw,
+    is_prompt,
+    pin,
+)
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts
 from fairlead.flows.warm import LiveModel
 
 _PREFIX, _SUFFIX = "/v1/models/", "/predict"
+BULK_BYTES = 2**17  # a body that is larger is read in a thread
 # How each protocol answers a row that breaks the contract.
 V1_REFUSAL, V2_REFUSAL = 422, 400
 _log = logging.getLogger("fairlead.gateway")
@@ -100,15 +115,28 @@ class Gateway:
             arrival = Arrival(clock.now(), clock.monotonic(), trace_id)
             model = self._serving.model(name)
             known = name
-            asks, batch = read_asks(body, arrival, new_id)
-            routes = [draw(model, ask.unit_id) for ask in asks]
-            records = self._serving.answer(model, asks, arrival, routes)
+            if len(body) <= BULK_BYTES:
+                asks, batch, pinned = read_asks(body, arrival, new_id)
+                routes = [draw(model, ask.unit_id) for ask in asks]
+            else:
+                asks, batch, pinned, routes = await asyncio.to_thread(_read_bulk, model, body, arrival)
+            if pinned is not None:
+                check_operator(scope)
+                routes = [pin(model, pinned)] * len(asks)
+            if is_prompt(model, routes):
+                records = self._serving.answer(model, asks, arrival, routes)
+            else:
+                records = await answered(self._serving, receive, model, asks, arrival, routes)
             if self._sync:
                 await self._serving.log.durable()
         except FairleadError as error:
             self._count(known, error)
             raise
-        await reply(send, 200, write_answers(records, batch))
+        if len(records) <= BULK_ROWS:
+            answer = write_answers(records, batch)
+        else:
+            answer = await asyncio.to_thread(write_answers, records, batch)
+        await reply(send, 200, answer)
         self._offer(model, records, routes)
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
@@ -171,8 +199,8 @@ class Gateway:
             self._shadows.offer(model, records, routes)
 
     def _count(self, model: str, error: FairleadError) -> None:
-        """Counts what no version answered; a contract's refusal and a model's failure are counted where they happen."""
-        if not isinstance(error, ContractError | ModelFailed | Gone):
+        """Counts what no version answered; what a version refused, failed or had no time for is counted there."""
+        if not isinstance(error, ContractError | ModelFailed | Overloaded | Gone):
             self._serving.tally.refused(model, 0, "", _status(error, V1_REFUSAL))
 
     def _health(self) -> dict[str, Any]:
@@ -195,6 +223,12 @@ class Gateway:
         }
 
 
+def _read_bulk(model: LiveModel, body: bytes, arrival: Arrival) -> tuple[list[Ask], bool, int | None, list[Route]]:
+    """A large request, read in a thread."""
+    asks, batch, pinned = read_asks(body, arrival, new_id)
+    return asks, batch, pinned, [draw(model, ask.unit_id) for ask in asks]
+
+
 def _only(scope: Scope, *methods: str) -> None:
     if scope["method"] not in methods:
         allow = (b"allow", ", ".join(methods).encode())
@@ -214,4 +248,6 @@ def _status(error: FairleadError, contract: int) -> int:
 async def _refuse(send: Send, error: FairleadError, contract: int) -> None:
     path = error.path if isinstance(error, Refusal | ContractError) else ""
     header = error.header if isinstance(error, Refusal) else None
+    if isinstance(error, Overloaded):
+        header = (b"retry-after", b"%d" % error.retry_seconds)
     await reply(send, _status(error, contract), problem(error.line, path), JSON, header)

@@ -21,13 +21,14 @@ _MISPLACED = ' (features go under "features": {"features": {...}})'
 
 
 class PredictBody(Struct, forbid_unknown_fields=True):
-    """The request. Either `features` or `instances`."""
+    """The request. Either `features` or `instances`. `version` is an operator's pin, see `check_operator`."""
 
     features: Raw = ABSENT
     instances: list[Raw] | None = None
     request_id: Id | None = None
     unit_id: Id | int | None = None
     timestamp: float | int | str | None = None
+    version: Annotated[int, Meta(ge=1)] | None = None
 
 
 class Instance(Struct, forbid_unknown_fields=True):
@@ -68,23 +69,31 @@ _probe = msgspec.json.Decoder(_Probe)
 _encode = msgspec.json.Encoder().encode
 
 
-def read_asks(body: bytes, arrival: Arrival, new_id: Callable[[], str]) -> tuple[list[Ask], bool]:
-    """The rows of a request, and whether it was a batch. Raises `Refusal` (400)."""
+def read_asks(body: bytes, arrival: Arrival, new_id: Callable[[], str]) -> tuple[list[Ask], bool, int | None]:
+    """The rows of a request, whether it was a batch, and the version it asks for. Raises `Refusal` (400)."""
     given: PredictBody = parse(_body, body, _MISPLACED if b'"features"' not in body else "")
     if given.instances is None:
         if given.features is ABSENT:
             raise Refusal(400, "features: expected an object by feature name, came nothing (the field is missing)")
-        return [_ask(given, given.request_id or new_id(), arrival, "features")], False
+        return [_ask(given, given.request_id or new_id(), arrival, "features")], False, given.version
     if given.features is not ABSENT:
         raise Refusal(400, "the body has both features and instances: send one of them")
     if not given.instances:
         raise Refusal(400, "instances: the batch is empty: send at least one instance", "instances")
-    return [
-        _ask_of(
-            raw, given, arrival, f"instances[{index}]", f"{given.request_id}:{index}" if given.request_id else new_id()
-        )
-        for index, raw in enumerate(given.instances)
-    ], True
+    return (
+        [
+            _ask_of(
+                raw,
+                given,
+                arrival,
+                f"instances[{index}]",
+                f"{given.request_id}:{index}" if given.request_id else new_id(),
+            )
+            for index, raw in enumerate(given.instances)
+        ],
+        True,
+        given.version,
+    )
 
 
 def write_answers(records: Sequence[Prediction], batch: bool) -> bytes:
