@@ -348,6 +348,7 @@ def test_alerts_are_counted_by_key() -> None:
          "Retrained v3 does not beat the champion"),
         (event.AlertQuieted(MODEL, "drift", "known"), "Alert held back: drift"),
         (event.IncidentNoted(MODEL, "INC-9", "looking"), "Note"),
+        (event.SubjectErased(MODEL, 3, 1, "asked"), "A subject was erased: 3 predictions, 1 outcome"),
     ],
 )  # fmt: skip
 def test_every_fact_is_a_sentence(fact: AnyFact, title: str) -> None:

@@ -215,6 +215,14 @@ class RetrainFinished(Fact, frozen=True, tag="retrain_finished"):
     report: Raw
 
 
+class SubjectErased(Fact, frozen=True, tag="subject_erased"):
+    """A subject was erased from the log; `model` is empty, and nothing here says whom."""
+
+    predictions: int
+    outcomes: int
+    reason: str = ""
+
+
 AnyFact = (
     VersionRegistered
     | StatusChanged
@@ -237,6 +245,7 @@ AnyFact = (
     | PostmortemWritten
     | RetrainDecided
     | RetrainFinished
+    | SubjectErased
 )
 
 

@@ -93,6 +93,11 @@ def _worker(fact: event.WorkerChanged) -> _Words:
     return f"Worker {fact.worker} {fact.state}", fact.detail, tone, ""
 
 
+def _erased(fact: event.SubjectErased) -> _Words:
+    title = f"A subject was erased: {counted(fact.predictions, 'prediction')}, {counted(fact.outcomes, 'outcome')}"
+    return title, fact.reason, "plain", ""
+
+
 def _window(fact: event.WindowJudged) -> _Words:
     title = f"Window {fact.window}: {_VERDICT_WORDS.get(fact.verdict, fact.verdict)}"
     return title, f"{counted(fact.rows, 'row')}", _VERDICT_TONES.get(fact.verdict, "warning"), ""
@@ -144,6 +149,7 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.RouteChanged: _route,
     event.RouteApplied: _applied,
     event.WorkerChanged: _worker,
+    event.SubjectErased: _erased,
     event.WindowJudged: _window,
     event.AlertRaised: _alert,
     event.AlertQuieted: _quieted,
