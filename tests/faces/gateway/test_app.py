@@ -170,9 +170,7 @@ def test_the_content_type_is_checked(gateway: Gateway, headers: dict[str, str], 
     assert gateway.predict({"features": ROW}, headers=headers).status_code == status
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1/models/price/predict", "/v2/models/price/infer", "/v1/outcomes", "/v2/models/price/versions/1/infer"]
-)
+@pytest.mark.parametrize("path", ["/v1/models/price/predict", "/v1/outcomes"])
 def test_a_body_without_a_type_is_refused(gateway: Gateway, path: str) -> None:
     """415: a web page may send such a body anywhere without being asked for its reasons."""
     response = gateway.http.post(path, content=b'{"features":{"nights":1}}')

@@ -77,7 +77,7 @@ def test_a_regression_has_one_output(gateway: Gateway) -> None:
         ({"inputs": [{**LEAD, "shape": [0], "data": []}]}, "the batch is empty"),
         ({"inputs": [{**LEAD, "datatype": "FLOAT"}]}, "datatype FLOAT is not known"),
         ({"inputs": [{**LEAD, "data": ["a", "b"]}]}, "expected FP32 values"),
-        ({"inputs": [{**NIGHTS, "datatype": "UINT8", "data": [-1, 2]}]}, "expected UINT8 values, came -1"),
+        ({"inputs": [{**NIGHTS, "datatype": "UINT8", "data": [-1, 2]}]}, "inputs.nights[0]: expected UINT8 values from 0 to 255, came -1"),
         ({"inputs": [{**REPEATED, "data": [1, 0]}]}, "expected BOOL values"),
         ({"inputs": [{**NIGHTS, "data": [True, False]}]}, "expected INT32 values"),
         ({"inputs": [LEAD, NIGHTS, SEGMENT]}, "inputs[0].repeated: expected true or false, came nothing"),

@@ -21,6 +21,7 @@ from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
 from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
+from fairlead.faces.gateway.tensor_body import read_tensors
 from fairlead.faces.gateway.wire import (
     BODY_LIMIT,
     JSON,
@@ -143,19 +144,20 @@ class Gateway:
         name, version = parts[1], parts[3] if len(parts) == 5 else None
         known = ""
         try:
-            body, trace_id = await read_json(scope, receive, self._limit)
+            body = await read_tensors(scope, receive, self._limit)
             clock = self._serving.clock
-            arrival = Arrival(clock.now(), clock.monotonic(), trace_id, V2_REFUSAL)
+            arrival = Arrival(clock.now(), clock.monotonic(), body.trace_id, V2_REFUSAL)
             model = self._serving.model(name)
             known = name
-            answer, records, routes = self._protocol.infer(model, version, body, arrival)
+            asked = self._protocol.read(model, version, body, arrival)
+            records = self._serving.answer(model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
         except FairleadError as error:
             self._count(known, error)
             raise
-        await reply(send, 200, answer)
-        self._offer(model, records, routes)
+        await reply(send, 200, *self._protocol.write(model, asked, records))
+        self._offer(model, records, asked.routes)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         if path == "/v2" or path.startswith("/v2/"):
@@ -179,7 +181,8 @@ class Gateway:
         if is_post and len(parts) in (3, 5) and parts[0] == "models" and parts[-1] == "infer":
             await self._infer(scope, receive, send, parts)
         elif is_post and parts == ["repository", "index"]:
-            await reply(send, 200, self._protocol.index())
+            listed = self._protocol.index((await read_tensors(scope, receive, self._limit)).json)
+            await reply(send, 200, listed)
         else:
             status, body = self._protocol.get(parts)
             _only(scope, "GET", "HEAD")

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from fairlead.core.bundle import PORTABLE
+from fairlead.core.contract import Contract
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import NotFound
 from fairlead.faces.gateway.predict import event_time
-from fairlead.faces.gateway.tensors import InferAnswer, InferBody, check_wanted, metadata, outputs_of, rows_of
-from fairlead.faces.gateway.wire import Refusal, parse
+from fairlead.faces.gateway.tensor_body import BINARY, LENGTH, TensorBody
+from fairlead.faces.gateway.tensor_outputs import Choice, InferAnswer, choose_outputs, flag, metadata, outputs_of
+from fairlead.faces.gateway.tensors import InferBody, check_content_type, rows_of
+from fairlead.faces.gateway.wire import JSON, Header, Refusal, parse
 from fairlead.flows.serve import Arrival, Ask, NotReady, Serving, draw, pin
 from fairlead.flows.warm import LiveModel
 
+EXTENSIONS = ("binary_tensor_data", "classification", "model_repository", "parameters")
+
+
+class IndexBody(Struct):
+    """The request of the repository index. `ready`: only what can be asked."""
+
+    ready: bool | None = None
+
+
+class Asked(NamedTuple):
+    """A request to infer that was read: its rows and their routes, and what its answer needs."""
+
+    asks: list[Ask]
+    routes: list[Route]
+    request_id: str
+    contract: Contract
+    outputs: list[Choice]
+
+
 _infer = msgspec.json.Decoder(InferBody)
+_index = msgspec.json.Decoder(IndexBody)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -30,10 +54,8 @@ class InferenceProtocol:
         self._new_id = new_id
 
     def get(self, parts: list[str]) -> tuple[int, bytes]:
-        """`parts`: the path below `/v2`. Raises `NotFound`, `NotReady` and `Refusal` (405)."""
+        """`parts`: the path below `/v2`. Raises `NotFound`, `NotReady` and `Refusal` (405, 501)."""
         match parts:
-            case []:
-                return 200, _encode({"name": "fairlead", "version": self._server_version, "extensions": []})
             case ["health", "live"]:
                 return 200, _encode({"live": True})
             case ["health", "ready"]:
@@ -43,33 +65,53 @@ class InferenceProtocol:
                 return 200, _encode(self._metadata(name, parts[3:]))
             case ["models", name, "ready"] | ["models", name, "versions", _, "ready"]:
                 return self._ready(name, parts[3:-1])
+        return 200, _encode(self._whole(parts))
+
+    def _whole(self, parts: list[str]) -> dict[str, Any]:
+        """What is said of the server, or why there is nothing to be said."""
+        match parts:
+            case []:
+                return {"name": "fairlead", "version": self._server_version, "extensions": EXTENSIONS}
+            case ["models"]:
+                live = self._serving.live
+                return {"models": sorted(live.models) if live else []}
             case ["models", _, "infer"] | ["models", _, "versions", _, "infer"] | ["repository", "index"]:
                 raise Refusal(405, "this path takes POST only", header=(b"allow", b"POST"))
-        raise NotFound(f"no such path: /v2/{'/'.join(parts)}")
+            case ["repository", "models", _, "load" | "unload"]:
+                raise Refusal(501, "what is loaded follows the route table: deploy or retire a version instead")
+        raise NotFound(f"no such path: /v2/{'/'.join(parts)[:200]}")
 
-    def index(self) -> bytes:
-        """Every warm version of every model."""
+    def index(self, body: bytes) -> bytes:
+        """Every warm version of every model, and the models that cannot be asked. `body` may be empty."""
+        wanted: IndexBody = parse(_index, body) if body else IndexBody()
         live = self._serving.live
-        models = live.models.values() if live else ()
-        return _encode(
-            [
-                {"name": model.name, "version": str(version), "state": "READY", "reason": ""}
-                for model in models
-                for version in sorted(model.versions)
-            ]
-        )
+        if live is None:
+            return b"[]"
+        listed = [
+            _listed(model.name, str(version), "READY")
+            for model in live.models.values()
+            for version in sorted(model.versions)
+        ]
+        if not wanted.ready:
+            said = "it cannot be loaded here: see the worker's error in the overview"
+            failed = [_listed(name, "", "UNAVAILABLE", said) for name in live.errors if name not in live.models]
+            loading = [name for name in live.waiting if name not in live.models and name not in live.errors]
+            listed += failed + [_listed(name, "", "LOADING", "it is being loaded") for name in loading]
+        return _encode(listed)
 
-    def infer(
-        self, model: LiveModel, version: str | None, body: bytes, arrival: Arrival
-    ) -> tuple[bytes, list[Prediction], list[Route]]:
-        """Answers tensors. One request is one unit: all its rows go to one version."""
-        given: InferBody = parse(_infer, body)
+    def read(self, model: LiveModel, version: str | None, body: TensorBody, arrival: Arrival) -> Asked:
+        """Reads tensors. One request is one unit: all its rows go to one version. Raises `Refusal` (400)."""
+        given: InferBody = parse(_infer, body.json)
         request_id = given.id or self._new_id()
-        unit, at = _identity(given.parameters, request_id, arrival)
+        parameters = given.parameters or {}
+        unit, at = _identity(parameters, request_id, arrival)
+        if parameters:
+            check_content_type(parameters, "parameters")
         route = draw(model, unit) if version is None else pin(model, _number(version))
         contract = model.versions[route.version].manifest.contract
-        check_wanted(contract, given.outputs)
-        rows = rows_of(given.inputs)
+        binary = flag(parameters, "binary_data_output", False, "parameters")
+        outputs = choose_outputs(contract, given.outputs, binary)
+        rows = rows_of(given.inputs, contract, body.binary)
         single = len(rows) == 1
         asks = [
             Ask(
@@ -81,11 +123,18 @@ class InferenceProtocol:
             )
             for index, row in enumerate(rows)
         ]
-        routes = [route] * len(asks)
-        records = self._serving.answer(model, asks, arrival, routes)
-        outputs = outputs_of(records, contract, given.outputs)
-        answer = InferAnswer(model.name, str(route.version), request_id, outputs, {"arm": route.arm})
-        return _encode(answer), records, routes
+        return Asked(asks, [route] * len(asks), request_id, contract, outputs)
+
+    def write(
+        self, model: LiveModel, asked: Asked, records: Sequence[Prediction]
+    ) -> tuple[bytes, bytes, Header | None]:
+        """The answer: its body, the body's content type, and the header that goes with it."""
+        route = asked.routes[0]
+        outputs, parts = outputs_of(records, asked.contract, asked.outputs)
+        answer = _encode(InferAnswer(model.name, str(route.version), asked.request_id, outputs, {"arm": route.arm}))
+        if not parts:
+            return answer, JSON, None
+        return b"".join((answer, *parts)), BINARY, (LENGTH, b"%d" % len(answer))
 
     def _metadata(self, name: str, rest: list[str]) -> dict[str, Any]:
         model = self._serving.model(name)
@@ -102,6 +151,10 @@ class InferenceProtocol:
         if rest:
             model.version(_number(rest[0]))
         return 200, _encode({"name": name, "ready": True})
+
+
+def _listed(name: str, version: str, state: str, reason: str = "") -> dict[str, str]:
+    return {"name": name, "version": version, "state": state, "reason": reason}
 
 
 def _number(version: str) -> int:

@@ -1,160 +1,217 @@
-"""Named tensors of the Open Inference Protocol, to rows and back. One tensor a feature, shape [n] or [n, 1]."""
+"""Named tensors of the Open Inference Protocol, to rows.
+
+Either one tensor a feature, of shape [n] or [n, 1], or for a model whose features are all numbers one tensor of any
+name and shape [n, k] that holds them all, in the contract's order.
+"""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
-from fairlead.core.contract import Contract, Kind, Task
-from fairlead.core.decode import labels
-from fairlead.core.record import Prediction
-from fairlead.faces.gateway.predict import Id
+from fairlead.core.contract import Contract, Kind
+from fairlead.core.decode import shown
+from fairlead.faces.gateway.binary_tensors import DATATYPES, Bytes, Datatype, split, unpack
 from fairlead.faces.gateway.wire import Refusal
 
-DATATYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.BOOLEAN: "BOOL", Kind.CATEGORY: "BYTES"}
-KNOWN = frozenset(
-    ("BOOL", "BYTES", "FP16", "FP32", "FP64", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
-)
-PREDICT = "predict"
-PROBABILITIES = "probabilities"
+FEATURE_DATATYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.BOOLEAN: "BOOL", Kind.CATEGORY: "BYTES"}
+# MLServer's names for what a tensor was made of. The datatype says it all, but for the last two.
+CONTENT_TYPES = ("np", "pd", "str", "datetime", "base64", "pd_json")
+_NUMERIC = (Kind.NUMBER, Kind.INTEGER)
 
 
 class Tensor(Struct):
-    """An input."""
+    """An input. `data`: flat or nested as `shape` has it, None where it is bytes behind the JSON."""
 
     name: str
     shape: list[int]
     datatype: str
-    data: list[Any]
-    parameters: dict[str, Any] = {}
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
 
 
 class Wanted(Struct):
     """An output that the caller asks for."""
 
     name: str
-    parameters: dict[str, Any] = {}
+    parameters: dict[str, Any] | None = None
 
 
 class InferBody(Struct):
-    """The request of `infer`. `parameters` may hold `unit_id` and `timestamp`."""
+    """The request of `infer`. `parameters` may hold `unit_id`, `timestamp` and `binary_data_output`; members and
+    parameters that are not known are left alone, as the protocol's extensions need it."""
 
     inputs: list[Tensor]
-    id: Id | None = None
-    parameters: dict[str, Any] = {}
-    outputs: list[Wanted] = []
+    id: Annotated[str, Meta(max_length=256)] | None = None
+    parameters: dict[str, Any] | None = None
+    outputs: list[Wanted] | None = None
 
 
-class OutputTensor(Struct):
-    """An output."""
-
-    name: str
-    shape: list[int]
-    datatype: str
-    data: list[Any]
-
-
-class InferAnswer(Struct):
-    """The response of `infer`."""
-
-    model_name: str
-    model_version: str
-    id: str
-    outputs: list[OutputTensor]
-    parameters: dict[str, str]
-
-
-def rows_of(tensors: Sequence[Tensor]) -> list[Raw]:
-    """The rows as JSON objects by feature name. Raises `Refusal` (400)."""
+def rows_of(tensors: Sequence[Tensor], contract: Contract, data: Bytes | None = None) -> list[Raw]:
+    """The rows as JSON objects by feature name. `data`: the bytes behind the JSON, if any. Raises `Refusal` (400)."""
     if not tensors:
         raise Refusal(400, "inputs: the request has no tensor: send one for each feature", "inputs")
-    names = [tensor.name for tensor in tensors]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise Refusal(400, f"inputs.{twice}: the tensor is given twice", f"inputs.{twice}")
-    columns = [_column(tensor) for tensor in tensors]
-    lengths = {len(column) for column in columns}
-    if lengths == {0}:
+    chunks = [None] * len(tensors) if data is None else split(tensors, data)
+    if len(tensors) == 1 and _is_matrix(tensors[0], contract):
+        names: Sequence[str] = contract.names
+        flat, width = _values(tensors[0], chunks[0], len(names)), len(names)
+        rows: list[Sequence[Any]] = [flat[at : at + width] for at in range(0, len(flat), width)]
+    else:
+        names = [tensor.name for tensor in tensors]
+        if len(set(names)) != len(names):
+            raise _twice(names)
+        columns = [_values(tensor, chunk, 1) for tensor, chunk in zip(tensors, chunks, strict=True)]
+        if len({len(column) for column in columns}) > 1:
+            raise _uneven(names, columns)
+        rows = list(zip(*columns, strict=True))
+    if not rows:
         raise Refusal(400, "inputs: the batch is empty: send at least one row", "inputs")
-    if len(lengths) > 1:
-        sizes = ", ".join(f"{name} {len(column)}" for name, column in zip(names, columns, strict=True))
-        raise Refusal(400, f"inputs: the tensors differ in length: {sizes}", "inputs")
-    return [Raw(msgspec.json.encode(dict(zip(names, row, strict=True)))) for row in zip(*columns, strict=True)]
+    encode = msgspec.json.encode
+    return [Raw(encode(dict(zip(names, row, strict=True)))) for row in rows]
 
 
-def outputs_of(records: Sequence[Prediction], contract: Contract, wanted: Sequence[Wanted]) -> list[OutputTensor]:
-    """The answers as tensors. Raises `Refusal` (400) for an output that does not exist."""
-    count = len(records)
-    made = {PREDICT: OutputTensor(PREDICT, [count], _predicted(contract), [record.prediction for record in records])}
-    if contract.task is not Task.REGRESSION:
-        flat = [value for record in records for value in record.probabilities or ()]
-        made[PROBABILITIES] = OutputTensor(PROBABILITIES, [count, len(contract.classes)], "FP64", flat)
-    return [made[name] for name in check_wanted(contract, wanted)]
+def check_content_type(parameters: dict[str, Any] | None, path: str) -> str | None:
+    """MLServer's `content_type`, if the caller gave one. Raises `Refusal` (400) for one that is not known."""
+    kind = parameters.get("content_type") if parameters else None
+    if kind is None or kind in CONTENT_TYPES:
+        return kind
+    where = f"{path}.content_type"
+    raise Refusal(400, f"{where}: {shown(kind)} is not known; one of {', '.join(CONTENT_TYPES)}", where)
 
 
-def check_wanted(contract: Contract, wanted: Sequence[Wanted]) -> list[str]:
-    """The names of the outputs to send. Raises `Refusal` (400)."""
-    known = [PREDICT] if contract.task is Task.REGRESSION else [PREDICT, PROBABILITIES]
-    names = [one.name for one in wanted] or known
-    strange = next((name for name in names if name not in known), None)
+def refuse_shared_memory(parameters: dict[str, Any] | None, path: str) -> None:
+    """Raises `Refusal` (400) for a tensor that lies in a memory region."""
+    if parameters and "shared_memory_region" in parameters:
+        raise Refusal(400, f"{path}: shared memory is not supported: send the data with the request", path)
+
+
+def _is_matrix(tensor: Tensor, contract: Contract) -> bool:
+    """Whether a tensor that comes alone holds all features. Raises `Refusal` (400) where that cannot be."""
+    shape, names = tensor.shape, contract.names
+    if len(shape) != 2 or (shape[1] == 1 and (tensor.name in names or len(names) > 1)):
+        return False
+    path = _path(tensor)
+    strange = next((feature for feature in contract.features if feature.kind not in _NUMERIC), None)
     if strange is not None:
-        raise Refusal(400, f"outputs.{strange}: the model has no such output; it has {', '.join(known)}", "outputs")
-    return names
-
-
-def metadata(name: str, versions: Sequence[int], contract: Contract, platform: str) -> dict[str, Any]:
-    """The protocol's description of a model."""
-    outputs = [{"name": PREDICT, "datatype": _predicted(contract), "shape": [-1]}]
-    if contract.task is not Task.REGRESSION:
-        outputs.append({"name": PROBABILITIES, "datatype": "FP64", "shape": [-1, len(contract.classes)]})
-    inputs = [
-        {"name": feature.name, "datatype": DATATYPES[feature.kind], "shape": [-1]} for feature in contract.features
-    ]
-    return {
-        "name": name,
-        "versions": [str(version) for version in sorted(versions)],
-        "platform": platform,
-        "inputs": inputs,
-        "outputs": outputs,
-        "parameters": {"classes": list(contract.classes), "target": contract.target, "task": contract.task.value},
-    }
-
-
-def _predicted(contract: Contract) -> str:
-    if contract.task is Task.REGRESSION:
-        return "FP64"
-    return "INT64" if all(isinstance(label, int) for label in labels(contract)) else "BYTES"
-
-
-def _column(tensor: Tensor) -> list[Any]:
-    """A tensor's values, flat, checked against its shape and datatype."""
-    path = f"inputs.{tensor.name}"
-    if tensor.datatype not in KNOWN:
-        raise Refusal(400, f"{path}: datatype {tensor.datatype} is not known; one of {', '.join(sorted(KNOWN))}", path)
-    shape = tensor.shape
-    if len(shape) not in (1, 2) or shape[0] < 0 or (len(shape) == 2 and shape[1] != 1):
-        raise Refusal(400, f"{path}: expected shape [n] or [n, 1], came {shape}", path)
-    values = [inner for outer in tensor.data for inner in (outer if isinstance(outer, list) else (outer,))]
-    if len(values) != shape[0]:
-        raise Refusal(400, f"{path}: shape {shape} holds {shape[0]} values, data holds {len(values)}", path)
-    bad = next((value for value in values if value is not None and not _of_type(value, tensor.datatype)), None)
-    if bad is not None:
         raise Refusal(
-            400, f"{path}: expected {tensor.datatype} values, came {msgspec.json.encode(bad).decode()[:60]}", path
+            400,
+            f"{path}: expected shape [n] or [n, 1], came {shape}: one tensor holds all features only where all are "
+            f"numbers, and {strange.name} is a {strange.kind.value}",
+            path,
         )
+    if shape[1] != len(names):
+        raise Refusal(400, f"{path}: expected shape [n, {len(names)}]: a column for each feature, came {shape}", path)
+    return True
+
+
+def _twice(names: Sequence[str]) -> Refusal:
+    path = f"inputs.{next(name for name in names if names.count(name) > 1)[:80]}"
+    return Refusal(400, f"{path}: the tensor is given twice", path)
+
+
+def _uneven(names: Sequence[str], columns: Sequence[list[Any]]) -> Refusal:
+    sizes = ", ".join(f"{name[:80]} {len(column)}" for name, column in zip(names[:20], columns[:20], strict=True))
+    return Refusal(400, f"inputs: the tensors differ in length: {sizes}", "inputs")
+
+
+def _values(tensor: Tensor, chunk: Bytes | None, width: int) -> list[Any]:
+    """A tensor's values, flat, checked against its shape and datatype."""
+    spec, shape = DATATYPES.get(tensor.datatype), tensor.shape
+    if spec is None:
+        path, known = _path(tensor), ", ".join(DATATYPES)
+        raise Refusal(400, f"{path}: datatype {tensor.datatype[:40]} is not known; one of {known}", path)
+    if not 0 < len(shape) < 3 or shape[0] < 0 or shape[1:] not in ([], [width]):
+        raise Refusal(400, f"{_path(tensor)}: expected shape [n] or [n, 1], came {shape[:10]}", _path(tensor))
+    if tensor.parameters:
+        _check_parameters(tensor, chunk)
+    if chunk is not None:
+        values = unpack(tensor.datatype, chunk, _path(tensor))
+    else:
+        values = tensor.data if tensor.data is not None else _flat(tensor, width)
+        if not set(map(type, values)) <= spec.types or (
+            spec.is_bounded and values and (min(values) < spec.low or max(values) > spec.high)
+        ):
+            values = _typed(tensor, spec, _flat(tensor, width))
+    if len(values) != shape[0] * width:
+        path, count = _path(tensor), shape[0] * width
+        raise Refusal(400, f"{path}: shape {shape} holds {count} values, data holds {len(values)}", path)
+    return _decoded(tensor, values) if tensor.parameters else values
+
+
+def _check_parameters(tensor: Tensor, chunk: Bytes | None) -> None:
+    path = _path(tensor)
+    refuse_shared_memory(tensor.parameters, path)
+    if chunk is not None and tensor.data:
+        raise Refusal(400, f"{path}: the tensor has both data and binary_data_size: send one", path)
+    if chunk is None and tensor.parameters and tensor.parameters.get("binary_data_size") is not None:
+        said = "binary_data_size needs the header inference-header-content-length: the JSON's length"
+        raise Refusal(400, f"{path}: {said}", path)
+
+
+def _flat(tensor: Tensor, width: int) -> list[Any]:
+    data = tensor.data
+    if data is None:
+        raise Refusal(400, f"{_path(tensor)}.data: expected an array, came nothing", f"{_path(tensor)}.data")
+    if list not in set(map(type, data)):
+        return data
+    at = next((at for at, row in enumerate(data) if not isinstance(row, list) or len(row) != width), None)
+    if at is None:
+        return [value for row in data for value in row]
+    path = f"{_path(tensor)}.data[{at}]"
+    raise Refusal(400, f"{path}: expected an array of {width}, as in the shape, came {shown(data[at])}", path)
+
+
+def _typed(tensor: Tensor, spec: Datatype, values: list[Any]) -> list[Any]:
+    """Values that came as JSON, of the datatype and in its range. A whole number is an integer: JSON does not tell
+    3.0 from 3."""
+    kinds = set(map(type, values))
+    if not kinds <= spec.types:
+        if float in kinds and int in spec.types:
+            values = [int(value) if type(value) is float and value.is_integer() else value for value in values]
+        strange = (at for at, value in enumerate(values) if value is not None and type(value) not in spec.types)
+        at = next(strange, None)
+        if at is not None:
+            raise _wrong(tensor, values, at)
+    if not spec.is_bounded:
+        return values
+    present = values if type(None) not in kinds else [value for value in values if value is not None]
+    if present and (min(present) < spec.low or max(present) > spec.high):
+        at = next(at for at, one in enumerate(values) if one is not None and not spec.low <= one <= spec.high)
+        raise _wrong(tensor, values, at)
     return values
 
 
-def _of_type(value: object, datatype: str) -> bool:
-    if datatype == "BYTES":
-        return isinstance(value, str)
-    if datatype == "BOOL":
-        return isinstance(value, bool)
-    if isinstance(value, bool):
-        return False
-    if datatype.startswith("FP"):
-        return isinstance(value, int | float)
-    return isinstance(value, int) and (value >= 0 or not datatype.startswith("U"))
+def _wrong(tensor: Tensor, values: Sequence[Any], at: int) -> Refusal:
+    spec, path = DATATYPES[tensor.datatype], f"{_path(tensor)}[{at}]"
+    bounds = f" from {spec.low:g} to {spec.high:g}" if spec.is_bounded else ""
+    return Refusal(400, f"{path}: expected {tensor.datatype} values{bounds}, came {shown(values[at])}", path)
+
+
+def _decoded(tensor: Tensor, values: list[Any]) -> list[Any]:
+    """Texts that MLServer's client wrote in base64 or as JSON, as what they were."""
+    kind = check_content_type(tensor.parameters, f"{_path(tensor)}.parameters")
+    if kind not in ("base64", "pd_json") or tensor.datatype != "BYTES":
+        return values
+    made: list[Any] = []
+    for value in values:
+        try:
+            made.append(_said(value, kind))
+        except (ValueError, msgspec.DecodeError):
+            path = f"{_path(tensor)}[{len(made)}]"
+            said = "text in base64" if kind == "base64" else "JSON in a text"
+            raise Refusal(400, f"{path}: expected {said}, as content_type has it, came {shown(value)}", path) from None
+    return made
+
+
+def _said(value: str | None, kind: str) -> Any:
+    if value is None:
+        return None
+    return b64decode(value, validate=True).decode() if kind == "base64" else msgspec.json.decode(value)
+
+
+def _path(tensor: Tensor) -> str:
+    return f"inputs.{tensor.name[:80]}"

@@ -101,10 +101,8 @@ async def read_json(scope: Scope, receive: Receive, limit: int) -> tuple[bytes, 
     trace_id = _check_headers(scope["headers"], limit)
     message = await receive()
     body: bytes = message.get("body", b"")
-    if message.get("more_body") or message["type"] == "http.disconnect":
-        body = await _read_rest(message, receive, limit)
-    if len(body) > limit:
-        raise _too_large(limit)
+    if message.get("more_body") or message["type"] == "http.disconnect" or len(body) > limit:
+        body = await read_rest(message, receive, limit)
     return body, trace_id
 
 
@@ -137,7 +135,7 @@ def _check_headers(headers: list[Header], limit: int) -> str | None:
     for name, value in headers:
         if name == b"content-length":
             if not value.isdigit() or int(value) > limit:
-                raise _too_large(limit)
+                raise too_large(limit)
         elif name == b"content-type":
             content_type = value
         elif name == b"traceparent" and len(value) == 55:
@@ -145,11 +143,12 @@ def _check_headers(headers: list[Header], limit: int) -> str | None:
         elif name in _UNSUPPORTED and value != b"identity":
             raise Refusal(415, f"the header {name.decode()} is not supported: {_UNSUPPORTED[name]}")
     if content_type != JSON:
-        _check_type(content_type)
+        check_type(content_type)
     return trace_id
 
 
-def _check_type(value: bytes | None) -> None:
+def check_type(value: bytes | None) -> None:
+    """Raises `Refusal` (415) for a body that is not announced as JSON."""
     if value is None:  # a web page may send such a body anywhere unasked, so it is not taken for JSON
         raise Refusal(415, "the header content-type is missing: send content-type: application/json")
     kind, _, parameters = value.lower().partition(b";")
@@ -158,7 +157,8 @@ def _check_type(value: bytes | None) -> None:
         raise Refusal(415, f"content-type {_ascii(value)} is not supported: send application/json in UTF-8")
 
 
-async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+async def read_rest(message: Message, receive: Receive, limit: int) -> bytes:
+    """A whole body that begins with `message`. Raises `Refusal` (413) and `Gone`."""
     parts: list[bytes] = []
     size = 0
     while True:
@@ -167,14 +167,15 @@ async def _read_rest(message: Message, receive: Receive, limit: int) -> bytes:
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         parts.append(part)
         if not message.get("more_body"):
             return b"".join(parts)
         message = await receive()
 
 
-def _too_large(limit: int) -> Refusal:
+def too_large(limit: int) -> Refusal:
+    """The answer to a body of more than `limit` bytes."""
     return Refusal(413, f"the body is larger than {limit} bytes: send smaller batches")
 
 

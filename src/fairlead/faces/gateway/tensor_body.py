@@ -1,0 +1,75 @@
+"""The body of a request to the Open Inference Protocol: JSON, with or without tensors' bytes behind it.
+
+Its public clients send no content-type, so here a body without one is taken as well, unless a web page sends it: a
+browser tells where from (`origin`, `sec-fetch-site`) whenever it posts.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import NamedTuple
+
+from fairlead.faces.gateway.wire import JSON, Header, Receive, Refusal, Scope, check_type, read_rest, too_large
+
+BINARY = b"application/octet-stream"
+LENGTH = b"inference-header-content-length"
+_WINDOWS = {b"gzip": 31, b"deflate": 15}  # the format, in zlib's notation
+
+
+class TensorBody(NamedTuple):
+    """`json`: the document; `binary`: what followed it, None where nothing may; `trace_id`: the caller's."""
+
+    json: bytes
+    binary: memoryview | None = None
+    trace_id: str | None = None
+
+
+async def read_tensors(scope: Scope, receive: Receive, limit: int) -> TensorBody:
+    """A whole body of at most `limit` bytes, also when it is unpacked. Raises `Refusal` (400, 413, 415) and `Gone`."""
+    length, encoding, trace_id = _check_headers(scope["headers"], limit)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body") or message["type"] == "http.disconnect" or len(body) > limit:
+        body = await read_rest(message, receive, limit)
+    if encoding is not None:
+        body = _unpack(body, encoding, limit)
+    if length is None:
+        return TensorBody(body, None, trace_id)
+    if not length.isdigit() or not 0 < int(length[:19]) <= len(body):
+        said = length[:20].decode("ascii", "replace")
+        raise Refusal(
+            400, f"the header {LENGTH.decode()} is {said}: expected the JSON's length, of {len(body)} bytes in all"
+        )
+    size = int(length)
+    return TensorBody(body[:size], memoryview(body)[size:], trace_id)
+
+
+def _check_headers(headers: list[Header], limit: int) -> tuple[bytes | None, bytes | None, str | None]:
+    """The JSON's length, the compression and the trace id."""
+    named = dict(headers)
+    size = named.get(b"content-length", b"0")
+    if not size.isdigit() or int(size) > limit:
+        raise too_large(limit)
+    length, encoding, content_type = named.get(LENGTH), named.get(b"content-encoding"), named.get(b"content-type")
+    is_bare = content_type is None and b"origin" not in named and b"sec-fetch-site" not in named
+    if content_type != JSON and not is_bare and not (content_type == BINARY and length):
+        check_type(content_type)
+    if encoding == b"identity":
+        encoding = None
+    if encoding is not None and encoding not in _WINDOWS:
+        raise Refusal(415, "the header content-encoding is not supported: send gzip, deflate or no compression")
+    trace = named.get(b"traceparent", b"")
+    return length, encoding, trace[3:35].decode("ascii", "replace") if len(trace) == 55 else None
+
+
+def _unpack(body: bytes, encoding: bytes, limit: int) -> bytes:
+    stream = zlib.decompressobj(_WINDOWS[encoding])
+    try:
+        made = stream.decompress(body, limit + 1)  # no more is unpacked than is taken
+    except zlib.error:
+        raise Refusal(400, f"the body is no {encoding.decode()}, as the header content-encoding has it") from None
+    if len(made) > limit:
+        raise too_large(limit)
+    if not stream.eof or stream.unused_data:
+        raise Refusal(400, f"the body's {encoding.decode()} ends too early, or bytes follow it")
+    return made
