@@ -8,16 +8,17 @@ from pathlib import Path
 
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.command_trainer import CommandTrainer
+from fairlead.adapters.log_history import open_history
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
-from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.config.load import load_settings
 from fairlead.config.settings import Alerting, Channel, Settings
 from fairlead.errors import SettingsError, StateError
 from fairlead.operations.context import Context
+from fairlead.operations.prediction_log import table_of
 from fairlead.ports import Notifier, Registry, Trainer
 
 _COMMAND = 9999
@@ -45,7 +46,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         bundles=BundleFolder(home / "bundles", settings.trust),
         board=RouteFile(home / "routes"),
         open_registry=lambda: open_registry(home, settings),
-        open_log=lambda: SegmentReader(home / "log"),
+        open_log=lambda: open_history(home / "log", table_of(home, settings), settings.log.storage),
         # Not a worker's number: what a command writes lies beside what the workers write.
         open_writer=lambda: SegmentLog(home / "log", _COMMAND),
         # The command is written as one would type it beside the settings file.

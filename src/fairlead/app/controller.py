@@ -2,10 +2,10 @@
 
     python -m fairlead.app.controller --home HOME --port PORT [--config FILE] [--environment NAME]
 
-Two threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
+Three threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
 its way, because a rollback waits for it. The second judges windows, sends notices and follows up. They share nothing
-but the journal: each reads the log for itself, and what the first decides the second finds there. Training runs in
-processes of its own.
+but the journal: each reads the log for itself, and what the first decides the second finds there. The third moves the
+log into its table. Training runs in processes of its own.
 
 A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3.
 """
@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Sized
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 import uvicorn
@@ -33,6 +34,7 @@ from fairlead.app.follow_up import FollowUp
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.release import Release
 from fairlead.operations.context import Context
+from fairlead.operations.prediction_log import compact
 
 _LOG = logging.getLogger("fairlead.controller")
 _TICK_SECONDS = 0.1
@@ -45,7 +47,7 @@ _OCCUPIED = "has a controller already: stop the `fairlead up` that started it, o
 
 
 class Controller:
-    """Runs the two threads. A failure in one round is logged and the next round goes on: state is in the journal."""
+    """Runs the threads. A failure in one round is logged and the next round goes on: state is in the journal."""
 
     def __init__(self, context: Context, config: Path | None, environment: str) -> None:
         self._stop = threading.Event()
@@ -55,10 +57,14 @@ class Controller:
         self._caught_up = False
         self._watched = context.open_log()
         self._follow_up = FollowUp(context, config, environment)
+        self._compact_seconds = float(context.settings.log.compact_every)
+        self._context = context
         self._threads = [
             threading.Thread(target=self._run, args=(self._drive,), name="release", daemon=True),
             threading.Thread(target=self._run, args=(self._follow,), name="watch", daemon=True),
         ]
+        if find_spec("deltalake"):  # without it the segments stay, and the log's status says so
+            self._threads.append(threading.Thread(target=self._run, args=(self._compact,), name="log", daemon=True))
 
     def start(self) -> None:
         """Starts the threads."""
@@ -104,6 +110,11 @@ class Controller:
         if not _is_full(predictions, outcomes):
             self._follow_up.tick()
             self._stop.wait(_TICK_SECONDS)
+
+    def _compact(self) -> None:
+        """The third thread's round. It can be killed at any moment."""
+        if not self._stop.wait(self._compact_seconds):
+            compact(self._context)
 
 
 def _is_full(predictions: Sized, outcomes: Sized) -> bool:
