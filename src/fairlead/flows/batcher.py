@@ -149,13 +149,12 @@ class Lane(Generic[Row, Answer]):
 
     def _wake(self) -> None:
         """Starts what may start; with a `batch_wait`, once company is there or the wait is over."""
-        if self._timer is not None or len(self._runs) >= self.limits.concurrency:
+        if len(self._runs) >= self.limits.concurrency:
             return
-        waits = self.limits.batch_wait > 0.0 and sum(entry.left for entry in self._queue) < self._together
-        if waits:
-            self._timer = asyncio.get_running_loop().call_later(self.limits.batch_wait, self._begin)
-        else:
+        if self.limits.batch_wait <= 0.0 or sum(entry.left for entry in self._queue) >= self._together:
             self._begin()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.limits.batch_wait, self._begin)
 
     def _begin(self) -> None:
         if self._timer is not None:
