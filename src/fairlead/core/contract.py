@@ -48,14 +48,23 @@ class Feature(Struct, frozen=True):
     fill: float | int | bool | str | None = None  # what `impute` puts in: the reference's median or mode
 
 
+class Rule(Struct, frozen=True):
+    """What the features of a row must obey together (see `core.rules`), and what happens where they do not: `reject`,
+    or `warn`, which answers and counts."""
+
+    text: str
+    policy: Policy = Policy.REJECT
+
+
 class Contract(Struct, frozen=True):
-    """The features in the model's own order, and what it predicts."""
+    """The features in the model's own order, and what it predicts. `rules` bind several features."""
 
     features: tuple[Feature, ...]
     task: Task
     target: str
     classes: tuple[str, ...] = ()  # labels as text, in the order of the probability columns
     unit: str | None = None
+    rules: tuple[Rule, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

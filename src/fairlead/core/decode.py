@@ -19,6 +19,7 @@ from numpy import float64
 from numpy.typing import NDArray
 
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.core.rules import checked
 from fairlead.errors import BundleError, ContractError
 
 Value = float | int | bool | str | None
@@ -33,7 +34,8 @@ EXPECTED = {
 
 
 class Strange(NamedTuple):
-    """A value that a policy let through. `what` is missing, out_of_range or unseen."""
+    """A value that a policy let through. `what` is missing, out_of_range or unseen; for a rule that does not hold,
+    `feature` is the rule and `what` is broken_rule."""
 
     feature: str
     what: str
@@ -108,13 +110,15 @@ class RowDecoder:
         rename = {f"f{index}": feature.name for index, feature in enumerate(contract.features)}
         strict = msgspec.defstruct("Row", fields, forbid_unknown_fields=True, rename=rename, gc=False)
         self._strict = msgspec.json.Decoder(strict)
+        self._checks = tuple(checked(rule, contract.features) for rule in contract.rules)
 
     def decode(self, text: Raw | bytes, path: str = "features") -> tuple[Row, tuple[Strange, ...]]:
         """The row in the contract's order, and what a policy let through. Raises `ContractError` with the path."""
         try:
-            return msgspec.structs.astuple(self._strict.decode(text)), ()
+            row = msgspec.structs.astuple(self._strict.decode(text))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return self.check(loads(bytes(text), path), path)
+        return row, self._broken(row, path) if self._checks else ()
 
     def check(self, values: object, path: str = "features") -> tuple[Row, tuple[Strange, ...]]:
         """The same from parsed values by feature name."""
@@ -123,7 +127,15 @@ class RowDecoder:
         self._refuse_extra(values, path)
         strange: list[Strange] = []
         row = tuple(self._value(feature, values, f"{path}.{feature.name}", strange) for feature in self.features)
-        return row, tuple(strange)
+        return row, (*strange, *self._broken(row, path))
+
+    def _broken(self, row: Row, path: str) -> tuple[Strange, ...]:
+        """The rules that the row breaks and that only warn. Raises `ContractError` for one that rejects."""
+        broken = [check for check in self._checks if not check.holds(row)]
+        for check in broken:
+            if check.rule.policy is Policy.REJECT:
+                raise ContractError(f"{path}: expected {check.rule.text}, but {check.told(row)}", path)
+        return tuple(Strange(check.rule.text, "broken_rule") for check in broken)
 
     def _refuse_extra(self, values: Mapping[str, object], path: str) -> None:
         extra = [name for name in values if name not in self._names]

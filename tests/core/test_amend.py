@@ -1,0 +1,106 @@
+"""What a user says of a contract."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fairlead.core.amend import Amendments, Terms, amended
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
+from fairlead.core.decode import RowDecoder, Strange
+from fairlead.errors import ContractError, UsageError
+
+CONTRACT = Contract(
+    (
+        Feature("age", Kind.INTEGER, minimum=18.0, maximum=90.0, fill=40),
+        Feature("country", Kind.CATEGORY, categories=("DE", "PT"), fill="PT"),
+        Feature("paid", Kind.BOOLEAN, fill=True),
+        Feature("price", Kind.NUMBER, minimum=0.0, maximum=100.0, fill=50.0),
+    ),
+    Task.BINARY,
+    "y",
+    ("0", "1"),
+)
+
+
+def said(text: str) -> Amendments:
+    """Amendments as they stand in a file."""
+    return msgspec.json.decode(text.encode(), type=Amendments)
+
+
+def test_nothing_said_changes_nothing() -> None:
+    """The reference's word stands."""
+    assert amended(CONTRACT, Amendments()) == CONTRACT
+
+
+def test_one_feature_goes_before_every() -> None:
+    """Policies for all, and another for one; a bound taken away by null; the order of the features stays."""
+    found = amended(
+        CONTRACT,
+        said(
+            '{"every": {"missing": "impute", "unseen": "reject"},'
+            ' "features": {"age": {"missing": "warn", "maximum": null}}}'
+        ),
+    )
+    assert found.names == CONTRACT.names
+    assert [feature.missing for feature in found.features] == [Policy.WARN, *[Policy.IMPUTE] * 3]
+    assert found.features[0].maximum is None
+    assert found.features[0].minimum == 18.0
+    assert found.features[1].unseen is Policy.REJECT
+
+
+def test_what_is_said_is_what_the_gateway_does() -> None:
+    """A range that rejects, a category that is imputed, a rule that warns."""
+    found = amended(
+        CONTRACT,
+        Amendments(
+            features={"age": Terms(out_of_range=Policy.REJECT), "country": Terms(unseen=Policy.IMPUTE)},
+            rules=(Rule("price > 0 or not paid", Policy.WARN),),
+        ),
+    )
+    rows = RowDecoder(found)
+    row, strange = rows.decode(b'{"age": 20, "country": "FR", "paid": true, "price": 0}')
+    assert row == (20, "PT", True, 0.0)
+    assert strange == (Strange("country", "unseen"), Strange("price > 0 or not paid", "broken_rule"))
+    with pytest.raises(ContractError, match="from 18 to 90"):
+        rows.decode(b'{"age": 91, "country": "DE", "paid": true, "price": 1}')
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"features": {"aeg": {"missing": "warn"}}}', "did you mean age?"),
+        ('{"features": {"zzz": {"missing": "warn"}}}', "it has age, country, paid, price"),
+        ('{"every": {"minimum": 0}}', "gives every feature one minimum"),
+        ('{"features": {"country": {"minimum": 0}}}', "has no minimum: it is a category"),
+        ('{"features": {"age": {"categories": ["a"]}}}', "has no categories: it is an integer"),
+        ('{"features": {"paid": {"unseen": "warn"}}}', "has no unseen: it is a boolean"),
+        ('{"features": {"age": {"minimum": 99}}}', "minimum 99 above its maximum 90"),
+        ('{"features": {"country": {"categories": ["a", "a"]}}}', "a category twice"),
+        ('{"features": {"age": {"missing": "impute", "fill": "old"}}}', "cannot impute 'old'"),
+        ('{"features": {"age": {"missing": "impute", "fill": true}}}', "cannot impute True"),
+        ('{"features": {"age": {"missing": "impute", "fill": 20.5}}}', "cannot impute 20.5"),
+        ('{"features": {"age": {"missing": "impute", "fill": 7}}}', "cannot impute 7, which is outside its range"),
+        ('{"features": {"country": {"unseen": "impute", "fill": "FR"}}}', "which is none of its categories"),
+        ('{"features": {"price": {"missing": "impute", "fill": null}}}', "cannot impute None"),
+        ('{"rules": [{"text": "age > colour"}]}', "there is no feature 'colour'"),
+        ('{"rules": [{"text": "age > 1", "policy": "impute"}]}', "it may reject or warn"),
+    ],
+)
+def test_what_does_not_fit_is_told(text: str, why: str) -> None:
+    """With the feature, the reason, and what would fit."""
+    with pytest.raises(UsageError) as caught:
+        amended(CONTRACT, said(text))
+    assert why in caught.value.line
+
+
+def test_a_bound_is_finite() -> None:
+    """No bound is null, not infinity."""
+    with pytest.raises(UsageError, match="write null for none"):
+        amended(CONTRACT, Amendments(features={"age": Terms(maximum=float("inf"))}))
+
+
+def test_a_word_that_is_no_term_is_refused() -> None:
+    """Unknown keys are errors."""
+    with pytest.raises(msgspec.ValidationError, match="minimun"):
+        said('{"features": {"age": {"minimun": 0}}}')
