@@ -71,7 +71,9 @@ def in_order(found: tuple[list[str], list[str]]) -> tuple[list[str], list[str]]:
 
 def test_keeps_the_port(tmp_path: Path) -> None:
     """It reads what a log writes, with no table and with one."""
-    asyncio.run(check_log(lambda: SegmentLog(tmp_path, 0), lambda: HistoryReader(tmp_path, DeltaLog(str(tmp_path)))))
+    asyncio.run(
+        check_log(lambda: SegmentLog(tmp_path, 0), lambda: HistoryReader(tmp_path, DeltaLog(str(tmp_path / "table"))))
+    )
 
 
 step = st.one_of(st.integers(1, 9).map(lambda many: ("write", many)), st.sampled_from([("move", 0), ("prune", 0)]))

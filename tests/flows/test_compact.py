@@ -1,0 +1,108 @@
+"""segments -> table: each record once, whatever is killed when."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from fairlead.adapters.delta_log import DeltaLog
+from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
+
+# One process loads the libraries once and forks: a child compacts, prunes, erases nothing, and is killed at a moment
+# between none of its work done and all of it. What it wrote before stays; the next child goes on.
+ROUNDS = """
+import os, random, signal, sys, time
+from pathlib import Path
+
+import deltalake, pyarrow, pyarrow.compute, pyarrow.dataset
+
+from fairlead.adapters.delta_log import DeltaLog
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_store import SegmentStore
+from fairlead.adapters.system_clock import SystemClock
+from fairlead.core.record import OutcomeRecord
+from fairlead.flows.compact import Compactor
+from fairlead.ports.log import Keeping
+from fairlead.testing.log import make_prediction
+
+folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
+dice, count, longest = random.Random(7), 0, 0.02
+
+def work():
+    compactor = Compactor(SegmentStore(folder), DeltaLog(str(folder / "table")), SystemClock(), batch=40)
+    compactor.move()
+    compactor.prune(time.time() + 1e6)
+    compactor.tend(Keeping())
+
+def in_child(kill_after):
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        except BaseException as error:
+            print("the compactor failed:", error, flush=True)
+            os._exit(1)
+    began = time.monotonic()
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), time.monotonic() - began
+
+killed = 0
+for number in range(rounds):
+    pid = os.fork()  # the writer's sync thread must not live where we fork
+    many = dice.randint(1, 150)
+    if not pid:
+        log = SegmentLog(folder, number % 3, segment_bytes=6000)
+        for each in range(count, count + many):
+            log.predictions([make_prediction(f"r{each}", received_at=1.7e9 + 30000 * dice.randint(0, 3))])
+            if each % 3 == 0:
+                log.outcomes([OutcomeRecord(f"r{each}", 1, 2.0, 3.0)])
+        log.close()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    count += many
+    code, took = in_child(dice.random() * longest)
+    killed += code == -9
+    if code == 1:
+        sys.exit("a round failed")
+    # The moments are spread over what a whole round takes here, now.
+    longest = took * 1.5 if code == 0 else longest * 1.1
+code, _ = in_child(None)
+print("done", count, killed, code)
+"""
+
+
+def ids(log: DeltaLog, kind: str) -> Counter[str]:
+    """How often each request id is in a table."""
+    return Counter(value for rows in log.batches(kind) for value in rows.column("request_id").to_pylist())
+
+
+def check_rounds(folder: Path, rounds: int) -> None:
+    """So many rounds, each killed at a random moment: every record is in the table exactly once."""
+    command = [sys.executable, "-c", ROUNDS, str(folder), str(rounds)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    word, count, killed, code = done.stdout.split()[-4:]
+    assert (word, code) == ("done", "0"), done.stdout
+    assert int(killed) >= rounds // 3, "the rounds ended before they were killed"
+    log = DeltaLog(str(folder / "table"))
+    assert ids(log, PREDICTIONS) == Counter(f"r{number}" for number in range(int(count)))
+    assert ids(log, OUTCOMES) == Counter(f"r{number}" for number in range(0, int(count), 3))
+
+
+def test_a_killed_compactor_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    """SIGKILL at 30 random moments of moving, pruning, merging and removing files."""
+    check_rounds(tmp_path, 30)
+
+
+@pytest.mark.slow
+def test_a_compactor_killed_two_hundred_times_loses_nothing(tmp_path: Path) -> None:
+    """The same, 200 times."""
+    check_rounds(tmp_path, 200)
