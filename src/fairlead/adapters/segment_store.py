@@ -55,6 +55,10 @@ class _Request(msgspec.Struct):
     request_id: str
 
 
+class _Received(msgspec.Struct):
+    received_at: float
+
+
 class _Gathered:
     """A batch while it is being read."""
 
@@ -178,12 +182,25 @@ class SegmentStore:
         outcomes = self._erase(OUTCOMES, of_request)
         return self._erase(PREDICTIONS, of_unit), outcomes
 
-    def _erase(self, kind: str, doomed: Callable[[bytes], bool]) -> int:
+    def expire(self, before: float) -> int:
+        """Overwrites what was received before an instant. A file that does not begin before it is passed over: records
+        stand in the order of their arrival, give or take the time of an answer. Raises `StateError`."""
+        decoder = msgspec.json.Decoder(_Received)
+
+        def is_old(payload: bytes) -> bool:
+            record = _decoded(decoder, payload)
+            return record is not None and record.received_at < before
+
+        return sum(self._erase(kind, is_old, only_if_first=True) for kind in (PREDICTIONS, OUTCOMES))
+
+    def _erase(self, kind: str, doomed: Callable[[bytes], bool], *, only_if_first: bool = False) -> int:
         count = 0
         for name in self.names(kind):
             path = self._folder / kind / str(name)
             try:
-                count += erase(path, doomed)
+                first = next(Scan(path, 0).records(), None) if only_if_first else None
+                if not only_if_first or (first is not None and doomed(first[1])):
+                    count += erase(path, doomed)
             except OSError as error:
                 raise StateError(f"records in {path} cannot be overwritten ({error.strerror})") from error
         return count

@@ -16,6 +16,7 @@ from fairlead.ports.log import Keeping, LogTable, Pruned, Segments, Tended
 
 KINDS = ("predictions", "outcomes")
 BATCH = 50_000
+_DAY = 86_400.0
 MIXED = 1_000  # a batch that is nearly empty ends a round: what comes meanwhile is the next round's
 
 
@@ -63,8 +64,13 @@ class Compactor:
         return Pruned(sum(each.files for each in done), sum(each.size for each in done))
 
     def tend(self, keeping: Keeping) -> Tended:
-        """Drops, thins and merges what is old."""
-        return self.table.tend(keeping, self.clock.now())
+        """Moves everything, then drops, thins and merges what is old. What the retention drops leaves the segments
+        too: a quiet worker's last one lives for long."""
+        self.move()
+        now = self.clock.now()
+        if keeping.retention is not None:
+            self.segments.expire((now - keeping.retention) // _DAY * _DAY)
+        return self.table.tend(keeping, now)
 
     def erase(self, unit: str) -> Erased:
         """Removes a subject: every prediction of the unit and the outcomes of those requests, in segments and table.
@@ -77,10 +83,6 @@ class Compactor:
         in_table = self.table.erase(unit, requests)
         in_segments = self.segments.erase({unit}, requests)
         return Erased(max(in_table[0], in_segments[0]), max(in_table[1], in_segments[1]))
-
-    def waiting(self) -> int:
-        """Bytes of segments that are not in the table yet."""
-        return sum(self.segments.waiting(kind, self.table.reached(kind)) for kind in KINDS)
 
     def _move(self, kind: str) -> tuple[int, int, tuple[str, ...]]:
         moved = damaged = 0

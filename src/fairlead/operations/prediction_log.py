@@ -34,6 +34,7 @@ LOCK = "log.lock"
 _BUSY = "the log of {} is being compacted by another process: wait until it is done, and try again"
 _WAIT_SECONDS = 60.0
 _DAY = 86_400.0
+_LAST_INSTANT = 2.5e11  # in the year 9892
 _ABSENT = "deltalake is not installed, so the log stays in its segments: pip install 'fairlead[delta]'"
 
 
@@ -143,8 +144,10 @@ def predictions_with_outcomes(context: Context, model: str, since: float, until:
     `fairlead.adapters.log_query`. Raises `UsageError` for a window that ends before it begins, and `StateError`."""
     from fairlead.adapters.log_query import predictions_with_outcomes as query
 
-    if not 0.0 <= since < until:
-        raise UsageError(f"a window from {since:g} to {until:g} holds nothing: give an end after its beginning")
+    if not 0.0 <= since < until < _LAST_INSTANT:
+        raise UsageError(
+            f"a window from {since:g} to {until:g} holds nothing: give seconds since 1970, the end after its beginning"
+        )
     table = None if _is_segments_only(context) else _table(context)
     return query(SegmentStore(context.home / "log"), table, model, since, until)
 
@@ -167,14 +170,14 @@ def keeping_of(context: Context) -> Keeping:
 
 def oldest_rollout(context: Context) -> float:
     """When the oldest rollout that still runs began; now when none does. Its evidence is counted from the log."""
-    running: dict[str, float] = {}
+    running: dict[str, tuple[str, float]] = {}  # by model: a model has one at a time
     for entry in context.journal.read(kinds=["rollout_started", "rollout_decided"]):
         fact = entry.fact
         if isinstance(fact, RolloutStarted):
-            running[fact.rollout] = entry.at
-        elif isinstance(fact, RolloutDecided) and _is_over(fact):
-            running.pop(fact.rollout, None)
-    return min(running.values(), default=context.clock.now())
+            running[fact.model] = (fact.rollout, entry.at)
+        elif isinstance(fact, RolloutDecided) and running.get(fact.model, ("",))[0] == fact.rollout and _is_over(fact):
+            del running[fact.model]
+    return min((at for _, at in running.values()), default=context.clock.now())
 
 
 def _is_over(fact: RolloutDecided) -> bool:

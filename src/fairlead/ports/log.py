@@ -86,10 +86,6 @@ class Segments(Protocol):
         """At most about `limit` records beyond what was reached, each worker's in its order. Raises `StateError`."""
         ...
 
-    def waiting(self, kind: str, reached: Callable[[str], int]) -> int:
-        """Bytes beyond what was reached."""
-        ...
-
     def prune(self, kind: str, reached: Callable[[str], int], before: float) -> Pruned:
         """Removes segments that were read to the end, are not the newest of their worker, and were last written before
         an instant. Raises `StateError`."""
@@ -97,6 +93,11 @@ class Segments(Protocol):
 
     def erase(self, units: Container[str], requests: Container[str]) -> tuple[int, int]:
         """Overwrites the predictions of units and the outcomes of requests; returns how many of each."""
+        ...
+
+    def expire(self, before: float) -> int:
+        """Overwrites what was received before an instant and is in a segment all the same; returns how many records.
+        Only what the table has may expire."""
         ...
 
     def requests_of(self, unit: str) -> set[str]:
