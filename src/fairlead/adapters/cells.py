@@ -57,7 +57,9 @@ def plain(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(column.type.value_type)
     if t.is_string_view(column.type):
         column = column.cast(pa.large_string())
-    elif t.is_decimal(column.type) or t.is_float16(column.type):
+    elif t.is_decimal(column.type):
+        column = column.cast(pa.string()).cast(pa.float64())  # Arrow's own way rounds 5.31 to 5.3100000000000005
+    elif t.is_float16(column.type):
         column = column.cast(pa.float64())
     whole = column.combine_chunks()
     if isinstance(whole, pa.ChunkedArray):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from fairlead.adapters.cells import Judged, judge, value_of, values_of
 from fairlead.adapters.sources.rows import Chunk
 from fairlead.core.decode import Row, Strange, loads
+from fairlead.core.rules import checked
 from fairlead.errors import ContractError
 from fairlead.flows.score import Answered, answer_columns, answer_many, rows_of
 from fairlead.flows.warm import LiveVersion
@@ -85,6 +88,7 @@ def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
         for feature in features
     ]  # fmt: skip
     odd = np.logical_or.reduce([one.odd for one in judged]) if judged else np.zeros(chunk.rows, np.bool_)
+    odd |= _broken(live, judged, chunk.rows)
     strange: Counter[str] = Counter()
     for feature, one in zip(features, judged, strict=True):
         for what, where in one.strange.items():
@@ -97,6 +101,18 @@ def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
     columns = [one.cells if all_fast else _picked(one.cells, fast) for one in judged]
     answered = answer_columns(live, columns, int(fast.size))
     return Looked(fast.tolist(), _given(live, judged, fast) if given else [], answered, refused, strange)
+
+
+def _broken(live: LiveVersion, judged: Sequence[Judged], rows: int) -> NDArray[np.bool_]:
+    """The rows that break a rule over several features: the slow look says which, and what comes of it."""
+    contract = live.manifest.contract
+    checks = [checked(rule, contract.features) for rule in contract.rules]
+    if not checks:
+        return np.zeros(rows, np.bool_)
+    named = {place for check in checks for place in check.places}
+    columns = [one.cells.listed() if place in named else repeat(None) for place, one in enumerate(judged)]
+    sound = (all(check.holds(row) for check in checks) for row in zip(*columns, strict=False))
+    return ~np.fromiter(sound, np.bool_, rows)
 
 
 def _slow_look(
