@@ -18,6 +18,7 @@ from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
 from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
+from fairlead.faces.gateway.openapi import OpenApi
 from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
@@ -86,6 +87,7 @@ class Gateway:
         self._limit = body_limit
         version = installed_version("fairlead")
         self._protocol = InferenceProtocol(serving, version, new_id)
+        self._openapi = OpenApi(serving, version)
         self._scoring = MlflowScoring(serving, self._offer, new_id, version, sync, body_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -172,6 +174,9 @@ class Gateway:
         elif path == "/metrics":
             _only(scope, "GET", "HEAD")
             await reply(send, 200, exposition(self._counts()), TEXT)
+        elif path == "/openapi.json":
+            _only(scope, "GET", "HEAD")
+            await reply(send, 200, self._openapi.body())
         else:
             raise NotFound(f"no such path: {path[:200]}")
 

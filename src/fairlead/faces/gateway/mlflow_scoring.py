@@ -96,7 +96,7 @@ class MlflowScoring:
         elif self._serving.live is None:
             raise NotReady("the gateway has no route table yet")
         else:
-            await reply(send, 200, b"\n")
+            await reply(send, 200, b"\n", PLAIN)
 
     async def _invocations(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         known = ""
