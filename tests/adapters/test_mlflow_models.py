@@ -6,42 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlead.adapters.mlflow_models import fetch, model_file
+from fairlead.adapters.mlflow_models import fetch
 from fairlead.adapters.mlflow_registry import MlflowRegistry
 from fairlead.core.bundle import digest_of
 from fairlead.errors import UsageError
 from fairlead.testing.bundles import example
-
-
-@pytest.mark.parametrize(
-    ("described", "file"),
-    [
-        ("flavors:\n  sklearn:\n    pickled_model: model.skops\n    serialization_format: skops\n", "model.skops"),
-        ("flavors:\n  sklearn: {pickled_model: model.pkl}\n  python_function: {}\n", "model.pkl"),
-        ("flavors:\n  onnx: {data: model.onnx}\n", "model.onnx"),
-    ],
-)
-def test_an_mlflow_model_names_its_file(described: str, file: str, tmp_path: Path) -> None:
-    """The scikit-learn and the ONNX flavour say where the model is."""
-    (tmp_path / "MLmodel").write_text(described)
-    assert model_file(tmp_path, "models:/hotel/1") == tmp_path / file
-
-
-def test_a_folder_with_one_model_file_is_that_model(tmp_path: Path) -> None:
-    """An artifact folder of a run needs no MLmodel file, as long as it leaves no choice."""
-    (tmp_path / "model.skops").write_text("x")
-    (tmp_path / "notes.txt").write_text("x")
-    assert model_file(tmp_path, "runs:/1/model") == tmp_path / "model.skops"
-    (tmp_path / "model.onnx").write_text("x")
-    with pytest.raises(UsageError, match="not one model file: name the file itself"):
-        model_file(tmp_path, "runs:/1/model")
-
-
-def test_another_flavour_is_told(tmp_path: Path) -> None:
-    """A model that cannot be served here is named by its flavours."""
-    (tmp_path / "MLmodel").write_text("flavors:\n  pytorch: {}\n  python_function: {}\n")
-    with pytest.raises(UsageError, match="flavour python_function, pytorch: log it with"):
-        model_file(tmp_path, "models:/net/1")
 
 
 def test_fetches_from_a_registry(tmp_path: Path) -> None:

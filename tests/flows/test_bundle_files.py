@@ -14,6 +14,7 @@ from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
 from fairlead.flows.bundle_files import card_of, manifest_of, reference_profile, write
 from fairlead.flows.candidate import Candidate, Measured, Rows
+from fairlead.ports.model_reader import ModelFacts
 from fairlead.stats.profile import NumericProfile
 from fairlead.testing.dataset import MemoryDataset
 
@@ -41,7 +42,7 @@ def test_the_manifest_is_what_lies_in_the_folder(portable: bytes | None, served:
     (tmp_path / "bundle").mkdir()
     mine, found = candidate(tmp_path), measured(portable)
     write(tmp_path / "bundle", mine, ROWS, found, ModelCard())
-    manifest = manifest_of(tmp_path / "bundle", mine, "skops", found, LINEAGE)
+    manifest = manifest_of(tmp_path / "bundle", mine, ModelFacts("skops"), found, LINEAGE)
     assert manifest.served == served
     assert manifest.served in manifest.files
     assert manifest.files["model/trained.skops"] == sha256(b"a model").hexdigest()

@@ -14,8 +14,9 @@ import pytest
 from fairlead.core.bundle import Lineage
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.errors import BundleError, UsageError
-from fairlead.flows.candidate import TOLERANCE, Candidate, Measured, Rows, contract_of, golden_set, measure
-from fairlead.ports.model_reader import ModelFacts
+from fairlead.flows.candidate import Candidate, Measured, Rows, contract_of, golden_set, measure
+from fairlead.flows.fast_path import TOLERANCE
+from fairlead.ports.model_reader import Conversion, ModelFacts
 from fairlead.ports.predictor import Predictor
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.dataset import MemoryDataset
@@ -147,7 +148,7 @@ class _Misfit(ScriptedModel):
 class _Unloadable(ScriptedModel):
     """A model whose translation cannot be loaded."""
 
-    def onnx(self, model: bytes, contract: Contract) -> Predictor:
+    def translated(self, conversion: Conversion, contract: Contract) -> Predictor:
         raise BundleError("unknown operator")
 
 

@@ -12,10 +12,8 @@ from tempfile import mkdtemp
 
 import msgspec
 
-from fairlead.adapters.predictors.formats import load_sklearn
-from fairlead.adapters.predictors.onnx import OnnxPredictor
-from fairlead.adapters.predictors.sklearn import SklearnPredictor
-from fairlead.core.bundle import MANIFEST, PORTABLE, Manifest, digest_of
+from fairlead.adapters.predictors.served import Checked, predictor_of
+from fairlead.core.bundle import MANIFEST, Manifest, digest_of
 from fairlead.core.event import canonical
 from fairlead.errors import BundleError, DigestMismatch, NotFound, StateError
 from fairlead.ports.predictor import Predictor
@@ -108,13 +106,21 @@ class BundleFolder:
         """
         manifest = self.manifest(digest)
         entry = manifest.model_entry if original else manifest.served
-        data = _read(self.path(digest) / entry, digest)
-        if sha256(data).hexdigest() != manifest.files.get(entry):
-            raise _mismatch(f"the bundle {digest[:12]}", entry, "is not what was registered")
-        if entry == PORTABLE or manifest.model_format == "onnx":
-            return OnnxPredictor(data, manifest.contract)
-        model = load_sklearn(Path(entry).name, manifest.model_format, data, self._trust)
-        return SklearnPredictor(model, manifest.contract)
+        files = {
+            name.removeprefix(entry).lstrip("/"): self._checked(digest, name, stated)
+            for name, stated in manifest.files.items()
+            if name == entry or name.startswith(f"{entry}/")
+        }
+        if not files:
+            raise _mismatch(f"the bundle {digest[:12]}", entry, "was not registered with it")
+        model = Checked(manifest.format_of(entry), self.path(digest) / entry, files, manifest.model_call)
+        return predictor_of(model, manifest.contract, self._trust)
+
+    def _checked(self, digest: str, name: str, stated: str) -> bytes:
+        data = _read(self.path(digest) / name, digest)
+        if sha256(data).hexdigest() != stated:
+            raise _mismatch(f"the bundle {digest[:12]}", name, "is not what was registered")
+        return data
 
 
 def file_sha256(path: Path) -> str:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 from fairlead.adapters.mlflow_registry import import_mlflow
-from fairlead.adapters.predictors.formats import FORMATS
+from fairlead.adapters.predictors.mlflow_folder import DESCRIBED, only_file
 from fairlead.errors import UsageError
 
 SCHEMES = ("models:/", "runs:/")
 
 
 def fetch(uri: str, tracking_uri: str, into: Path) -> Path:
-    """Downloads a model into a folder and returns its model file.
+    """Downloads a model into a folder and returns its path: an MLflow model's folder, or a model file.
 
-    An MLflow model of the scikit-learn or ONNX flavour, or an artifact that is a model file itself. Raises
-    `UsageError` for a model that is not there, or of another flavour.
+    Raises `UsageError` for a model that is not there, or a folder that leaves open what the model is.
     """
     mlflow = import_mlflow()
     before = mlflow.get_registry_uri()
@@ -33,24 +31,4 @@ def fetch(uri: str, tracking_uri: str, into: Path) -> Path:
     finally:
         mlflow.set_registry_uri(before)
     path = Path(found)
-    return path if path.is_file() else model_file(path, uri)
-
-
-def model_file(folder: Path, uri: str) -> Path:
-    """The model file in an MLflow model's folder."""
-    import yaml
-
-    described = folder / "MLmodel"
-    if not described.is_file():
-        candidates = [path for path in sorted(folder.iterdir()) if path.suffix in FORMATS]
-        if len(candidates) == 1:
-            return candidates[0]
-        raise UsageError(f"{uri} holds no MLmodel file and not one model file: name the file itself")
-    flavors: dict[str, Any] = yaml.safe_load(described.read_text(encoding="utf-8")).get("flavors", {})
-    for flavor, key in (("sklearn", "pickled_model"), ("onnx", "data")):
-        if name := flavors.get(flavor, {}).get(key):
-            return folder / str(name)
-    raise UsageError(
-        f"{uri} is an MLflow model of flavour {', '.join(sorted(flavors)) or 'none'}: "
-        "log it with mlflow.sklearn (skops) or mlflow.onnx"
-    )
+    return path if path.is_file() or (path / DESCRIBED).is_file() else only_file(path, uri)

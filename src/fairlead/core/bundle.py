@@ -13,6 +13,13 @@ from fairlead.core.contract import Contract
 MANIFEST = "manifest.json"
 MODEL = "model"
 PORTABLE = "portable/model.onnx"
+# Translations of the original: format -> path.
+TRANSLATIONS = {
+    "onnx": PORTABLE,
+    "xgboost": "portable/model.ubj",
+    "lightgbm": "portable/model.txt",
+    "catboost": "portable/model.cbm",
+}
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
 HELDOUT = "heldout.parquet"
@@ -30,6 +37,16 @@ class Parity(Struct, frozen=True):
     def holds(self) -> bool:
         """Whether the portable model may be served in the original's place."""
         return self.rows > 0 and self.largest_difference <= self.tolerance
+
+
+class Tried(Struct, frozen=True):
+    """A format that could have been served, and what was measured of it."""
+
+    format: str
+    parity: Parity | None = None  # None where it could not be had, or for the original itself
+    microseconds: float | None = None  # the median time of one row; None on a clock that stands still
+    speedup: float | None = None  # how many times faster it answers a row than the original
+    reason: str = ""  # why it cannot be had
 
 
 class Lineage(Struct, frozen=True):
@@ -84,15 +101,22 @@ class Manifest(Struct, frozen=True):
 
     name: str
     contract: Contract
-    model_format: str  # skops | onnx | mlflow | pickle
-    model_entry: str  # the model's path in the bundle
-    served: str  # the path of what is served: the portable model where parity holds, else the original
+    model_format: str  # skops | onnx | xgboost | lightgbm | catboost | pickle | joblib | cloudpickle | python | pyfunc
+    model_entry: str  # the model's path in the bundle: a file, or a folder
+    served: str  # the path of what is served: the fastest translation whose parity holds, else the original
     files: dict[str, str]
     lineage: Lineage
     parity: Parity | None = None
     metrics: dict[str, float] = {}  # on the held-out set
     segments: tuple[str, ...] = ()  # the columns whose groups the card's subgroup performance is of
     threshold: float = 0.5  # binary: probability of the last class from which it is predicted
+    model_call: str = ""  # the function's name in Python code
+    candidates: tuple[Tried, ...] = ()  # what could have been served, the original first
+
+    def format_of(self, entry: str) -> str:
+        """The format of the original, or of a translation, by its path in the bundle."""
+        found = next((form for form, path in TRANSLATIONS.items() if path == entry), None)
+        return found or self.model_format
 
 
 def digest_of(manifest: Manifest) -> str:

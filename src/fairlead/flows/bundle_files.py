@@ -11,8 +11,8 @@ from fairlead.core.bundle import (
     GOLDEN,
     HELDOUT,
     MODEL,
-    PORTABLE,
     PROFILE,
+    TRANSLATIONS,
     Lineage,
     Manifest,
     ModelCard,
@@ -24,6 +24,7 @@ from fairlead.core.listing import counted
 from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
 from fairlead.flows.candidate import THRESHOLD, Candidate, Measured, Rows
+from fairlead.ports.model_reader import LEFT_OUT, ModelFacts
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import TableProfile, profile, profile_column
 
@@ -32,10 +33,14 @@ def write(folder: Path, candidate: Candidate, rows: Rows, measured: Measured, ca
     """Writes model, profile, golden set, held-out rows and card into an empty folder. Raises `OSError`."""
     contract = measured.contract
     (folder / MODEL).mkdir()
-    shutil.copyfile(candidate.model, folder / _entry(candidate))
+    if candidate.model.is_dir():
+        shutil.copytree(candidate.model, folder / _entry(candidate), ignore=shutil.ignore_patterns(*LEFT_OUT))
+    else:
+        shutil.copyfile(candidate.model, folder / _entry(candidate))
     if measured.portable is not None:
-        (folder / PORTABLE).parent.mkdir()
-        (folder / PORTABLE).write_bytes(measured.portable)
+        portable = folder / TRANSLATIONS[measured.portable_format]
+        portable.parent.mkdir()
+        portable.write_bytes(measured.portable)
     (folder / PROFILE).write_bytes(canonical(reference_profile(rows, measured)))
     (folder / GOLDEN).write_bytes(canonical(measured.golden))
     rows.heldout.write(folder / HELDOUT, [*contract.names, contract.target])
@@ -49,22 +54,26 @@ def reference_profile(rows: Rows, measured: Measured) -> TableProfile:
     return TableProfile(features.rows, (*features.columns, score))
 
 
-def manifest_of(folder: Path, candidate: Candidate, form: str, measured: Measured, lineage: Lineage) -> Manifest:
+def manifest_of(
+    folder: Path, candidate: Candidate, facts: ModelFacts, measured: Measured, lineage: Lineage
+) -> Manifest:
     """The manifest of a folder as it now stands."""
     files = {path.relative_to(folder).as_posix(): _sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
     entry = _entry(candidate)
     return Manifest(
         name=candidate.name,
         contract=measured.contract,
-        model_format=form,
+        model_format=facts.format,
         model_entry=entry,
-        served=PORTABLE if measured.portable is not None else entry,
+        served=TRANSLATIONS[measured.portable_format] if measured.portable is not None else entry,
         files=files,
         lineage=lineage,
         parity=measured.parity,
         metrics=measured.metrics,
         threshold=THRESHOLD,
         segments=candidate.segments,
+        model_call=facts.call,
+        candidates=measured.candidates,
     )
 
 

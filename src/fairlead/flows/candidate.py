@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
 
-from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity
+from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity, Tried
 from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import Floats, metrics_of, truth_of
 from fairlead.core.golden import choose
 from fairlead.core.inference import infer_classes, infer_contract, infer_task
-from fairlead.core.listing import counted
-from fairlead.errors import BundleError, FairleadError, UsageError
+from fairlead.core.listing import counted, first_of
+from fairlead.errors import BundleError, UsageError
+from fairlead.flows.fast_path import Original, choose_served
 from fairlead.ports import Clock, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.ports.model_reader import ModelFacts, ModelReader, OpenedModel
 
 THRESHOLD = 0.5
-TOLERANCE = 1e-5
 GOLDEN_ROWS = 200
 _PROBED = 5
 _CHUNK = 10_000  # rows answered at once
 _PARITY_ROWS = 20_000  # held-out rows compared beside the golden set
-_TIMED = (20, 200)  # single rows timed: by the original, by the portable model
 
 
 class Candidate(Struct, frozen=True):
@@ -62,7 +59,8 @@ class Rows:
 
 @dataclass(frozen=True)
 class Measured:
-    """What was found. `portable` is there only where parity holds; `served` says what is served, and why."""
+    """What was found. `portable` is the translation that is served, in its `portable_format`, where one is; `served`
+    says what is served, and why; `candidates` what was measured of each that could have been."""
 
     contract: Contract
     golden: Golden
@@ -72,6 +70,8 @@ class Measured:
     portable: bytes | None
     parity: Parity | None
     served: str
+    portable_format: str = "onnx"
+    candidates: tuple[Tried, ...] = ()
 
 
 def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelReader, clock: Clock) -> Measured:
@@ -84,20 +84,24 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
     truth = truth_of(contract, labels)
     answers = _answers(contract, predictor, rows.heldout)
     metrics = metrics_of(contract.task, truth, answers, THRESHOLD)
-    found = Measured(contract, golden, truth, answers, metrics, None, None, "")
-    translation = _translate(contract, model, reader)
-    if isinstance(translation, str):
-        return replace(found, served=f"the original is served: {translation}")
-    portable, translated = translation
     heldout = rows.heldout.tuples(contract.names, slice(_PARITY_ROWS))
-    parity = _parity(translated, (asked, golden), heldout, answers)
-    if isinstance(parity, str):
-        return replace(found, served=f"the original is served: {parity}")
-    speedup = _speedup(clock, predictor, translated, asked)
-    if speedup is not None:
-        metrics["portable_speedup"] = speedup
-    kept = portable if parity.holds else None
-    return replace(found, portable=kept, parity=parity, served=_sentence(parity, speedup))
+    original = Original(predictor, model.facts.format, golden, asked, heldout, answers[: len(heldout)])
+    chosen = choose_served(contract, model, reader, clock, original)
+    if chosen.speedup is not None:
+        metrics["portable_speedup"] = chosen.speedup
+    translation = chosen.translation
+    return Measured(
+        contract,
+        golden,
+        truth,
+        answers,
+        metrics,
+        portable=translation.model if translation else None,
+        portable_format=translation.format if translation else "onnx",
+        parity=chosen.parity,
+        candidates=chosen.tried,
+        served=chosen.sentence,
+    )
 
 
 def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contract:
@@ -111,6 +115,11 @@ def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contr
     labels = {label for (label,) in data.tuples([candidate.target], slice(None)) if label is not None}
     task = _task_of(candidate, facts, labels)
     classes = () if task is Task.REGRESSION else facts.classes or infer_classes(labels)
+    if facts.classifier and facts.outputs not in (None, len(classes)):
+        raise UsageError(
+            f"the model {candidate.model.name} tells {facts.outputs} classes apart, but the target {candidate.target} "
+            f"holds {len(classes)} ({first_of(classes, 5)}): name the right target, or give data that has every class"
+        )
     return infer_contract([data.observe(name) for name in names], task, candidate.target, classes, candidate.unit)
 
 
@@ -118,7 +127,7 @@ def _task_of(candidate: Candidate, facts: ModelFacts, labels: set[Any]) -> Task:
     """What the model itself says goes before the target's values: a regressor of small counts is no classifier."""
     found = infer_task(labels)
     if facts.classifier is not None:
-        classes = Task.BINARY if len(facts.classes) == 2 else Task.MULTICLASS
+        classes = Task.BINARY if (facts.outputs or len(facts.classes)) == 2 else Task.MULTICLASS
         found = classes if facts.classifier else Task.REGRESSION
     if candidate.task not in (None, found) and facts.classifier is not None:
         raise UsageError(
@@ -188,60 +197,3 @@ def golden_set(contract: Contract, predictor: Predictor, data: Dataset) -> tuple
 def _answers(contract: Contract, predictor: Predictor, data: Dataset) -> Floats:
     chunks = range(0, data.rows, _CHUNK)
     return np.vstack([predictor.predict(data.tuples(contract.names, slice(at, at + _CHUNK))) for at in chunks])
-
-
-def _translate(contract: Contract, model: OpenedModel, reader: ModelReader) -> tuple[bytes, Predictor] | str:
-    """The portable model, or why there is none."""
-    conversion = model.portable(contract)
-    if conversion.model is None:
-        return conversion.reason
-    try:
-        return conversion.model, reader.onnx(conversion.model, contract)
-    except FairleadError as error:
-        return f"its ONNX translation cannot be loaded: {error.line}"
-
-
-def _parity(
-    translated: Predictor, golden: tuple[list[tuple[Any, ...]], Golden], heldout: list[tuple[Any, ...]], answers: Floats
-) -> Parity | str:
-    """The largest difference on the golden set and on held-out rows, or why there is none to be had.
-
-    A difference of values is relative above 1.
-    """
-    rows, said = golden
-    original = np.vstack([np.asarray(said.outputs, np.float64), answers[: len(heldout)]])
-    try:
-        other = translated.predict([*rows, *heldout])
-    except Exception as error:  # noqa: BLE001  # a runtime fails with classes of its own; the original can still be served
-        text = str(error).strip().partition("\n")[0]
-        return f"its ONNX translation cannot answer ({type(error).__name__}: {text})"
-    if other.shape != original.shape:
-        return f"its ONNX translation answers shape {other.shape}, not {original.shape}"
-    differences = np.abs(other - original) / np.maximum(1.0, np.abs(original))
-    largest = float(differences.max()) if np.isfinite(other).all() else float(np.finfo(np.float64).max)
-    return Parity(len(original), largest, TOLERANCE)
-
-
-def _speedup(clock: Clock, original: Predictor, translated: Predictor, rows: Sequence[tuple[Any, ...]]) -> float | None:
-    """How many times faster the portable model answers a single row; None on a clock that stands still."""
-    one, other = (_single(clock, *timed, rows) for timed in zip((original, translated), _TIMED, strict=True))
-    return round(one / other, 2) if one > 0 and other > 0 else None
-
-
-def _single(clock: Clock, predictor: Predictor, times: int, rows: Sequence[tuple[Any, ...]]) -> float:
-    """The median time of one row, in seconds."""
-    seconds = []
-    for turn in range(times):
-        row = [rows[turn % len(rows)]]
-        before = clock.monotonic()
-        predictor.predict(row)
-        seconds.append(clock.monotonic() - before)
-    return median(seconds)
-
-
-def _sentence(parity: Parity, speedup: float | None) -> str:
-    difference = f"differs by at most {parity.largest_difference:.2g} on {counted(parity.rows, 'row')}"
-    if not parity.holds:
-        return f"the original is served: its ONNX translation {difference}, beyond {parity.tolerance:g}"
-    faster = "" if speedup is None else f" and answers a row {speedup:.0f} times faster"
-    return f"the ONNX translation is served: it {difference}{faster}"

@@ -44,6 +44,8 @@ def register(candidate: Candidate, rows: Rows, shop: Workshop, actor: str) -> Ve
     known = _known(shop.registry, candidate.name)
     model = shop.reader.open(candidate.model)
     measured = measure(candidate, rows, model, shop.reader, shop.clock)
+    if model.facts.source is not None:  # a folder's one file, or a function's: that is what the bundle holds
+        candidate = msgspec.structs.replace(candidate, model=model.facts.source)
     # Two registrations of one model at once would both write this number on their cards; the registry's number counts.
     card = card_of(candidate, rows, measured, known[-1].version + 1 if known else 1)
     lineage = candidate.lineage
@@ -52,7 +54,7 @@ def register(candidate: Candidate, rows: Rows, shop: Workshop, actor: str) -> Ve
     folder = _new_folder(shop.folder)
     try:
         write(folder, candidate, rows, measured, card)
-        manifest = manifest_of(folder, candidate, model.facts.format, measured, lineage)
+        manifest = manifest_of(folder, candidate, model.facts, measured, lineage)
         digest = shop.bundles.put(folder, manifest)
     except OSError as error:
         raise StateError(f"the bundle of {candidate.name} cannot be written to {folder}: {error.strerror}") from error

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.core.agreement import agreement
-from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Manifest
+from fairlead.core.bundle import GOLDEN, TRANSLATIONS, Golden, Manifest
 from fairlead.core.decode import OutputReader, Row, RowDecoder
 from fairlead.core.pace import SIZES, Pace, paced
 from fairlead.core.route import Arm, ModelRoute, RouteTable
@@ -214,6 +214,6 @@ def _least_seconds(predictor: Predictor, batches: Sequence[Sequence[Row]], clock
 
 def _tolerance(manifest: Manifest) -> float:
     """What parity allowed a portable model; for the original, what another processor's rounding explains."""
-    if manifest.served == PORTABLE and manifest.parity is not None:
+    if manifest.served in TRANSLATIONS.values() and manifest.parity is not None:
         return max(manifest.parity.tolerance, ROUNDING)
     return ROUNDING

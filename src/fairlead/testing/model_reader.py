@@ -37,11 +37,11 @@ class ScriptedModel:
         """The original."""
         return self._original
 
-    def portable(self, contract: Contract) -> Conversion:  # noqa: ARG002  # the port's signature
+    def translations(self, contract: Contract) -> Sequence[Conversion]:  # noqa: ARG002  # the port's signature
         """Some bytes, if there is a translation."""
-        return Conversion(None, "it has none") if self._portable is None else Conversion(b"portable")
+        return [Conversion(None, "it has none") if self._portable is None else Conversion(b"portable")]
 
-    def onnx(self, model: bytes, contract: Contract) -> Predictor:  # noqa: ARG002  # the port's signature
+    def translated(self, conversion: Conversion, contract: Contract) -> Predictor:  # noqa: ARG002  # the port's signature
         """The translation."""
         return self._portable or FixedPredictor()
 
@@ -53,11 +53,14 @@ def check_model_reader(reader: ModelReader, path: Path, contract: Contract, rows
     assert model.facts.names in ((), contract.names), "the model's own names, in its order"
     assert model.facts.width in (None, len(contract.features)), "the number of features"
     assert model.facts.classes in ((), contract.classes), "the classes, as text"
+    assert model.facts.outputs in (None, len(contract.classes)), "the number of classes"
     check_predictor(model.predictor(contract), rows, width)
-    conversion = model.portable(contract)
-    assert conversion.model is not None or conversion.reason, "no translation without a reason"
-    if conversion.model is not None:
-        check_predictor(reader.onnx(conversion.model, contract), rows, width)
+    translations = model.translations(contract)
+    assert translations, "a translation, or a reason why there is none"
+    for conversion in translations:
+        assert conversion.model is not None or conversion.reason, "no translation without a reason"
+        if conversion.model is not None:
+            check_predictor(reader.translated(conversion, contract), rows, width)
     for missing in (path.with_name("missing.skops"), path.parent):
         try:
             reader.open(missing)

@@ -25,7 +25,8 @@ def test_keeps_the_port_with_onnx(fitted: Any, tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(convert(fitted.model, fitted.contract).model or b"")
     check_model_reader(ModelFiles(), path, fitted.contract, fitted.rows)
-    assert ModelFiles().open(path).portable(fitted.contract).model is None
+    (none,) = ModelFiles().open(path).translations(fitted.contract)
+    assert none.model is None
 
 
 def test_an_onnx_model_tells_its_names_and_classes(mixed: Any, three: Any, value: Any, tmp_path: Path) -> None:
@@ -43,7 +44,7 @@ def test_an_onnx_model_tells_its_names_and_classes(mixed: Any, three: Any, value
 
 def test_wrong_files_are_told(tmp_path: Path) -> None:
     """A missing file, a folder, an unknown suffix, a pickle, garbage, and something that does not predict."""
-    for name, what in (("missing.skops", "does not exist"), (".", "is a folder")):
+    for name, what in (("missing.skops", "does not exist"), (".", "is a folder without an MLmodel file")):
         with pytest.raises(UsageError, match=what):
             ModelFiles().open(tmp_path / name)
     (tmp_path / "model.bin").write_bytes(b"x")

@@ -15,12 +15,21 @@ from fairlead.errors import BundleError, MissingExtra, UntrustedFormat, UsageErr
 FORMATS = {
     ".skops": "skops",
     ".onnx": "onnx",
+    ".ubj": "xgboost",
+    ".json": "xgboost",
+    ".xgb": "xgboost",  # MLflow's name for either
+    ".txt": "lightgbm",
+    ".lgb": "lightgbm",  # MLflow's name for it
+    ".cbm": "catboost",
+    ".cb": "catboost",  # MLflow's name for it
     ".pkl": "pickle",
     ".pickle": "pickle",
     ".joblib": "joblib",
     ".cloudpickle": "cloudpickle",
+    ".py": "python",
 }
-RUN_CODE = frozenset({"pickle", "joblib", "cloudpickle"})
+RUN_CODE = frozenset({"pickle", "joblib", "cloudpickle", "python", "pyfunc"})
+NATIVE = frozenset({"onnx", "xgboost", "lightgbm", "catboost"})  # data, whatever file they come from
 
 # A skops file is a zip file. What it may unpack to, in bytes: its own size, and beyond that up to the first figure,
 # or so many times its own size up to the last. Weights shrink to a tenth at best, a file of zeros to a thousandth.
@@ -76,6 +85,9 @@ def format_of(name: str) -> str:
 
 def check_trust(name: str, form: str, trust: Collection[str]) -> None:
     """Raises `UntrustedFormat` for a format that runs code when it is loaded, unless it is trusted by name."""
+    if form in ("python", "pyfunc") and form not in trust:
+        what = "Python code" if form == "python" else "an MLflow model, which runs its own code when it is loaded"
+        raise UntrustedFormat(f"{name} is {what}: allow it with --trust {form} if you know who wrote it")
     if form in RUN_CODE and form not in trust:
         raise UntrustedFormat(
             f"{name} is a {form} file, which runs code when it is loaded: save the model with skops.io.dump(), "

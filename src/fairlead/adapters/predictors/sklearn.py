@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,14 +14,19 @@ from fairlead.errors import BundleError, UsageError
 from fairlead.ports.predictor import Cells
 
 Row = tuple[Any, ...]
+Categories = Mapping[str, Sequence[Any]]
 
 
 class SklearnPredictor:
     """Answers rows by an estimator or pipeline."""
 
-    def __init__(self, model: Any, contract: Contract) -> None:
-        """Raises `UsageError` when the model cannot do the contract's task."""
+    def __init__(self, model: Any, contract: Contract, categories: Categories | None = None) -> None:
+        """`categories` are of the columns that the model takes as pandas' category type, by name.
+
+        Raises `UsageError` when the model cannot do the contract's task.
+        """
         self._contract = contract
+        self._categories = categories or {}
         self._framed = bool(names_of(model))
         regression = contract.task is Task.REGRESSION
         answer = getattr(model, "predict" if regression else "predict_proba", None)
@@ -57,12 +62,19 @@ class SklearnPredictor:
         return np.array(list(rows), np.object_ if texts else np.float64).reshape(len(rows), -1)
 
     def _frame(self, cells: Sequence[Sequence[Any]]) -> Any:
-        import pandas as pd
+        return frame_of(self._contract, cells, self._categories)
 
-        columns = {}
-        for feature, column in zip(self._contract.features, cells, strict=True):
-            columns[feature.name] = pd.Series(column, dtype=_dtype(feature.kind, None in column))
-        return pd.DataFrame(columns)
+
+def frame_of(contract: Contract, cells: Sequence[Sequence[Any]], categories: Categories | None = None) -> Any:
+    """A pandas data frame of columns, with the types that pandas gives such columns when it reads them from a file."""
+    import pandas as pd
+
+    columns = {}
+    for feature, column in zip(contract.features, cells, strict=True):
+        known = categories.get(feature.name) if categories else None
+        kind = _dtype(feature.kind, None in column) if known is None else pd.CategoricalDtype(list(known))
+        columns[feature.name] = pd.Series(column, dtype=kind)
+    return pd.DataFrame(columns)
 
 
 def _dtype(kind: Kind, nulls: bool) -> Any:
@@ -78,7 +90,12 @@ def _dtype(kind: Kind, nulls: bool) -> Any:
 
 def names_of(model: Any) -> tuple[str, ...]:
     """The features by name, in the model's order; none for a model fitted on an array."""
-    return tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
+    own = getattr(model, "feature_names_in_", None)
+    if own is None:
+        own = getattr(model, "feature_names_", None)  # CatBoost's
+    names = () if own is None else tuple(str(name) for name in own)
+    numbered = names == tuple(map(str, range(len(names))))  # as CatBoost calls the columns of an array
+    return () if numbered else names
 
 
 def classes_of(model: Any) -> tuple[str, ...]:

@@ -48,6 +48,8 @@ def why_original(subject: Subject) -> str:
     parity = subject.manifest.parity
     if subject.manifest.model_format == "onnx":
         return "it is ONNX already"
+    if parity is not None and parity.holds:
+        return "its portable translation is no faster"
     if parity is None:
         return f"there is no portable translation of this {subject.manifest.model_format} model"
     return (
