@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 Gateway = Any  # the fixture's value: see conftest
 
@@ -65,19 +66,70 @@ def test_a_regression_has_one_output(gateway: Gateway) -> None:
     assert answer["outputs"] == [{"name": "predict", "shape": [1], "datatype": "FP64", "data": [200.0]}]
 
 
+def deep(levels: int) -> list[Any]:
+    """Arrays in arrays."""
+    return [deep(levels - 1)] if levels > 1 else []
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         ({"inputs": []}, "no tensor"),
         ({"inputs": [LEAD, LEAD]}, "given twice"),
         ({"inputs": [LEAD, {**NIGHTS, "shape": [3, 1]}]}, "shape [3, 1] holds 3 values, data holds 2"),
+        ({"inputs": [LEAD, {**NIGHTS, "shape": [-1]}]}, "expected shape [n] or [n, 1], came [-1]"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": [[1], 2]}]}, "inputs.nights.data[1]: expected an array of 1"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": [[1, 2]]}]}, "inputs.nights.data[0]: expected an array of 1"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": [[[1]], [[2]]]}]}, "inputs.nights[0]: expected INT32 values"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": None}]}, "inputs.nights.data: expected an array, came nothing"),
+        ({"inputs": [LEAD, {**NIGHTS, "data": [1, 2.5]}]}, "inputs.nights[1]: expected INT32 values"),
+        (
+            {"inputs": [{**LEAD, "datatype": "FP16", "data": [1, 65505]}]},
+            "inputs.lead_time[1]: expected FP16 values from",
+        ),
+        ({"inputs": [{**LEAD, "data": [1, 4e38]}]}, "inputs.lead_time[1]: expected FP32 values from"),
+        ({"inputs": [LEAD, {**NIGHTS, "datatype": "INT8", "data": [None, 300]}]}, "from -128 to 127, came 300"),
+        ({"inputs": [{**SEGMENT, "parameters": {"content_type": "xml"}}]}, 'segment.parameters.content_type: "xml" is'),
+        (
+            {"inputs": [{**SEGMENT, "parameters": {"content_type": "base64"}}]},
+            "inputs.segment[0]: expected text in base64",
+        ),
+        (
+            {"inputs": [{**SEGMENT, "parameters": {"content_type": "pd_json"}}]},
+            "inputs.segment[0]: expected JSON in a text",
+        ),
+        (
+            {"inputs": [{**LEAD, "parameters": {"binary_data_size": 8}}]},
+            "needs the header inference-header-content-length",
+        ),
+        ({"inputs": [{**LEAD, "parameters": {"shared_memory_region": "r"}}]}, "shared memory is not supported"),
+        ({"inputs": [{**LEAD, "shape": [1, 4], "data": [1, 2, 3, 4]}]}, "and segment is a category"),
+        ({"inputs": [{**LEAD, "data": [1, deep(900)]}]}, "data[0]: expected an array of 1, as in the shape, came 1"),
+        ({"inputs": [{**LEAD, "data": [deep(2), deep(900)]}]}, "inputs.lead_time[0]: expected FP32 values"),
+        ({"inputs": [{**LEAD, "data": [deep(900)] * 2}]}, "came an array of 1"),
+        ({"inputs": [{**LEAD, "data": [{}, {"a": deep(900)}]}]}, "inputs.lead_time[0]: expected FP32 values"),
+        ({"parameters": {"content_type": "xml"}}, "parameters.content_type"),
+        ({"parameters": {"content_type": deep(900)}}, "parameters.content_type: an array of 1 is not known"),
+        ({"parameters": {"binary_data_output": 1}}, "parameters.binary_data_output: expected true or false"),
+        ({"outputs": [{"name": "predict"}, {"name": "predict"}]}, "an output is named twice"),
+        (
+            {"outputs": [{"name": "predict", "parameters": {"binary_data": "yes"}}]},
+            "binary_data: expected true or false",
+        ),
+        ({"outputs": [{"name": "predict", "parameters": {"classification": 1}}]}, "only the output probabilities"),
+        ({"outputs": [{"name": "probabilities", "parameters": {"classification": -1}}]}, "expected how many classes"),
+        ({"outputs": [{"name": "predict", "parameters": {"content_type": "base64"}}]}, "outputs are not encoded"),
+        ({"outputs": [{"name": "predict", "parameters": {"shared_memory_region": "r"}}]}, "shared memory"),
         ({"inputs": [LEAD, {**NIGHTS, "shape": [1], "data": [1]}]}, "differ in length"),
         ({"inputs": [{**LEAD, "shape": [2, 2]}]}, "expected shape [n] or [n, 1]"),
         ({"inputs": [{**LEAD, "shape": []}]}, "expected shape"),
         ({"inputs": [{**LEAD, "shape": [0], "data": []}]}, "the batch is empty"),
         ({"inputs": [{**LEAD, "datatype": "FLOAT"}]}, "datatype FLOAT is not known"),
         ({"inputs": [{**LEAD, "data": ["a", "b"]}]}, "expected FP32 values"),
-        ({"inputs": [{**NIGHTS, "datatype": "UINT8", "data": [-1, 2]}]}, "inputs.nights[0]: expected UINT8 values from 0 to 255, came -1"),
+        (
+            {"inputs": [{**NIGHTS, "datatype": "UINT8", "data": [-1, 2]}]},
+            "inputs.nights[0]: expected UINT8 values from 0 to 255, came -1",
+        ),
         ({"inputs": [{**REPEATED, "data": [1, 0]}]}, "expected BOOL values"),
         ({"inputs": [{**NIGHTS, "data": [True, False]}]}, "expected INT32 values"),
         ({"inputs": [LEAD, NIGHTS, SEGMENT]}, "inputs[0].repeated: expected true or false, came nothing"),
@@ -146,3 +198,67 @@ def test_what_is_not_there_is_told(gateway: Gateway, method: str, path: str, sta
     response = gateway.http.request(method, path, json=body)
     assert response.status_code == status
     assert response.json()["error"]
+
+
+def test_what_the_protocol_leaves_open_is_taken(gateway: Gateway) -> None:
+    """Nulls for what is optional, an empty id, members and parameters that are not known, whole floats for integers."""
+    strange = {"name": "nights", "shape": [2], "datatype": "INT8", "data": [3.0, 4], "parameters": None, "hint": 1}
+    body: dict[str, Any] = {"id": "", "parameters": None, "outputs": None, "model_name": "hotel"}
+    answer = infer(gateway, inputs=[LEAD, strange, SEGMENT, REPEATED], **body)
+    assert (answer.status_code, len(answer.json()["id"])) == (200, 32)
+    assert b'"nights":3,' in bytes(gateway.log.kept_predictions[0].features)
+    parameters = {"priority": 1, "sequence_id": 0, "content_type": "pd", "headers": {}, "binary_data_output": False}
+    assert infer(gateway, parameters=parameters).status_code == 200
+
+
+def test_outputs_keep_the_order_in_which_they_are_asked(gateway: Gateway) -> None:
+    """And a classifier names its likeliest classes, no more than it has."""
+    wanted = [{"name": "probabilities", "parameters": {"classification": 9}}, {"name": "predict"}]
+    outputs = infer(gateway, outputs=wanted).json()["outputs"]
+    named = ["0.900000:0:0", "0.100000:1:1", "0.600000:1:1", "0.400000:0:0"]
+    assert outputs[0] == {"name": "probabilities", "shape": [2, 2], "datatype": "BYTES", "data": named}
+    assert outputs[1]["name"] == "predict"
+
+
+def test_the_index_tells_what_can_be_asked(gateway: Gateway) -> None:
+    """All models, or the ready ones; an empty body asks for all."""
+    live = gateway.serving.live
+    gateway.serving.live = replace(live, errors={"broken": "secret path", "price": "old"}, waiting=("late", "hotel"))
+
+    def index(body: bytes) -> Any:
+        return gateway.http.post("/v2/repository/index", content=body)
+
+    ready = index(b'{"ready": true}').json()
+    assert {(one["name"], one["state"]) for one in ready} == {("hotel", "READY"), ("price", "READY")}
+    everything = index(b"").json()
+    assert everything == index(b'{"ready": false}').json() == index(b"{}").json()
+    rest = {one["name"]: one["state"] for one in everything[len(ready) :]}
+    assert rest == {"broken": "UNAVAILABLE", "late": "LOADING"}
+    assert "secret" not in str(everything)
+    assert (index(b'{"ready": 1}').status_code, index(b"{").status_code) == (400, 400)
+    gateway.serving.live = None
+    assert index(b"").json() == []
+    assert gateway.http.get("/v2/models").json() == {"models": []}
+
+
+def test_the_models_are_listed(gateway: Gateway) -> None:
+    """By name."""
+    assert gateway.http.get("/v2/models").json() == {"models": ["hotel", "price"]}
+
+
+@pytest.mark.parametrize("what", ["load", "unload"])
+def test_models_are_not_loaded_by_callers(gateway: Gateway, what: str) -> None:
+    """501: what is served follows the route table."""
+    answer = gateway.http.post(f"/v2/repository/models/hotel/{what}", json={})
+    assert (answer.status_code, "route table" in answer.json()["error"]) == (501, True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/v2", "/v2/health/live", "/v2/health/ready", "/v2/models/hotel", "/v2/models/hotel/ready", "/v2/models"],
+)
+def test_head_tells_what_get_would(gateway: Gateway, path: str) -> None:
+    """The same head, no body."""
+    head, whole = gateway.http.head(path), gateway.http.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == whole.headers["content-length"] == str(len(whole.content))

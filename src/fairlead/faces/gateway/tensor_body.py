@@ -35,7 +35,7 @@ async def read_tensors(scope: Scope, receive: Receive, limit: int) -> TensorBody
         body = _unpack(body, encoding, limit)
     if length is None:
         return TensorBody(body, None, trace_id)
-    if not length.isdigit() or not 0 < int(length[:19]) <= len(body):
+    if not length.isdigit() or len(length) > 19 or not 0 < int(length) <= len(body):
         said = length[:20].decode("ascii", "replace")
         raise Refusal(
             400, f"the header {LENGTH.decode()} is {said}: expected the JSON's length, of {len(body)} bytes in all"

@@ -80,7 +80,7 @@ def check_content_type(parameters: dict[str, Any] | None, path: str) -> str | No
     if kind is None or kind in CONTENT_TYPES:
         return kind
     where = f"{path}.content_type"
-    raise Refusal(400, f"{where}: {shown(kind)} is not known; one of {', '.join(CONTENT_TYPES)}", where)
+    raise Refusal(400, f"{where}: {_came(kind)} is not known; one of {', '.join(CONTENT_TYPES)}", where)
 
 
 def refuse_shared_memory(parameters: dict[str, Any] | None, path: str) -> None:
@@ -162,7 +162,7 @@ def _flat(tensor: Tensor, width: int) -> list[Any]:
     if at is None:
         return [value for row in data for value in row]
     path = f"{_path(tensor)}.data[{at}]"
-    raise Refusal(400, f"{path}: expected an array of {width}, as in the shape, came {shown(data[at])}", path)
+    raise Refusal(400, f"{path}: expected an array of {width}, as in the shape, came {_came(data[at])}", path)
 
 
 def _typed(tensor: Tensor, spec: Datatype, values: list[Any]) -> list[Any]:
@@ -188,7 +188,7 @@ def _typed(tensor: Tensor, spec: Datatype, values: list[Any]) -> list[Any]:
 def _wrong(tensor: Tensor, values: Sequence[Any], at: int) -> Refusal:
     spec, path = DATATYPES[tensor.datatype], f"{_path(tensor)}[{at}]"
     bounds = f" from {spec.low:g} to {spec.high:g}" if spec.is_bounded else ""
-    return Refusal(400, f"{path}: expected {tensor.datatype} values{bounds}, came {shown(values[at])}", path)
+    return Refusal(400, f"{path}: expected {tensor.datatype} values{bounds}, came {_came(values[at])}", path)
 
 
 def _decoded(tensor: Tensor, values: list[Any]) -> list[Any]:
@@ -215,3 +215,10 @@ def _said(value: str | None, kind: str) -> Any:
 
 def _path(tensor: Tensor) -> str:
     return f"inputs.{tensor.name[:80]}"
+
+
+def _came(value: object) -> str:
+    """A value as the caller wrote it. What nests is only named: it may be deep."""
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    return "an object" if isinstance(value, dict) else shown(value)
