@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app.worker import http_server
+from fairlead.core.admission import Limits
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.decode import OutputReader, RowDecoder
@@ -140,9 +141,15 @@ def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
     """Starts a gateway, and stops it."""
     stops: list[Callable[[], Any]] = []
 
-    def start(*, sync: bool = False, body_limit: int = BODY_LIMIT, shadow_limit: int = 2048) -> Running:
+    def start(
+        *,
+        sync: bool = False,
+        body_limit: int = BODY_LIMIT,
+        shadow_limit: int = 2048,
+        limits: dict[str, Limits] | None = None,
+    ) -> Running:
         log = MemoryLog()
-        serving = Serving(log, SystemClock(), Tally())
+        serving = Serving(log, SystemClock(), Tally(), limits)
         serving.live = live()
         shadows = Shadows(serving, shadow_limit)
         counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
