@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from fairlead.core.pace import Pace
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import BundleError, NotFound, StateError
 from fairlead.flows.warm import LiveVersion, arrange, check_route, load
 from fairlead.testing.bundles import ScriptedBundles, example
+from fairlead.testing.clock import ManualClock
 from fairlead.testing.predictor import FixedPredictor
 
 GOLDEN = {"rows": [{"nights": 1}, {"nights": "refused"}], "outputs": [[0.4, 0.6], [9.0, 9.0]]}
@@ -131,3 +137,56 @@ def test_a_route_that_cannot_be_served_is_refused(route: ModelRoute, said: str) 
     """Before anything is loaded for it."""
     with pytest.raises(StateError, match=said):
         check_route("hotel", route)
+
+
+class Costly:
+    """A model whose rows cost some seconds of a manual clock: each, or all together."""
+
+    def __init__(self, clock: ManualClock, each: float = 0.0, together: float = 0.0) -> None:
+        self._clock = clock
+        self._each = each
+        self._together = together
+        self.asked: list[int] = []
+
+    def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+        """0.4, 0.6 for each."""
+        self.asked.append(len(rows))
+        self._clock.advance(self._together + self._each * len(rows))
+        return np.tile(np.array([0.4, 0.6]), (len(rows), 1))
+
+
+@pytest.mark.parametrize(
+    ("each", "together", "is_quick", "joined"),
+    [(0.0001, 0.0, True, 1), (0.002, 0.0, False, 1), (0.0, 0.005, False, 64), (0.001, 0.001, False, 64)],
+)
+def test_a_version_is_timed_when_it_is_loaded(
+    store: ScriptedBundles, tmp_path: Path, each: float, together: float, is_quick: bool, joined: int
+) -> None:
+    """Single rows and batches, after the rehearsal: that says where it runs, and whether its rows are joined."""
+    clock = ManualClock()
+    digest = put(store, tmp_path, "v1")
+    store.script(digest, Costly(clock, each, together))
+    pace = load(1, digest, store, clock).pace
+    assert pace.single == pytest.approx(each + together)
+    assert [rows for rows, _ in pace.batches] == [4, 16, 64]
+    assert (pace.is_quick, pace.together(64)) == (is_quick, joined)
+    table = RouteTable(1, {"hotel": champion(1, bundles={1: digest})})
+    live = arrange(table, {digest: load(1, digest, store, clock)}, {}, None)
+    assert live.models["hotel"].is_quick is is_quick
+
+
+def test_timing_a_very_slow_version_takes_seconds_and_not_minutes(store: ScriptedBundles, tmp_path: Path) -> None:
+    """A row that takes a second is timed once, and no batch of it is."""
+    clock = ManualClock()
+    costly = Costly(clock, each=1.5)
+    digest = put(store, tmp_path, "v1")
+    store.script(digest, costly)
+    pace = load(1, digest, store, clock).pace
+    assert (pace.single, pace.batches) == (1.5, ())
+    assert costly.asked == [1, 1]  # the rehearsal of the one golden row, and its timing
+
+
+def test_without_golden_rows_nothing_is_timed(store: ScriptedBundles, tmp_path: Path) -> None:
+    """The version is taken for a quick one."""
+    digest = put(store, tmp_path, "v1", golden={"rows": [], "outputs": []})
+    assert load(1, digest, store, ManualClock()).pace == Pace()
