@@ -47,15 +47,20 @@ class Example(NamedTuple):
     body: str
     status: int
     answer: str
+    headers: Mapping[str, str] = {}
 
 
 def transcripts(text: str) -> Iterator[Example]:
-    """The `http` blocks: a request line and its body, a status and its body."""
+    """The `http` blocks: a request line, its headers and its body; a status and its body."""
     for block in blocks(text, "http"):
         asked, answered = block.strip().split("\n\n")
         request, _, body = asked.partition("\n")
+        headers: dict[str, str] = {}
+        while found := re.match(r"([a-z-]+): (.*)\n", body):
+            headers[found[1]] = found[2]
+            body = body[found.end() :]
         status, _, answer = answered.partition("\n")
-        yield Example(request, body, int(status), answer)
+        yield Example(request, body, int(status), answer, headers)
 
 
 def refusals(text: str) -> Iterator[Example]:
@@ -175,7 +180,7 @@ def send(plane: Plane, example: Example) -> tuple[int, bytes]:
     if re.match(r"[a-z-]+: ", sent):
         name, _, value = sent.partition(": ")
         return ask(plane, example.request, b"{}", {name: value})
-    return ask(plane, example.request, sent)
+    return ask(plane, example.request, sent, example.headers)
 
 
 def same(found: Any, said: Any) -> bool:

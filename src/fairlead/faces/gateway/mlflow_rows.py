@@ -25,6 +25,7 @@ NAMED = 5  # features or columns that an error lists
 
 ReadRow = Callable[[Any, str], Raw]
 _HINT = f" (send an object with exactly one of {', '.join(FORMS)}, and params if you like)"
+_PARAMS_HINT = " (known are request_id, unit_id, timestamp, pyfunc_predict_fn)"
 
 
 class Table(NamedTuple):
@@ -104,16 +105,18 @@ def check_width(cells: Sequence[Any], names: Sequence[str], path: str) -> None:
 
 def _decode(body: bytes) -> ScoringBody:
     """MLflow's clients write a missing number as NaN, which no JSON knows: here it is null."""
+    hint = ""
     try:
         given: ScoringBody = _body.decode(body)
-    except msgspec.ValidationError:
-        pass
+    except msgspec.ValidationError as error:
+        at = str(error).partition(" - at ")[2]
+        hint = _HINT if not at else _PARAMS_HINT if at == "`$.params`" else ""
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         if b"NaN" in body:
             body = _nulled(body)
     else:
         return given
-    decoded: ScoringBody = parse(_body, body, _HINT)
+    decoded: ScoringBody = parse(_body, body, hint)
     return decoded
 
 

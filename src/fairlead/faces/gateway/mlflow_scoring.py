@@ -124,9 +124,9 @@ class MlflowScoring:
         self._offer(model, records, asked.routes)
 
     def _read(self, model: LiveModel, version: str | None, body: bytes, is_csv: bool, arrival: Arrival) -> Asked:
+        pinned = None if version is None else pin(model, _number(version))
         table, params = (read_csv(body), Params()) if is_csv else read_table(body)
         made_id = self._new_id() if params.request_id is None else ""
-        pinned = None if version is None else pin(model, _number(version))
         asks, routes = _asks(model, pinned, table, params, arrival, made_id)
         _check_method(model, routes, params.pyfunc_predict_fn)
         return Asked(asks, routes, params.pyfunc_predict_fn, made_id)
