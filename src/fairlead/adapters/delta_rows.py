@@ -29,7 +29,7 @@ PARTITIONS = {PREDICTIONS: ("model_name", "day"), OUTCOMES: ("day",)}
 STATISTICS = {PREDICTIONS: "timestamp,received_at,status,segment", OUTCOMES: "observed_at,received_at,segment"}
 _LAST_INSTANT = 2.5e11
 _NO_INSTANT = -1.0  # before 1970: the watch passes it over, as it did when it was read from a segment
-_DAY = 86_400.0
+_MAPS = ("feature_numbers", "feature_texts")
 _decode = msgspec.json.Decoder().decode
 
 
@@ -66,11 +66,20 @@ def to_rows(batch: Batch) -> pa.Table:
     received = [record.received_at for record in records]
     columns |= {"received_at": [_micros(at) for at in received], "day": [_day(at) for at in received]}
     shape = schema(batch.kind)
-    return pa.table([pa.array(columns[field.name], field.type) for field in shape], schema=shape)
+    return pa.table([_array(columns[each.name], each.type) for each in shape], schema=shape)
+
+
+def _array(values: Any, kind: pa.DataType) -> pa.Array:
+    """A column: built already, or a list of values."""
+    import pyarrow as pa
+
+    return values if isinstance(values, pa.Array) else pa.array(values, kind)
 
 
 def _prediction_columns(records: Sequence[Prediction]) -> dict[str, Any]:
-    features = [_features(record.features) for record in records]
+    maps = _Maps()
+    for record in records:
+        maps.add(record.features)
     columns: dict[str, Any] = {
         name: [getattr(record, name) for record in records]
         for name in (
@@ -81,8 +90,7 @@ def _prediction_columns(records: Sequence[Prediction]) -> dict[str, Any]:
     return columns | {
         "timestamp": [_micros(record.timestamp) for record in records],
         "features": [bytes(record.features).decode(errors="replace") for record in records],
-        "feature_numbers": [numbers for numbers, _ in features],
-        "feature_texts": [texts for _, texts in features],
+        **maps.columns(),
         "prediction": [_text(record.prediction) for record in records],
         "prediction_number": [_number(record.prediction) for record in records],
         "sampled": [1.0] * len(records),
@@ -98,23 +106,42 @@ def _outcome_columns(records: Sequence[OutcomeRecord]) -> dict[str, Any]:
     }
 
 
-def _features(raw: Raw) -> tuple[list[tuple[str, float]], list[tuple[str, str]]]:
-    """The numbers and the texts of a feature object; both empty for what is none."""
-    try:
-        values = _decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return [], []
-    numbers: list[tuple[str, float]] = []
-    texts: list[tuple[str, str]] = []
-    for name, value in values.items() if isinstance(values, dict) else ():
-        kind = type(value)
-        if kind is float or (kind is int and -(2**63) <= value < 2**63):
-            numbers.append((name, value))
-        elif kind is str:
-            texts.append((name, value))
-        elif value is not None:
-            texts.append((name, msgspec.json.encode(value).decode()))
-    return numbers, texts
+class _Maps:
+    """The two map columns while they are built: flat, because a list of pairs a row costs several times as much."""
+
+    def __init__(self) -> None:
+        self._names: tuple[list[str], list[str]] = ([], [])
+        self._numbers: list[float] = []
+        self._texts: list[str] = []
+        self._ends: tuple[list[int], list[int]] = ([0], [0])
+
+    def add(self, raw: Raw) -> None:
+        """The numbers and the texts of a feature object; none of what is no object."""
+        try:
+            values = _decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            values = None
+        numbers, texts = self._names
+        for name, value in values.items() if isinstance(values, dict) else ():
+            kind = type(value)
+            if kind is float or (kind is int and -(2**63) <= value < 2**63):
+                numbers.append(name)
+                self._numbers.append(value)
+            elif value is not None:
+                texts.append(name)
+                self._texts.append(value if kind is str else msgspec.json.encode(value).decode())
+        self._ends[0].append(len(numbers))
+        self._ends[1].append(len(texts))
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Both, as Arrow holds them."""
+        import pyarrow as pa
+
+        values = pa.array(self._numbers, pa.float64()), pa.array(self._texts, pa.string())
+        return {
+            column: pa.MapArray.from_arrays(pa.array(ends, pa.int32()), pa.array(names, pa.string()), held)
+            for column, ends, names, held in zip(_MAPS, self._ends, self._names, values, strict=True)
+        }
 
 
 def _text(value: float | int | str | None) -> str | None:

@@ -78,13 +78,13 @@ class _Gathered:
     def full(self) -> bool:
         return len(self.records) >= self.limit
 
-    def take(self, name: SegmentName, start: int, payload: bytes) -> None:
+    def take(self, name: str, start: int, payload: bytes) -> None:
         try:
             self.records.append(self.decoder.decode(payload))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             self.damaged += 1
             return
-        self.segments.append(str(name))
+        self.segments.append(name)
         self.offsets.append(start)
 
     def batch(self) -> Batch:
@@ -217,14 +217,15 @@ class SegmentStore:
         source = source_of(name)
         if reached >> _BITS > name.sequence:
             return True
-        scan = Scan(self._folder / gathered.kind / str(name), offset_in(name, reached, 0))
+        file = str(name)
+        scan = Scan(self._folder / gathered.kind / file, offset_in(name, reached, 0))
         try:
             for start, payload in scan.records():
-                gathered.take(name, start, payload)
+                gathered.take(file, start, payload)
                 if gathered.full:
                     break
         except OSError:
-            gathered.unread.append(f"{gathered.kind}/{name}")
+            gathered.unread.append(f"{gathered.kind}/{file}")
             return False
         gathered.damaged += scan.damaged
         after = place(name.sequence, scan.offset)
