@@ -23,6 +23,7 @@ from fairlead.faces.gateway.openapi_operation import (
     taken,
 )
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, Schema, a_list, an_object, or_null
+from fairlead.faces.gateway.outcomes import LONGEST
 from fairlead.faces.gateway.predict import Answered
 from fairlead.faces.gateway.tensor_outputs import InferAnswer
 from fairlead.faces.gateway.tensors import InferBody
@@ -33,7 +34,7 @@ from fairlead.flows.warm import Live
 OUTCOME = an_object(
     {
         "request_id": ID,
-        "outcome": {"type": ["number", "string"], "description": "The class or the value"},
+        "outcome": {"type": ["number", "string"], "maxLength": LONGEST, "description": "The class or the value"},
         "observed_at": {**or_null(INSTANT), "description": "When it became known: at most a day ahead"},
     },
     ("request_id", "outcome"),

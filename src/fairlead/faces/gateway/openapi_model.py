@@ -21,6 +21,7 @@ from fairlead.faces.gateway.openapi_operation import (
     refused,
     said,
     taken,
+    with_bytes,
 )
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, UNIT, Schema, a_list, an_object, one_of, or_null
 from fairlead.faces.gateway.tensors import FEATURE_DATATYPES
@@ -121,9 +122,11 @@ class ModelPaths:
             "post",
             operation(
                 f"Tensors of {name}{which}, by the Open Inference Protocol",
-                said("A tensor of predictions, and one of probabilities for a classifier", ref("InferAnswer")),
+                with_bytes(
+                    said("A tensor of predictions, and one of probabilities for a classifier", ref("InferAnswer"))
+                ),
                 (*TO_BODIES, *TO_ROWS),
-                body=taken(body, {"inputs": tensors}),
+                body=with_bytes(taken(body, {"inputs": tensors})),
                 tag=tag,
             ),
         )

@@ -11,6 +11,7 @@ Operation = dict[str, Any]
 JSON = "application/json"
 TEXT = "text/plain"
 CSV = "text/csv"
+BINARY = "application/octet-stream"
 NATIVE, SCORING = "Problem", "ScoringProblem"  # the bodies of errors
 ANYWHERE = (403, 408, 431)  # what is refused on every path, see `wire.check_caller` and `protocol.LimitedProtocol`
 TO_BODIES = (400, 413, 415)
@@ -43,6 +44,13 @@ def said(description: str, schema: Schema | None = None, media: str = JSON) -> d
 def taken(schema: Schema, example: Any, *, required: bool = True) -> dict[str, Any]:
     """A body of JSON."""
     return {"required": required, "content": {JSON: {"schema": schema, "example": example}}}
+
+
+def with_bytes(content: dict[str, Any]) -> dict[str, Any]:
+    """A body or an answer of tensors, whose data may follow the JSON as bytes."""
+    told = "JSON of as many bytes as the header inference-header-content-length says, and the tensors' bytes"
+    content["content"][BINARY] = {"schema": {"description": told}}
+    return content
 
 
 def operation(

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import msgspec
-from msgspec import Struct
+from typing import Annotated
 
+import msgspec
+from msgspec import Meta, Struct
+
+from fairlead.core.decode import INT64
 from fairlead.core.record import OutcomeRecord
 from fairlead.faces.gateway.predict import Id, event_time
 from fairlead.faces.gateway.wire import Refusal, parse
 
 AHEAD_SECONDS = 86_400.0
+LONGEST = 1024  # characters of an outcome that is a text
 
 
 class Given(Struct, forbid_unknown_fields=True):
     """One outcome. `observed_at` is when it became known: seconds since 1970 or RFC 3339; now when left out."""
 
     request_id: Id
-    outcome: float | int | str
+    outcome: float | int | Annotated[str, Meta(max_length=LONGEST)]
     observed_at: float | int | str | None = None
 
 
@@ -32,9 +36,21 @@ def read_outcomes(body: bytes, now: float) -> list[OutcomeRecord]:
     if not given:
         raise Refusal(400, "the list of outcomes is empty: send at least one")
     return [
-        OutcomeRecord(one.request_id, one.outcome, _observed_at(one, f"[{index}].observed_at", now), now)
+        OutcomeRecord(
+            one.request_id, _outcome(one, f"[{index}].outcome"), _observed_at(one, f"[{index}].observed_at", now), now
+        )
         for index, one in enumerate(given)
     ]
+
+
+def _outcome(one: Given, path: str) -> float | int | str:
+    """JSON does not tell 1e30 from its digits: a whole number that 64 bits do not hold is a float."""
+    if not isinstance(one.outcome, int) or INT64[0] <= one.outcome <= INT64[1]:
+        return one.outcome
+    try:
+        return float(one.outcome)
+    except OverflowError:
+        raise Refusal(400, f"{path}: expected a number that 64 bits hold", path) from None
 
 
 def _observed_at(one: Given, path: str, now: float) -> float:
