@@ -88,6 +88,7 @@ def _xgboost(data: bytes, width: int) -> bytes:
     booster = Booster()
     booster.load_model(bytearray(data))
     booster.feature_names = None  # the converter wants f0, f1, …
+    booster.feature_types = None  # it cannot read the splits of flags, and those of whole numbers are dumped rounded
     return bytes(convert_xgboost(booster, initial_types=_matrix(width)).SerializeToString())
 
 
