@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +21,19 @@ from onnx import TensorProto, helper, numpy_helper
 from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
 from fairlead.adapters.predictors.onnx import OnnxPredictor
 from fairlead.adapters.route_file import RouteFile
+from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor, worker_options
 from fairlead.core.admission import Limits
-from fairlead.core.bundle import GOLDEN, PORTABLE, Golden, Lineage, Manifest, Parity
+from fairlead.core.bundle import GOLDEN, PORTABLE, PROFILE, Golden, Lineage, Manifest, Parity
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.event import DeployAsked, VersionRegistered
+from fairlead.core.rollout import Guardrail, Plan, Step
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.errors import StateError
+from fairlead.operations.context import Context
+from fairlead.stats.columns import NumericColumn
+from fairlead.stats.profile import profile
+from fairlead.testing.candidate import Parts, StayPredictor, draw, formula_onnx, write_candidate
 
 CONTRACT = Contract(
     features=(
@@ -201,3 +212,156 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
     yield start
     for supervisor in started:
         supervisor.stop()
+
+
+GUARDRAILS = (
+    Guardrail("error_rate <= 1.25 * champion", "error_rate", 1.25, relative=True),
+    Guardrail("prediction_psi < 0.25", "prediction_psi", 0.25),
+)
+CANARY = Plan("canary", (Step(0.3, 0.0, 120), Step(0.5, 0.0, 200), Step(1.0)), GUARDRAILS)
+ROWS = draw(4000, seed=11)[0]
+NAMES = ("age", "nights", "city")
+
+
+def put(home: Path, note: str) -> str:
+    """A version of the model by formula, with its held-out scores in its profile; returns the digest."""
+    draft = home / f"draft-{note}"
+    draft.mkdir(parents=True)
+    manifest = write_candidate(draft, Parts(portable=formula_onnx(), model=note.encode()))
+    scores = StayPredictor().predict(draw(2000, seed=3)[0])[:, 1]
+    (draft / PROFILE).write_bytes(msgspec.json.encode(profile((NumericColumn("__score__", np.array(scores)),))))
+    manifest = msgspec.structs.replace(manifest, files={**manifest.files, PROFILE: file_sha256(draft / PROFILE)})
+    return BundleFolder(home / "bundles").put(draft, manifest)
+
+
+def parents() -> dict[int, int]:
+    """The parent of each living process."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+        except (OSError, ValueError):
+            continue
+        if state != "Z":
+            found[int(entry.name)] = int(parent)
+    return found
+
+
+def free_port() -> int:
+    """A port that nobody holds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class System:
+    """A running `fairlead up` over a home with two versions; the first one serves."""
+
+    def __init__(self, home: Path, wait: Callable[..., None]) -> None:
+        self.wait = wait
+        self.context: Context = open_context(home)
+        self.digests = [put(home, "1"), put(home, "2")]
+        facts = [VersionRegistered("stay", n + 1, digest, "drawn") for n, digest in enumerate(self.digests)]
+        self.context.journal.append(facts, actor="ana", at=time.time())
+        self.deploy(1)
+        self.home, self.control_port = home, free_port()
+        self.http = httpx.Client(timeout=10.0)
+        self.asked = 0
+        self.start()
+
+    def start(self, port: int = 0) -> None:
+        """Runs `up`, and reads from it where it answers."""
+        home = self.home
+        command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), "up"]
+        command += ["--port", str(port), "--control-port", str(self.control_port), "--workers", "2"]
+        self.log = home / "up.err"
+        with self.log.open("ab") as errors:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        assert self.process.stdout is not None
+        self.said = [self.process.stdout.readline() for _ in range(2)]
+        self.port = int(self.said[0].rpartition(":")[2])
+        self.http.base_url = httpx.URL(f"http://127.0.0.1:{self.port}")
+
+    parents = staticmethod(parents)
+
+    def deploy(self, version: int) -> None:
+        """Someone asks for a rollout."""
+        asked = DeployAsked("stay", f"r{version}", version, self.digests[version - 1], CANARY)
+        self.context.journal.append([asked], actor="ana", at=time.time())
+
+    def row(self) -> dict[str, Any]:
+        """The features of one more request."""
+        self.asked += 1
+        return dict(zip(NAMES, ROWS[self.asked % len(ROWS)], strict=True))
+
+    def predict(self) -> int:
+        """The status of one more request."""
+        body = {"features": self.row(), "unit_id": f"u{self.asked}", "request_id": f"q{self.asked}"}
+        return self.http.post("/v1/models/stay/predict", json=body).status_code
+
+    def ready(self) -> bool:
+        """Whether predictions are answered."""
+        try:
+            return self.predict() == 200
+        except httpx.HTTPError:
+            return False
+
+    def children(self, module: str) -> list[int]:
+        """The living processes of a module that `up` has started."""
+        words = {}
+        for pid, parent in parents().items():
+            if parent == self.process.pid:
+                words[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return sorted(pid for pid, command in words.items() if f"fairlead.app.{module}".encode() in command)
+
+    def console_answers(self) -> bool:
+        """Whether the control port is there."""
+        try:
+            return httpx.get(f"http://127.0.0.1:{self.control_port}/api/v1/overview", timeout=5.0).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    def facts(self, kind: str) -> list[Any]:
+        """The journal's facts of a kind."""
+        return [entry.fact for entry in self.context.journal.read(kinds=[kind])]
+
+    def end(self) -> None:
+        """Stops it, whatever state it is in: its children leave with it."""
+        self.http.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], System]]:
+    """Starts systems, and stops them at the end."""
+    stack = ExitStack()
+
+    def make() -> System:
+        system = System(tmp_path_factory.mktemp("up") / "home", wait)
+        stack.callback(system.end)
+        system.wait(system.ready)
+        system.wait(system.console_answers)
+        return system
+
+    with stack:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def system(start: Callable[[], System]) -> System:
+    """One system for the tests that leave it running."""
+    return start()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """A port that nobody holds."""
+    return free_port()

@@ -9,170 +9,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
-import numpy as np
 import pytest
 
-from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
-from fairlead.app.compose import open_context
-from fairlead.core.bundle import PROFILE
-from fairlead.core.event import DeployAsked, RolloutDecided, VersionRegistered, WorkerChanged
-from fairlead.core.rollout import Guardrail, Phase, Plan, Step
+from fairlead.core.event import RolloutDecided, WorkerChanged
+from fairlead.core.rollout import Phase
 from fairlead.operations import rollouts
-from fairlead.operations.context import Context
-from fairlead.stats.columns import NumericColumn
-from fairlead.stats.profile import profile
-from fairlead.testing.candidate import Parts, StayPredictor, draw, formula_onnx, write_candidate
 
-GUARDRAILS = (
-    Guardrail("error_rate <= 1.25 * champion", "error_rate", 1.25, relative=True),
-    Guardrail("prediction_psi < 0.25", "prediction_psi", 0.25),
-)
-CANARY = Plan("canary", (Step(0.3, 0.0, 120), Step(0.5, 0.0, 200), Step(1.0)), GUARDRAILS)
-ROWS = draw(4000, seed=11)[0]
-NAMES = ("age", "nights", "city")
-
-
-def put(home: Path, note: str) -> str:
-    """A version of the model by formula, with its held-out scores in its profile; returns the digest."""
-    draft = home / f"draft-{note}"
-    draft.mkdir(parents=True)
-    manifest = write_candidate(draft, Parts(portable=formula_onnx(), model=note.encode()))
-    scores = StayPredictor().predict(draw(2000, seed=3)[0])[:, 1]
-    (draft / PROFILE).write_bytes(msgspec.json.encode(profile((NumericColumn("__score__", np.array(scores)),))))
-    manifest = msgspec.structs.replace(manifest, files={**manifest.files, PROFILE: file_sha256(draft / PROFILE)})
-    return BundleFolder(home / "bundles").put(draft, manifest)
-
-
-def parents() -> dict[int, int]:
-    """The parent of each living process."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-        except (OSError, ValueError):
-            continue
-        if state != "Z":
-            found[int(entry.name)] = int(parent)
-    return found
-
-
-def free_port() -> int:
-    """A port that nobody holds."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-class System:
-    """A running `fairlead up` over a home with two versions; the first one serves."""
-
-    def __init__(self, home: Path, wait: Callable[..., None]) -> None:
-        self.wait = wait
-        self.context: Context = open_context(home)
-        self.digests = [put(home, "1"), put(home, "2")]
-        facts = [VersionRegistered("stay", n + 1, digest, "drawn") for n, digest in enumerate(self.digests)]
-        self.context.journal.append(facts, actor="ana", at=time.time())
-        self.deploy(1)
-        self.control_port = free_port()
-        command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), "up"]
-        command += ["--port", "0", "--control-port", str(self.control_port), "--workers", "2"]
-        self.log = home / "up.err"
-        with self.log.open("wb") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
-        assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline() for _ in range(2)]
-        self.port = int(self.said[0].rpartition(":")[2])
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=10.0)
-        self.asked = 0
-
-    def deploy(self, version: int) -> None:
-        """Someone asks for a rollout."""
-        asked = DeployAsked("stay", f"r{version}", version, self.digests[version - 1], CANARY)
-        self.context.journal.append([asked], actor="ana", at=time.time())
-
-    def predict(self) -> int:
-        """The status of one more request."""
-        self.asked += 1
-        row = dict(zip(NAMES, ROWS[self.asked % len(ROWS)], strict=True))
-        body = {"features": row, "unit_id": f"u{self.asked}", "request_id": f"q{self.asked}"}
-        return self.http.post("/v1/models/stay/predict", json=body).status_code
-
-    def ready(self) -> bool:
-        """Whether predictions are answered."""
-        try:
-            return self.predict() == 200
-        except httpx.HTTPError:
-            return False
-
-    def children(self, module: str) -> list[int]:
-        """The living processes of a module that `up` has started."""
-        words = {}
-        for pid, parent in parents().items():
-            if parent == self.process.pid:
-                words[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        return sorted(pid for pid, command in words.items() if f"fairlead.app.{module}".encode() in command)
-
-    def console_answers(self) -> bool:
-        """Whether the control port is there."""
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.control_port}/api/v1/overview", timeout=5.0).status_code == 200
-        except httpx.HTTPError:
-            return False
-
-    def facts(self, kind: str) -> list[Any]:
-        """The journal's facts of a kind."""
-        return [entry.fact for entry in self.context.journal.read(kinds=[kind])]
-
-    def end(self) -> None:
-        """Stops it, whatever state it is in: its children leave with it."""
-        self.http.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-
-
+System = Any  # the fixtures' values: see conftest
 Start = Callable[[], System]
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
-    """Starts systems, and stops them at the end."""
-    stack = ExitStack()
-
-    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> None:
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, "what was waited for did not happen"
-            time.sleep(0.02)
-
-    def make() -> System:
-        system = System(tmp_path_factory.mktemp("up") / "home", wait)
-        stack.callback(system.end)
-        system.wait(system.ready)
-        system.wait(system.console_answers)
-        return system
-
-    with stack:
-        yield make
-
-
-@pytest.fixture(scope="module")
-def system(start: Start) -> System:
-    """One system for the tests that leave it running."""
-    return start()
 
 
 class Traffic(threading.Thread):
@@ -277,7 +127,7 @@ def test_a_stopped_system_leaves_nothing(start: Start) -> None:
     assert len(pids) == 4
     system.process.send_signal(signal.SIGTERM)
     assert system.process.wait(30) == 0
-    assert pids.isdisjoint(parents())
+    assert pids.isdisjoint(system.parents())
     for port in (system.port, system.control_port):
         with socket.create_server(("127.0.0.1", port)):
             pass
@@ -291,7 +141,7 @@ def test_children_leave_with_a_killed_supervisor(start: Start) -> None:
     assert len(pids) == 3
     system.process.kill()
     system.process.wait()
-    system.wait(lambda: pids.isdisjoint(parents()))
+    system.wait(lambda: pids.isdisjoint(system.parents()))
 
 
 def refused(home: Path, *arguments: str, config: Path | None = None) -> str:
@@ -312,11 +162,11 @@ def refused(home: Path, *arguments: str, config: Path | None = None) -> str:
     return err
 
 
-def test_a_data_port_in_use_is_told(tmp_path: Path) -> None:
+def test_a_data_port_in_use_is_told(tmp_path: Path, unused_port: int) -> None:
     """One line that names the port and the option, and exit 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        said = refused(tmp_path / "home", "--port", str(port), "--control-port", str(free_port()))
+        said = refused(tmp_path / "home", "--port", str(port), "--control-port", str(unused_port))
     assert str(port) in said
     assert "pass another with --port" in said
 
