@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import Raw
@@ -15,8 +16,9 @@ from numpy.typing import NDArray
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.decode import OutputReader, RowDecoder
+from fairlead.core.pace import Pace
 from fairlead.core.route import Arm, ModelRoute, Route
-from fairlead.flows.serve import Serving
+from fairlead.flows.serve import Arrival, Ask, Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import LiveModel, LiveVersion
@@ -101,9 +103,11 @@ class Stuck:
 
     def __init__(self) -> None:
         self.release = threading.Event()
+        self.begun = threading.Event()
 
     def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
         """Waits, then answers."""
+        self.begun.set()
         assert self.release.wait(10)
         return np.full((len(rows), 2), 0.5)
 
@@ -122,6 +126,42 @@ def test_a_slow_shadow_costs_evidence_and_never_time() -> None:
         assert len(log.kept_predictions) == 10
 
     asyncio.run(run())
+
+
+def test_a_shadow_that_hangs_delays_neither_the_served_nor_the_end() -> None:
+    """While it hangs the model that is served answers, on the loop and in its lane; a worker that ends does not wait
+    for it, and what it had not answered is no record."""
+
+    async def run() -> None:
+        data_plane, log = serving()
+        shadows, stuck = Shadows(data_plane), Stuck()
+        running = asyncio.get_running_loop().create_task(shadows.run())
+        hotel = model(version(2, stuck))
+        slow = msgspec.structs.replace(version(1, FixedPredictor(0.4, 0.6)), pace=Pace(0.005))
+        shadows.offer(hotel, [make_prediction("shadowed")], [ROUTE])
+        async with asyncio.timeout(10):
+            while not stuck.begun.is_set():  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0.001)
+            for served in (msgspec.structs.replace(slow, pace=Pace()), slow):
+                champion = LiveModel("hotel", hotel.route, {1: served}, served.pace.is_quick)
+                asks = [Ask("r", "u", 5.0, Raw(b'{"lead_time":7}'), "features")]
+                await data_plane.answer_later(champion, asks, Arrival(5.0, 0.0), [ROUTE])
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+        assert [(record.request_id, record.arm) for record in log.kept_predictions] == [("r", "champion")] * 2
+        stuck.release.set()
+
+    asyncio.run(run())
+
+
+def test_slow_shadows_are_logged_soon() -> None:
+    """The slower they are, the fewer are answered between two writes of the log; at least one."""
+    data_plane, _ = serving()
+    for seconds, expected in ((0.0, 16), (0.02, 5), (30.0, 1)):
+        shadows = Shadows(data_plane)
+        candidate = msgspec.structs.replace(version(2, FixedPredictor()), pace=Pace(seconds))
+        shadows.offer(model(candidate), [make_prediction(str(index)) for index in range(20)], [ROUTE] * 20)
+        assert len(shadows._turn()) == expected
 
 
 def test_a_cold_shadow_and_a_full_log_are_counted() -> None:

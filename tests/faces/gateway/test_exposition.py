@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from fairlead.faces.gateway.exposition import exposition
-from fairlead.flows.tally import BUCKETS, Tally
+from fairlead.flows.tally import BUCKETS, Queue, Tally, Usage, new_timing
 
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z_]+="(?:[^"\\\n]|\\.)*"(,[a-z_]+="(?:[^"\\\n]|\\.)*")*\})? [0-9.e+-]+(inf)?')
 
@@ -45,3 +45,30 @@ def test_a_histogram_is_cumulative() -> None:
     assert 'le="0.00025"} 1' in text
     assert re.search(r"_sum\{[^}]*\} 100\.000625", text)
     assert re.search(r"_count\{[^}]*\} 3", text)
+
+
+def test_lanes_and_the_worker_itself_are_told() -> None:
+    """Queues, what was shed and why, batches by rows and time, CPU, memory and the event loop's lag."""
+    tally = Tally()
+    tally.shed("hotel", 2, "queue_full")
+    tally.ran("hotel", 2, 5, 0.02)
+    counts = tally.snapshot(1, 1, 2, [])
+    lag = new_timing()
+    lag.add(0.003, 4)
+    counts.queues = [Queue("hotel", "2", 7, 1)]
+    counts.usage = Usage(12.5, 2**20, lag)
+    text = exposition([counts]).decode()
+    version = 'model_name="hotel",model_version="2"'
+    for line in (
+        f'fairlead_queue_depth{{{version},worker="1"}} 7',
+        f'fairlead_batches_in_flight{{{version},worker="1"}} 1',
+        f'fairlead_requests_shed_total{{{version},reason="queue_full",worker="1"}} 1',
+        f'fairlead_batch_rows_bucket{{{version},worker="1",le="4"}} 0',
+        f'fairlead_batch_rows_bucket{{{version},worker="1",le="8"}} 1',
+        f'fairlead_batch_rows_sum{{{version},worker="1"}} 5',
+        f'fairlead_model_duration_seconds_sum{{{version},worker="1"}} 0.02',
+        'fairlead_worker_cpu_seconds_total{worker="1"} 12.5',
+        'fairlead_worker_resident_memory_bytes{worker="1"} 1048576',
+        'fairlead_event_loop_lag_seconds_count{worker="1"} 4',
+    ):
+        assert line in text.splitlines()
