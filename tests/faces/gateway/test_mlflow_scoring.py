@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.faces.gateway.mlflow_rows import ROWS
 from fairlead.flows.warm import Live, LiveModel
 
 Gateway = Any  # the fixture's value: see conftest
@@ -379,6 +380,31 @@ def test_a_large_body_is_refused_and_an_unknown_path_is_told(gateway: Gateway) -
     }
     assert score(gateway, {"inputs": CELLS}, "/models/hotel/versions/invocations").status_code == 404
     assert score(gateway, {"inputs": CELLS}, "/models/hotel/x/1/invocations").status_code == 404
+
+
+def test_a_request_has_a_bounded_number_of_rows(gateway: Gateway) -> None:
+    """Small rows by the million would take far more memory than the body is long."""
+    path = "/models/price/invocations"
+    for rows in (ROWS, ROWS + 1):
+        answer = score(gateway, b"nights" + b"\n1" * rows, path, "text/csv")
+        assert answer.status_code == (200 if rows == ROWS else 413)
+    refused = score(gateway, b'{"inputs": [' + b"1," * ROWS + b"1]}", path)
+    assert (refused.status_code, refused.json()) == (
+        413,
+        {
+            "error_code": "BAD_REQUEST",
+            "message": "inputs: more than 100000 rows: send smaller batches",
+            "path": "inputs",
+        },
+    )
+    assert len(gateway.log.kept_predictions) == ROWS
+
+
+def test_many_columns_are_looked_at_once(gateway: Gateway) -> None:
+    """A header of a megabyte with one name twice, at its end, is refused at once and not name against name."""
+    names = ",".join(f"c{index}" for index in range(150_000)) + ",c149999"
+    refused = score(gateway, f"{names}\n".encode(), kind="text/csv")
+    assert (refused.status_code, "c149999" in refused.json()["message"]) == (400, True)
 
 
 def test_a_model_that_fails_is_no_fault_of_the_caller(gateway: Gateway) -> None:

@@ -11,6 +11,7 @@ import csv
 import re
 from collections.abc import Callable, Sequence
 from io import StringIO
+from itertools import islice
 from math import isfinite
 from typing import Any
 
@@ -18,7 +19,7 @@ import msgspec
 from msgspec import Raw
 
 from fairlead.core.contract import Contract, Feature, Kind
-from fairlead.faces.gateway.mlflow_rows import ReadRow, Table, check_columns, check_width
+from fairlead.faces.gateway.mlflow_rows import ROWS, ReadRow, Table, check_columns, check_count, check_width
 from fairlead.faces.gateway.wire import Refusal
 
 PATH = "csv"
@@ -36,7 +37,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read_csv(body: bytes) -> Table:
-    """The rows below the header. Raises `Refusal` (400)."""
+    """The rows below the header. Raises `Refusal` (400, 413)."""
     lines = _lines(body)
     if not lines:
         raise Refusal(400, f"{PATH}: the body is empty: send a header and at least one row", PATH)
@@ -47,6 +48,7 @@ def read_csv(body: bytes) -> Table:
         raise Refusal(400, f"{PATH}.header: {said}", f"{PATH}.header")
     if not rows:
         raise Refusal(400, f"{PATH}: the batch is empty: send at least one row below the header", PATH)
+    check_count(rows, PATH)
     return Table(rows, PATH, lambda contract: _reader(header, contract))
 
 
@@ -56,7 +58,8 @@ def _lines(body: bytes) -> list[list[str]]:
     except UnicodeDecodeError as error:
         raise Refusal(400, f"the body is not UTF-8 (byte {error.start}): send CSV in UTF-8") from None
     try:
-        return [line for line in csv.reader(StringIO(text, newline=""), strict=True) if line]
+        lines = (line for line in csv.reader(StringIO(text, newline=""), strict=True) if line)
+        return list(islice(lines, ROWS + 2))  # one more than is taken
     except csv.Error as error:
         raise Refusal(400, f"{PATH}: broken CSV: {error}", PATH) from None
 

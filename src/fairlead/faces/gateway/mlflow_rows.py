@@ -22,6 +22,7 @@ from fairlead.faces.gateway.wire import Refusal, parse
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PREDICT_PROBA = "predict_proba"
 NAMED = 5  # features or columns that an error lists
+ROWS = 100_000  # of one request: bodies of many empty rows would take far more memory than they are long
 
 ReadRow = Callable[[Any, str], Raw]
 _HINT = f" (send an object with exactly one of {', '.join(FORMS)}, and params if you like)"
@@ -71,7 +72,7 @@ _LIST, _OBJECT = b"[{"
 
 
 def read_table(body: bytes) -> tuple[Table, Params]:
-    """The rows of a JSON body and its parameters. Raises `Refusal` (400) and `ContractError` for broken JSON."""
+    """The rows of a JSON body and its parameters. Raises `Refusal` (400, 413) and `ContractError` for broken JSON."""
     given = _decode(body)
     forms = [name for name in FORMS if getattr(given, name) is not None and getattr(given, name) is not ABSENT]
     if len(forms) != 1:
@@ -85,15 +86,23 @@ def read_table(body: bytes) -> tuple[Table, Params]:
         table = _either(getattr(given, forms[0]), forms[0])
     if not table.rows:
         raise Refusal(400, f"{table.path}: the batch is empty: send at least one row", table.path)
+    check_count(table.rows, table.path)
     return table, given.params or Params()
+
+
+def check_count(rows: Sequence[Any], path: str) -> None:
+    """Raises `Refusal` (413) for more than `ROWS`."""
+    if len(rows) > ROWS:
+        raise Refusal(413, f"{path}: more than {ROWS} rows: send smaller batches", path)
 
 
 def check_columns(columns: Sequence[str], path: str) -> None:
     """Raises `Refusal` (400) for a name that stands twice."""
-    if len(set(columns)) == len(columns):
-        return
-    twice = next(name for name in columns if columns.count(name) > 1)
-    raise Refusal(400, f"{path}: the column {shown(twice)} is given twice", path)
+    seen: set[str] = set()
+    for name in columns:
+        if name in seen:
+            raise Refusal(400, f"{path}: the column {shown(name)} is given twice", path)
+        seen.add(name)
 
 
 def check_width(cells: Sequence[Any], names: Sequence[str], path: str) -> None:

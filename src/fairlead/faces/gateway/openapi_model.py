@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fairlead.core.contract import Contract, Task
 from fairlead.faces.gateway import openapi_schemas as schemas
+from fairlead.faces.gateway.mlflow_rows import ROWS
 from fairlead.faces.gateway.openapi_operation import (
     CSV,
     SCORING,
@@ -161,14 +162,15 @@ class ModelPaths:
         names = {contract.names for contract in contracts}
         is_classifier = all(contract.task is not Task.REGRESSION for contract in contracts)
         either = [row]
-        forms: dict[str, Schema] = {"dataframe_records": a_list(row)}
+        forms: dict[str, Schema] = {"dataframe_records": a_list(row, maxItems=ROWS)}
         if len(names) == 1:
             listed = self._all("cells", numbers)
             columns = {"const": list(contracts[0].names), "description": "In any order"}
-            split = {"columns": columns, "data": a_list(listed), "index": {"type": "array"}}
+            split = {"columns": columns, "data": a_list(listed, maxItems=ROWS), "index": {"type": "array"}}
             forms["dataframe_split"] = an_object(split, ("columns", "data"))
             either.append(listed)
-        forms |= {"instances": a_list(one_of(either)), "inputs": a_list(one_of(either))}
+        rows = a_list(one_of(either), maxItems=ROWS)
+        forms |= {"instances": rows, "inputs": rows}
         params = or_null(_params(is_classifier))
         made = [an_object({name: form, "params": params}, (name,)) for name, form in forms.items()]
         return {"anyOf": made, "description": "For instances and inputs an object of columns is taken as well"}
