@@ -23,7 +23,7 @@ from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
 from fairlead.ports.log import Batch, Keeping
-from fairlead.testing.log import make_prediction
+from fairlead.testing.log import check_table, make_prediction
 
 DAY = 86_400.0
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
@@ -138,7 +138,21 @@ def test_features_are_typed_by_what_they_are() -> None:
     assert rows["feature_texts"].to_pylist() == [[("t", "a"), ("b", "true"), ("deep", '{"k":[1]}')]]
 
 
+def test_a_record_that_fits_no_table_holds_nothing_up(caplog: pytest.LogCaptureFixture) -> None:
+    """A version beyond 64 bits among others: it is left out and named, and the others are there in order."""
+    records = [make_prediction(f"r{number}") for number in range(9)]
+    records[4] = make_prediction("r4", model_version=2**64)
+    rows = to_rows(batch(*records))
+    assert rows["request_id"].to_pylist() == [f"r{number}" for number in range(9) if number != 4]
+    assert "byte 4 of s.seg" in caplog.text
+
+
 # -- commits ---------------------------------------------------------------------------------------------------------
+
+
+def test_keeps_the_port(tmp_path: Path) -> None:
+    """It is a table of the log, for each who opens it."""
+    check_table(lambda: DeltaLog(str(tmp_path)))
 
 
 @pytest.mark.parametrize("url", [False, True])

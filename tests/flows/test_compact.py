@@ -11,6 +11,12 @@ import pytest
 
 from fairlead.adapters.delta_log import DeltaLog
 from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
+from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.errors import StateError
+from fairlead.flows.compact import Compactor, Erased
+from fairlead.ports.log import Keeping, Pruned
+from fairlead.testing.clock import ManualClock
+from fairlead.testing.log import MemorySegments, MemoryTable, make_prediction
 
 # One process loads the libraries once and forks: a child compacts, prunes, erases nothing, and is killed at a moment
 # between none of its work done and all of it. What it wrote before stays; the next child goes on.
@@ -30,13 +36,14 @@ from fairlead.ports.log import Keeping
 from fairlead.testing.log import make_prediction
 
 folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
-dice, count, longest = random.Random(7), 0, 0.02
+dice, count, longest = random.Random(7), 0, 0.02  # dice: the parent draws, a child inherits
 
 def work():
-    compactor = Compactor(SegmentStore(folder), DeltaLog(str(folder / "table")), SystemClock(), batch=40)
+    compactor = Compactor(SegmentStore(folder), DeltaLog(str(folder / "table")), SystemClock(), batch=30)
     compactor.move()
     compactor.prune(time.time() + 1e6)
-    compactor.tend(Keeping())
+    if dice.random() < 0.5:
+        compactor.tend(Keeping())
 
 def in_child(kill_after):
     child = os.fork()
@@ -57,9 +64,9 @@ def in_child(kill_after):
 killed = 0
 for number in range(rounds):
     pid = os.fork()  # the writer's sync thread must not live where we fork
-    many = dice.randint(1, 150)
+    many = dice.randint(1, 60)
     if not pid:
-        log = SegmentLog(folder, number % 3, segment_bytes=6000)
+        log = SegmentLog(folder, number % 3, segment_bytes=4000)
         for each in range(count, count + many):
             log.predictions([make_prediction(f"r{each}", received_at=1.7e9 + 30000 * dice.randint(0, 3))])
             if each % 3 == 0:
@@ -95,6 +102,53 @@ def check_rounds(folder: Path, rounds: int) -> None:
     log = DeltaLog(str(folder / "table"))
     assert ids(log, PREDICTIONS) == Counter(f"r{number}" for number in range(int(count)))
     assert ids(log, OUTCOMES) == Counter(f"r{number}" for number in range(0, int(count), 3))
+
+
+def in_memory() -> tuple[MemorySegments, MemoryTable, Compactor]:
+    """Segments with ten predictions and five outcomes, an empty table, and what moves them in small batches."""
+    segments, table = MemorySegments(), MemoryTable()
+    segments.kept["predictions"] += [make_prediction(f"r{n}", unit_id=("anna", "ben")[n % 2]) for n in range(10)]
+    segments.kept["outcomes"] += [OutcomeRecord(f"r{n}", 1, 2.0, 1_700_000_000.0) for n in range(5)]
+    return segments, table, Compactor(segments, table, ManualClock(1_700_000_100.0), batch=3)
+
+
+def test_everything_is_moved_once_and_pruned_only_then() -> None:
+    """Batch by batch to the end; what is not in the table is not removed."""
+    _, table, compactor = in_memory()
+    assert compactor.prune(2e9) == Pruned(0, 0)
+    moved = compactor.move()
+    assert (moved.predictions, moved.outcomes, compactor.move().predictions) == (10, 5, 0)
+    assert [record.request_id for record in table.rows["predictions"]] == [f"r{number}" for number in range(10)]
+    assert compactor.prune(2e9).files == 15
+
+
+def test_a_full_table_leaves_everything_where_it_was() -> None:
+    """The round fails with one line; the next, with room, finishes."""
+    _, table, compactor = in_memory()
+    table.full = True
+    with pytest.raises(StateError, match="full"):
+        compactor.move()
+    assert compactor.prune(2e9) == Pruned(0, 0)
+    table.full = False
+    assert compactor.move().predictions == 10
+
+
+def test_a_subject_goes_from_both_and_is_counted_once() -> None:
+    """Though its records lie in the segments and in the table."""
+    segments, table, compactor = in_memory()
+    assert compactor.erase("anna") == Erased(5, 3)
+    assert {record.unit_id for record in segments.kept["predictions"] if isinstance(record, Prediction)} == {"ben"}
+    assert {record.request_id for record in table.rows["outcomes"]} == {"r1", "r3"}
+    assert compactor.erase("anna") == Erased(0, 0)
+
+
+def test_the_retention_reaches_into_the_segments() -> None:
+    """What is beyond it is nowhere, also where its segment lives on."""
+    segments, table, _ = in_memory()
+    late = Compactor(segments, table, ManualClock(1_700_000_000.0 + 20 * 86_400.0))
+    late.tend(Keeping(retention=10 * 86_400.0))
+    assert table.rows == {"predictions": [], "outcomes": []}
+    assert {*segments.kept["predictions"], *segments.kept["outcomes"]} == {None}
 
 
 def test_a_killed_compactor_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fairlead.errors import StateError
-from fairlead.testing.log import MemoryLog, check_log, make_prediction
+from fairlead.testing.log import MemoryLog, MemoryTable, check_log, check_table, make_prediction
 
 
 def test_keeps_the_port() -> None:
@@ -23,3 +23,9 @@ def test_a_full_log_refuses() -> None:
     log.full = True
     with pytest.raises(StateError, match="full"):
         log.predictions([make_prediction("a")])
+
+
+def test_the_table_keeps_its_port() -> None:
+    """It is a table of the log."""
+    table = MemoryTable()
+    check_table(lambda: table)

@@ -9,6 +9,7 @@ probability with which it was kept.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PARTITIONS = {PREDICTIONS: ("model_name", "day"), OUTCOMES: ("day",)}
 # The only columns whose least and greatest values the table's own log repeats: nothing there may name a person.
 STATISTICS = {PREDICTIONS: "timestamp,received_at,status,segment", OUTCOMES: "observed_at,received_at,segment"}
+_LOG = logging.getLogger("fairlead.log")
 _LAST_INSTANT = 2.5e11
 _NO_INSTANT = -1.0  # before 1970: the watch passes it over, as it did when it was read from a segment
 _MAPS = ("feature_numbers", "feature_texts")
@@ -57,16 +59,41 @@ def schema(kind: str) -> pa.Schema:
 
 
 def to_rows(batch: Batch) -> pa.Table:
-    """A batch as rows, in its order."""
+    """A batch as rows, in its order. A record that no table can hold is left out and logged: it must not hold up the
+    others."""
     import pyarrow as pa
 
-    records: Sequence[Any] = batch.records
-    columns = _outcome_columns(records) if batch.kind == OUTCOMES else _prediction_columns(records)
-    columns |= {"segment": list(batch.segments), "position": list(batch.offsets)}
+    places = list(zip(batch.segments, batch.offsets, batch.records, strict=True))
+    parts = list(_parts(batch.kind, places))
+    return pa.concat_tables(parts) if parts else schema(batch.kind).empty_table()
+
+
+def _parts(kind: str, places: list[tuple[str, int, Any]]) -> Iterator[pa.Table]:
+    """The rows, whole where they can be, else by halves."""
+    import pyarrow as pa
+
+    if not places:
+        return
+    try:
+        yield _rows(kind, places)
+    except (pa.ArrowException, OverflowError, UnicodeError) as error:
+        if len(places) == 1:
+            _LOG.warning("the record at byte %d of %s fits no table: %s", places[0][1], places[0][0], error)
+            return
+        half = len(places) // 2
+        yield from _parts(kind, places[:half])
+        yield from _parts(kind, places[half:])
+
+
+def _rows(kind: str, places: list[tuple[str, int, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    records = [record for _, _, record in places]
+    columns = _outcome_columns(records) if kind == OUTCOMES else _prediction_columns(records)
+    columns |= {"segment": [segment for segment, _, _ in places], "position": [offset for _, offset, _ in places]}
     received = [record.received_at for record in records]
     columns |= {"received_at": [_micros(at) for at in received], "day": [_day(at) for at in received]}
-    shape = schema(batch.kind)
-    return pa.table([_array(columns[each.name], each.type) for each in shape], schema=shape)
+    return pa.table([_array(columns[each.name], each.type) for each in schema(kind)], schema=schema(kind))
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
@@ -126,7 +153,7 @@ class _Maps:
             kind = type(value)
             if kind is float or (kind is int and -(2**63) <= value < 2**63):
                 numbers.append(name)
-                self._numbers.append(value)
+                self._numbers.append(float(value))  # Arrow takes no int that a float cannot hold
             elif value is not None:
                 texts.append(name)
                 self._texts.append(value if kind is str else msgspec.json.encode(value).decode())
