@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fairlead.core.route import Arm, ModelRoute
-from fairlead.faces.gateway.mlflow_rows import ROWS
+from fairlead.faces.gateway import mlflow_rows
 from fairlead.flows.warm import Live, LiveModel
 
 Gateway = Any  # the fixture's value: see conftest
@@ -384,11 +384,11 @@ def test_a_large_body_is_refused_and_an_unknown_path_is_told(gateway: Gateway) -
 
 def test_a_request_has_a_bounded_number_of_rows(gateway: Gateway) -> None:
     """Small rows by the million would take far more memory than the body is long."""
-    path = "/models/price/invocations"
-    for rows in (ROWS, ROWS + 1):
+    path, most = "/models/price/invocations", mlflow_rows.ROWS
+    for rows in (most, most + 1):
         answer = score(gateway, b"nights" + b"\n1" * rows, path, "text/csv")
-        assert answer.status_code == (200 if rows == ROWS else 413)
-    refused = score(gateway, b'{"inputs": [' + b"1," * ROWS + b"1]}", path)
+        assert answer.status_code == (200 if rows == most else 413)
+    refused = score(gateway, b'{"inputs": [' + b"1," * most + b"1]}", path)
     assert (refused.status_code, refused.json()) == (
         413,
         {
@@ -397,7 +397,7 @@ def test_a_request_has_a_bounded_number_of_rows(gateway: Gateway) -> None:
             "path": "inputs",
         },
     )
-    assert len(gateway.log.kept_predictions) == ROWS
+    assert len(gateway.log.kept_predictions) == most
 
 
 def test_many_columns_are_looked_at_once(gateway: Gateway) -> None:
