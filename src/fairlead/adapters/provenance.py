@@ -19,6 +19,11 @@ PACKAGES = (
     "onnx",
     "onnxruntime",
     "skl2onnx",
+    "onnxmltools",
+    "xgboost",
+    "xgboost-cpu",  # the same module, without the GPU libraries
+    "lightgbm",
+    "catboost",
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
