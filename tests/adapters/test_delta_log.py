@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import msgspec
 import polars as pl
 import pytest
@@ -169,7 +170,7 @@ def test_rows_and_reach_are_one_commit(tmp_path: Path, url: bool) -> None:
 
 
 def test_other_engines_read_the_table_as_it_is(tmp_path: Path) -> None:
-    """polars by its own Delta reader; its Parquet files alone, with the partitions of their paths, by another."""
+    """polars by its own Delta reader, and its Parquet files alone with the partitions of their paths."""
     log = DeltaLog(str(tmp_path))
     log.append(batch(received("a", 2.0), received("b", 1.0, model_name="other"), received("c", 1.0)))
     frame = pl.read_delta(log.location(PREDICTIONS)).sort("request_id")
@@ -177,9 +178,30 @@ def test_other_engines_read_the_table_as_it_is(tmp_path: Path) -> None:
     assert frame["day"].to_list() == [datetime.fromtimestamp(NOW - days * DAY, UTC).date() for days in (2, 1, 1)]
     assert frame["feature_numbers"].to_list()[0] == {"lead_time": 7.0}
     assert frame["timestamp"].dtype == pl.Datetime("us", "UTC")
-    paths = log.open(PREDICTIONS).file_uris()
-    held = pl.read_parquet(paths, hive_partitioning=True)
+    held = pl.read_parquet(log.open(PREDICTIONS).file_uris(), hive_partitioning=True)
     assert sorted(held["model_name"].to_list()) == ["hotel", "hotel", "other"]
+
+
+def test_duckdb_reads_the_table_as_it_is(tmp_path: Path) -> None:
+    """The Parquet files that the table names, with their partitions; or the Arrow data set, with no files named. A
+    feature is one look into a map, and predictions meet their outcomes by id."""
+    log = DeltaLog(str(tmp_path))
+    features = Raw(b'{"lead_time": 7, "country": "PRT"}')
+    log.append(batch(received("a", 1.0, features=features), received("b", 1.0, model_name="it's / 100 %")))
+    log.append(truths(OutcomeRecord("a", "yes", NOW, NOW)))
+    tables = {kind: log.open(kind).to_pyarrow_dataset() for kind in (PREDICTIONS, OUTCOMES)}
+    with duckdb.connect() as database:
+        database.execute("SET TimeZone = 'UTC'")
+        files = {"files": log.open(PREDICTIONS).file_uris()}
+        query = """SELECT model_name, feature_numbers['lead_time'], feature_texts['country'], CAST(timestamp AS VARCHAR)
+                   FROM read_parquet($files, hive_partitioning = true) ORDER BY request_id"""
+        at = "2026-02-28 12:00:00+00"
+        found = database.execute(query, files).fetchall()
+        assert found == [("hotel", 7.0, "PRT", at), ("it's / 100 %", 7.0, None, at)]
+        for kind, table in tables.items():
+            database.register(kind, table)
+        joined = "SELECT p.request_id, o.outcome FROM predictions p LEFT JOIN outcomes o USING (request_id) ORDER BY 1"
+        assert database.execute(joined).fetchall() == [("a", "yes"), ("b", None)]
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"add": {"path"', b'{"add":{"path":"gone.parquet","size":3}}\n'])
