@@ -99,7 +99,7 @@ def _log(plan: Plan, job: PartJob) -> Iterator[BatchLog | None]:
     if plan.log is None:
         yield None
         return
-    with closing(BatchLog(plan.log, plan.batch.number * 1_000_000 + job.place)) as log:
+    with closing(BatchLog(plan.log, plan.batch.number + job.place)) as log:
         yield log
 
 

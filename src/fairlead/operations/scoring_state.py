@@ -23,6 +23,7 @@ import msgspec
 from fairlead.adapters.file_lock import held
 from fairlead.adapters.sinks.opening import Form, Output, check_free
 from fairlead.adapters.sinks.parts import commit_delta, join, no_space, put
+from fairlead.adapters.sources.delta import is_delta
 from fairlead.errors import Refused, StateError
 from fairlead.operations.scoring_part import loaded, schema_of
 from fairlead.operations.scoring_values import Batch, PartDone, Plan, Told
@@ -72,9 +73,9 @@ class Workplace:
             if not self._made.exists():
                 check_free(self._output, overwrite=overwrite)
             return known
-        check_free(self._output, overwrite=overwrite)
         shutil.rmtree(self.folder, ignore_errors=True)
-        batch = Batch(told, f"batch-{secrets.token_hex(6)}", 10**9 + secrets.randbelow(10**9), began)
+        check_free(self._output, overwrite=overwrite)
+        batch = Batch(told, f"batch-{secrets.token_hex(6)}", _number(began), began)
         for folder in (self.parts, self._done):
             folder.mkdir(parents=True)
         fresh = self._batch.with_suffix(".tmp")
@@ -102,17 +103,21 @@ class Workplace:
     def finish(self, plan: Plan, parts: int) -> None:
         """Makes the output of the parts and gives it its name. Cut off anywhere, it can be called again."""
         self._whole.touch()
-        if self._output.form is Form.DELTA:
-            commit_delta(self._output, self._paths(parts), _schema(plan), plan.batch.batch)
+        there = self._output.form is Form.DELTA and is_delta(str(self._output.path))
+        if there and not self._made.exists():
+            commit_delta(self._output, self._output.path, self._paths(parts), _schema(plan), plan.batch.batch)
         else:
             self._put(plan, parts)
         self.remove()
 
     def _put(self, plan: Plan, parts: int) -> None:
-        folder = self._output.form is Form.FOLDER
-        target = self.parts if folder else self.folder / f"output{self._output.suffix}"
+        form = self._output.form
+        target = self.parts if form is Form.FOLDER else self.folder / f"output{self._output.suffix}"
         if not self._made.exists():
-            if not folder:
+            if form is Form.DELTA:
+                shutil.rmtree(target, ignore_errors=True)  # what a run that was cut off has left has no end
+                commit_delta(self._output, target, self._paths(parts), _schema(plan), plan.batch.batch)
+            elif form is not Form.FOLDER:
                 join(self._output, self._paths(parts), target, _schema(plan))
             self._made.touch()
         if target.exists():
@@ -125,6 +130,11 @@ class Workplace:
         """Leaves nothing. Without its first file the rest of a folder is rubbish, which the next batch removes."""
         self._batch.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _number(began: float) -> int:
+    """Nanoseconds since 1970; those of two batches are far apart, whatever the clock says."""
+    return int(began) * 10**9 + secrets.randbelow(10**9 - 10**6)
 
 
 def _schema(plan: Plan) -> Any:

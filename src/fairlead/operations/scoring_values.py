@@ -84,7 +84,8 @@ class Told(Struct, frozen=True):
 
 
 class Batch(Struct, frozen=True):
-    """A batch as it was begun. `number` begins the numbers of its log's segments, `began` is in seconds since 1970."""
+    """A batch as it was begun. `began` is in seconds since 1970; `number` names the log's segments of
+    its first part, the next one that of the next."""
 
     told: Told
     batch: str

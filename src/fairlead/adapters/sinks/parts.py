@@ -80,7 +80,7 @@ def part_writer(output: Output, path: Path, schema: pa.Schema) -> Iterator[PartW
     """
     import pyarrow as pa
 
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = path.parent.with_name(f"{path.name}.{os.getpid()}")  # beside the folder, which is the output one day
     try:
         writer: PartWriter = _Csv(unfinished) if output.form is Form.CSV else _Parquet(unfinished, schema)
         try:
@@ -143,8 +143,8 @@ def _batches(parts: Sequence[Path]) -> Iterator[pa.RecordBatch]:
             yield from file.iter_batches(_GROUP, use_threads=False)
 
 
-def commit_delta(output: Output, parts: Sequence[Path], schema: pa.Schema, batch: str) -> None:
-    """The parts as one commit of a Delta table, once: a commit of this batch that is there already is not made again.
+def commit_delta(output: Output, at: Path, parts: Sequence[Path], schema: pa.Schema, batch: str) -> None:
+    """The parts as one commit of the Delta table `at` a path, once: a commit of this batch is not made again.
 
     Raises `StateError`.
     """
@@ -152,7 +152,7 @@ def commit_delta(output: Output, parts: Sequence[Path], schema: pa.Schema, batch
     from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
     from deltalake.exceptions import DeltaError
 
-    location = str(output.path)
+    location = str(at)
     try:
         if DeltaTable.is_deltatable(location) and DeltaTable(location).transaction_version(batch) is not None:
             return
@@ -166,7 +166,7 @@ def commit_delta(output: Output, parts: Sequence[Path], schema: pa.Schema, batch
     except OSError as error:
         raise StateError(no_space(output, error)) from error
     except DeltaError as error:
-        raise StateError(f"{location} cannot be written as a Delta table: {str(error).splitlines()[0]}") from error
+        raise StateError(f"{output.path} cannot be written as a Delta table: {str(error).splitlines()[0]}") from error
 
 
 def put(made: Path, output: Output, aside: Path) -> None:
