@@ -19,9 +19,9 @@ from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.pace import Pace
-from fairlead.core.route import Arm, ModelRoute
+from fairlead.core.route import Arm, ModelRoute, choose
 from fairlead.errors import ContractError, StateError
-from fairlead.flows.serve import BULK_ROWS, Arrival, Ask, ModelFailed, Overloaded, Serving, draw, is_prompt, pin
+from fairlead.flows.serve import BULK_ROWS, Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt, pin
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.testing.log import MemoryLog
@@ -86,7 +86,7 @@ def data_plane(**limits: Any) -> tuple[Serving, MemoryLog]:
 async def answer(serving: Serving, hotel: LiveModel, rows: list[Ask], pinned: int | None = None) -> list[Any]:
     """Asks as a face does."""
     arrival = Arrival(serving.clock.now(), serving.clock.monotonic(), "trace")
-    routes = [draw(hotel, row.unit_id) if pinned is None else pin(hotel, pinned) for row in rows]
+    routes = [choose(hotel.route, row.unit_id) if pinned is None else pin(hotel, pinned) for row in rows]
     return list(await serving.answer_later(hotel, rows, arrival, routes))
 
 
@@ -101,7 +101,7 @@ def counted(serving: Serving) -> tuple[dict[int, int], dict[str, int]]:
     codes: dict[int, int] = {}
     for one in counts.requests:
         codes[one.code] = codes.get(one.code, 0) + one.count
-    return codes, {one.reason: one.count for one in counts.shed}
+    return codes, {one.reason: one.count for one in counts.shed if one.count}
 
 
 async def until_running(serving: Serving, waiting: int = 0) -> None:
@@ -120,7 +120,7 @@ def test_a_slow_version_answers_in_a_thread_of_its_own_as_it_would_on_the_loop()
         later = await answer(serving, slow, asks(40, 60, 90))
         assert gated.threads == {"lane"}
         arrival = Arrival(later[0].received_at, 0.0, "trace")
-        routes = [draw(quick, f"u{index}") for index in range(3)]
+        routes = [choose(quick.route, f"u{index}") for index in range(3)]
         now = serving.answer(quick, asks(40, 60, 90), arrival, routes)
         same = [msgspec.structs.replace(record, latency_ms=0.0) for record in (*later, *now)]
         assert same[:3] == same[3:]

@@ -15,7 +15,7 @@ def test_a_snapshot_holds_everything_and_survives_json() -> None:
     tally.refused("", 0, "", 404)
     tally.strange("hotel", 2, "adr", "out_of_range")
     tally.shadow_dropped["queue_full"] += 2
-    tally.shed("hotel", 2, "too_late")
+    tally.opened("hotel", 2)
     tally.ran("hotel", 2, 64, 0.02)
     snapshot = tally.snapshot(1, 77, 5, [("hotel", "2", "canary", 0.25)])
     snapshot.queues, snapshot.usage = [Queue("hotel", "2", 3, 1)], Usage(1.5, 2**20, new_timing())
@@ -43,10 +43,16 @@ def test_batches_are_counted_by_rows_and_requests_by_why_they_were_shed() -> Non
     tally = Tally()
     for rows in (1, 2, 3, ROW_BUCKETS[-1], ROW_BUCKETS[-1] + 1):
         tally.ran("hotel", 1, rows, 0.5)
+    tally.opened("hotel", 1)
     for reason in ("too_late", "hung_up", "too_late"):
         tally.shed("hotel", 1, reason)
     counts = tally.snapshot(0, 1, 1, [])
     (ran,) = counts.ran
     assert [index for index, count in enumerate(ran.sizes) if count] == [0, 1, 2, 10, 11]
     assert (ran.rows, sum(ran.timing.cells), ran.timing.total_seconds) == (6 + 2 * ROW_BUCKETS[-1] + 1, 5, 2.5)
-    assert {one.reason: one.count for one in counts.shed} == {"too_late": 2, "hung_up": 1}
+    assert {one.reason: one.count for one in counts.shed} == {
+        "queue_full": 0,
+        "too_late": 2,
+        "timed_out": 0,
+        "hung_up": 1,
+    }

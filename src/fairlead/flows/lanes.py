@@ -44,6 +44,7 @@ class Lanes(Generic[Given]):
         known = self._lanes.get(key)
         if known is not None:
             return known[1]
+        self._tally.opened(model, live.version)
         ran = partial(self._tally.ran, model, live.version)
         lane = Lane(partial(self._answer, live), live.pace, self.limits_of(model), self._clock, ran)
         self._lanes[key] = (live, lane)

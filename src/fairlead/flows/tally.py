@@ -6,6 +6,8 @@ from bisect import bisect_left
 
 from msgspec import Struct
 
+from fairlead.core.admission import QUEUE_FULL, TOO_LATE
+
 # Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
 BUCKETS = tuple(0.00025 * 2**step for step in range(16))
 # Upper bounds of the buckets of batches, in rows.
@@ -152,13 +154,14 @@ class Tally:
             series = self._warned[key] = Warned(model, str(version), feature, what)
         series.count += 1
 
+    def opened(self, model: str, version: int) -> None:
+        """A version has a lane now: what may be shed there is told as none so far."""
+        for reason in (QUEUE_FULL, TOO_LATE, TIMED_OUT, HUNG_UP):
+            self._shed.setdefault((model, version, reason), Shed(model, str(version), reason))
+
     def shed(self, model: str, version: int, reason: str) -> None:
-        """Counts a request that was turned away or given up."""
-        key = (model, version, reason)
-        series = self._shed.get(key)
-        if series is None:
-            series = self._shed[key] = Shed(model, str(version), reason)
-        series.count += 1
+        """Counts a request of a lane that was turned away or given up."""
+        self._shed[model, version, reason].count += 1
 
     def ran(self, model: str, version: int, rows: int, seconds: float) -> None:
         """Counts a batch that a version answered off the event loop."""

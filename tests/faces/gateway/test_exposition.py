@@ -50,6 +50,7 @@ def test_a_histogram_is_cumulative() -> None:
 def test_lanes_and_the_worker_itself_are_told() -> None:
     """Queues, what was shed and why, batches by rows and time, CPU, memory and the event loop's lag."""
     tally = Tally()
+    tally.opened("hotel", 2)
     tally.shed("hotel", 2, "queue_full")
     tally.ran("hotel", 2, 5, 0.02)
     counts = tally.snapshot(1, 1, 2, [])
