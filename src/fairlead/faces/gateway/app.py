@@ -152,7 +152,7 @@ class Gateway:
             model = self._serving.model(name)
             known = name
             asked = self._protocol.read(model, version, body, arrival)
-            records = self._serving.answer(model, asked.asks, arrival, asked.routes)
+            records = await answered(self._serving, receive, model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
         except FairleadError as error:
