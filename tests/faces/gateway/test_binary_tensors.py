@@ -88,7 +88,7 @@ def test_wrong_bytes_are_refused(datatype: str, data: bytes, said: str) -> None:
     """400 with the path."""
     with pytest.raises(Refusal, match=said) as caught:
         unpack(datatype, memoryview(data), "x")
-    assert (caught.value.status, caught.value.path[0]) == (400, "x")
+    assert (caught.value.status, caught.value.path[:8]) == (400, "inputs.x")
 
 
 def attempt(datatype: str, data: bytes) -> list[Any] | int:

@@ -139,7 +139,12 @@ def deep(levels: int) -> list[Any]:
         ({"inputs": [{"name": "lead_time"}]}, "required field"),
         ({"id": 7}, "id: Expected"),
         ({"parameters": {"unit_id": [1]}}, "parameters.unit_id"),
+        ({"parameters": {"unit_id": ""}}, "parameters.unit_id"),
+        ({"parameters": {"unit_id": "x" * 257}}, "parameters.unit_id"),
+        ({"parameters": {"unit_id": 2**63}}, "parameters.unit_id"),
         ({"parameters": {"timestamp": True}}, "parameters.timestamp"),
+        ({"parameters": {"timestamp": 10**400}}, "parameters.timestamp"),
+        ({"parameters": {"timestamp": -1.0}}, "parameters.timestamp"),
     ],
 )
 def test_wrong_tensors_are_refused(gateway: Gateway, change: dict[str, Any], said: str) -> None:

@@ -87,19 +87,20 @@ def split(tensors: Sequence[HasParameters], data: Bytes) -> list[memoryview | No
     return chunks
 
 
-def unpack(datatype: str, data: Bytes, path: str) -> list[Any]:
-    """The values of a tensor. A NaN is None: so numpy writes a number that is missing. Raises `Refusal` (400)."""
+def unpack(datatype: str, data: Bytes, name: str) -> list[Any]:
+    """The values of the tensor `name`. A NaN is None: so numpy writes a number that is missing. Raises `Refusal`
+    (400)."""
     if datatype == "BYTES":
-        return _strings(data, path)
+        return _strings(data, name)
     spec = DATATYPES[datatype]
     if len(data) % spec.size:
-        raise Refusal(400, f"{path}: {len(data)} bytes hold no whole number of {datatype} values", path)
+        raise _refusal(name, "", f"{len(data)} bytes hold no whole number of {datatype} values")
     if datatype == "BOOL" and not set(data) <= {0, 1}:
-        raise Refusal(400, f"{path}: a BOOL is one byte, 0 or 1, came {max(data)}", path)
+        raise _refusal(name, "", f"a BOOL is one byte, 0 or 1, came {max(data)}")
     if datatype == "BF16":  # the upper half of an FP32
         data, spec = b"".join(b"\0\0" + data[at : at + 2] for at in range(0, len(data), 2)), DATATYPES["FP32"]
     values = list(unpack_struct(f"<{len(data) // spec.size}{spec.code}", data))
-    return _finite(values, path) if spec.types is _NUMBERS and not isfinite(sum(values)) else values
+    return _finite(values, name) if spec.types is _NUMBERS and not isfinite(sum(values)) else values
 
 
 def pack(datatype: str, values: Sequence[Any]) -> bytes:
@@ -114,30 +115,32 @@ def _size(tensor: HasParameters) -> int | None:
     size = tensor.parameters.get("binary_data_size") if tensor.parameters else None
     if size is None or (type(size) is int and size >= 0):
         return size
-    path = f"inputs.{tensor.name[:80]}.parameters.binary_data_size"
-    raise Refusal(400, f"{path}: expected a number of bytes", path)
+    raise _refusal(tensor.name, ".parameters.binary_data_size", "expected a number of bytes")
 
 
-def _finite(values: list[float], path: str) -> list[float | None]:
+def _finite(values: list[float], name: str) -> list[float | None]:
     at = next((index for index, value in enumerate(values) if value in (inf, -inf)), None)
     if at is not None:
-        raise Refusal(400, f"{path}[{at}]: expected a finite number, came {values[at]}", f"{path}[{at}]")
+        raise _refusal(name, f"[{at}]", f"expected a finite number, came {values[at]}")
     return [None if isnan(value) else value for value in values]
 
 
-def _strings(data: Bytes, path: str) -> list[str]:
+def _strings(data: Bytes, name: str) -> list[str]:
     made: list[str] = []
     at, end = 0, len(data)
     while at < end:
         start = at + 4
         at = start + _LENGTH.unpack_from(data, at)[0] if start <= end else end + 1
-        where = f"{path}[{len(made)}]"
         if at > end:
-            raise Refusal(
-                400, f"{where}: the bytes end within the element: each is its length in 4 bytes, then it", where
-            )
+            said = "the bytes end within the element: each is its length in 4 bytes, then it"
+            raise _refusal(name, f"[{len(made)}]", said)
         try:
             made.append(str(data[start:at], "utf-8"))
         except UnicodeDecodeError:
-            raise Refusal(400, f"{where}: the bytes are not UTF-8: a category is text", where) from None
+            raise _refusal(name, f"[{len(made)}]", "the bytes are not UTF-8: a category is text") from None
     return made
+
+
+def _refusal(name: str, place: str, said: str) -> Refusal:
+    path = f"inputs.{name[:80]}{place}"
+    return Refusal(400, f"{path}: {said}", path)

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from fairlead.core.bundle import PORTABLE
 from fairlead.core.contract import Contract
+from fairlead.core.decode import INT64
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import NotFound
@@ -21,6 +22,7 @@ from fairlead.faces.gateway.wire import JSON, Header, Refusal, parse
 from fairlead.flows.serve import Arrival, Ask, NotReady, Serving, draw, pin
 from fairlead.flows.warm import LiveModel
 
+ID_LENGTH = 256
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository", "parameters")
 
 
@@ -165,9 +167,14 @@ def _number(version: str) -> int:
 
 def _identity(parameters: dict[str, Any], request_id: str, arrival: Arrival) -> tuple[str, float]:
     unit = parameters.get("unit_id", request_id)
-    if isinstance(unit, bool) or not isinstance(unit, str | int) or unit == "":
+    if not (isinstance(unit, str) and 0 < len(unit) <= ID_LENGTH) and not _is_integer(unit):
         raise Refusal(400, "parameters.unit_id: expected a string or an integer", "parameters.unit_id")
     at = parameters.get("timestamp", arrival.at)
-    if isinstance(at, bool) or not isinstance(at, str | int | float):
+    if not isinstance(at, str | float) and not _is_integer(at):
         raise Refusal(400, "parameters.timestamp: expected seconds since 1970 or RFC 3339", "parameters.timestamp")
     return str(unit), event_time(at, "parameters.timestamp")
+
+
+def _is_integer(value: object) -> bool:
+    """Of 64 bits, as elsewhere: JSON's may be of any length."""
+    return isinstance(value, int) and not isinstance(value, bool) and INT64[0] <= value <= INT64[1]

@@ -126,20 +126,21 @@ def _values(tensor: Tensor, chunk: Bytes | None, width: int) -> list[Any]:
         raise Refusal(400, f"{path}: datatype {tensor.datatype[:40]} is not known; one of {known}", path)
     if not 0 < len(shape) < 3 or shape[0] < 0 or shape[1:] not in ([], [width]):
         raise Refusal(400, f"{_path(tensor)}: expected shape [n] or [n, 1], came {shape[:10]}", _path(tensor))
-    if tensor.parameters:
+    has_more = tensor.parameters is not None and (chunk is None or len(tensor.parameters) > 1)
+    if has_more or (chunk is not None and tensor.data):
         _check_parameters(tensor, chunk)
     if chunk is not None:
-        values = unpack(tensor.datatype, chunk, _path(tensor))
+        values = unpack(tensor.datatype, chunk, tensor.name)
     else:
         values = tensor.data if tensor.data is not None else _flat(tensor, width)
-        if not set(map(type, values)) <= spec.types or (
-            spec.is_bounded and values and (min(values) < spec.low or max(values) > spec.high)
-        ):
-            values = _typed(tensor, spec, _flat(tensor, width))
+        if not _fits(values, spec):
+            values = _flat(tensor, width)
+            if not _fits(values, spec):
+                values = _typed(tensor, spec, values)
     if len(values) != shape[0] * width:
         path, count = _path(tensor), shape[0] * width
         raise Refusal(400, f"{path}: shape {shape} holds {count} values, data holds {len(values)}", path)
-    return _decoded(tensor, values) if tensor.parameters else values
+    return _decoded(tensor, values) if has_more else values
 
 
 def _check_parameters(tensor: Tensor, chunk: Bytes | None) -> None:
@@ -152,17 +153,25 @@ def _check_parameters(tensor: Tensor, chunk: Bytes | None) -> None:
         raise Refusal(400, f"{path}: {said}", path)
 
 
+def _fits(values: list[Any], spec: Datatype) -> bool:
+    """Whether all are what the datatype holds, none of them missing: the usual case, in C."""
+    if not set(map(type, values)) <= spec.types:
+        return False
+    return not (spec.is_bounded and values and (min(values) < spec.low or max(values) > spec.high))
+
+
 def _flat(tensor: Tensor, width: int) -> list[Any]:
-    data = tensor.data
+    data, path = tensor.data, _path(tensor)
     if data is None:
-        raise Refusal(400, f"{_path(tensor)}.data: expected an array, came nothing", f"{_path(tensor)}.data")
-    if list not in set(map(type, data)):
+        raise Refusal(400, f"{path}.data: expected an array, came nothing", f"{path}.data")
+    kinds = set(map(type, data))
+    if list not in kinds:
         return data
-    at = next((at for at, row in enumerate(data) if not isinstance(row, list) or len(row) != width), None)
-    if at is None:
+    if len(kinds) == 1 and set(map(len, data)) == {width}:
         return [value for row in data for value in row]
-    path = f"{_path(tensor)}.data[{at}]"
-    raise Refusal(400, f"{path}: expected an array of {width}, as in the shape, came {_came(data[at])}", path)
+    at = next(at for at, row in enumerate(data) if not isinstance(row, list) or len(row) != width)
+    where = f"{path}.data[{at}]"
+    raise Refusal(400, f"{where}: expected an array of {width}, as in the shape, came {_came(data[at])}", where)
 
 
 def _typed(tensor: Tensor, spec: Datatype, values: list[Any]) -> list[Any]:
