@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from fairlead.config.load import load_settings, parse_settings
 from fairlead.core.cost import CostMatrix
+from fairlead.core.split import By, Split
 from fairlead.errors import SettingsError
 
 FULL = """
@@ -60,6 +62,17 @@ def test_costs_become_a_matrix() -> None:
     assert settings.models["b"].cost is None
 
 
+def test_a_split_becomes_the_plans() -> None:
+    """What is dealt is in the plan; a rolling rollout deals every request anew, whatever else is said."""
+    text = "rollout: {split: {feature: country, within: [NZ], explore: 2%}}"
+    settings = parse_settings(text).rollout
+    said = Split(feature="country", within=("NZ",), explore=0.02)
+    assert settings.plan().split == said
+    rolling = settings.plan("rolling")
+    assert rolling.split == replace(said, by=By.REQUEST)
+    assert [step.traffic for step in rolling.steps] == [0.25, 0.5, 0.75, 1.0]
+
+
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     """Nothing has to be configured."""
     path = tmp_path / "fairlead.yaml"
@@ -106,6 +119,11 @@ def test_an_overlay_is_merged_over_the_file(tmp_path: Path) -> None:
         ("rollout: {steps: [{traffic: 50%}, {traffic: 5%}]}", "must grow"),
         ("rollout: {alpha: 0%}", "budget of false rollbacks"),
         ("rollout: {guardrails: ['p99_latency <= 2 * champion', 'p99_latency <= 9ms']}", "twice"),
+        ("rollout: {split: {by: time}}", "by time is for an experiment"),
+        ("rollout: {split: {by: week}}", "Invalid enum value 'week'"),
+        ("rollout: {split: {within: [NZ]}}", "needs its name: write feature"),
+        ("rollout: {split: {feature: country}}", "decides nothing"),
+        ("rollout: {split: {explore: 100%}}", "less than 100%"),
         ("models: {a: {cost: {false_positive: -5}}}", "a finite number, not negative"),
         ("models: {a: {cost: {false_negative: .inf}}}", "a finite number, not negative"),
         ("models: {a: {cost: {}}}", "names no error above 0"),

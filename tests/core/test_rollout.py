@@ -25,6 +25,7 @@ from fairlead.core.rollout import (
     share_of,
     slow_bound_ms,
 )
+from fairlead.core.split import By, Split
 from fairlead.errors import Refused, StateError
 
 number = st.integers(0, 10**6)
@@ -124,6 +125,18 @@ def test_refuses_a_plan_that_gives_no_traffic(
     """No steps, an empty share and more than all traffic are refused, with what to write."""
     with pytest.raises(Refused, match=message):
         begin(steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [(Split(by=By.TIME, block_seconds=60.0), "for an experiment"), (Split(stratified=True), "needs its name")],
+)
+def test_refuses_a_split_whose_evidence_it_could_not_judge(
+    begin: Callable[..., Rollout], split: Split, message: str
+) -> None:
+    """Its tests take units as dealt one by one: clusters of them, and what cannot be dealt at all, are refused."""
+    with pytest.raises(Refused, match=message):
+        begin(split=split)
 
 
 @pytest.mark.parametrize(

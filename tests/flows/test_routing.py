@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fairlead.core.rollout import Baseline, Phase, Plan, Step, start
+from fairlead.core.split import Split
 from fairlead.flows.routing import desired_route
 
 ROLLOUT = start("r1", "m", 2, 1, Plan("canary", (Step(0.05), Step(1.0)), ()), Baseline(None, (), ()), 0.0)
@@ -45,3 +46,11 @@ def test_after_a_rollback_the_bad_version_is_let_go() -> None:
     route = desired_route(1, rolled_back, 0.0, BUNDLES)
     assert route.bundles == {1: "one"}
     assert route.shadows == ()
+
+
+def test_the_plans_split_is_the_routes() -> None:
+    """A canary in one region is a route that deals there alone; the champion alone deals nothing."""
+    split = Split(feature="country", within=("NZ",))
+    nearby = replace(ROLLOUT, plan=replace(ROLLOUT.plan, split=split))
+    assert desired_route(1, nearby, 0.05, BUNDLES).split == split
+    assert desired_route(1, nearby, 0.0, BUNDLES).split == Split()

@@ -15,9 +15,9 @@ from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.record import OutcomeRecord
-from fairlead.core.route import Arm, ModelRoute
+from fairlead.core.route import Arm, ModelRoute, choose
 from fairlead.errors import ContractError, NotFound, StateError
-from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Serving, describe, draw, pin
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Serving, describe, pin
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.ports.predictor import Predictor
@@ -68,7 +68,7 @@ def test_a_batch_over_two_arms_keeps_its_order(serving: Serving) -> None:
     champion, canary = FixedPredictor(0.9, 0.1), FixedPredictor(0.2, 0.8)
     hotel = model(champion, canary, share=0.25)
     rows = asks(40)
-    routes = [draw(hotel, ask.unit_id) for ask in rows]
+    routes = [choose(hotel.route, ask.unit_id) for ask in rows]
     records = serving.answer(hotel, rows, ARRIVAL, routes)
     assert [record.request_id for record in records] == [ask.request_id for ask in rows]
     for record, route in zip(records, routes, strict=True):
@@ -90,7 +90,7 @@ def test_a_row_that_breaks_the_contract_stops_all(serving: Serving) -> None:
     hotel = model(predictor, predictor)
     rows = [*asks(2), Ask("bad", "u", 1.0, Raw(b'{"nights":"x"}'), "instances[2]")]
     with pytest.raises(ContractError) as caught:
-        serving.answer(hotel, rows, ARRIVAL, [draw(hotel, ask.unit_id) for ask in rows])
+        serving.answer(hotel, rows, ARRIVAL, [choose(hotel.route, ask.unit_id) for ask in rows])
     assert caught.value.path == "instances[2].nights"
     assert (predictor.asked, kept(serving).kept_predictions) == ([], [])
 
@@ -127,7 +127,7 @@ def test_only_the_rows_that_fail_are_failures(serving: Serving) -> None:
     in order, with its own status; the caller gets one error that names the rows."""
     hotel = model(Picky(3, 30), Picky(3, 30, 31, limit=7), share=0.25)
     rows = asks(200)
-    routes = [draw(hotel, ask.unit_id) for ask in rows]
+    routes = [choose(hotel.route, ask.unit_id) for ask in rows]
     spoilt = [index for index in (3, 30, 31) if index != 31 or routes[31].version == 2]
     named = ", ".join(map(str, spoilt))
     with pytest.raises(ModelFailed, match=rf"failed to answer {len(spoilt)} of 200 rows .*: {named}\)"):
@@ -146,7 +146,7 @@ def test_an_outage_of_both_arms_is_logged_for_both(serving: Serving) -> None:
     broken = FailingPredictor(RuntimeError("down"))
     hotel = model(broken, broken)
     rows = asks(60)
-    routes = [draw(hotel, ask.unit_id) for ask in rows]
+    routes = [choose(hotel.route, ask.unit_id) for ask in rows]
     with pytest.raises(ModelFailed, match=r"versions 1 and 2 of model 'hotel' failed to answer 60 of 60 rows .*19, …"):
         serving.answer(hotel, rows, ARRIVAL, routes)
     records = kept(serving).kept_predictions
@@ -166,11 +166,11 @@ def test_a_record_tells_which_rollout_drew_it(serving: Serving) -> None:
     drawn = model(FixedPredictor(0.9, 0.1), FixedPredictor(0.9, 0.1))
     hotel = LiveModel("hotel", msgspec.structs.replace(drawn.route, salt="rollout-7"), drawn.versions)
     rows = asks(40)
-    records = serving.answer(hotel, rows, ARRIVAL, [draw(hotel, ask.unit_id) for ask in rows])
+    records = serving.answer(hotel, rows, ARRIVAL, [choose(hotel.route, ask.unit_id) for ask in rows])
     assert {(record.arm, record.rollout) for record in records} == {("champion", "rollout-7"), ("canary", "rollout-7")}
     (alone,) = serving.answer(hotel, asks(1), ARRIVAL, [pin(hotel, 2)])
     assert (alone.arm, alone.rollout) == ("pinned", "")
-    (plain,) = serving.answer(drawn, asks(1), ARRIVAL, [draw(drawn, "u0")])
+    (plain,) = serving.answer(drawn, asks(1), ARRIVAL, [choose(drawn.route, "u0")])
     assert plain.rollout == ""
 
 
@@ -179,7 +179,7 @@ def test_a_log_that_refuses_is_counted_and_told(serving: Serving) -> None:
     kept(serving).full = True
     hotel = model(FixedPredictor(0.9, 0.1), FixedPredictor(0.9, 0.1))
     with pytest.raises(StateError):
-        serving.answer(hotel, asks(1), ARRIVAL, [draw(hotel, "u")])
+        serving.answer(hotel, asks(1), ARRIVAL, [choose(hotel.route, "u")])
     with pytest.raises(StateError):
         serving.outcomes([OutcomeRecord("a", 1, 1.0, 1.0)])
     assert (serving.tally.log_failures, serving.tally.outcomes) == (2, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
-from fairlead.config.settings import RolloutSettings, Settings
+from fairlead.config.settings import RolloutSettings, Settings, SplitSettings
 from fairlead.core.event import DeployAsked
 from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
 from fairlead.core.verdict import Outcome
@@ -147,7 +148,7 @@ def _gone(house: House) -> None:
         (_gone, "there is no gate report"),
     ],
 )
-@pytest.mark.parametrize("strategy", [None, "shadow", "canary", "blue-green"])
+@pytest.mark.parametrize("strategy", [None, "shadow", "canary", "blue-green", "rolling"])
 def test_a_version_without_a_passed_gate_is_not_deployed(
     house: House, what: Callable[[House], None], said: str, strategy: str | None
 ) -> None:
@@ -222,3 +223,23 @@ def test_a_plan_that_cannot_start_is_no_setting() -> None:
     """Settings without steps are told before anything is deployed: a fact could not be undone."""
     with pytest.raises(UsageError, match="steps"):
         RolloutSettings(steps=())
+
+
+def test_a_split_by_a_feature_that_nobody_sends_is_told(house: House) -> None:
+    """With the nearest name or the model's own; nothing is journalled. A feature that it has is dealt."""
+    house.measured(house.report())
+    before = list(house.journal.read())
+    names = house.context.bundles.manifest(house.digests[0]).contract.names
+    for wrong, said in ((f"{names[0]}s", f"did you mean {names[0]}"), ("zzz", f"it has {names[0]}")):
+        with pytest.raises(UsageError, match=f"{wrong}.*{said}"):
+            deploy(_dealing(house, wrong), "hotel@1")
+    assert list(house.journal.read()) == before
+    deploy(_dealing(house, names[0]), "hotel@1")
+    fact = list(house.journal.read())[-1].fact
+    assert isinstance(fact, DeployAsked)
+    assert fact.plan.split.feature == names[0]
+
+
+def _dealing(house: House, feature: str) -> Context:
+    split = SplitSettings(feature=feature, stratified=True)
+    return dataclasses.replace(house.context, settings=Settings(rollout=RolloutSettings(split=split)))

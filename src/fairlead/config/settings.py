@@ -14,9 +14,10 @@ from fairlead.core.admission import Limits
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
+from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
 
-Strategy = Literal["shadow", "canary", "blue-green"]
+Strategy = Literal["shadow", "canary", "blue-green", "rolling"]
 Severity = Literal["critical", "high", "medium", "low"]
 # The least and the most that a limit may be; durations in seconds.
 LIMIT_RANGES = (
@@ -159,6 +160,35 @@ class StepSettings(_Section, frozen=True):
     at_least: int = 0
 
 
+class SplitSettings(_Section, frozen=True):
+    """What a rollout deals to the two versions: units, which keep their version, or requests, each anew.
+
+    `within` restricts it to requests with some values of `feature` (a region first), `stratified` draws each value's
+    units apart, `explore` is the share that is dealt evenly.
+    """
+
+    by: By = By.UNIT
+    feature: str = ""
+    within: tuple[str, ...] = ()
+    stratified: bool = False
+    explore: Share = Share(0.0)
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be dealt, and what would be dealt in clusters."""
+        if self.by in (By.FEATURE, By.TIME):
+            raise SettingsError(
+                f"rollout.split deals units or requests, whose evidence is tested one by one; by {self.by.value} is "
+                "for an experiment: write by: unit, with within: [...] for one region first"
+            )
+        if fault := fault_of(self.split):
+            raise SettingsError(f"rollout.split: {fault}")
+
+    @property
+    def split(self) -> Split:
+        """The same, as routes take it."""
+        return Split(self.by, self.feature, self.within, self.stratified, explore=float(self.explore))
+
+
 _STEPS = (
     StepSettings(Share(0.01), Duration(4 * 3600), 100),
     StepSettings(Share(0.05), Duration(24 * 3600), 500),
@@ -166,6 +196,8 @@ _STEPS = (
     StepSettings(Share(0.50), Duration(48 * 3600), 1000),
     StepSettings(Share(1.0)),
 )
+# A rolling rollout replaces a quarter of the traffic after another, whoever asks.
+_ROLLING = (*(Step(share, 60.0, 100) for share in (0.25, 0.5, 0.75)), Step(1.0))
 _GUARDRAILS = tuple(
     Bound(guardrail(text))
     for text in ("error_rate <= 1.25 * champion", "p99_latency <= 2 * champion", "prediction_psi < 0.25")
@@ -182,6 +214,7 @@ class RolloutSettings(_Section, frozen=True):
     alpha: Share = Share(0.01)
     undecided: Literal["hold", "roll_back", "promote"] = "hold"
     deadline: Duration | None = None
+    split: SplitSettings = SplitSettings()
 
     def __post_init__(self) -> None:
         """Refuses now what could only fail in the middle of a release."""
@@ -199,7 +232,8 @@ class RolloutSettings(_Section, frozen=True):
             raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
 
     def plan(self, strategy: str | None = None) -> Plan:
-        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip).
+        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), rolling
+        (by quarters of all requests, each request dealt anew).
 
         Raises `UsageError` for any other.
         """
@@ -208,14 +242,16 @@ class RolloutSettings(_Section, frozen=True):
             raise UsageError(f"{chosen!r} is no strategy: use one of {', '.join(get_args(Strategy))}")
         shadow = self.shadow
         steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
+        split = self.split.split
         return Plan(
             strategy=chosen,
-            steps=(Step(1.0),) if chosen == "blue-green" else steps,
+            steps={"blue-green": (Step(1.0),), "rolling": _ROLLING}.get(chosen, steps),
             guardrails=tuple(bound.rule for bound in self.guardrails),
             shadow=ShadowPlan(float(shadow.seconds), shadow.at_least) if shadow and chosen == "shadow" else None,
             alpha=float(self.alpha),
             undecided=self.undecided,
             deadline_seconds=None if self.deadline is None else float(self.deadline),
+            split=replace(split, by=By.REQUEST) if chosen == "rolling" else split,
         )
 
 
@@ -313,7 +349,8 @@ class Settings(_Section, frozen=True):
     alerting: Alerting = Alerting()
     retraining: Retraining = Retraining()
     log: LogSettings = LogSettings()
-    trust: tuple[Literal["pickle", "joblib", "cloudpickle"], ...] = ()  # formats that run code when they are loaded
+    # Formats that run code when they are loaded.
+    trust: tuple[Literal["pickle", "joblib", "cloudpickle", "python", "pyfunc"], ...] = ()
     tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
 
     def limits(self) -> dict[str, Limits]:

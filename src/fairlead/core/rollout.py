@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from fairlead.core.split import Split, fault_of
 from fairlead.errors import Refused, StateError
 
 
@@ -65,6 +66,7 @@ class Plan(Struct, frozen=True):
     """How a version is rolled out. `alpha` is the budget of false rollbacks for the whole rollout.
 
     `deadline_seconds` is how long the shadow phase or a step may stay undecided (its own hold, if that is longer).
+    `split` says what is dealt to the two versions: units or requests, as the tests of its evidence take them.
     """
 
     strategy: str
@@ -74,6 +76,7 @@ class Plan(Struct, frozen=True):
     alpha: float = 0.01
     undecided: str = "hold"  # hold | roll_back | promote: what happens at the deadline
     deadline_seconds: float | None = None
+    split: Split = Split()
 
 
 class Baseline(Struct, frozen=True):
@@ -207,10 +210,15 @@ def start(
 ) -> Rollout:
     """A rollout at its beginning: unseen where the plan has a shadow phase, else at its first step.
 
-    Raises `Refused` for a plan without steps, or with a share of traffic outside (0, 1].
+    Raises `Refused` for a plan without steps, with a share of traffic outside (0, 1], or with a split that deals
+    clusters or cannot be dealt.
     """
     if not plan.steps:
         raise Refused(f"the rollout of {model} version {version} has no steps: give at least one share of traffic")
+    if fault := fault_of(plan.split):
+        raise Refused(f"the rollout of {model} version {version} cannot be dealt: {fault}")
+    if plan.split.clusters:
+        raise Refused(f"a rollout is judged by units: a split by {plan.split.by.value} is for an experiment")
     for step in plan.steps:
         if not 0.0 < step.traffic <= 1.0:
             raise Refused(f"a step of {step.traffic:g} of the traffic is none: write more than 0 %, at most 100 %")

@@ -11,9 +11,9 @@ from fairlead.core.route import Arm, ModelRoute
 def desired_route(champion: int, rollout: Rollout | None, share: float, bundles: Mapping[int, str]) -> ModelRoute:
     """One model's route.
 
-    In the shadow phase the candidate answers unseen; in the canary phase it holds `share` of the units, hashed with
-    the rollout's id as the salt, so each rollout draws its own units. After a promotion the version before stays
-    warm: rolling back is a swap, not a load.
+    In the shadow phase the candidate answers unseen; in the canary phase it holds `share` of what the plan's split
+    deals, hashed with the rollout's id as the salt, so each rollout is a draw of its own. After a promotion the version
+    before stays warm: rolling back is a swap, not a load.
     """
     if rollout is None or rollout.phase in (Phase.PROMOTED, Phase.ROLLED_BACK):
         warm = {champion}
@@ -29,7 +29,7 @@ def desired_route(champion: int, rollout: Rollout | None, share: float, bundles:
             salt=rollout.id,
         )
     arms = (Arm("canary", rollout.version, share), Arm("champion", champion, round(1.0 - share, 12)))
-    return ModelRoute(arms=arms, bundles=_named(warm, bundles), salt=rollout.id)
+    return ModelRoute(arms=arms, bundles=_named(warm, bundles), salt=rollout.id, split=rollout.plan.split)
 
 
 def _named(versions: set[int], bundles: Mapping[int, str]) -> dict[int, str]:

@@ -16,7 +16,7 @@ from fairlead.core.admission import Limits, retry_after
 from fairlead.core.decode import Answer, Row
 from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.route import Route, choose
+from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, StateError
 from fairlead.flows.batcher import Overfull
 from fairlead.flows.lanes import Lanes
@@ -267,11 +267,6 @@ def is_prompt(model: LiveModel, routes: Sequence[Route]) -> bool:
     if len(routes) > BULK_ROWS:
         return False
     return model.is_quick or all(model.versions[route.version].pace.is_quick for route in routes)
-
-
-def draw(model: LiveModel, unit: str) -> Route:
-    """The arm that a unit has been dealt."""
-    return choose(model.route, unit)
 
 
 def pin(model: LiveModel, number: int) -> Route:

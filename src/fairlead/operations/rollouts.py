@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal
 
 from msgspec import Struct
 
 from fairlead.core.advance import apply_operator
 from fairlead.core.event import DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
+from fairlead.core.listing import first_of
 from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
 from fairlead.core.rollout import Decision, Phase, Rollout
 from fairlead.core.why import why as explain
-from fairlead.errors import NotFound, Refused
+from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.models import resolve
+from fairlead.ports.registry import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
@@ -53,11 +56,21 @@ def deploy(context: Context, reference: str, strategy: str | None = None, reason
         raise Refused(f"{info.model}@{info.version} is the champion already: there is nothing to roll out")
     _refuse_second(context, info.model)
     plan = context.settings.rollout.plan(strategy)
+    _refuse_unknown_feature(context, info, plan.split.feature)
     number = sum(1 for _ in context.journal.read(model=info.model, kinds=["deploy_asked"])) + 1
     rollout = f"{info.model}-{info.version}-{number}"
     asked = DeployAsked(info.model, rollout, info.version, info.bundle, plan, reason)
     context.journal.append([asked], actor=context.actor, at=now)
     return rollout
+
+
+def _refuse_unknown_feature(context: Context, info: VersionInfo, feature: str) -> None:
+    """A split by what no request has would deal nothing. Raises `UsageError`."""
+    names = context.bundles.manifest(info.bundle).contract.names
+    if feature and feature not in names:
+        near = get_close_matches(feature, names, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"it has {first_of(names)}"
+        raise UsageError(f"rollout.split names the feature {feature!r}, which {info.model} does not have: {hint}")
 
 
 def _refuse_second(context: Context, model: str) -> None:

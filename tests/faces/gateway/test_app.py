@@ -8,6 +8,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
+
+from fairlead.core.route import Arm
+from fairlead.core.split import Split
 
 ROW: dict[str, Any] = {"lead_time": 30.5, "nights": 2, "segment": "Groups", "repeated": None}
 Gateway = Any  # the fixture's value: see conftest
@@ -63,6 +67,53 @@ def test_a_unit_keeps_its_arm(gateway: Gateway) -> None:
     """The same unit is answered by the same version, whatever the request."""
     arms = {gateway.predict({"features": ROW, "unit_id": "guest"}).json()["arm"] for _ in range(20)}
     assert len(arms) == 1
+
+
+def asked_natively(gateway: Gateway, row: dict[str, Any]) -> str:
+    """The arm of a row."""
+    return str(gateway.predict({"features": row}).json()["arm"])
+
+
+def asked_by_tensors(gateway: Gateway, row: dict[str, Any]) -> str:
+    """The same through the Open Inference Protocol, twice in one request."""
+    kinds = {"lead_time": "FP64", "nights": "INT64", "segment": "BYTES", "repeated": "BOOL"}
+    inputs = [{"name": n, "shape": [2], "datatype": kinds[n], "data": [value] * 2} for n, value in row.items()]
+    answer = gateway.http.post("/v2/models/hotel/infer", json={"inputs": inputs})
+    return str(answer.json()["parameters"]["arm"])
+
+
+def asked_by_mlflow(gateway: Gateway, row: dict[str, Any]) -> str:
+    """The same through MLflow's protocol, which names no arm: the log does."""
+    answer = gateway.http.post("/models/hotel/invocations", json={"dataframe_records": [row]})
+    assert answer.status_code == 200
+    return str(gateway.log.kept_predictions[-1].arm)
+
+
+@pytest.mark.parametrize("ask", [asked_natively, asked_by_tensors, asked_by_mlflow])
+def test_a_split_within_values_holds_on_every_protocol(
+    gateway: Gateway, ask: Callable[[Gateway, dict[str, Any]], str]
+) -> None:
+    """All of one segment meet the canary, nobody of another does, and those are no evidence."""
+    hotel = gateway.serving.live.models["hotel"]
+    arms = (Arm("canary", 2, 1.0), Arm("champion", 1, 0.0))
+    nearby = replace(hotel.route, arms=arms, split=Split(feature="segment", within=("Groups",)))
+    gateway.serving.live = replace(gateway.serving.live, models={"hotel": replace(hotel, route=nearby)})
+    for segment, arm, rollout in (("Groups", "canary", "salt"), ("Direct", "champion", "")):
+        assert {ask(gateway, ROW | {"segment": segment}) for _ in range(5)} == {arm}
+        assert gateway.log.kept_predictions[-1].rollout == rollout
+
+
+def test_a_request_whose_rows_disagree_is_the_champions(gateway: Gateway) -> None:
+    """One request of tensors has one route: rows of two segments are not dealt by one of them."""
+    hotel = gateway.serving.live.models["hotel"]
+    arms = (Arm("canary", 2, 1.0), Arm("champion", 1, 0.0))
+    nearby = replace(hotel.route, arms=arms, split=Split(feature="segment", within=("Groups",)))
+    gateway.serving.live = replace(gateway.serving.live, models={"hotel": replace(hotel, route=nearby)})
+    data = {"lead_time": [1.0, 2.0], "nights": [1, 2], "segment": ["Groups", "Direct"], "repeated": [True, False]}
+    kinds = {"lead_time": "FP64", "nights": "INT64", "segment": "BYTES", "repeated": "BOOL"}
+    inputs = [{"name": n, "shape": [2], "datatype": kinds[n], "data": values} for n, values in data.items()]
+    answer = gateway.http.post("/v2/models/hotel/infer", json={"inputs": inputs}).json()
+    assert answer["parameters"]["arm"] == "champion"
 
 
 def test_a_regression_answers_a_number(gateway: Gateway) -> None:

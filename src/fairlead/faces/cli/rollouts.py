@@ -43,7 +43,7 @@ _VERBS: dict[str, str] = {
 def deploy(
     context: typer.Context,
     version: Annotated[str, typer.Argument(metavar="NAME@V", help="What to roll out.")],
-    strategy: Annotated[str | None, typer.Option(help="shadow (then canary), canary, or blue-green.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="shadow (then canary), canary, blue-green, or rolling.")] = None,
     reason: Reason = "",
     watch: Annotated[bool, typer.Option("--watch", help="Stays until the rollout is over.")] = False,
     json: Json = False,

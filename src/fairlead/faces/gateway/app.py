@@ -37,6 +37,7 @@ from fairlead.faces.gateway.wire import (
     read_json,
     reply,
 )
+from fairlead.flows.dealing import dealt
 from fairlead.flows.serve import (
     BULK_ROWS,
     Arrival,
@@ -45,7 +46,6 @@ from fairlead.flows.serve import (
     NotReady,
     Overloaded,
     Serving,
-    draw,
     is_prompt,
     pin,
 )
@@ -120,7 +120,7 @@ class Gateway:
             known = name
             if len(body) <= BULK_BYTES:
                 asks, batch, pinned = read_asks(body, arrival, new_id)
-                routes = [draw(model, ask.unit_id) for ask in asks]
+                routes = [dealt(model, ask, arrival) for ask in asks]
             else:
                 asks, batch, pinned, routes = await asyncio.to_thread(_read_bulk, model, body, arrival)
             if pinned is not None:
@@ -234,7 +234,7 @@ class Gateway:
 def _read_bulk(model: LiveModel, body: bytes, arrival: Arrival) -> tuple[list[Ask], bool, int | None, list[Route]]:
     """A large request, read in a thread."""
     asks, batch, pinned = read_asks(body, arrival, new_id)
-    return asks, batch, pinned, [draw(model, ask.unit_id) for ask in asks]
+    return asks, batch, pinned, [dealt(model, ask, arrival) for ask in asks]
 
 
 def _only(scope: Scope, *methods: str) -> None:

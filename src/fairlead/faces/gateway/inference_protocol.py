@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from fairlead.core.bundle import PORTABLE
 from fairlead.core.contract import Contract
@@ -19,10 +19,12 @@ from fairlead.faces.gateway.tensor_body import BINARY, LENGTH, TensorBody
 from fairlead.faces.gateway.tensor_outputs import Choice, InferAnswer, choose_outputs, flag, metadata, outputs_of
 from fairlead.faces.gateway.tensors import InferBody, check_content_type, rows_of
 from fairlead.faces.gateway.wire import JSON, Header, Refusal, parse
-from fairlead.flows.serve import Arrival, Ask, NotReady, Serving, draw, pin
+from fairlead.flows.dealing import dealt, value_of
+from fairlead.flows.serve import Arrival, Ask, NotReady, Serving, pin
 from fairlead.flows.warm import LiveModel
 
 ID_LENGTH = 256
+NOTHING = Raw(b"{}")
 EXTENSIONS = ("binary_tensor_data", "classification", "model_repository", "parameters")
 
 
@@ -109,7 +111,11 @@ class InferenceProtocol:
         unit, at = _identity(parameters, request_id, arrival)
         if parameters:
             check_content_type(parameters, "parameters")
-        route = draw(model, unit) if version is None else pin(model, _number(version))
+        if version is None:
+            seen = _alike(model, given, body) if model.route.split.feature else NOTHING
+            route = dealt(model, Ask(request_id, unit, at, seen, "inputs"), arrival)
+        else:
+            route = pin(model, _number(version))
         contract = model.versions[route.version].manifest.contract
         binary = flag(parameters, "binary_data_output", False, "parameters")
         outputs = choose_outputs(contract, given.outputs, binary)
@@ -163,6 +169,15 @@ def _number(version: str) -> int:
     if not version.isascii() or not version.isdigit() or len(version) > 9:
         raise NotFound(f"no version {version[:40]!r}: versions are whole numbers")
     return int(version)
+
+
+def _alike(model: LiveModel, given: InferBody, body: TensorBody) -> Raw:
+    """A row that stands for all, as the champion's contract has it, where they agree on what the route's split looks
+    at: one request has one route."""
+    champion = model.versions[model.route.arms[-1].version]
+    rows = rows_of(given.inputs, champion.manifest.contract, body.binary)
+    values = {value_of(row, model.route.split.feature) for row in rows}
+    return rows[0] if len(values) == 1 else NOTHING
 
 
 def _identity(parameters: dict[str, Any], request_id: str, arrival: Arrival) -> tuple[str, float]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from fairlead.core.contract import Task
 from fairlead.core.listing import counted
@@ -22,12 +22,14 @@ from fairlead.faces.gateway.mlflow_csv import read_csv
 from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, ReadRow, Table, read_table
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.wire import JSON, Gone, Header, Receive, Refusal, Scope, Send, read_json, reply
-from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Overloaded, Serving, draw, pin
+from fairlead.flows.dealing import dealt
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Overloaded, Serving, pin
 from fairlead.flows.warm import LiveModel
 
 CSV = b"text/csv"
 PLAIN = b"text/plain; charset=utf-8"
 REFUSAL = 400  # how a row that breaks the contract is answered
+NOTHING = Raw(b"{}")
 PING, VERSION, INVOCATIONS = "/ping", "/version", "/invocations"
 CODES = {404: "RESOURCE_DOES_NOT_EXIST", 500: "INTERNAL_ERROR", 503: "TEMPORARILY_UNAVAILABLE"}  # else BAD_REQUEST
 REQUEST_ID = b"x-request-id"
@@ -188,20 +190,26 @@ def _as_json(scope: Scope) -> Scope:
 def _asks(
     model: LiveModel, pinned: Route | None, table: Table, params: Params, arrival: Arrival, made_id: str
 ) -> tuple[list[Ask], list[Route]]:
-    """A row draws its arm by its unit: by its own request id where none is given."""
+    """A row is dealt its arm by its unit: by its own request id where none is given."""
     count = len(table.rows)
     ids = _ids(params, count, made_id)
     units = _each(params.unit_id, count, "unit_id")
     times = _times(params, count, arrival.at)
     readers: dict[int, ReadRow] = {}
+
+    def read(version: int, row: Any, path: str) -> Raw:
+        if version not in readers:
+            readers[version] = table.reader(model.versions[version].manifest.contract)
+        return readers[version](row, path)
+
     asks, routes = [], []
     for index, row in enumerate(table.rows):
         unit = ids[index] if units[index] is None else str(units[index])
-        route = pinned or draw(model, unit)
-        if route.version not in readers:
-            readers[route.version] = table.reader(model.versions[route.version].manifest.contract)
-        path = f"{table.path}[{index}]"
-        asks.append(Ask(ids[index], unit, times[index], readers[route.version](row, path), path))
+        ask = Ask(ids[index], unit, times[index], NOTHING, f"{table.path}[{index}]")
+        if pinned is None and model.route.split.feature:  # the split looks at the row as the champion's contract has it
+            ask = ask._replace(features=read(model.route.arms[-1].version, row, ask.path))
+        route = pinned or dealt(model, ask, arrival)
+        asks.append(ask._replace(features=read(route.version, row, ask.path)))
         routes.append(route)
     return asks, routes
 
