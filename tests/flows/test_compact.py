@@ -11,6 +11,7 @@ import pytest
 
 from fairlead.adapters.delta_log import DeltaLog
 from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
+from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
 from fairlead.flows.compact import Compactor, Erased
@@ -86,6 +87,63 @@ print("done", count, killed, code)
 """
 
 
+ERASURES = """
+import os, random, signal, sys, time
+from pathlib import Path
+
+import deltalake, pyarrow, pyarrow.compute, pyarrow.dataset
+
+from fairlead.adapters.delta_log import DeltaLog
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_store import SegmentStore
+from fairlead.adapters.system_clock import SystemClock
+from fairlead.core.record import OutcomeRecord
+from fairlead.flows.compact import Compactor
+from fairlead.testing.log import make_prediction
+
+folder, units = Path(sys.argv[1]), int(sys.argv[2])
+dice, longest, killed = random.Random(11), 0.2, 0
+
+def in_child(act, kill_after=None):
+    child = os.fork()
+    if not child:
+        try:
+            act()
+            os._exit(0)
+        except BaseException as error:
+            print("it failed:", error, flush=True)
+            os._exit(1)
+    began = time.monotonic()
+    if kill_after is not None:
+        time.sleep(kill_after)
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status), time.monotonic() - began
+
+def write():
+    log = SegmentLog(folder, 0, segment_bytes=4000)
+    for each in range(units * 8):
+        fields = {"unit_id": f"unit-{each % (2 * units):03d}", "received_at": 1.7e9 + 90000 * (each % 3)}
+        log.predictions([make_prediction(f"r{each}", **fields)])
+        log.outcomes([OutcomeRecord(f"r{each}", 1, 2.0, 3.0 + 90000 * (each % 3))])
+    log.close()
+
+def compactor():
+    return Compactor(SegmentStore(folder), DeltaLog(str(folder / "table")), SystemClock())
+
+in_child(write)
+in_child(lambda: compactor().move())
+for unit in range(units):
+    erase = lambda: compactor().erase(f"unit-{unit:03d}")
+    killed += in_child(erase, dice.random() * longest)[0] == -9
+    code, took = in_child(erase)
+    if code:
+        sys.exit("an erasure failed")
+    longest = took * 1.3
+print("done", killed)
+"""
+
+
 def ids(log: DeltaLog, kind: str) -> Counter[str]:
     """How often each request id is in a table."""
     return Counter(value for rows in log.batches(kind) for value in rows.column("request_id").to_pylist())
@@ -154,6 +212,35 @@ def test_the_retention_reaches_into_the_segments() -> None:
 def test_a_killed_compactor_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     """SIGKILL at 30 random moments of moving, pruning, merging and removing files."""
     check_rounds(tmp_path, 30)
+
+
+def check_erasures(folder: Path, units: int) -> None:
+    """So many subjects, each erasure killed at a random moment and then called again."""
+    command = [sys.executable, "-c", ERASURES, str(folder), str(units)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    word, killed = done.stdout.split()[-2:]
+    assert (word, int(killed) >= units // 3) == ("done", True), done.stdout
+    left = Counter(f"r{each}" for each in range(units * 8) if each % (2 * units) >= units)
+    log, reader = DeltaLog(str(folder / "table")), SegmentReader(folder)
+    assert (ids(log, PREDICTIONS), ids(log, OUTCOMES)) == (left, left)
+    predictions, outcomes = reader.poll(10**6)
+    assert Counter(record.request_id for record in predictions) == left
+    assert Counter(record.request_id for record in outcomes) == left
+    assert reader.damage == []
+    everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert [unit for unit in range(2 * units) if b"unit-%03d" % unit in everything] == list(range(units, 2 * units))
+
+
+def test_an_erasure_that_was_killed_is_finished_by_the_next(tmp_path: Path) -> None:
+    """SIGKILL anywhere: called again, it leaves no byte of the subject, and every other record once."""
+    check_erasures(tmp_path, 6)
+
+
+@pytest.mark.slow
+def test_sixty_erasures_that_were_killed_are_finished(tmp_path: Path) -> None:
+    """The same, 60 times."""
+    check_erasures(tmp_path, 60)
 
 
 @pytest.mark.slow
