@@ -183,7 +183,40 @@ def test_timing_a_very_slow_version_takes_seconds_and_not_minutes(store: Scripte
     store.script(digest, costly)
     pace = load(1, digest, store, clock).pace
     assert (pace.single, pace.batches) == (1.5, ())
-    assert costly.asked == [1, 1]  # the rehearsal of the one golden row, and its timing
+    assert costly.asked == [1, 1, 1, 1]  # the rehearsal of the one golden row, its timing, and whether it is alike
+
+
+class Together:
+    """A model whose answer to a row depends on the rows beside it, or that takes few rows at once."""
+
+    def __init__(self, clock: ManualClock, most: int, depends: bool) -> None:
+        self._clock = clock
+        self._most = most
+        self._depends = depends
+
+    def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+        """0.4, 0.6 for each, or less by what stands beside it."""
+        self._clock.advance(0.005)
+        if len(rows) > self._most:
+            raise RuntimeError("too many rows")
+        scores = [0.6 - (0.01 * (len(rows) - 1) if self._depends else 0.0)] * len(rows)
+        return np.array([[1.0 - score, score] for score in scores])
+
+
+@pytest.mark.parametrize(
+    ("most", "depends", "joined"), [(1, False, 1), (8, False, 4), (999, False, 64), (999, True, 1)]
+)
+def test_rows_are_joined_only_where_that_changes_no_answer(
+    store: ScriptedBundles, tmp_path: Path, most: int, depends: bool, joined: int
+) -> None:
+    """A model that scales by its batch, or that takes one row only, is loaded all the same: its rows go alone."""
+    clock = ManualClock()
+    golden = {"rows": [{"nights": 1}, {"nights": 2}], "outputs": [[0.4, 0.6], [0.4, 0.6]]}
+    digest = put(store, tmp_path, "v1", golden=golden)
+    store.script(digest, Together(clock, most, depends))
+    pace = load(1, digest, store, clock).pace
+    assert pace.single == pytest.approx(0.005)
+    assert pace.together(64) == joined
 
 
 def test_without_golden_rows_nothing_is_timed(store: ScriptedBundles, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from math import isclose
 from pathlib import Path
@@ -83,7 +84,11 @@ def load(number: int, digest: str, store: BundleStore, clock: Clock | None = Non
     reader = OutputReader(manifest.contract, manifest.threshold)
     live = LiveVersion(number, digest, manifest, RowDecoder(manifest.contract), reader, store.load(digest))
     rows = rehearse(live, store.path(digest) / GOLDEN)
-    return live if clock is None else msgspec.structs.replace(live, pace=measure(live.predictor, rows, clock))
+    return (
+        live
+        if clock is None
+        else msgspec.structs.replace(live, pace=measure(live.predictor, rows, clock, _tolerance(manifest)))
+    )
 
 
 def arrange(
@@ -185,18 +190,36 @@ def rehearse(live: LiveVersion, path: Path) -> list[Row]:
     return rows
 
 
-def measure(predictor: Predictor, rows: Sequence[Row], clock: Clock) -> Pace:
-    """Times single rows and batches of `SIZES`, after the rehearsal: what a first call costs extra is not in it."""
+def measure(predictor: Predictor, rows: Sequence[Row], clock: Clock, tolerance: float = ROUNDING) -> Pace:
+    """Times single rows and batches of `SIZES`, after the rehearsal: what a first call costs extra is not in it.
+
+    Batches are timed, and so are ever joined from rows of different requests, only where a row's answer does not
+    depend on the rows beside it: a model that scales by its batch, or takes one row only, answers each alone.
+    """
     if not rows:
         return Pace()
     single = _least_seconds(predictor, [[rows[turn % len(rows)]] for turn in range(TRIES)], clock)
-    batches = []
-    for size in SIZES:
-        if size * single > MOST_SECONDS:
-            break
-        batch = [rows[at % len(rows)] for at in range(size)]
-        batches.append((size, _least_seconds(predictor, [batch] * (TRIES // 3), clock)))
+    batches: list[tuple[int, float]] = []
+    try:
+        if not _answers_alike(predictor, rows[: _affordable(single)], tolerance):
+            return Pace(single)
+        for size in SIZES[: bisect_right(SIZES, _affordable(single))]:
+            batch = [rows[at % len(rows)] for at in range(size)]
+            batches.append((size, _least_seconds(predictor, [batch] * (TRIES // 3), clock)))
+    except Exception:  # noqa: BLE001 - whatever a model raises: larger batches are not for it
+        return paced(single, batches)
     return paced(single, batches)
+
+
+def _affordable(single: float) -> int:
+    """The rows that are surely answered within `MOST_SECONDS`: at least 2, at most the largest of `SIZES`."""
+    return max(2, min(SIZES[-1], int(MOST_SECONDS / single))) if single > 0.0 else SIZES[-1]
+
+
+def _answers_alike(predictor: Predictor, rows: Sequence[Row], tolerance: float) -> bool:
+    """Whether rows get the same answers together as alone."""
+    alone = [predictor.predict([row])[0] for row in rows]
+    return agreement(alone, predictor.predict(rows), tolerance).holds
 
 
 def _least_seconds(predictor: Predictor, batches: Sequence[Sequence[Row]], clock: Clock) -> float:
