@@ -135,7 +135,6 @@ def test_an_overlay_is_merged_over_the_file(tmp_path: Path) -> None:
         ("log: {compact_every: 0s}", "at least 1s"),
         ("log: {sampling: {after: 1h}}", "at least 1d"),
         ("log: {sampling: {rest: 120%}}", "'120%' is not a share"),
-        ("log: {when_full: panic}", "Invalid enum value 'panic'"),
         ("log: {retension: 3d}", "did you mean 'retention'?"),
         ("rollout: [1, 2]", "Expected `object`, got `array`"),
         ("- a\n- b\n", "expected keys and values, found a list"),

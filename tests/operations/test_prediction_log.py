@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import doctest
 import os
+import re
 import sys
 import time
 from dataclasses import replace
@@ -13,8 +15,9 @@ import msgspec
 import pytest
 from msgspec import Raw
 
+from fairlead.adapters.delta_rows import schema
 from fairlead.adapters.file_lock import held
-from fairlead.adapters.segment_frame import PREDICTIONS
+from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.app.compose import open_context
@@ -32,6 +35,8 @@ from fairlead.testing.log import make_prediction
 BASELINE = Baseline(10.0, (0.5,), (0.5, 0.5), (0.25, 0.75), (0.25, 0.5, 0.25))
 PLAN = Plan("canary", (Step(0.25), Step(1.0)), (Guardrail("p99_latency <= 9ms", "p99_latency", 9.0, relative=False),))
 DAY = 86_400.0
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "log.md"
 
 
 @pytest.fixture
@@ -255,3 +260,23 @@ def test_a_status_that_was_cut_is_no_trouble(context: Context) -> None:
     prediction_log.compact(context)
     assert prediction_log.status(context).last is not None
     assert msgspec.json.encode(prediction_log.status(context))
+
+
+# -- the page --------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_is_true() -> None:
+    """Its examples run, its settings are read as they stand, its columns are the table's, and its tests exist."""
+    text = PAGE.read_text()
+    found = doctest.testfile(str(PAGE), module_relative=False)
+    assert (found.attempted > 5, found.failed) == (True, 0)
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert parse_settings(example).log.retention == 90 * DAY
+    columns = {
+        name for row in re.findall(r"^\| (`[^|]*`) \| [a-z]", text, re.MULTILINE) for name in row.split("`")[1::2]
+    }
+    assert columns >= {*schema(PREDICTIONS).names, *schema(OUTCOMES).names} - {"day"}
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", text)
+    assert len(named) > 10
+    assert [name for name in named if f"def {name}(" not in tests] == []
