@@ -141,7 +141,7 @@ def killed_until_whole(nursery: Nursery, asked: Scoring, longest: float, dice: r
         killed += 1
 
 
-@pytest.mark.parametrize("source", ["a.parquet", "a.csv"])
+@pytest.mark.parametrize("source", ["a.parquet", pytest.param("a.csv", marks=pytest.mark.slow)])
 def test_killed_at_any_moment_the_output_is_whole(
     context: Context, table: Make, nursery: Nursery, tmp_path: Path, source: str
 ) -> None:
