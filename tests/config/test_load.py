@@ -127,6 +127,8 @@ def test_an_overlay_is_merged_over_the_file(tmp_path: Path) -> None:
         ("models: {a: {cost: {false_positive: -5}}}", "a finite number, not negative"),
         ("models: {a: {cost: {false_negative: .inf}}}", "a finite number, not negative"),
         ("models: {a: {cost: {}}}", "names no error above 0"),
+        ("models: {a: {contract: {features: {age: {minimun: 0}}}}}", "did you mean 'minimum'?"),
+        ("models: {a: {contract: {rules: [{text: x, policy: maybe}]}}}", "Invalid enum value 'maybe'"),
         ("models: {a: {cost: {false_negative: dear}}}", "Expected `float`, got `str` (at models"),
         ("models:\n  a:\n    cost: {false_negativ: 5}\n", "line 3: unknown key 'false_negativ' (did you mean"),
         ("models: {a: {task: regression, cost: {false_positive: 5}}}", "which a regression model does not give"),

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
+from fairlead.core.amend import Amendments, Terms
 from fairlead.core.bundle import Lineage
-from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
 from fairlead.errors import BundleError, UsageError
 from fairlead.flows.candidate import Candidate, Measured, Rows, contract_of, golden_set, measure
 from fairlead.flows.fast_path import TOLERANCE
@@ -85,6 +87,18 @@ def test_a_table_that_does_not_fit_is_told(facts: ModelFacts, changes: dict[str,
     """The columns that are missing, or too many, are named."""
     with pytest.raises(UsageError, match=what):
         contract_of(candidate(**changes), DATA, facts)
+
+
+def test_the_users_word_goes_before_the_tables() -> None:
+    """What the user says of a feature is in the contract, the rest as the table shows it; an unknown name is told."""
+    plain = contract_of(candidate(), DATA, SILENT)
+    first = plain.features[0].name
+    said = Amendments(features={first: Terms(missing=Policy.WARN)}, rules=(Rule(f"{first} == {first}"),))
+    found = contract_of(candidate(amendments=said), DATA, SILENT)
+    assert found.features[0] == replace(plain.features[0], missing=Policy.WARN)
+    assert (found.features[1:], found.rules) == (plain.features[1:], said.rules)
+    with pytest.raises(UsageError, match="which the model does not have"):
+        contract_of(candidate(amendments=Amendments(features={"nobody": Terms()})), DATA, SILENT)
 
 
 def test_the_golden_set_is_the_same_again() -> None:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fairlead.config.grammar import duration, guardrail
 from fairlead.core.admission import Limits
+from fairlead.core.amend import Amendments
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.rollout import Guardrail, Plan, ShadowPlan, Step
@@ -116,6 +117,7 @@ class ModelSettings(_Section, frozen=True):
     owner: str = ""
     labels: Labels = Labels()
     cost: Cost | None = None
+    contract: Amendments = Amendments()
     limits: LimitSettings = LimitSettings()
 
     def __post_init__(self) -> None:

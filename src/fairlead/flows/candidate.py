@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from msgspec import Struct
 
+from fairlead.core.amend import Amendments, amended
 from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity, Tried
 from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import Floats, metrics_of, truth_of
@@ -30,7 +31,8 @@ _PARITY_ROWS = 20_000  # held-out rows compared beside the golden set
 
 class Candidate(Struct, frozen=True):
     """What is to become a version, in plain values. `features` may stay empty where the model names its own;
-    `ignored` names columns that are certainly none (the event time)."""
+    `ignored` names columns that are certainly none (the event time), `amendments` are the user's word on the
+    contract."""
 
     name: str
     model: Path
@@ -43,6 +45,7 @@ class Candidate(Struct, frozen=True):
     ignored: tuple[str, ...] = ()
     segments: tuple[str, ...] = ()
     card: ModelCard = ModelCard()
+    amendments: Amendments = Amendments()
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,8 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
 def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contract:
     """The contract: features by the model's own names, or as they were given, or all columns that can be some.
 
-    Raises `UsageError` when the table does not have what the model asks for.
+    The user's amendments go before what the table shows. Raises `UsageError` when the table does not have what the
+    model asks for, and for amendments that do not fit.
     """
     if candidate.target not in data.names:
         raise UsageError(f"the reference has no target column {candidate.target!r}: it has {', '.join(data.names)}")
@@ -120,7 +124,8 @@ def contract_of(candidate: Candidate, data: Dataset, facts: ModelFacts) -> Contr
             f"the model {candidate.model.name} tells {facts.outputs} classes apart, but the target {candidate.target} "
             f"holds {len(classes)} ({first_of(classes, 5)}): name the right target, or give data that has every class"
         )
-    return infer_contract([data.observe(name) for name in names], task, candidate.target, classes, candidate.unit)
+    found = infer_contract([data.observe(name) for name in names], task, candidate.target, classes, candidate.unit)
+    return amended(found, candidate.amendments)
 
 
 def _task_of(candidate: Candidate, facts: ModelFacts, labels: set[Any]) -> Task:

@@ -17,6 +17,7 @@ from fairlead.adapters.card_file import as_card, read_card
 from fairlead.adapters.mlflow_models import SCHEMES, fetch
 from fairlead.adapters.predictors.reader import ModelFiles
 from fairlead.adapters.provenance import code_commit, environment
+from fairlead.core.amend import Amendments
 from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
 from fairlead.core.card import fill
 from fairlead.core.contract import Task
@@ -144,6 +145,7 @@ def _candidate(context: Context, asked: Registration, model: Path, rows: Rows) -
         ignored=() if asked.time_column is None else (asked.time_column,),
         segments=asked.segments,
         card=fill(_card(asked), owner="" if owner == "unassigned" else owner),
+        amendments=known.contract if known else Amendments(),
     )
 
 

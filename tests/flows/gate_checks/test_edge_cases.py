@@ -6,8 +6,9 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
 from fairlead.core.decode import RowDecoder, loads
 from fairlead.errors import ContractError
 from fairlead.flows.gate_checks.edge_cases import ANSWERED, REFUSED, EdgeCase, edge_cases
@@ -70,6 +71,19 @@ def test_each_case_expects_what_the_contract_says(contract: Contract) -> None:
     for case in cases:
         if case.case not in BODIES:
             assert answered_by(contract, case) == case.expected, case.case
+
+
+@settings(max_examples=60, deadline=None)
+@given(contracts(), st.data())
+def test_a_rule_may_refuse_what_a_policy_lets_through(contract: Contract, data: st.DataObject) -> None:
+    """With a rule over one of the features, the answer is still one of those that are expected."""
+    bound = data.draw(st.sampled_from(contract.features))
+    said = {Kind.NUMBER: "< 5", Kind.INTEGER: "< 5", Kind.BOOLEAN: "== True", Kind.CATEGORY: "== 'a'"}[bound.kind]
+    ruled = replace(contract, rules=(Rule(f"{bound.name} {said}"),))
+    row = {feature.name: GOOD[feature.kind] for feature in contract.features}
+    for case in edge_cases(ruled, row):
+        if case.case not in BODIES:
+            assert set(answered_by(ruled, case)) <= set(case.expected), case.case
 
 
 def test_the_bodies_are_what_they_say() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from fairlead.core.contract import Contract, Feature, Kind, Policy
+from fairlead.core.rules import checked
 from fairlead.flows.gate_checks.caller import JSON
 
 REFUSED, ANSWERED = (4,), (2,)
@@ -45,10 +46,10 @@ def features_body(row: Row) -> bytes:
 def _absences(contract: Contract, row: Row) -> Iterator[EdgeCase]:
     first = _first(contract, lambda feature: feature.missing is Policy.REJECT) or contract.features[0]
     without = {name: value for name, value in row.items() if name != first.name}
-    yield EdgeCase("missing field", features_body(without), _by(first.missing), first.name)
+    yield EdgeCase("missing field", features_body(without), _by(contract, first, first.missing), first.name)
     yield EdgeCase("extra field", features_body({**row, UNHEARD: 1}), REFUSED, UNHEARD)
     strict = _first(contract, lambda feature: not feature.nullable) or contract.features[0]
-    allowed = ANSWERED if strict.nullable else _by(strict.missing)
+    allowed = ANSWERED if strict.nullable else _by(contract, strict, strict.missing)
     yield EdgeCase("null", features_body({**row, strict.name: None}), allowed, strict.name)
 
 
@@ -66,15 +67,16 @@ def _strange_values(contract: Contract, row: Row) -> Iterator[EdgeCase]:
     number = _first(contract, lambda feature: feature.kind is Kind.NUMBER)
     integer = _first(contract, lambda feature: feature.kind is Kind.INTEGER)
     if number is not None:
-        bounded = number.maximum is not None
-        allowed = _by(number.out_of_range) if bounded else ANSWERED
+        policy = Policy.WARN if number.maximum is None else number.out_of_range
+        allowed = _by(contract, number, policy)
         yield EdgeCase("huge number", features_body({**row, number.name: 1e300}), allowed, number.name)
     if integer is not None:
         yield EdgeCase("huge integer", features_body({**row, integer.name: 10**30}), REFUSED, integer.name)
     category = _first(contract, lambda feature: bool(feature.categories))
     if category is not None:
+        allowed = _by(contract, category, category.unseen)
         for case, text in (("unseen category", "never seen in training"), ("very long text", LONG_TEXT)):
-            yield EdgeCase(case, features_body({**row, category.name: text}), _by(category.unseen), category.name)
+            yield EdgeCase(case, features_body({**row, category.name: text}), allowed, category.name)
 
 
 def _bodies(row: Row) -> Iterator[EdgeCase]:
@@ -89,8 +91,12 @@ def _bodies(row: Row) -> Iterator[EdgeCase]:
     yield EdgeCase("10 MB body", padding + good[1:], REFUSED)
 
 
-def _by(policy: Policy) -> tuple[int, ...]:
-    return REFUSED if policy is Policy.REJECT else ANSWERED
+def _by(contract: Contract, feature: Feature, policy: Policy) -> tuple[int, ...]:
+    """What a policy promises; a rule over the feature may refuse what the policy lets through."""
+    if policy is Policy.REJECT:
+        return REFUSED
+    rules = (checked(rule, contract.features) for rule in contract.rules if rule.policy is Policy.REJECT)
+    return (*ANSWERED, *REFUSED) if any(feature.name in rule.names for rule in rules) else ANSWERED
 
 
 def _first(contract: Contract, wanted: Callable[[Feature], bool]) -> Feature | None:
