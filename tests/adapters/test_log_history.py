@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +23,7 @@ from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.segment_store import SegmentStore
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.core.record import OutcomeRecord
+from fairlead.errors import StateError
 from fairlead.flows.compact import Compactor
 from fairlead.ports.log import LogReader
 from fairlead.testing.log import check_log, make_prediction
@@ -79,7 +82,7 @@ def test_keeps_the_port(tmp_path: Path) -> None:
 step = st.one_of(st.integers(1, 9).map(lambda many: ("write", many)), st.sampled_from([("move", 0), ("prune", 0)]))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(before=st.lists(step, max_size=5), during=st.lists(step, max_size=5), limit=st.integers(1, 20))
 def test_no_gap_and_no_double_whatever_is_moved_and_removed_when(
     tmp_path_factory: pytest.TempPathFactory, before: list[tuple[str, int]], during: list[tuple[str, int]], limit: int
@@ -210,3 +213,55 @@ def test_a_segment_that_cannot_be_read_waits_and_holds_up_its_own_start_only(tmp
     aside.rename(first)
     assert home.compactor.move().predictions == 12
     assert in_order(drained(HistoryReader(tmp_path, home.table)))[0] == sorted([*everything(12)[0], "other"])
+
+
+# -- what happens to the table while it is read ----------------------------------------------------------------------
+
+
+def test_no_file_is_removed_under_a_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An erasure waits for whoever reads the table from the start, and says so; called again it finishes."""
+    monkeypatch.setattr("fairlead.adapters.delta_log._READERS_SECONDS", 0.1)
+    home = Home(tmp_path)
+    home.write(50)
+    home.log.close()
+    home.compactor.move()
+    reader = HistoryReader(tmp_path, home.table)
+    assert len(reader.poll(10)[0]) == 10
+    with pytest.raises(StateError, match="call again"):
+        home.compactor.erase("r3")
+    rest = drained(reader, 10)
+    assert len(rest[0]) == 40
+    home.compactor.erase("r3")
+    assert "r3" not in drained(HistoryReader(tmp_path, home.table))[0]
+
+
+@settings(max_examples=15, deadline=None)
+@given(failures=st.lists(st.booleans(), max_size=8), limit=st.integers(1, 30))
+def test_a_reading_that_fails_goes_on_where_it_was(
+    tmp_path_factory: pytest.TempPathFactory, failures: list[bool], limit: int
+) -> None:
+    """The disk refuses now and then: each failure is told, and in the end every record has come once."""
+    home = Home(tmp_path_factory.mktemp("failing"))
+    for _ in range(3):
+        home.write(10)
+        home.compactor.move()
+    home.log.close()
+    true_part, left = home.table._part, list(failures)
+
+    def part(*arguments: Any) -> Iterator[Any]:
+        for rows in true_part(*arguments):
+            if left and left.pop():
+                raise StateError("the disk refuses")
+            yield rows
+
+    home.table.__dict__["_part"] = part
+    reader = HistoryReader(home.folder, home.table)
+    found: tuple[list[str], list[str]] = ([], [])
+    for _ in range(100):
+        try:
+            first, second = reader.poll(limit)
+        except StateError:
+            continue
+        found[0].extend(record.request_id for record in first)
+        found[1].extend(record.request_id for record in second)
+    assert in_order(found) == everything(30)

@@ -5,8 +5,12 @@ Tables elsewhere are left alone: an object store answers once it holds an object
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
@@ -54,6 +58,42 @@ def mend(location: str) -> None:
     newest = None if folder is None else _newest(folder)
     if folder is not None and newest is not None and not _is_whole(folder, newest):
         newest.rename(newest.with_suffix(_TORN))
+
+
+@contextmanager
+def shared(path: Path | None) -> Iterator[None]:
+    """Holds a lock that many may hold, and `alone` waits for. Without a path there is none."""
+    with _opened(path) as fd:
+        if fd >= 0:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        yield
+
+
+@contextmanager
+def alone(path: Path | None, seconds: float) -> Iterator[bool]:
+    """Holds it against all others; yields whether it could be had within so many seconds."""
+    deadline = time.monotonic() + seconds
+    with _opened(path) as fd:
+        while fd >= 0:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    yield False
+                    return
+                time.sleep(0.05)
+        yield True
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[int]:
+    fd = -1 if path is None else os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        yield fd
+    finally:
+        if fd >= 0:
+            os.close(fd)
 
 
 def _newest(folder: Path) -> Path | None:

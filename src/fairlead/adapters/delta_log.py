@@ -18,9 +18,10 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from hashlib import blake2b
 from math import ceil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.delta_disk import mend, sync_commit
+from fairlead.adapters.delta_disk import alone, local_folder, mend, shared, sync_commit
 from fairlead.adapters.delta_rows import PARTITIONS, STATISTICS, schema, to_rows
 from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
 from fairlead.errors import MissingExtra, StateError
@@ -33,6 +34,8 @@ _APP = "fairlead/"
 _THINNED = "fairlead-thinned/"
 _DAY = 86_400.0
 _ORPHAN_HOURS = 24  # a query of another engine that began this long ago has ended
+_READERS = "readers.lock"
+_READERS_SECONDS = 60.0
 _KINDS = (OUTCOMES, PREDICTIONS)
 Predicate = Callable[["pa.RecordBatch"], "pa.RecordBatch"]
 
@@ -87,6 +90,22 @@ class DeltaLog:
         with _told(f"the log's table {self.location(kind)} cannot be read"):
             yield from table.to_pyarrow_dataset().to_batches(filter=where, columns=schema(kind).names)
 
+    def parts(self, kind: str, table: Any) -> list[Callable[[], Iterator[pa.RecordBatch]]]:
+        """What opens each file of a table, to be read in this order and as often as need be. Raises `StateError`."""
+        with _told(f"the log's table {self.location(kind)} cannot be read"):
+            data = table.to_pyarrow_dataset()
+            return [partial(self._part, kind, file, data.schema) for file in data.get_fragments()]
+
+    def _part(self, kind: str, file: Any, shape: pa.Schema) -> Iterator[pa.RecordBatch]:
+        with _told(f"the log's table {self.location(kind)} cannot be read"):
+            yield from file.to_batches(schema=shape, columns=schema(kind).names)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """While it is held no file is removed that a version of now names. Any number of readers may hold it."""
+        with shared(self._lock_file()):
+            yield
+
     def requests_of(self, unit: str) -> set[str]:
         """The request ids of a unit's predictions. Raises `StateError`."""
         import pyarrow.compute as pc
@@ -101,8 +120,11 @@ class DeltaLog:
         the old files. Done again after a crash it finishes. Raises `StateError`."""
         outcomes = self._rewrite_without(OUTCOMES, "request_id", requests)
         predictions = self._rewrite_without(PREDICTIONS, "unit_id", {unit})
-        for kind in _KINDS:
-            self._vacuum(kind, 0)
+        with alone(self._lock_file(), _READERS_SECONDS) as free:
+            if not free:
+                raise StateError("somebody reads the log's table from the start: call again when they have read it")
+            for kind in _KINDS:
+                self._vacuum(kind, 0)
         return predictions, outcomes
 
     def tend(self, keeping: Keeping, now: float) -> Tended:
@@ -111,8 +133,15 @@ class DeltaLog:
         dropped = sum(self._drop(kind, keeping, now) for kind in _KINDS)
         days, rows = self._thin(keeping, now)
         merged = sum(self._merge(kind, now) for kind in _KINDS)
-        hours = 0 if dropped or rows else _ORPHAN_HOURS
-        return Tended(dropped, days, rows, merged, sum(self._vacuum(kind, hours) for kind in _KINDS))
+        with alone(self._lock_file(), 0.0) as free:
+            hours = 0 if free and (dropped or rows) else _ORPHAN_HOURS
+            removed = sum(self._vacuum(kind, hours) for kind in _KINDS)
+        return Tended(dropped, days, rows, merged, removed)
+
+    def _lock_file(self) -> Path | None:
+        """Beside a local table; none for a table elsewhere, whose versions its store keeps."""
+        folder = local_folder(self._root)
+        return None if folder is None or not folder.is_dir() else folder / _READERS
 
     def _write(self, kind: str, rows: Any, reached: dict[str, int], **how: Any) -> None:
         delta = self._delta

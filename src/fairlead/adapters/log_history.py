@@ -7,25 +7,79 @@ the table. So no record is missed, and none comes twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS, parse_name
+from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.segment_store import SegmentStore, offset_in, source_of
 from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.errors import StateError
 from fairlead.ports.log import LogReader
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from fairlead.adapters.delta_log import DeltaLog
 
+T = TypeVar("T")
+Part = Callable[[], "Iterator[pa.RecordBatch]"]  # opens one file's rows
 _PAST_THE_END = 2**62
 
 
+class _Rows(Generic[T]):
+    """Rows of a table as records. A reading that fails goes on later where it was: no record is lost or told twice."""
+
+    def __init__(self, convert: Callable[[pa.RecordBatch], Iterator[T]]) -> None:
+        self._convert = convert
+        self._parts: deque[Part] = deque()
+        self._open: Iterator[pa.RecordBatch] | None = None
+        self._done = 0  # batches of the first part
+        self._ready: deque[T] = deque()
+
+    def add(self, parts: Iterable[Part]) -> None:
+        self._parts.extend(parts)
+
+    @property
+    def reading(self) -> bool:
+        """Whether some part has not been read to its end."""
+        return bool(self._parts)
+
+    def fill(self, limit: int) -> bool:
+        """Reads until so many are ready, and says whether they are. Raises `StateError`; nothing is lost then."""
+        while len(self._ready) < limit and self._parts:
+            batch = self._next()
+            if batch is not None:
+                self._ready.extend(self._convert(batch))
+                self._done += 1
+                continue
+            self._parts.popleft()
+            self._open, self._done = None, 0
+        return len(self._ready) >= limit
+
+    def take(self, limit: int) -> list[T]:
+        return [self._ready.popleft() for _ in range(min(limit, len(self._ready)))]
+
+    def _next(self) -> pa.RecordBatch | None:
+        try:
+            if self._open is None:
+                self._open = islice(self._parts[0](), self._done, None)
+            return next(self._open, None)
+        except StateError:
+            self._open = None
+            raise
+
+
 class HistoryReader:
-    """Every record once, the table's first. A retry counts as one record, wherever its two attempts lie."""
+    """Every record once, the table's first. A retry counts as one record, wherever its two attempts lie.
+
+    As long as it reads the table it holds the readers' lock, so that no file is removed under it.
+    """
 
     def __init__(self, folder: Path, table: DeltaLog) -> None:
         """`folder`: of the segments. Nothing is read before the first `poll`."""
@@ -33,68 +87,77 @@ class HistoryReader:
         self._table = table
         self._segments: SegmentReader | None = None
         self._seen: dict[str, int] = {}
-        self._rows: Iterator[Prediction] = iter(())
-        self._truths: Iterator[OutcomeRecord] = iter(())
+        self._fresh: list[Prediction] = []  # read, and not given yet
+        self._rows: _Rows[Prediction] = _Rows(_predictions)
+        self._truths: _Rows[OutcomeRecord] = _Rows(_outcomes)
+        self._lock = ExitStack()
 
     def poll(self, limit: int = 10_000) -> tuple[list[Prediction], list[OutcomeRecord]]:
-        """What was added since the last call; full batches as long as the table has more. Raises `StateError`."""
+        """What was added since the last call; full batches as long as the table has more. Raises `StateError`, and
+        goes on at the next call where it was."""
         reader = self._segments or self._begin()
         self._segments = reader
-        predictions = self._up_to(limit, reader)
-        outcomes = _taken(self._truths, limit)
-        if len(predictions) < limit and len(outcomes) < limit:
+        while len(self._fresh) < limit:
+            full = self._rows.fill(limit - len(self._fresh))
+            self._fresh += reader.without_repeats(self._rows.take(limit - len(self._fresh)))
+            if not full:
+                break
+        truths_full = self._truths.fill(limit)
+        if not self._rows.reading and not self._truths.reading:
+            self._lock.close()
+        more: list[Prediction] = []
+        later: list[OutcomeRecord] = []
+        if len(self._fresh) < limit and not truths_full:
             more, later = reader.poll(limit)
-            predictions += more
-            outcomes += later
             self._follow_removed(reader)
-        return predictions, outcomes
+        first, self._fresh = self._fresh, []
+        return first + more, self._truths.take(limit) + later
 
     def _begin(self) -> SegmentReader:
         store = SegmentStore(self._folder)
         names = {kind: store.names(kind) for kind in (PREDICTIONS, OUTCOMES)}
         positions: dict[str, int] = {}
-        tables: dict[str, Any] = {}
-        for kind, segments in names.items():
-            tables[kind] = table = self._table.open(kind)
-            reached = self._table.reached(kind, table)
-            for name in segments:
-                positions[f"{kind}/{name}"] = offset_in(name, reached(source_of(name)), _PAST_THE_END)
-        self._rows = self._predictions(table=tables[PREDICTIONS]) if tables[PREDICTIONS] is not None else iter(())
-        self._truths = self._outcomes(table=tables[OUTCOMES]) if tables[OUTCOMES] is not None else iter(())
+        parts: dict[str, list[Part]] = {}
+        with ExitStack() as until_open:
+            until_open.enter_context(self._table.reading())
+            for kind, segments in names.items():
+                table = self._table.open(kind)
+                reached = self._table.reached(kind, table)
+                parts[kind] = [] if table is None else self._table.parts(kind, table)
+                for name in segments:
+                    positions[f"{kind}/{name}"] = offset_in(name, reached(source_of(name)), _PAST_THE_END)
+            self._lock = until_open.pop_all()
+        self._rows.add(parts[PREDICTIONS])
+        self._truths.add(parts[OUTCOMES])
         self._seen = positions
         return SegmentReader(self._folder, positions)
-
-    def _up_to(self, limit: int, reader: SegmentReader) -> list[Prediction]:
-        fresh: list[Prediction] = []
-        while len(fresh) < limit and (rows := _taken(self._rows, limit - len(fresh))):
-            fresh += reader.without_repeats(rows)
-        return fresh
 
     def _follow_removed(self, reader: SegmentReader) -> None:
         """What was removed before it was read to its end is read on in the table."""
         now = reader.positions()
         for key in self._seen.keys() - now.keys():
             kind, _, file = key.partition("/")
-            name = parse_name(file)
-            if name is None or self._seen[key] >= _PAST_THE_END:
-                continue
-            if kind == PREDICTIONS:
-                self._rows = chain(self._rows, self._predictions(_beyond(file, self._seen[key])))
-            else:
-                self._truths = chain(self._truths, self._outcomes(_beyond(file, self._seen[key])))
+            if self._seen[key] < _PAST_THE_END:
+                part = partial(self._beyond, kind, file, self._seen[key])
+                (self._rows if kind == PREDICTIONS else self._truths).add([part])
         self._seen = now
 
-    def _predictions(self, where: Any = None, table: Any = None) -> Iterator[Prediction]:
-        from fairlead.adapters.delta_rows import to_predictions
+    def _beyond(self, kind: str, segment: str, offset: int) -> Iterator[pa.RecordBatch]:
+        import pyarrow.compute as pc
 
-        for rows in self._table.batches(PREDICTIONS, where, table):
-            yield from to_predictions(rows)
+        return self._table.batches(kind, (pc.field("segment") == segment) & (pc.field("position") >= offset))
 
-    def _outcomes(self, where: Any = None, table: Any = None) -> Iterator[OutcomeRecord]:
-        from fairlead.adapters.delta_rows import to_outcomes
 
-        for rows in self._table.batches(OUTCOMES, where, table):
-            yield from to_outcomes(rows)
+def _predictions(rows: pa.RecordBatch) -> Iterator[Prediction]:
+    from fairlead.adapters.delta_rows import to_predictions
+
+    return to_predictions(rows)
+
+
+def _outcomes(rows: pa.RecordBatch) -> Iterator[OutcomeRecord]:
+    from fairlead.adapters.delta_rows import to_outcomes
+
+    return to_outcomes(rows)
 
 
 def open_history(folder: Path, location: str, storage: dict[str, str]) -> LogReader:
@@ -105,13 +168,3 @@ def open_history(folder: Path, location: str, storage: dict[str, str]) -> LogRea
     from fairlead.adapters.delta_log import DeltaLog
 
     return HistoryReader(folder, DeltaLog(location, storage))
-
-
-def _taken(records: Iterator[Any], limit: int) -> list[Any]:
-    return [record for _, record in zip(range(limit), records, strict=False)]
-
-
-def _beyond(segment: str, offset: int) -> Any:
-    import pyarrow.compute as pc
-
-    return (pc.field("segment") == segment) & (pc.field("position") >= offset)
