@@ -30,6 +30,11 @@ from fairlead.flows.warm import LiveModel
 
 _READY = an_object({"name": {"type": "string"}, "ready": {"type": "boolean"}}, ("name", "ready"))
 
+_MADE_ID = {
+    "description": "The request's id, where none was given: that of a single row; row n of several is ID:n",
+    "schema": {"type": "string"},
+}
+
 
 class ModelPaths:
     """One served model. `is_only`: the paths without a name mean it."""
@@ -147,9 +152,10 @@ class ModelPaths:
         body["content"][CSV] = {
             "schema": {"type": "string", "description": "A header with the features' names, and rows"}
         }
+        predictions = an_object({"predictions": a_list(one_of(predicted))}, ("predictions",))
         return operation(
             f"Predictions of {self._model.name}{which}, by MLflow's scoring protocol",
-            said("One prediction a row", an_object({"predictions": a_list(one_of(predicted))}, ("predictions",))),
+            {**said("One prediction a row", predictions), "headers": {"x-request-id": _MADE_ID}},
             (*TO_BODIES, *TO_ROWS),
             shape=SCORING,
             body=body,

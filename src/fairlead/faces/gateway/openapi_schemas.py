@@ -20,7 +20,7 @@ Schema = dict[str, Any]
 TYPES = {Kind.NUMBER: "number", Kind.INTEGER: "integer", Kind.BOOLEAN: "boolean", Kind.CATEGORY: "string"}
 FORMATS = {Kind.NUMBER: "double", Kind.INTEGER: "int64"}
 ID: Schema = {"type": "string", "minLength": 1, "maxLength": 256}
-UNIT: Schema = {"anyOf": [ID, {"type": "integer", "format": "int64", "minimum": INT64[0], "maximum": INT64[1]}]}
+UNIT: Schema = {"anyOf": [ID, {"type": "integer", "description": "Written without a point"}]}
 INSTANT: Schema = {
     "anyOf": [
         {"type": "number", "minimum": 0, "exclusiveMaximum": LATEST, "description": "Seconds since 1970, UTC"},
