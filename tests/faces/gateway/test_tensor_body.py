@@ -171,3 +171,18 @@ def test_the_trace_is_kept(gateway: Gateway) -> None:
     """W3C's `traceparent`, in the log."""
     post(gateway, BODY, {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"})
     assert gateway.log.kept_predictions[0].trace_id == "ab" * 16
+
+
+def test_a_large_batch_is_answered_whole(gateway: Gateway) -> None:
+    """As bytes and as JSON, in order."""
+    count = 20_000
+    raw = struct.pack(f"<{count}q", *range(count))
+    said = head(parameters={"binary_data_output": True}).replace(b"[2, 1]", b"[%d, 1]" % count)
+    said = said.replace(b'_size": 16', b'_size": %d' % len(raw))
+    answer = post(gateway, said + raw, {LENGTH: str(len(said))})
+    assert answer.status_code == 200, answer.text
+    values = struct.unpack(f"<{count}d", answer.content[int(answer.headers[LENGTH]) :])
+    assert values == tuple(100.0 * number for number in range(count))
+    tensor = {"name": "nights", "shape": [count], "datatype": "INT64", "data": list(range(count))}
+    assert tuple(post(gateway, json.dumps({"inputs": [tensor]}).encode()).json()["outputs"][0]["data"]) == values
+    assert len(gateway.log.kept_predictions) == 2 * count

@@ -151,14 +151,21 @@ class Gateway:
             arrival = Arrival(clock.now(), clock.monotonic(), body.trace_id, V2_REFUSAL)
             model = self._serving.model(name)
             known = name
-            asked = self._protocol.read(model, version, body, arrival)
+            if body.size <= BULK_BYTES:
+                asked = self._protocol.read(model, version, body, arrival)
+            else:
+                asked = await asyncio.to_thread(self._protocol.read, model, version, body, arrival)
             records = await answered(self._serving, receive, model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
         except FairleadError as error:
             self._count(known, error)
             raise
-        await reply(send, 200, *self._protocol.write(model, asked, records))
+        if len(records) <= BULK_ROWS:
+            written = self._protocol.write(model, asked, records)
+        else:
+            written = await asyncio.to_thread(self._protocol.write, model, asked, records)
+        await reply(send, 200, *written)
         self._offer(model, records, asked.routes)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:

@@ -13,6 +13,7 @@ from fairlead.faces.gateway.wire import JSON, Header, Receive, Refusal, Scope, c
 
 BINARY = b"application/octet-stream"
 LENGTH = b"inference-header-content-length"
+_READ = frozenset((LENGTH, b"content-encoding", b"origin", b"sec-fetch-site", b"traceparent"))
 _WINDOWS = {b"gzip": 31, b"deflate": 15}  # the format, in zlib's notation
 
 
@@ -22,6 +23,11 @@ class TensorBody(NamedTuple):
     json: bytes
     binary: memoryview | None = None
     trace_id: str | None = None
+
+    @property
+    def size(self) -> int:
+        """In bytes, as unpacked."""
+        return len(self.json) + (0 if self.binary is None else len(self.binary))
 
 
 async def read_tensors(scope: Scope, receive: Receive, limit: int) -> TensorBody:
@@ -46,20 +52,36 @@ async def read_tensors(scope: Scope, receive: Receive, limit: int) -> TensorBody
 
 def _check_headers(headers: list[Header], limit: int) -> tuple[bytes | None, bytes | None, str | None]:
     """The JSON's length, the compression and the trace id."""
-    named = dict(headers)
-    size = named.get(b"content-length", b"0")
-    if not size.isdigit() or int(size) > limit:
-        raise too_large(limit)
-    length, encoding, content_type = named.get(LENGTH), named.get(b"content-encoding"), named.get(b"content-type")
-    is_bare = content_type is None and b"origin" not in named and b"sec-fetch-site" not in named
-    if content_type != JSON and not is_bare and not (content_type == BINARY and length):
+    content_type, rest = None, {}
+    for name, value in headers:
+        if name == b"content-length":
+            if not value.isdigit() or int(value) > limit:
+                raise too_large(limit)
+        elif name == b"content-type":
+            content_type = value
+        elif name in _READ:
+            rest[name] = value
+    if content_type == JSON and not rest:
+        return None, None, None
+    length = rest.get(LENGTH)
+    is_bare = content_type is None and b"origin" not in rest and b"sec-fetch-site" not in rest
+    if not is_bare and not (content_type == BINARY and length):
         check_type(content_type)
+    return length, _encoding(rest), _trace_id(rest)
+
+
+def _encoding(headers: dict[bytes, bytes]) -> bytes | None:
+    encoding = headers.get(b"content-encoding", b"identity")
     if encoding == b"identity":
-        encoding = None
-    if encoding is not None and encoding not in _WINDOWS:
+        return None
+    if encoding not in _WINDOWS:
         raise Refusal(415, "the header content-encoding is not supported: send gzip, deflate or no compression")
-    trace = named.get(b"traceparent", b"")
-    return length, encoding, trace[3:35].decode("ascii", "replace") if len(trace) == 55 else None
+    return encoding
+
+
+def _trace_id(headers: dict[bytes, bytes]) -> str | None:
+    trace = headers.get(b"traceparent", b"")
+    return trace[3:35].decode("ascii", "replace") if len(trace) == 55 else None
 
 
 def _unpack(body: bytes, encoding: bytes, limit: int) -> bytes:

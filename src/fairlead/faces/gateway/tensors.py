@@ -124,7 +124,7 @@ def _values(tensor: Tensor, chunk: Bytes | None, width: int) -> list[Any]:
     if spec is None:
         path, known = _path(tensor), ", ".join(DATATYPES)
         raise Refusal(400, f"{path}: datatype {tensor.datatype[:40]} is not known; one of {known}", path)
-    if not 0 < len(shape) < 3 or shape[0] < 0 or shape[1:] not in ([], [width]):
+    if not 0 < len(shape) < 3 or shape[0] < 0 or (len(shape) == 2 and shape[1] != width):
         raise Refusal(400, f"{_path(tensor)}: expected shape [n] or [n, 1], came {shape[:10]}", _path(tensor))
     has_more = tensor.parameters is not None and (chunk is None or len(tensor.parameters) > 1)
     if has_more or (chunk is not None and tensor.data):
@@ -161,16 +161,16 @@ def _fits(values: list[Any], spec: Datatype) -> bool:
 
 
 def _flat(tensor: Tensor, width: int) -> list[Any]:
-    data, path = tensor.data, _path(tensor)
+    data = tensor.data
     if data is None:
-        raise Refusal(400, f"{path}.data: expected an array, came nothing", f"{path}.data")
+        raise Refusal(400, f"{_path(tensor)}.data: expected an array, came nothing", f"{_path(tensor)}.data")
     kinds = set(map(type, data))
     if list not in kinds:
         return data
     if len(kinds) == 1 and set(map(len, data)) == {width}:
         return [value for row in data for value in row]
     at = next(at for at, row in enumerate(data) if not isinstance(row, list) or len(row) != width)
-    where = f"{path}.data[{at}]"
+    where = f"{_path(tensor)}.data[{at}]"
     raise Refusal(400, f"{where}: expected an array of {width}, as in the shape, came {_came(data[at])}", where)
 
 
