@@ -2,7 +2,7 @@
 
 The model is a scikit-learn pipeline that is asked through a data frame (scaling, one-hot encoding, boosted trees): some
 milliseconds a row, nearly all of it the same for sixty-four. Both servers are the gateway's own application, server and
-log; they differ in where the model runs. A third connection asks for the health all the while: what a stalled event
+log; they differ in where the model runs. Another connection asks for the health all the while: what a stalled event
 loop costs everybody else. Rounds alternate, in turned order; a ratio is taken within a round, and told as the median.
 """
 
