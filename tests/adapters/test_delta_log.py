@@ -98,7 +98,7 @@ def plain(record: Prediction) -> tuple[object, ...]:
     return tuple(repr(value) for value in fields.values())
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(predictions, min_size=1, max_size=5))
 def test_a_prediction_survives_as_a_row(records: list[Prediction]) -> None:
     """Every field comes back with its type, whatever a caller or a model put there."""
@@ -112,7 +112,7 @@ def test_a_prediction_survives_as_a_row(records: list[Prediction]) -> None:
         assert plain(same) == plain(was)
 
 
-@settings(deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.builds(OutcomeRecord, st.text(), labels, instants, instants))
 def test_an_outcome_survives_as_a_row(record: OutcomeRecord) -> None:
     """The same for outcomes: 1, 1.0 and "1" stay apart."""
@@ -316,7 +316,7 @@ def test_small_files_of_days_that_are_over_are_merged(tmp_path: Path) -> None:
 HOSTILE = ["anna", "o'brien", "'; DROP TABLE x --", "ü\x00ü", "%_*", "", "a\\'b"]
 
 
-@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(unit=st.sampled_from(HOSTILE))
 def test_a_subject_leaves_no_byte(tmp_path_factory: pytest.TempPathFactory, unit: str) -> None:
     """Erased by unit id: predictions, outcomes, old files and the table's own log hold nothing; others stay."""

@@ -82,7 +82,7 @@ def test_keeps_the_port(tmp_path: Path) -> None:
 step = st.one_of(st.integers(1, 9).map(lambda many: ("write", many)), st.sampled_from([("move", 0), ("prune", 0)]))
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(before=st.lists(step, max_size=5), during=st.lists(step, max_size=5), limit=st.integers(1, 20))
 def test_no_gap_and_no_double_whatever_is_moved_and_removed_when(
     tmp_path_factory: pytest.TempPathFactory, before: list[tuple[str, int]], during: list[tuple[str, int]], limit: int

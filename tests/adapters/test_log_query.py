@@ -81,7 +81,7 @@ def found(folder: Path) -> list[tuple[Any, ...]]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(written=records, moved_after=st.integers(0, 12))
 def test_whichever_comes_first_each_prediction_has_its_outcome(
     tmp_path_factory: pytest.TempPathFactory, written: list[Prediction | OutcomeRecord], moved_after: int
