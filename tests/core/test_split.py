@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.route import Arm, ModelRoute, choose, deal
-from fairlead.core.split import By, Dealt, Split, fault_of, key_of
+from fairlead.core.split import PLAIN, By, Dealt, Split, fault_of, key_of
 
 splits = st.builds(
     Split,
@@ -62,7 +62,7 @@ def test_the_same_request_is_dealt_alike(split: Split, asked: Dealt, share: floa
 @given(requests, st.floats(0.0, 1.0))
 def test_a_plain_split_is_the_units(asked: Dealt, share: float) -> None:
     """Without more said, the unit decides, as it always did."""
-    assert Split().plain
+    assert Split() == PLAIN
     assert deal(route(share, Split()), asked) == choose(route(share, Split()), asked.unit_id)
 
 

@@ -10,7 +10,7 @@ from hashlib import blake2b
 
 from msgspec import Struct
 
-from fairlead.core.split import Dealt, Split, key_of
+from fairlead.core.split import PLAIN, Dealt, Split, key_of
 
 
 class Arm(Struct, frozen=True):
@@ -32,7 +32,7 @@ class ModelRoute(Struct, frozen=True):
     bundles: dict[int, str]
     shadows: tuple[int, ...] = ()
     salt: str = ""
-    split: Split = Split()
+    split: Split = PLAIN
 
 
 class RouteTable(Struct, frozen=True):
@@ -97,7 +97,7 @@ def deal(route: ModelRoute, dealt: Dealt) -> Route:
     Route(version=1, arm='champion', propensity=1.0, shadows=(), rollout='')
     """
     split, arms = route.split, route.arms
-    if split.plain or len(arms) == 1:
+    if len(arms) == 1 or split == PLAIN:
         return choose(route, dealt.unit_id)
     if split.within and dealt.value not in split.within:
         return Route(arms[-1].version, arms[-1].name, 1.0)

@@ -45,14 +45,12 @@ class Split(Struct, frozen=True):
     explore: float = 0.0
 
     @property
-    def plain(self) -> bool:
-        """Whether the unit alone decides."""
-        return self.by is By.UNIT and not (self.within or self.stratified or self.explore)
-
-    @property
     def clusters(self) -> bool:
         """Whether many units are dealt together."""
         return self.by in (By.FEATURE, By.TIME)
+
+
+PLAIN = Split()  # the unit alone decides
 
 
 class Dealt(NamedTuple):

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from fairlead.core.route import Route, choose, deal
-from fairlead.core.split import Dealt
+from fairlead.core.split import PLAIN, Dealt
 from fairlead.flows.serve import Arrival, Ask
 from fairlead.flows.warm import LiveModel
 
@@ -19,7 +19,7 @@ def dealt(model: LiveModel, ask: Ask, arrival: Arrival) -> Route:
     """The arm of a row. Time is that of arrival: a caller's own time stamp does not choose a version."""
     route = model.route
     split = route.split
-    if split.plain:
+    if split == PLAIN:
         return choose(route, ask.unit_id)
     value = value_of(ask.features, split.feature) if split.feature else None
     return deal(route, Dealt(ask.request_id, ask.unit_id, arrival.at, value))

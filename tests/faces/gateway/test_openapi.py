@@ -15,10 +15,11 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.adapters.predictors.onnx import OnnxPredictor
 from fairlead.core.bundle import PORTABLE, Lineage, Manifest
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.errors import ContractError
@@ -416,3 +417,13 @@ def test_what_the_document_allows_is_answered(gateway: Gateway, path: str, data:
     assert response.status_code == 200, response.text
     answer = operation["responses"]["200"]["content"]["application/json"]["schema"]
     assert complaints(found, answer, response.json()) == []
+
+
+def test_rules_over_several_features_are_told() -> None:
+    """No schema can express them, so they stand beside it as the contract has them; those that only warn do not."""
+    rules = (Rule("nights < lead_time"), Rule("nights > 0", Policy.WARN))
+    contract = Contract(
+        (Feature("lead_time", Kind.NUMBER), Feature("nights", Kind.INTEGER)), Task.BINARY, "y", ("0", "1"), rules=rules
+    )
+    assert openapi_schemas.row(contract)["x-rules"] == ["nights < lead_time"]
+    assert "x-rules" not in openapi_schemas.row(replace(contract, rules=()))

@@ -56,10 +56,13 @@ def one_of(schemas: Sequence[Schema]) -> Schema:
 
 
 def row(contract: Contract) -> Schema:
-    """An object by feature name."""
+    """An object by feature name. Rules over several features, which no schema can express, are told as they stand."""
     properties = {feature.name: cell(feature) for feature in contract.features}
     needed = [feature.name for feature in contract.features if feature.missing is Policy.REJECT]
-    return an_object(properties, needed, title=f"The features that predict {contract.target}")
+    rules = (
+        {"x-rules": [rule.text for rule in contract.rules if rule.policy is Policy.REJECT]} if contract.rules else {}
+    )
+    return an_object(properties, needed, title=f"The features that predict {contract.target}", **rules)
 
 
 def cells(contract: Contract) -> Schema:

@@ -7,6 +7,7 @@ name and shape [n, k] that holds them all, in the contract's order.
 from __future__ import annotations
 
 from base64 import b64decode
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -109,7 +110,8 @@ def _is_matrix(tensor: Tensor, contract: Contract) -> bool:
 
 
 def _twice(names: Sequence[str]) -> Refusal:
-    path = f"inputs.{next(name for name in names if names.count(name) > 1)[:80]}"
+    times = Counter(names)
+    path = f"inputs.{next(name for name in names if times[name] > 1)[:80]}"
     return Refusal(400, f"{path}: the tensor is given twice", path)
 
 
