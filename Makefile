@@ -51,6 +51,10 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/estimation.py --skip-simulation
 	@$(BIN)/python benchmarks/mmd.py
 	@$(BIN)/python benchmarks/serving.py
+	@$(BIN)/python -m benchmarks.slow_model
+	@$(BIN)/python benchmarks/predictors.py
+	@$(BIN)/python benchmarks/scoring.py
+	@$(BIN)/python benchmarks/compaction.py
 
 bench-large: $(READY)
 	@$(BIN)/python benchmarks/out_of_core.py $(ARGS)

@@ -26,7 +26,14 @@ def add_to(app: typer.Typer) -> None:
 def register(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")],
-    model: Annotated[str, typer.Option(metavar="PATH", help="A .skops or .onnx file, models:/… or runs:/….")],
+    model: Annotated[
+        str,
+        typer.Option(
+            metavar="PATH",
+            help="A model file (.skops, .onnx, .ubj, .txt, .cbm, …), an MLflow folder, models:/…, runs:/…, "
+            "or FILE.py:FUNCTION.",
+        ),
+    ],
     reference: Annotated[Path, typer.Option(metavar="DATA", help="The training data: Parquet, CSV or JSON lines.")],
     target: Annotated[str, typer.Option(metavar="COLUMN", help="The column that the model predicts.")],
     heldout: Annotated[
