@@ -128,6 +128,7 @@ def main() -> None:
         for name, call in RUNS.items():
             rounds = [measured(folder, call) for _ in range(options.rounds)]
             found[name] = min(seconds for seconds, _ in rounds), max(peak for _, peak in rounds)
+            print(f"{name:32} {found[name][0]:7.2f} s {found[name][1]:7,.0f} MiB", flush=True)
     base = found["pandas + onnxruntime, 1 thread"]
     for name, (seconds, peak) in found.items():
         speed = options.rows / seconds
