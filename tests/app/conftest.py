@@ -198,10 +198,12 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
         trust: tuple[str, ...] = (),
         wait: bool = True,
         limits: dict[str, Limits] | None = None,
+        when_full: str = "shed",
     ) -> Plane:
         changes: list[tuple[int, str, str]] = []
         told = lambda *change: changes.append(change)  # noqa: E731 - one line, used once
-        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, worker_options(trust, limits))
+        options = worker_options(trust, limits, when_full)
+        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, options)
         started.append(supervisor)
         supervisor.start()
         plane = Plane(tmp_path, supervisor, changes)

@@ -245,6 +245,24 @@ def test_sync_answers_after_the_disk(start_plane: Callable[..., Plane], home: An
     assert "left with 0" in plane.changes[-1][2]
 
 
+@pytest.mark.parametrize(("when_full", "status"), [("shed", 503), ("serve-unlogged", 200)])
+def test_a_disk_that_takes_no_more_sheds_or_serves_unlogged(
+    start_plane: Callable[..., Plane], home: Any, when_full: str, status: int
+) -> None:
+    """As the settings say; either way it is counted, and the log is written again once it can be."""
+    home.publish(champion(1, v1=home.put(0.0)))
+    (home.path / "log").mkdir()
+    blocked = home.path / "log" / "predictions"
+    blocked.write_text("in the way")
+    plane = start_plane(when_full=when_full)
+    home.wait_applied(1, 1)
+    assert ask(plane, 0).status_code == status
+    assert 'fairlead_log_failures_total{worker="0"} 1' in httpx.get(f"{plane.url}/metrics", timeout=10).text
+    blocked.unlink()
+    assert ask(plane, 1).status_code == 200
+    assert len(records(home.path)) == 1
+
+
 class Slow:
     """A caller who sends all but the last bytes of a request, and the rest when it is told to."""
 

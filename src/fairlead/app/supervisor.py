@@ -27,11 +27,13 @@ STOP_SECONDS = 5.0  # beyond a worker's drain
 OnChange = Callable[[int, str, str], None]
 
 
-def worker_options(trust: Sequence[str] = (), limits: Mapping[str, Limits] | None = None) -> list[str]:
-    """The part of a worker's command line that the settings decide: the formats that may run code, and what models may
-    take up, by name."""
+def worker_options(
+    trust: Sequence[str] = (), limits: Mapping[str, Limits] | None = None, when_full: str = "shed"
+) -> list[str]:
+    """The part of a worker's command line that the settings decide: the formats that may run code, what models may
+    take up, by name, and what a full disk does to the answers."""
     stated = [f"--limits={msgspec.json.encode(limits).decode()}"] if limits else []
-    return [*(f"--trust={form}" for form in trust), *stated]
+    return [*(f"--trust={form}" for form in trust), *stated, f"--when-full={when_full}"]
 
 
 class _Slot:

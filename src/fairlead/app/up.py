@@ -85,7 +85,7 @@ class Up:
         self._controller: subprocess.Popen[bytes] | None = None
         self._controller_at = 0.0
         settings = home.settings
-        options = worker_options(settings.trust, settings.limits())
+        options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
         self._supervisor = Supervisor(
             home.home, host, ports[0], workers, settings.serving.durability, self._changed, options
         )

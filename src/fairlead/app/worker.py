@@ -31,6 +31,7 @@ from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
@@ -41,6 +42,7 @@ from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts, Tally, Usage, new_timing
+from fairlead.ports.log import PredictionLog
 
 COUNTS_SECONDS = 1.0
 READY_SECONDS = 5.0
@@ -64,6 +66,7 @@ class Options(Struct, frozen=True):
     host: str
     port: int
     durability: str
+    when_full: str
     parent: int | None
     body_limit: int
     trust: list[str]
@@ -79,6 +82,7 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--durability", choices=("batch", "sync"), default="batch")
+    parser.add_argument("--when-full", choices=("shed", "serve-unlogged"), default="shed", help="the disk, that is")
     parser.add_argument("--parent", type=int, help="the read end of a pipe that the parent holds open")
     parser.add_argument("--body-limit", type=int, default=BODY_LIMIT, help="bytes")
     parser.add_argument(
@@ -136,8 +140,10 @@ class Worker:
     def __init__(self, options: Options) -> None:
         home = options.home.absolute()
         self._options = options
-        self._log = SegmentLog(home / "log", options.worker)
         self._tally = Tally()
+        self._log: PredictionLog = SegmentLog(home / "log", options.worker)
+        if options.when_full == "serve-unlogged":
+            self._log = UnloggedWhenFull(self._log, self._count_unlogged)
         self._serving = Serving(self._log, SystemClock(), self._tally, options.limits)
         self._lag = new_timing()
         self._shadows = Shadows(self._serving)
@@ -159,6 +165,11 @@ class Worker:
         )
         self._server = http_server(gateway, drain_seconds(options))
         self._stop = asyncio.Event()
+
+    def _count_unlogged(self, records: int) -> None:
+        self._tally.log_failures += 1
+        if self._tally.log_failures == 1:  # the counter tells the rest
+            _log.error("%d answers were given and not logged: the disk refuses the log", records)
 
     async def run(self) -> None:
         """Serves until told to stop; then answers what is under way, and closes the log."""

@@ -327,6 +327,7 @@ class LogSettings(_Section, frozen=True):
     segments: Duration = Duration(7 * 86400)  # a segment lives on for this long after its last record
     retention: Duration | None = None  # what is older leaves the table; without it everything is kept
     sampling: SamplingSettings = SamplingSettings()
+    when_full: Literal["shed", "serve-unlogged"] = "shed"
 
     def __post_init__(self) -> None:
         """Refuses what would lose records that someone still reads."""

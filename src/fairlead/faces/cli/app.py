@@ -16,6 +16,7 @@ from fairlead.faces.cli import (
     gate,
     incidents,
     journal,
+    log,
     models,
     outcomes,
     performance,
@@ -58,7 +59,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         context.obj = Session(home, config, environment, open_context)
 
     readers = (drift, status, performance, experiment)
-    for module in (models, gate, rollouts, score, *readers, outcomes, retrain, incidents, journal):
+    for module in (models, gate, rollouts, score, *readers, outcomes, retrain, incidents, journal, log):
         module.add_to(app)
     return app
 
