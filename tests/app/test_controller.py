@@ -191,21 +191,24 @@ def test_nothing_is_decided_before_the_log_was_read(house: House, start: Start, 
     """After a start the log is longer than a batch: the rollout waits until the champion's past is known."""
     old = [make_prediction(f"o{n}", unit_id=f"o{n}", score=n / 25_000) for n in range(25_000)]
     house.writer.predictions(old)
-    polled: list[int] = []
-    inner = house.context.open_log()
+    made: list[Watched] = []
 
     class Watched:
-        """A reader that notes how long the journal was at each reading."""
+        """A reader that notes how many rollouts there were at each of its readings. Each thread has one of its own."""
+
+        def __init__(self) -> None:
+            self.inner, self.begun = house.context.open_log(), list[int]()
+            made.append(self)
 
         def poll(self, limit: int = 10_000) -> tuple[list[Prediction], list[OutcomeRecord]]:
-            if len(polled) < 4:
-                polled.append(len(list(house.context.journal.read(kinds=["rollout_started"]))))
-            return inner.poll(limit)
+            if len(self.begun) < 4:
+                self.begun.append(len(list(house.context.journal.read(kinds=["rollout_started"]))))
+            return self.inner.poll(limit)
 
     house.deploy(1)
     start(replace(house.context, open_log=Watched))
     wait_for(lambda: house.phase("r1") is Phase.PROMOTED)
-    assert polled[:3] == [0, 0, 0]
+    assert made[0].begun[:3] == [0, 0, 0]  # the first reader is that of the thread which decides
 
 
 @pytest.mark.parametrize("error", [StateError("the disk is away"), ValueError("nobody thought of this")])
