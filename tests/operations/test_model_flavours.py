@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import mlflow
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -22,6 +21,7 @@ from sklearn.preprocessing import StandardScaler
 from xgboost import XGBClassifier
 
 import fairlead
+from fairlead.adapters.mlflow_registry import import_mlflow
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.adapters.worker_stage import WorkerStage
 from fairlead.app.compose import open_context
@@ -32,6 +32,7 @@ from fairlead.operations.context import Context
 from fairlead.operations.models import Registration, register
 from fairlead.testing.registry import MemoryRegistry
 
+mlflow = import_mlflow()  # quietly: it reads its settings when it is imported first
 BOOKINGS = Path(fairlead.__file__).parent / "faces/demo/data/hotel_bookings.parquet"
 NUMBERS = ["lead_time", "adr", "total_of_special_requests"]
 TEXTS = ["hotel", "deposit_type"]
