@@ -116,6 +116,16 @@ def test_a_request_whose_rows_disagree_is_the_champions(gateway: Gateway) -> Non
     assert answer["parameters"]["arm"] == "champion"
 
 
+def test_a_batch_has_an_end(gateway: Gateway) -> None:
+    """A body of many empty rows would take far more memory than it is long: it is refused before they are read."""
+    native = gateway.predict(b'{"instances": [' + b"0," * 100_000 + b"0]}")
+    ones = {"name": "lead_time", "shape": [100_001], "datatype": "FP64", "data": [1] * 100_001}
+    tensors = gateway.http.post("/v2/models/hotel/infer", json={"inputs": [ones]})
+    assert (native.status_code, tensors.status_code) == (413, 413)
+    assert native.json() == {"error": "instances: more than 100000 rows: send smaller batches", "path": "instances"}
+    assert tensors.json()["error"] == "inputs: more than 100000 rows: send smaller batches"
+
+
 def test_a_regression_answers_a_number(gateway: Gateway) -> None:
     """Without probabilities."""
     answer = gateway.predict({"features": {"nights": 3}}, model="price").json()

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from fairlead.core.route import Arm, ModelRoute
-from fairlead.faces.gateway import mlflow_rows
+from fairlead.faces.gateway.wire import MOST_ROWS
 from fairlead.flows.warm import Live, LiveModel
 
 Gateway = Any  # the fixture's value: see conftest
@@ -384,7 +384,7 @@ def test_a_large_body_is_refused_and_an_unknown_path_is_told(gateway: Gateway) -
 
 def test_a_request_has_a_bounded_number_of_rows(gateway: Gateway) -> None:
     """Small rows by the million would take far more memory than the body is long."""
-    path, most = "/models/price/invocations", mlflow_rows.ROWS
+    path, most = "/models/price/invocations", MOST_ROWS
     for rows in (most, most + 1):
         answer = score(gateway, b"nights" + b"\n1" * rows, path, "text/csv")
         assert answer.status_code == (200 if rows == most else 413)

@@ -19,8 +19,8 @@ import msgspec
 from msgspec import Raw
 
 from fairlead.core.contract import Contract, Feature, Kind
-from fairlead.faces.gateway.mlflow_rows import ROWS, ReadRow, Table, check_columns, check_count, check_width
-from fairlead.faces.gateway.wire import Refusal
+from fairlead.faces.gateway.mlflow_rows import ReadRow, Table, check_columns, check_width
+from fairlead.faces.gateway.wire import MOST_ROWS, Refusal, check_count
 
 PATH = "csv"
 MISSING = frozenset(
@@ -59,7 +59,7 @@ def _lines(body: bytes) -> list[list[str]]:
         raise Refusal(400, f"the body is not UTF-8 (byte {error.start}): send CSV in UTF-8") from None
     try:
         lines = (line for line in csv.reader(StringIO(text, newline=""), strict=True) if line)
-        return list(islice(lines, ROWS + 2))  # one more than is taken
+        return list(islice(lines, MOST_ROWS + 2))  # one more than is taken
     except csv.Error as error:
         raise Refusal(400, f"{PATH}: broken CSV: {error}", PATH) from None
 

@@ -17,12 +17,11 @@ from msgspec import Raw, Struct
 from fairlead.core.contract import Contract
 from fairlead.core.decode import loads, shown
 from fairlead.faces.gateway.predict import ABSENT, Id
-from fairlead.faces.gateway.wire import Refusal, parse
+from fairlead.faces.gateway.wire import Refusal, check_count, parse
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 PREDICT_PROBA = "predict_proba"
 NAMED = 5  # features or columns that an error lists
-ROWS = 100_000  # of one request: bodies of many empty rows would take far more memory than they are long
 
 ReadRow = Callable[[Any, str], Raw]
 _HINT = f" (send an object with exactly one of {', '.join(FORMS)}, and params if you like)"
@@ -88,12 +87,6 @@ def read_table(body: bytes) -> tuple[Table, Params]:
         raise Refusal(400, f"{table.path}: the batch is empty: send at least one row", table.path)
     check_count(table.rows, table.path)
     return table, given.params or Params()
-
-
-def check_count(rows: Sequence[Any], path: str) -> None:
-    """Raises `Refusal` (413) for more than `ROWS`."""
-    if len(rows) > ROWS:
-        raise Refusal(413, f"{path}: more than {ROWS} rows: send smaller batches", path)
 
 
 def check_columns(columns: Sequence[str], path: str) -> None:

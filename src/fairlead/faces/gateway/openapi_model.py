@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from fairlead.core.contract import Contract, Task
 from fairlead.faces.gateway import openapi_schemas as schemas
-from fairlead.faces.gateway.mlflow_rows import ROWS
 from fairlead.faces.gateway.openapi_operation import (
     CSV,
     SCORING,
@@ -26,6 +25,7 @@ from fairlead.faces.gateway.openapi_operation import (
 )
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, UNIT, Schema, a_list, an_object, one_of, or_null
 from fairlead.faces.gateway.tensors import FEATURE_DATATYPES
+from fairlead.faces.gateway.wire import MOST_ROWS
 from fairlead.flows.warm import LiveModel
 
 _READY = an_object({"name": {"type": "string"}, "ready": {"type": "boolean"}}, ("name", "ready"))
@@ -96,7 +96,9 @@ class ModelPaths:
         }
         instance = an_object({"features": row, **identity}, ("features",))
         single = an_object({"features": row, **pinned}, ("features",))
-        batch = an_object({"instances": a_list({"anyOf": [row, instance]}), **pinned}, ("instances",))
+        batch = an_object(
+            {"instances": a_list({"anyOf": [row, instance]}, maxItems=MOST_ROWS), **pinned}, ("instances",)
+        )
         one = ref(f"{self._key}.answer")
         many = an_object({"predictions": a_list(one)}, ("predictions",))
         return operation(
@@ -168,14 +170,14 @@ class ModelPaths:
         names = {contract.names for contract in contracts}
         is_classifier = all(contract.task is not Task.REGRESSION for contract in contracts)
         either = [row]
-        forms: dict[str, Schema] = {"dataframe_records": a_list(row, maxItems=ROWS)}
+        forms: dict[str, Schema] = {"dataframe_records": a_list(row, maxItems=MOST_ROWS)}
         if len(names) == 1:
             listed = self._all("cells", numbers)
             columns = {"const": list(contracts[0].names), "description": "In any order"}
-            split = {"columns": columns, "data": a_list(listed, maxItems=ROWS), "index": {"type": "array"}}
+            split = {"columns": columns, "data": a_list(listed, maxItems=MOST_ROWS), "index": {"type": "array"}}
             forms["dataframe_split"] = an_object(split, ("columns", "data"))
             either.append(listed)
-        rows = a_list(one_of(either), maxItems=ROWS)
+        rows = a_list(one_of(either), maxItems=MOST_ROWS)
         forms |= {"instances": rows, "inputs": rows}
         params = or_null(_params(is_classifier))
         made = [an_object({name: form, "params": params}, (name,)) for name, form in forms.items()]

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from fairlead.core.record import Prediction
-from fairlead.faces.gateway.wire import Refusal, parse
+from fairlead.faces.gateway.wire import Refusal, check_count, parse
 from fairlead.flows.serve import Arrival, Ask
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -80,6 +80,7 @@ def read_asks(body: bytes, arrival: Arrival, new_id: Callable[[], str]) -> tuple
         raise Refusal(400, "the body has both features and instances: send one of them")
     if not given.instances:
         raise Refusal(400, "instances: the batch is empty: send at least one instance", "instances")
+    check_count(given.instances, "instances")
     return (
         [
             _ask_of(

@@ -17,7 +17,7 @@ from msgspec import Meta, Raw, Struct
 from fairlead.core.contract import Contract, Kind
 from fairlead.core.decode import shown
 from fairlead.faces.gateway.binary_tensors import DATATYPES, Bytes, Datatype, split, unpack
-from fairlead.faces.gateway.wire import Refusal
+from fairlead.faces.gateway.wire import Refusal, check_count
 
 FEATURE_DATATYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.BOOLEAN: "BOOL", Kind.CATEGORY: "BYTES"}
 # MLServer's names for what a tensor was made of. The datatype says it all, but for the last two.
@@ -71,6 +71,7 @@ def rows_of(tensors: Sequence[Tensor], contract: Contract, data: Bytes | None = 
         rows = list(zip(*columns, strict=True))
     if not rows:
         raise Refusal(400, "inputs: the batch is empty: send at least one row", "inputs")
+    check_count(rows, "inputs")
     encode = msgspec.json.encode
     return [Raw(encode(dict(zip(names, row, strict=True)))) for row in rows]
 

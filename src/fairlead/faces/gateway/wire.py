@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sized
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ Header = tuple[bytes, bytes]
 JSON = b"application/json"
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 BODY_LIMIT = 8 * 2**20
+MOST_ROWS = 100_000  # of one request: bodies of many empty rows would take far more memory than they are long
 
 _UNSUPPORTED = {
     b"content-encoding": "send the JSON uncompressed",
@@ -119,6 +120,12 @@ def parse(decoder: msgspec.json.Decoder[Any], body: bytes, hint: str = "") -> An
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         reason = broken(body)
         raise Refusal(400, reason.line if body else "the body is empty: send a JSON document", reason.path) from None
+
+
+def check_count(rows: Sized, path: str) -> None:
+    """Raises `Refusal` (413) for more than `MOST_ROWS`."""
+    if len(rows) > MOST_ROWS:
+        raise Refusal(413, f"{path}: more than {MOST_ROWS} rows: send smaller batches", path)
 
 
 async def reply(send: Send, status: int, body: bytes, content_type: bytes = JSON, header: Header | None = None) -> None:
