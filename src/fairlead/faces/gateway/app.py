@@ -13,7 +13,7 @@ import msgspec
 
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
-from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
@@ -22,6 +22,7 @@ from fairlead.faces.gateway.openapi import OpenApi
 from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
+from fairlead.faces.gateway.refusals import header_of, only, path_of, status_of
 from fairlead.faces.gateway.tensor_body import read_tensors
 from fairlead.faces.gateway.wire import (
     BODY_LIMIT,
@@ -43,7 +44,6 @@ from fairlead.flows.serve import (
     Arrival,
     Ask,
     ModelFailed,
-    NotReady,
     Overloaded,
     Serving,
     is_prompt,
@@ -112,7 +112,7 @@ class Gateway:
     async def _predict(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
         known = ""
         try:
-            _only(scope, "POST")
+            only(scope, "POST")
             body, trace_id = await read_json(scope, receive, self._limit)
             clock = self._serving.clock  # read once the request is whole: a slow sender is no slow version
             arrival = Arrival(clock.now(), clock.monotonic(), trace_id)
@@ -176,13 +176,13 @@ class Gateway:
         elif self._scoring.takes(path):
             await self._scoring(scope, receive, send, path)
         elif path == "/health":
-            _only(scope, "GET", "HEAD")
+            only(scope, "GET", "HEAD")
             await reply(send, 200 if self._serving.live else 503, msgspec.json.encode(self._health()))
         elif path == "/metrics":
-            _only(scope, "GET", "HEAD")
+            only(scope, "GET", "HEAD")
             await reply(send, 200, exposition(self._counts()), TEXT)
         elif path == "/openapi.json":
-            _only(scope, "GET", "HEAD")
+            only(scope, "GET", "HEAD")
             await reply(send, 200, self._openapi.body())
         else:
             raise NotFound(f"no such path: {path[:200]}")
@@ -197,11 +197,11 @@ class Gateway:
             await reply(send, 200, listed)
         else:
             status, body = self._protocol.get(parts)
-            _only(scope, "GET", "HEAD")
+            only(scope, "GET", "HEAD")
             await reply(send, status, body)
 
     async def _outcomes(self, scope: Scope, receive: Receive, send: Send) -> None:
-        _only(scope, "POST")
+        only(scope, "POST")
         body, _ = await read_json(scope, receive, self._limit)
         records = read_outcomes(body, self._serving.clock.now())
         self._serving.outcomes(records)
@@ -216,7 +216,7 @@ class Gateway:
     def _count(self, model: str, error: FairleadError) -> None:
         """Counts what no version answered; what a version refused, failed or had no time for is counted there."""
         if not isinstance(error, ContractError | ModelFailed | Overloaded | Gone):
-            self._serving.tally.refused(model, 0, "", _status(error, V1_REFUSAL))
+            self._serving.tally.refused(model, 0, "", status_of(error, V1_REFUSAL))
 
     def _health(self) -> dict[str, Any]:
         live = self._serving.live
@@ -244,25 +244,5 @@ def _read_bulk(model: LiveModel, body: bytes, arrival: Arrival) -> tuple[list[As
     return asks, batch, pinned, [dealt(model, ask, arrival) for ask in asks]
 
 
-def _only(scope: Scope, *methods: str) -> None:
-    if scope["method"] not in methods:
-        allow = (b"allow", ", ".join(methods).encode())
-        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", header=allow)
-
-
-def _status(error: FairleadError, contract: int) -> int:
-    if isinstance(error, Refusal):
-        return error.status
-    if isinstance(error, ContractError):
-        return contract
-    if isinstance(error, NotFound):
-        return 404
-    return 503 if isinstance(error, NotReady | StateError) else 500
-
-
 async def _refuse(send: Send, error: FairleadError, contract: int) -> None:
-    path = error.path if isinstance(error, Refusal | ContractError) else ""
-    header = error.header if isinstance(error, Refusal) else None
-    if isinstance(error, Overloaded):
-        header = (b"retry-after", b"%d" % error.retry_seconds)
-    await reply(send, _status(error, contract), problem(error.line, path), JSON, header)
+    await reply(send, status_of(error, contract), problem(error.line, path_of(error)), JSON, header_of(error))

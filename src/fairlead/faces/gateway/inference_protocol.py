@@ -15,6 +15,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import NotFound
 from fairlead.faces.gateway.predict import event_time
+from fairlead.faces.gateway.refusals import version_number
 from fairlead.faces.gateway.tensor_body import BINARY, LENGTH, TensorBody
 from fairlead.faces.gateway.tensor_outputs import Choice, InferAnswer, choose_outputs, flag, metadata, outputs_of
 from fairlead.faces.gateway.tensors import InferBody, check_content_type, rows_of
@@ -115,7 +116,7 @@ class InferenceProtocol:
             seen = _alike(model, given, body) if model.route.split.feature else NOTHING
             route = dealt(model, Ask(request_id, unit, at, seen, "inputs"), arrival)
         else:
-            route = pin(model, _number(version))
+            route = pin(model, version_number(version))
         contract = model.versions[route.version].manifest.contract
         binary = flag(parameters, "binary_data_output", False, "parameters")
         outputs = choose_outputs(contract, given.outputs, binary)
@@ -146,7 +147,7 @@ class InferenceProtocol:
 
     def _metadata(self, name: str, rest: list[str]) -> dict[str, Any]:
         model = self._serving.model(name)
-        number = _number(rest[0]) if rest else model.route.arms[-1].version
+        number = version_number(rest[0]) if rest else model.route.arms[-1].version
         live = model.version(number)
         platform = "onnx_onnxruntime" if live.manifest.served == PORTABLE else f"fairlead_{live.manifest.model_format}"
         return metadata(name, list(model.versions), live.manifest.contract, platform)
@@ -157,18 +158,12 @@ class InferenceProtocol:
         except NotReady:
             return 503, _encode({"name": name, "ready": False})
         if rest:
-            model.version(_number(rest[0]))
+            model.version(version_number(rest[0]))
         return 200, _encode({"name": name, "ready": True})
 
 
 def _listed(name: str, version: str, state: str, reason: str = "") -> dict[str, str]:
     return {"name": name, "version": version, "state": state, "reason": reason}
-
-
-def _number(version: str) -> int:
-    if not version.isascii() or not version.isdigit() or len(version) > 9:
-        raise NotFound(f"no version {version[:40]!r}: versions are whole numbers")
-    return int(version)
 
 
 def _alike(model: LiveModel, given: InferBody, body: TensorBody) -> Raw:

@@ -16,11 +16,12 @@ from fairlead.core.contract import Task
 from fairlead.core.listing import counted
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
-from fairlead.errors import ContractError, FairleadError, NotFound, StateError
+from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.mlflow_csv import read_csv
 from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, ReadRow, Table, read_table
 from fairlead.faces.gateway.predict import event_time
+from fairlead.faces.gateway.refusals import header_of, only, path_of, status_of, version_number
 from fairlead.faces.gateway.wire import JSON, Gone, Header, Receive, Refusal, Scope, Send, read_json, reply
 from fairlead.flows.dealing import dealt
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Overloaded, Serving, pin
@@ -92,7 +93,7 @@ class MlflowScoring:
             await _refuse(send, error)
 
     async def _about(self, scope: Scope, send: Send, path: str) -> None:
-        _only(scope, "GET", "HEAD")
+        only(scope, "GET", "HEAD")
         if path == VERSION:
             await reply(send, 200, self._version, PLAIN)
         elif self._serving.live is None:
@@ -103,7 +104,7 @@ class MlflowScoring:
     async def _invocations(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         known = ""
         try:
-            _only(scope, "POST")
+            only(scope, "POST")
             name, version = _address(parts)
             is_csv = _is_csv(scope["headers"])
             body, trace_id = await read_json(_as_json(scope), receive, self._limit)
@@ -126,7 +127,7 @@ class MlflowScoring:
         self._offer(model, records, asked.routes)
 
     def _read(self, model: LiveModel, version: str | None, body: bytes, is_csv: bool, arrival: Arrival) -> Asked:
-        pinned = None if version is None else pin(model, _number(version))
+        pinned = None if version is None else pin(model, version_number(version))
         table, params = (read_csv(body), Params()) if is_csv else read_table(body)
         made_id = self._new_id() if params.request_id is None else ""
         asks, routes = _asks(model, pinned, table, params, arrival, made_id)
@@ -149,7 +150,7 @@ class MlflowScoring:
     def _count(self, model: str, error: FairleadError) -> None:
         """Counts what no version answered; what a version refused, failed or had no time for is counted there."""
         if not isinstance(error, ContractError | ModelFailed | Overloaded | Gone):
-            self._serving.tally.refused(model, 0, "", _status(error))
+            self._serving.tally.refused(model, 0, "", status_of(error, REFUSAL))
 
 
 def _address(parts: list[str]) -> tuple[str | None, str | None]:
@@ -254,33 +255,8 @@ def _scored(records: Sequence[Prediction], method: str) -> Scored:
     return Scored([record.prediction for record in records])
 
 
-def _number(version: str) -> int:
-    if not version.isascii() or not version.isdigit() or len(version) > 9:
-        raise NotFound(f"no version {version[:40]!r}: versions are whole numbers")
-    return int(version)
-
-
-def _only(scope: Scope, *methods: str) -> None:
-    if scope["method"] not in methods:
-        allow = (b"allow", ", ".join(methods).encode())
-        raise Refusal(405, f"{scope['method']} is not taken here: use {methods[0]}", header=allow)
-
-
-def _status(error: FairleadError) -> int:
-    if isinstance(error, Refusal):
-        return error.status
-    if isinstance(error, ContractError):
-        return REFUSAL
-    if isinstance(error, NotFound):
-        return 404
-    return 503 if isinstance(error, NotReady | StateError) else 500
-
-
 async def _refuse(send: Send, error: FairleadError) -> None:
-    path = error.path if isinstance(error, Refusal | ContractError) else ""
-    header = error.header if isinstance(error, Refusal) else None
-    if isinstance(error, Overloaded):
-        header = (b"retry-after", b"%d" % error.retry_seconds)
-    status = _status(error)
-    line, path = (text.encode(errors="replace").decode() for text in (error.line, path))
-    await reply(send, status, _encode(ScoringProblem(CODES.get(status, "BAD_REQUEST"), line, path)), JSON, header)
+    status = status_of(error, REFUSAL)
+    line, path = (text.encode(errors="replace").decode() for text in (error.line, path_of(error)))
+    said = _encode(ScoringProblem(CODES.get(status, "BAD_REQUEST"), line, path))
+    await reply(send, status, said, JSON, header_of(error))
