@@ -14,7 +14,7 @@ from fairlead.adapters.tables import as_table, read_table, to_columns, unreadabl
 from fairlead.core.check import judge_drift
 from fairlead.core.listing import first_of
 from fairlead.errors import TableError, UsageError
-from fairlead.operations.drift_report import DriftReport
+from fairlead.operations.drift_report import DriftReport, check_alpha
 from fairlead.stats.columns import Column, NumericColumn
 from fairlead.stats.distances import DEFAULT, Thresholds
 from fairlead.stats.drift import ColumnDrift, compare, ranked
@@ -107,12 +107,6 @@ def table_of(data: Any, role: str) -> pa.Table:
     if table.num_rows == 0:
         raise TableError(f"the {role} has no rows: a comparison needs at least one")
     return table
-
-
-def check_alpha(alpha: float) -> None:
-    """Raises `UsageError` for what is no false discovery rate."""
-    if not 0.0 < alpha < 1.0:
-        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
 
 
 def shared_columns(

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.core.verdict import Verdict
+from fairlead.errors import UsageError
 from fairlead.operations.drift_html import fragment, page
 from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.stats.distances import DEFAULT
@@ -63,6 +64,12 @@ class DriftReport(Struct, frozen=True):
 
     def _repr_html_(self) -> str:
         return fragment(self.verdict, self.columns, self.reference, self.current)
+
+
+def check_alpha(alpha: float) -> None:
+    """Raises `UsageError` for what is no false discovery rate."""
+    if not 0.0 < alpha < 1.0:
+        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
 
 
 def _row(column: ColumnDrift) -> dict[str, Any]:

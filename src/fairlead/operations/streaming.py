@@ -21,7 +21,7 @@ from fairlead.adapters.sources.opening import open_source
 from fairlead.core.check import judge_drift
 from fairlead.core.listing import first_of
 from fairlead.errors import TableError, UsageError
-from fairlead.operations.drift_report import DriftReport
+from fairlead.operations.drift_report import DriftReport, check_alpha
 from fairlead.operations.passes import Passes, Progress
 from fairlead.ports.engine import NULL, TEXT, Engine, Source
 from fairlead.stats.distances import DEFAULT, Thresholds
@@ -88,8 +88,7 @@ def drift_sources(
     >>> report.verdict.outcome.value, report.columns[0].name
     ('breached', 'age')
     """
-    if not 0.0 < alpha < 1.0:
-        raise UsageError(f"alpha is {alpha}: a false discovery rate lies between 0 and 1, as in 0.01")
+    check_alpha(alpha)
     with ExitStack() as stack:
         runner = stack.enter_context(_running(engine, None))
         left = stack.enter_context(_twice(open_source(reference, "the reference"), True))

@@ -17,7 +17,8 @@ from fairlead.core.check import judge_drift
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import SettingsError, TableError, UsageError
-from fairlead.operations.drift import check_alpha, in_threads, shared_columns, table_of
+from fairlead.operations.drift import in_threads, shared_columns, table_of
+from fairlead.operations.drift_report import check_alpha
 from fairlead.operations.report_output import as_json, frame_of, written
 from fairlead.operations.timeline_html import fragment, page
 from fairlead.operations.timeline_values import DriftWindow, Timeline
