@@ -18,7 +18,8 @@ from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.system_clock import SystemClock
-from fairlead.config.settings import Duration, Gates, Settings, Size
+from fairlead.config.fields import Duration, Size
+from fairlead.config.settings import Gates, Settings
 from fairlead.core.bundle import CARD
 from fairlead.core.event import GateMeasured
 from fairlead.core.gate import CHECKS, DAY_SECONDS, GateReport

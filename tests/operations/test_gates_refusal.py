@@ -13,7 +13,8 @@ from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
-from fairlead.config.settings import RolloutSettings, Settings, SplitSettings
+from fairlead.config.rollout import RolloutSettings, SplitSettings
+from fairlead.config.settings import Settings
 from fairlead.core.event import DeployAsked
 from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
 from fairlead.core.verdict import Outcome

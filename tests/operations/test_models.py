@@ -25,7 +25,7 @@ from skops import io as skops
 import fairlead
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.app.compose import open_context
-from fairlead.config.settings import ModelSettings
+from fairlead.config.models import ModelSettings
 from fairlead.core.bundle import HELDOUT, PORTABLE, ModelCard
 from fairlead.core.contract import Task
 from fairlead.errors import BundleError, DigestMismatch, FairleadError, NotFound, UntrustedFormat, UsageError

@@ -12,8 +12,9 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from fairlead.config.fields import Duration, Share, Size
 from fairlead.config.grammar import duration, guardrail, share, size
-from fairlead.config.settings import Duration, Settings, Share, Size
+from fairlead.config.settings import Settings
 from fairlead.errors import SettingsError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")

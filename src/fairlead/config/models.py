@@ -1,0 +1,97 @@
+"""What is said of a model: its task and labels, what its errors cost, its contract, what it may take up."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from msgspec.structs import replace
+
+from fairlead.config.fields import Duration, Section
+from fairlead.core.admission import Limits
+from fairlead.core.amend import Amendments
+from fairlead.core.contract import Task
+from fairlead.core.cost import CostMatrix
+from fairlead.errors import SettingsError
+
+# The least and the most that a limit may be; durations in seconds.
+LIMIT_RANGES = (
+    ("timeout", 0.01, 600.0),
+    ("concurrency", 1, 64),
+    ("queue", 1, 100_000),
+    ("wait", 0.0, 600.0),
+    ("batch", 1, 4096),
+    ("batch_wait", 0.0, 1.0),
+)
+
+
+def _plain(value: float) -> float | int:
+    """A duration as a plain number."""
+    return float(value) if isinstance(value, float) else value
+
+
+class Labels(Section, frozen=True):
+    """How late the truth arrives: after `delay` a cohort counts as mature even if some labels never came."""
+
+    delay: Duration = Duration(14 * 86400)
+
+
+class Cost(Section, frozen=True):
+    """What a wrong answer of a binary model costs, in the currency you count in."""
+
+    false_positive: float = 0.0
+    false_negative: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuses what is no cost."""
+        costs = (self.false_positive, self.false_negative)
+        if not all(isfinite(cost) and cost >= 0.0 for cost in costs):
+            raise SettingsError("a cost is a finite number, not negative: write it as in {false_positive: 5}")
+        if not any(costs):
+            raise SettingsError("cost names no error above 0: give false_positive or false_negative, or leave cost out")
+
+    @property
+    def matrix(self) -> CostMatrix:
+        """The costs as decisions take them."""
+        return CostMatrix(float(self.false_positive), float(self.false_negative))
+
+
+class LimitSettings(Section, frozen=True):
+    """What one version of a slow model may take up in a worker, see `core.admission.Limits`. What is left out is as for
+    all models."""
+
+    timeout: Duration | None = None
+    concurrency: int | None = None
+    queue: int | None = None
+    wait: Duration | None = None
+    batch: int | None = None
+    batch_wait: Duration | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what would answer nobody."""
+        for name, least, most in LIMIT_RANGES:
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise SettingsError(f"limits.{name} is {value:g}: write {least:g} to {most:g}")
+
+    def over(self, every: Limits) -> Limits:
+        """These limits, where they say something, over those of all models."""
+        said = {name: getattr(self, name) for name, _, _ in LIMIT_RANGES}
+        return replace(every, **{name: _plain(value) for name, value in said.items() if value is not None})
+
+
+class ModelSettings(Section, frozen=True):
+    """What is known of a model before it is registered."""
+
+    task: Task | None = None
+    unit: str | None = None
+    segments: tuple[str, ...] = ()
+    owner: str = ""
+    labels: Labels = Labels()
+    cost: Cost | None = None
+    contract: Amendments = Amendments()
+    limits: LimitSettings = LimitSettings()
+
+    def __post_init__(self) -> None:
+        """A false positive is something only a binary model can give."""
+        if self.cost is not None and self.task not in (None, Task.BINARY):
+            raise SettingsError(f"cost prices false positives and negatives, which a {self.task} model does not give")

@@ -1,0 +1,127 @@
+"""How a version earns its traffic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal, get_args
+
+from msgspec import field
+from msgspec.structs import replace
+
+from fairlead.config.fields import Bound, Duration, Section, Share
+from fairlead.config.grammar import guardrail
+from fairlead.core.rollout import Plan, ShadowPlan, Step
+from fairlead.core.split import By, Split, fault_of
+from fairlead.errors import SettingsError, UsageError
+
+Strategy = Literal["shadow", "canary", "blue-green", "rolling"]
+
+
+class ShadowSettings(Section, frozen=True):
+    """The unseen phase: at least this long, and this many paired requests."""
+
+    seconds: Duration = field(default=Duration(3600), name="for")
+    at_least: int = 1000
+
+
+class StepSettings(Section, frozen=True):
+    """A share of traffic, how long it is held, and the canary requests it needs before the next."""
+
+    traffic: Share
+    hold: Duration = Duration(0)
+    at_least: int = 0
+
+
+class SplitSettings(Section, frozen=True):
+    """What a rollout deals to the two versions: units, which keep their version, or requests, each anew.
+
+    `within` restricts it to requests with some values of `feature` (a region first), `stratified` draws each value's
+    units apart, `explore` is the share that is dealt evenly.
+    """
+
+    by: By = By.UNIT
+    feature: str = ""
+    within: tuple[str, ...] = ()
+    stratified: bool = False
+    explore: Share = Share(0.0)
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be dealt, and what would be dealt in clusters."""
+        if self.by in (By.FEATURE, By.TIME):
+            raise SettingsError(
+                f"rollout.split deals units or requests, whose evidence is tested one by one; by {self.by.value} is "
+                "for an experiment: write by: unit, with within: [...] for one region first"
+            )
+        if fault := fault_of(self.split):
+            raise SettingsError(f"rollout.split: {fault}")
+
+    @property
+    def split(self) -> Split:
+        """The same, as routes take it."""
+        return Split(self.by, self.feature, self.within, self.stratified, explore=float(self.explore))
+
+
+_STEPS = (
+    StepSettings(Share(0.01), Duration(4 * 3600), 100),
+    StepSettings(Share(0.05), Duration(24 * 3600), 500),
+    StepSettings(Share(0.25), Duration(24 * 3600), 1000),
+    StepSettings(Share(0.50), Duration(48 * 3600), 1000),
+    StepSettings(Share(1.0)),
+)
+# A rolling rollout replaces a quarter of the traffic after another, whoever asks.
+_ROLLING = (*(Step(share, 60.0, 100) for share in (0.25, 0.5, 0.75)), Step(1.0))
+_GUARDRAILS = tuple(
+    Bound(guardrail(text))
+    for text in ("error_rate <= 1.25 * champion", "p99_latency <= 2 * champion", "prediction_psi < 0.25")
+)
+
+
+class RolloutSettings(Section, frozen=True):
+    """How a version earns its traffic. `alpha` is the budget of false rollbacks per rollout."""
+
+    strategy: Strategy = "canary"
+    shadow: ShadowSettings | None = ShadowSettings()
+    steps: tuple[StepSettings, ...] = _STEPS
+    guardrails: tuple[Bound, ...] = _GUARDRAILS
+    alpha: Share = Share(0.01)
+    undecided: Literal["hold", "roll_back", "promote"] = "hold"
+    deadline: Duration | None = None
+    split: SplitSettings = SplitSettings()
+
+    def __post_init__(self) -> None:
+        """Refuses now what could only fail in the middle of a release."""
+        if not self.steps:
+            raise SettingsError("rollout.steps is empty: give at least {traffic: 100%}")
+        shares = [float(step.traffic) for step in self.steps]
+        if min(shares) <= 0.0:
+            raise SettingsError("a rollout step of 0% of the traffic proves nothing: write more than 0%")
+        if any(later <= before for before, later in pairwise(shares)):
+            raise SettingsError("rollout.steps must grow: each step takes more traffic than the one before")
+        if not 0.0 < self.alpha < 1.0:
+            raise SettingsError("rollout.alpha is a budget of false rollbacks: write more than 0% and less than 100%")
+        latencies = [bound.rule for bound in self.guardrails if bound.rule.metric == "p99_latency"]
+        if len(latencies) > 1:
+            raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
+
+    def plan(self, strategy: str | None = None) -> Plan:
+        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), rolling
+        (by quarters of all requests, each request dealt anew).
+
+        Raises `UsageError` for any other.
+        """
+        chosen = strategy or self.strategy
+        if chosen not in get_args(Strategy):
+            raise UsageError(f"{chosen!r} is no strategy: use one of {', '.join(get_args(Strategy))}")
+        shadow = self.shadow
+        steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
+        split = self.split.split
+        return Plan(
+            strategy=chosen,
+            steps={"blue-green": (Step(1.0),), "rolling": _ROLLING}.get(chosen, steps),
+            guardrails=tuple(bound.rule for bound in self.guardrails),
+            shadow=ShadowPlan(float(shadow.seconds), shadow.at_least) if shadow and chosen == "shadow" else None,
+            alpha=float(self.alpha),
+            undecided=self.undecided,
+            deadline_seconds=None if self.deadline is None else float(self.deadline),
+            split=replace(split, by=By.REQUEST) if chosen == "rolling" else split,
+        )
