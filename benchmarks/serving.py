@@ -41,10 +41,11 @@ from fairlead.core.route import Arm, ModelRoute, RouteTable
 
 FEATURES = 15
 NAMES = tuple(f"feature_{index}" for index in range(FEATURES))
+PATH = "/v1/models/bench/predict"
 HERE = Path(__file__).parent
 TICK = os.sysconf("SC_CLK_TCK")
 BUSY = 0.5  # load average a core, from which the figures are doubted
-OURS = "fairlead"
+OURS, BARE = "fairlead", "bare ASGI"
 
 
 class Load(NamedTuple):
@@ -149,14 +150,17 @@ class Round(NamedTuple):
     cpu_us: float
 
 
-def train() -> tuple[Any, NDArray[np.float64]]:
-    """A gradient boosting of 100 trees on 20,000 made rows."""
+def train(kind: str = "boosted") -> tuple[Any, NDArray[np.float64]]:
+    """A gradient boosting of 100 trees, or a logistic regression (`linear`), on 20,000 made rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(7)
     rows = rng.normal(size=(20_000, FEATURES))
     target = (rows[:, :5].sum(axis=1) + np.abs(rows[:, 5]) + rng.normal(size=len(rows)) > 0.8).astype(int)
-    return HistGradientBoostingClassifier(max_iter=100, random_state=7).fit(rows, target), rows
+    boosted = HistGradientBoostingClassifier(max_iter=100, random_state=7)
+    model = boosted if kind == "boosted" else LogisticRegression()
+    return model.fit(rows, target), rows
 
 
 def to_onnx(model: Any) -> bytes:
@@ -168,8 +172,9 @@ def to_onnx(model: Any) -> bytes:
     return data
 
 
-def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64]) -> None:
-    """A home folder that serves the portable model."""
+def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64], canary: float = 0.0) -> None:
+    """A home folder that serves the portable model: one champion, or beside it a canary (of the same bundle, as
+    version 2, so that it costs the same) that gets a share of the traffic."""
     lows, highs = rows.min(axis=0), rows.max(axis=0)
     features = tuple(
         Feature(name, Kind.NUMBER, minimum=float(low), maximum=float(high))
@@ -195,6 +200,9 @@ def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64]) -> None:
     )
     digest = BundleFolder(home / "bundles").put(draft, manifest)
     route = ModelRoute((Arm("champion", 1, 1.0),), {1: digest})
+    if canary:
+        arms = (Arm("canary", 2, canary), Arm("champion", 1, 1.0 - canary))
+        route = ModelRoute(arms, {1: digest, 2: digest}, salt="bench")
     RouteFile(home / "routes").publish(RouteTable(1, {"bench": route}))
 
 
@@ -241,6 +249,48 @@ def measure(server: Server, seconds: float, connections: int) -> Round:
     return Round(count / taken.seconds, float(p50), float(p99), spent / count * 1e6)
 
 
+def ours_for(folder: Path, name: str, kind: str, stack: ExitStack, canary: float = 0.0) -> Server:
+    """A gateway worker that serves a model, with all that it does on: contract, route, log, evidence."""
+    model, rows = train(kind)
+    home = folder / name
+    make_home(home, to_onnx(model), rows, canary)
+    row = dict(zip(NAMES, rows[100].tolist(), strict=True))
+    port = free_port()
+    worker = ["-m", "fairlead.app.worker", "--home", str(home), "--port", str(port)]
+    return start(name, worker, port, post(PATH, msgspec.json.encode({"features": row})), stack)
+
+
+def start_linear(folder: Path, stack: ExitStack) -> list[Server]:
+    """fairlead with a linear model, as champion and in a rollout, and an application that answers as many bytes."""
+    servers = [
+        ours_for(folder, OURS, "linear", stack),
+        ours_for(folder, f"{OURS}, canary 5 %", "linear", stack, canary=0.05),
+    ]
+    port = free_port()
+    command = [str(HERE / "peers" / "serve_bare.py"), str(port), str(len(ask(servers[0])))]
+    return [*servers, start(BARE, command, port, servers[0].request, stack)]
+
+
+def ask(server: Server) -> bytes:
+    """The body of one answer."""
+    with create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(server.request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1))
+        said = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = said.partition(b"\r\n\r\n")
+    if head[9:12] != b"200":
+        sys.exit(f"{server.name} answers {said.decode(errors='replace')}")
+    return body
+
+
+def report_linear(rounds: dict[str, list[Round]]) -> None:
+    """Prints medians over the rounds, and how many times a bare reply's CPU time fairlead takes."""
+    print(f"{'server':<24}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU us/request':>16}{'times bare CPU':>24}")
+    for name, taken in rounds.items():
+        rate, p50, p99, cpu = (median(values) for values in zip(*taken, strict=True))
+        times = ratios([one.cpu_us for one in taken], [one.cpu_us for one in rounds[BARE]], 2)
+        print(f"{name:<24}{rate:>12,.0f}{p50:>10.2f}{p99:>10.2f}{cpu:>16.1f}{times:>24}")
+
+
 def start_all(folder: Path, stack: ExitStack) -> list[Server]:
     """fairlead, the practice with scikit-learn, and the practice with the same ONNX session."""
     model, rows = train()
@@ -249,7 +299,7 @@ def start_all(folder: Path, stack: ExitStack) -> list[Server]:
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
     make_home(folder / "home", onnx_model, rows)
     row = rows[100].tolist()
-    ours = post("/v1/models/bench/predict", msgspec.json.encode({"features": dict(zip(NAMES, row, strict=True))}))
+    ours = post(PATH, msgspec.json.encode({"features": dict(zip(NAMES, row, strict=True))}))
     theirs = post("/predict", msgspec.json.encode({"features": row}))
     port = free_port()
     worker = ["-m", "fairlead.app.worker", "--home", str(folder / "home"), "--port", str(port)]
@@ -271,10 +321,10 @@ def model_us(onnx_model: bytes, row: list[float]) -> float:
     return (time.process_time() - begun) / 5_000 * 1e6
 
 
-def ratios(theirs: list[float], ours: list[float]) -> str:
+def ratios(theirs: list[float], ours: list[float], digits: int = 1) -> str:
     """The median of the rounds' ratios, with its range."""
     each = [one / other for one, other in zip(theirs, ours, strict=True)]
-    return f"{median(each):.1f}x ({min(each):.1f} to {max(each):.1f})"
+    return f"{median(each):.{digits}f}x ({min(each):.{digits}f} to {max(each):.{digits}f})"
 
 
 def report(rounds: dict[str, list[Round]], alone_us: float) -> None:
@@ -311,19 +361,27 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument(
+        "--peers",
+        choices=("practice", "bare"),
+        default="practice",
+        help="FastAPI with the same boosted model; or, with a linear one, an ASGI application that only reads the body",
+    )
     options = parser.parse_args()
     cores = os.cpu_count() or 1
     warn_if_busy(cores)
     os.sched_setaffinity(0, {1 % cores})
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        servers = start_all(folder, stack)
+        servers = start_linear(folder, stack) if options.peers == "bare" else start_all(folder, stack)
         rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
         for turn in range(options.rounds):
             for server in servers if turn % 2 == 0 else reversed(servers):
                 rounds[server.name].append(measure(server, options.seconds, options.connections))
+        if options.peers == "bare":
+            return report_linear(rounds)
         row = np.random.default_rng(1).normal(size=FEATURES).tolist()
-        report(rounds, model_us((folder / "model.onnx").read_bytes(), row))
+        return report(rounds, model_us((folder / "model.onnx").read_bytes(), row))
 
 
 if __name__ == "__main__":
