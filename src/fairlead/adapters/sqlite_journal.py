@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import math
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import msgspec
 
+from fairlead.adapters.journal_rows import Row, chained, check_signed, entry_of, verified
 from fairlead.adapters.named_sql import migrate, migrations, statements
-from fairlead.core.event import GENESIS, AnyFact, Entry, canonical, link
-from fairlead.core.listing import counted
-from fairlead.errors import JournalBroken, StateError, UsageError
+from fairlead.core.event import GENESIS, AnyFact, Entry
+from fairlead.errors import StateError
 
 _BUSY_SECONDS = 30.0
 _PAGE = 1_000
-
-_decode = msgspec.json.Decoder(AnyFact).decode
 
 
 class SqliteJournal:
@@ -78,8 +74,7 @@ class SqliteJournal:
 
     def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
         """Writes facts in order, all or none. Raises `UsageError` without an actor or a finite instant."""
-        if not actor.strip() or not math.isfinite(at):
-            raise UsageError(f"a fact needs an actor and a finite instant, not actor {actor!r} at {at!r}")
+        check_signed(actor, at)
         if not facts:
             return ()
         with self._lock, self._readable():
@@ -94,24 +89,17 @@ class SqliteJournal:
         return entries
 
     def _chain(self, facts: Sequence[AnyFact], actor: str, at: float) -> tuple[Entry, ...]:
-        row = self._connection.execute(self._sql["last_link"]).fetchone()
-        seq, previous = row or (0, GENESIS)
-        entries = []
-        for fact in facts:
-            text = canonical(fact)
-            seq, digest = seq + 1, link(previous, at, actor, text)
-            values = {"seq": seq, "at": at, "actor": actor, "fact": text.decode()}
-            self._connection.execute(self._sql["append_entry"], {**values, "previous": previous, "digest": digest})
-            entries.append(Entry(seq, at, actor, fact, previous, digest))
-            previous = digest
-        return tuple(entries)
+        last = self._connection.execute(self._sql["last_link"]).fetchone() or (0, GENESIS)
+        entries, rows = chained(last, facts, actor, at)
+        self._connection.executemany(self._sql["append_entry"], rows)
+        return entries
 
     def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
         """The entries after a sequence number, oldest first; of one model, or of some kinds, if named."""
         for row in self._rows(after, model, kinds):
-            yield self._entry(row)
+            yield entry_of(row, str(self._path))
 
-    def _rows(self, after: int, model: str | None, kinds: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    def _rows(self, after: int, model: str | None, kinds: Sequence[str]) -> Iterator[Row]:
         """Pages, so that a long read holds neither the lock nor the whole journal."""
         chosen = msgspec.json.encode(list(kinds)).decode() if kinds else None
         while True:
@@ -123,46 +111,16 @@ class SqliteJournal:
                 return
             after = page[-1][0]
 
-    def _entry(self, row: tuple[Any, ...]) -> Entry:
-        seq, at, actor, text, previous, digest = row
-        try:
-            fact = _decode(text)
-        except msgspec.DecodeError as error:
-            raise JournalBroken(
-                f"entry {seq} of the journal {self._path} cannot be read: {error}; "
-                "it was edited, or written by a newer fairlead"
-            ) from error
-        return Entry(seq, at, actor, fact, previous, digest)
-
     def verify(self) -> int:
         """Recomputes the whole chain and returns its length. Raises `JournalBroken` naming the first bad entry.
 
-        An edit, a deletion (also at the end: SQLite keeps the highest number ever given) and a change of order are
-        found. Whoever can rewrite the whole file and its counters is not: keep the last digest elsewhere for that.
+        SQLite keeps the highest number ever given, so that a deletion at the end is found too.
         """
-        length, previous = 0, GENESIS
-        for row in self._rows(0, None, ()):
-            seq, at, actor, text, said_previous, digest = row
-            if seq != length + 1:
-                raise self._broken(length + 1, f"it is missing: entry {seq} follows entry {length}")
-            if said_previous != previous:
-                raise self._broken(seq, "it does not follow from the entry before it")
-            if digest != link(previous, at, actor, text.encode()):
-                raise self._broken(seq, "its content is not what was written")
-            self._entry(row)
-            length, previous = seq, digest
-        with self._lock, self._readable():
-            longest = int(self._connection.execute(self._sql["longest"]).fetchone()[0])
-        if longest != length:
-            raise self._broken(
-                length + 1, f"it is missing: the journal once held {counted(longest, 'entry', 'entries')}"
-            )
-        return length
+        return verified(self._rows(0, None, ()), self._longest, str(self._path))
 
-    def _broken(self, seq: int, what: str) -> JournalBroken:
-        return JournalBroken(
-            f"entry {seq} of the journal {self._path} breaks the chain: {what}; restore the file from a backup"
-        )
+    def _longest(self) -> int:
+        with self._lock, self._readable():
+            return int(self._connection.execute(self._sql["longest"]).fetchone()[0])
 
     def close(self) -> None:
         """Closes the file."""

@@ -3,7 +3,7 @@ SELECT seq, digest FROM journal ORDER BY seq DESC LIMIT 1;
 
 -- name: append_entry
 INSERT INTO journal (seq, at, actor, fact, previous, digest)
-VALUES (:seq, :at, :actor, :fact, :previous, :digest);
+VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: read_entries
 SELECT seq, at, actor, fact, previous, digest
