@@ -40,11 +40,17 @@ class TableError(UsageError):
 
 
 class ContractError(UsageError):
-    """Rows that break a model's schema contract. `path` names the field, as in `features.age`."""
+    """Rows that break a model's schema contract. `path` names the field, as in `features.age`.
 
-    def __init__(self, message: str, path: str = "") -> None:
+    `what` is the kind of the breach (missing, wrong_type, out_of_range, unseen, extra, broken_rule), empty for what is
+    no row at all; `field` the feature, or the rule.
+    """
+
+    def __init__(self, message: str, path: str = "", what: str = "", field: str = "") -> None:
         super().__init__(message)
         self.path = path
+        self.what = what
+        self.field = field
 
 
 class NotFound(UsageError):

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fairlead.core.amend import Amendments, Terms, amended
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
+from fairlead.core.contract import Contract, DefaultAnswer, Feature, Kind, Policy, Rule, Task
 from fairlead.core.decode import RowDecoder, Strange
 from fairlead.errors import ContractError, UsageError
 
@@ -84,7 +84,13 @@ def test_what_is_said_is_what_the_gateway_does() -> None:
         ('{"features": {"country": {"unseen": "impute", "fill": "FR"}}}', "which is none of its categories"),
         ('{"features": {"price": {"missing": "impute", "fill": null}}}', "cannot impute None"),
         ('{"rules": [{"text": "age > colour"}]}', "there is no feature 'colour'"),
-        ('{"rules": [{"text": "age > 1", "policy": "impute"}]}', "it may reject or warn"),
+        ('{"every": {"missing": "fallback"}}', "falls back for age, country, paid, price, but has no default answer"),
+        ('{"rules": [{"text": "age > 1", "policy": "fallback"}]}', "falls back for age > 1, but has no default"),
+        ('{"default": {"prediction": 2}}', "default 2 is no class: it is 0, 1"),
+        ('{"default": {"prediction": 1, "probabilities": [1.0]}}', "has 1 probability for 2 classes"),
+        ('{"default": {"prediction": 1, "probabilities": [0.5, 0.6]}}', "shares from 0 to 1 that sum to 1"),
+        ('{"default": {"prediction": 1, "probabilities": [-0.5, 1.5]}}', "shares from 0 to 1 that sum to 1"),
+        ('{"rules": [{"text": "age > 1", "policy": "impute"}]}', "it may reject, warn or fall back"),
     ],
 )
 def test_what_does_not_fit_is_told(text: str, why: str) -> None:
@@ -104,3 +110,22 @@ def test_a_word_that_is_no_term_is_refused() -> None:
     """Unknown keys are errors."""
     with pytest.raises(msgspec.ValidationError, match="minimun"):
         said('{"features": {"age": {"minimun": 0}}}')
+
+
+def test_a_default_is_said_in_the_models_own_words() -> None:
+    """A label by its text or its number; without probabilities it is certain. A value becomes a float."""
+    found = amended(CONTRACT, said('{"every": {"unseen": "fallback"}, "default": {"prediction": "1"}}'))
+    assert found.default == DefaultAnswer(1, (0.0, 1.0))
+    assert found.features[1].unseen is Policy.FALLBACK
+    weighed = amended(CONTRACT, said('{"default": {"prediction": 0, "probabilities": [0.7, 0.3]}}'))
+    assert weighed.default == DefaultAnswer(0, (0.7, 0.3))
+    price = Contract(CONTRACT.features, Task.REGRESSION, "price")
+    assert amended(price, said('{"default": {"prediction": 3}}')).default == DefaultAnswer(3.0)
+
+
+@pytest.mark.parametrize("text", ['{"prediction": "x"}', '{"prediction": 1, "probabilities": [1.0]}'])
+def test_a_default_of_a_regression_is_a_number(text: str) -> None:
+    """And it has no probabilities."""
+    price = Contract(CONTRACT.features, Task.REGRESSION, "price")
+    with pytest.raises(UsageError, match="the contract's default"):
+        amended(price, said(f'{{"default": {text}}}'))

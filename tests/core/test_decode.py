@@ -7,13 +7,14 @@ from collections.abc import Callable
 from math import inf, nan
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
-from fairlead.core.decode import Answer, OutputReader, RowDecoder, Strange, broken, labels
+from fairlead.core.contract import Contract, DefaultAnswer, Feature, Kind, Policy, Rule, Task
+from fairlead.core.decode import Answer, FallsBack, OutputReader, RowDecoder, Strange, broken, labels
 from fairlead.errors import BundleError, ContractError
 
 STRICT = Contract(
@@ -182,3 +183,73 @@ def test_an_answer_that_is_none_is_the_models_failure(output: list[list[float]])
     """NaN, infinity and a wrong shape are refused."""
     with pytest.raises(BundleError, match="the model answered"):
         OutputReader(STRICT).read(np.array(output), 1)
+
+
+FALLING = Contract(
+    (
+        Feature("age", Kind.INTEGER, minimum=18.0, maximum=90.0, out_of_range=Policy.FALLBACK, missing=Policy.FALLBACK),
+        Feature("plan", Kind.CATEGORY, categories=("a", "b"), unseen=Policy.FALLBACK),
+        Feature("price", Kind.NUMBER, maximum=10.0, out_of_range=Policy.REJECT),
+    ),
+    Task.BINARY,
+    "y",
+    ("0", "1"),
+    rules=(Rule("price < age", Policy.FALLBACK), Rule("age != 50")),
+    default=DefaultAnswer(0),
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "path", "what", "field"),
+    [
+        ({"age": 91, "plan": "a", "price": 1}, "features.age", "out_of_range", "age"),
+        ({"age": None, "plan": "a", "price": 1}, "features.age", "missing", "age"),
+        ({"plan": "a", "price": 1}, "features.age", "missing", "age"),
+        ({"age": 20, "plan": "c", "price": 1}, "features.plan", "unseen", "plan"),
+        ({"age": 19, "plan": "a", "price": 9.5}, None, "", ""),
+        ({"age": 91, "plan": "c", "price": 1}, "features.age", "out_of_range", "age"),
+    ],
+)
+def test_a_row_that_falls_back_says_why(row: dict[str, Any], path: str | None, what: str, field: str) -> None:
+    """The first cause in the contract's order is told, with its field and its kind; a good row passes."""
+    decoder = RowDecoder(FALLING)
+    if path is None:
+        assert decoder.decode(json.dumps(row).encode())[1] == ()
+        return
+    with pytest.raises(FallsBack) as caught:
+        decoder.decode(json.dumps(row).encode())
+    assert (caught.value.path, caught.value.what, caught.value.field) == (path, what, field)
+
+
+def test_a_rule_may_fall_back() -> None:
+    """In the fast reading and in the slow one."""
+    contract = msgspec.structs.replace(FALLING, rules=(Rule("price < age / 10", Policy.FALLBACK),))
+    decoder = RowDecoder(contract)
+    for row in ({"age": 20, "plan": "a", "price": 3}, {"age": 20, "plan": "a", "price": 3.0}):
+        with pytest.raises(FallsBack, match="expected price < age / 10, but price is 3"):
+            decoder.decode(json.dumps(row).encode())
+        with pytest.raises(FallsBack):
+            decoder.check(row)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"age": 91, "plan": "c", "price": 11},
+        {"age": 91, "plan": "c", "price": "x"},
+        {"age": 91, "plan": "c", "price": 1, "more": 1},
+        {"age": 50, "plan": "c", "price": 1},
+        {"age": 2**70, "plan": "a", "price": 1},
+    ],
+)
+def test_what_is_rejected_goes_before_what_falls_back(row: dict[str, Any]) -> None:
+    """A row that is rejected for anything is rejected, wherever in it that stands."""
+    with pytest.raises(ContractError) as caught:
+        RowDecoder(FALLING).decode(json.dumps(row).encode())
+    assert not isinstance(caught.value, FallsBack)
+
+
+def test_a_contract_without_a_default_is_written_as_before_there_was_one() -> None:
+    """Old bundles keep their digests, because nothing new stands in their manifests."""
+    assert b"default" not in msgspec.json.encode(STRICT)
+    assert msgspec.json.decode(msgspec.json.encode(FALLING), type=Contract) == FALLING

@@ -115,7 +115,7 @@ def test_what_is_no_rule_is_refused_with_the_reason(text: str, why: str) -> None
 
 def test_a_rule_imputes_nothing() -> None:
     """It may reject or warn."""
-    with pytest.raises(UsageError, match="it may reject or warn"):
+    with pytest.raises(UsageError, match="it may reject, warn or fall back"):
         checked(Rule("departure >= arrival", Policy.IMPUTE), FEATURES)
 
 

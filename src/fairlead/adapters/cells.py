@@ -230,7 +230,7 @@ def _policed(feature: Feature, cells: Cells, odd: Mask, *, there: bool) -> Judge
 
 def _applied(feature: Feature, policy: Policy, what: str, where: Mask, now: Judged) -> tuple[Cells, Mask]:
     """One policy for the cells where something is strange."""
-    if policy is Policy.REJECT or (policy is Policy.IMPUTE and not _may_fill(feature)):
+    if policy in (Policy.REJECT, Policy.FALLBACK) or (policy is Policy.IMPUTE and not _may_fill(feature)):
         return now.cells, now.odd | where
     now.strange[what] = where
     if policy is Policy.WARN:

@@ -1,4 +1,4 @@
-"""What a user says of a contract beside what its reference says: policies, ranges, categories, rules."""
+"""What a user says of a contract beside what its reference says: policies, ranges, categories, rules, a default."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from typing import Any
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule
-from fairlead.core.listing import first_of
+from fairlead.core.contract import Contract, DefaultAnswer, Feature, Kind, Policy, Rule, Task
+from fairlead.core.decode import labels
+from fairlead.core.inference import label_text
+from fairlead.core.listing import counted, first_of
 from fairlead.core.rules import checked
 from fairlead.errors import UsageError
 
 _KIND = {Kind.NUMBER: "a number", Kind.INTEGER: "an integer", Kind.BOOLEAN: "a boolean", Kind.CATEGORY: "a category"}
 Fill = float | int | bool | str | None
+SUM_TO_ONE = 1e-6
 
 
 class Terms(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,18 +40,20 @@ class Terms(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Amendments(Struct, frozen=True, forbid_unknown_fields=True):
-    """`every` goes for all features, `features` for one by its name, which goes before. `rules` bind several."""
+    """`every` goes for all features, `features` for one by its name, which goes before. `rules` bind several. `default`
+    is what is answered where a policy falls back and no version may answer."""
 
     every: Terms = Terms()
     features: dict[str, Terms] = {}
     rules: tuple[Rule, ...] = ()
+    default: DefaultAnswer | None = None
 
 
 def amended(contract: Contract, amendments: Amendments) -> Contract:
     """The contract with what the user says of it.
 
-    Raises `UsageError` for a feature that the model does not have, terms that do not fit its kind, and a rule that
-    cannot be read.
+    Raises `UsageError` for a feature that the model does not have, terms that do not fit its kind, a rule that cannot
+    be read, a default that is no answer of this model, and a policy that falls back without a default.
 
     >>> from fairlead.core.contract import Task
     >>> contract = Contract((Feature("age", Kind.INTEGER, minimum=18.0, maximum=90.0),), Task.BINARY, "y", ("0", "1"))
@@ -61,7 +66,62 @@ def amended(contract: Contract, amendments: Amendments) -> Contract:
     features = tuple(_feature(feature, amendments) for feature in contract.features)
     for rule in amendments.rules:
         checked(rule, features)
-    return structs.replace(contract, features=features, rules=(*contract.rules, *amendments.rules))
+    changed = structs.replace(contract, features=features, rules=(*contract.rules, *amendments.rules))
+    if amendments.default is not None:
+        changed = structs.replace(changed, default=default_of(contract, amendments.default))
+    _check_fallbacks(changed)
+    return changed
+
+
+def default_of(contract: Contract, given: DefaultAnswer) -> DefaultAnswer:
+    """The default in the contract's own words: its label or value, and one probability a class. Raises `UsageError`.
+
+    >>> from fairlead.core.contract import Task
+    >>> default_of(Contract((), Task.BINARY, "y", ("no", "yes")), DefaultAnswer("yes"))
+    DefaultAnswer(prediction='yes', probabilities=(0.0, 1.0))
+    """
+    if contract.task is Task.REGRESSION:
+        return _default_value(given)
+    text = label_text(given.prediction)
+    if text not in contract.classes:
+        raise UsageError(f"the contract's default {given.prediction!r} is no class: it is {first_of(contract.classes)}")
+    place = contract.classes.index(text)
+    named = labels(contract)
+    if given.probabilities is None:
+        return DefaultAnswer(named[place], tuple(float(at == place) for at in range(len(named))))
+    shares = given.probabilities
+    if len(shares) != len(named):
+        raise UsageError(
+            f"the contract's default has {counted(len(shares), 'probability', 'probabilities')} for "
+            f"{counted(len(named), 'class', 'classes')}: give one for each of {first_of(contract.classes)}"
+        )
+    if any(not 0.0 <= share <= 1.0 for share in shares) or abs(sum(shares) - 1.0) > SUM_TO_ONE:
+        raise UsageError(
+            "the contract's default has probabilities that are none: give shares from 0 to 1 that sum to 1"
+        )
+    return DefaultAnswer(named[place], shares)
+
+
+def _default_value(given: DefaultAnswer) -> DefaultAnswer:
+    value = given.prediction
+    if isinstance(value, bool | str) or not isfinite(value):
+        raise UsageError(f"the contract's default {value!r} is no number, which the model predicts")
+    if given.probabilities is not None:
+        raise UsageError("the contract's default has probabilities, which the model does not give: leave them out")
+    return DefaultAnswer(float(value))
+
+
+def _check_fallbacks(contract: Contract) -> None:
+    """A request that falls back must find an answer."""
+    if contract.default is not UNSET:
+        return
+    names = [one.name for one in contract.features if Policy.FALLBACK in (one.missing, one.out_of_range, one.unseen)]
+    names += [rule.text for rule in contract.rules if rule.policy is Policy.FALLBACK]
+    if names:
+        raise UsageError(
+            f"the contract falls back for {first_of(names)}, but has no default answer: say "
+            "`contract: {default: {prediction: ...}}` beside it in the settings"
+        )
 
 
 def _check_names(contract: Contract, amendments: Amendments) -> None:

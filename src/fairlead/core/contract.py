@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Kind(StrEnum):
@@ -22,6 +22,7 @@ class Policy(StrEnum):
     REJECT = "reject"
     IMPUTE = "impute"
     WARN = "warn"
+    FALLBACK = "fallback"  # the champion answers, or the contract's default; see `flows.fallback`
 
 
 class Task(StrEnum):
@@ -50,10 +51,18 @@ class Feature(Struct, frozen=True):
 
 class Rule(Struct, frozen=True):
     """What the features of a row must obey together (see `core.rules`), and what happens where they do not: `reject`,
-    or `warn`, which answers and counts."""
+    `fallback`, or `warn`, which answers and counts."""
 
     text: str
     policy: Policy = Policy.REJECT
+
+
+class DefaultAnswer(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is answered where no version may or can: a label or a value, and a classifier's probabilities in the order
+    of its classes (left out: 1 for the label)."""
+
+    prediction: float | int | str
+    probabilities: tuple[float, ...] | None = None
 
 
 class Contract(Struct, frozen=True):
@@ -65,6 +74,8 @@ class Contract(Struct, frozen=True):
     classes: tuple[str, ...] = ()  # labels as text, in the order of the probability columns
     unit: str | None = None
     rules: tuple[Rule, ...] = ()
+    # Unset, it leaves no trace in a manifest: bundles from before there was one keep their digests.
+    default: DefaultAnswer | UnsetType = UNSET
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -2,13 +2,13 @@
 
 The usual request is read by a type compiled from the contract, with ranges and categories in it, in one pass of C.
 Only what that type refuses is looked at closely, and then the reason is either an error with the field's path or a
-policy (`impute`, `warn`) that lets the row through.
+policy: `impute` and `warn` let the row through, `fallback` has it answered by another (`FallsBack`).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from math import ceil, floor, inf, isfinite
 from typing import Annotated, Any, Literal, NamedTuple, Union, cast
@@ -33,12 +33,19 @@ EXPECTED = {
 }
 
 
+_LETS = (Policy.IMPUTE, Policy.WARN)  # policies that let the row through
+
+
 class Strange(NamedTuple):
     """A value that a policy let through. `what` is missing, out_of_range or unseen; for a rule that does not hold,
     `feature` is the rule and `what` is broken_rule."""
 
     feature: str
     what: str
+
+
+class FallsBack(ContractError):
+    """A row that this contract refuses and wants answered all the same, by the champion or by the default answer."""
 
 
 class Answer(NamedTuple):
@@ -113,7 +120,8 @@ class RowDecoder:
         self._checks = tuple(checked(rule, contract.features) for rule in contract.rules)
 
     def decode(self, text: Raw | bytes, path: str = "features") -> tuple[Row, tuple[Strange, ...]]:
-        """The row in the contract's order, and what a policy let through. Raises `ContractError` with the path."""
+        """The row in the contract's order, and what a policy let through. Raises `ContractError` with the path, and of
+        its kinds `FallsBack` only where nothing in the row is rejected."""
         try:
             row = msgspec.structs.astuple(self._strict.decode(text))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -125,17 +133,27 @@ class RowDecoder:
         if not isinstance(values, Mapping):
             raise ContractError(f"{path}: expected an object by feature name, came {shown(values)}", path)
         self._refuse_extra(values, path)
-        strange: list[Strange] = []
-        row = tuple(self._value(feature, values, f"{path}.{feature.name}", strange) for feature in self.features)
-        return row, (*strange, *self._broken(row, path))
+        seen = _Seen([], [])
+        row = tuple(self._value(feature, values, f"{path}.{feature.name}", seen) for feature in self.features)
+        return row, (*seen.strange, *self._broken(row, path, seen.fallbacks))
 
-    def _broken(self, row: Row, path: str) -> tuple[Strange, ...]:
-        """The rules that the row breaks and that only warn. Raises `ContractError` for one that rejects."""
+    def _broken(self, row: Row, path: str, fallbacks: Sequence[FallsBack] = ()) -> tuple[Strange, ...]:
+        """The rules that the row breaks and that only warn. Raises `ContractError` for one that rejects, then the first
+        of the row's fallbacks."""
         broken = [check for check in self._checks if not check.holds(row)]
+        if not broken and not fallbacks:
+            return ()
+        seen = _Seen([], list(fallbacks))
         for check in broken:
-            if check.rule.policy is Policy.REJECT:
-                raise ContractError(f"{path}: expected {check.rule.text}, but {check.told(row)}", path)
-        return tuple(Strange(check.rule.text, "broken_rule") for check in broken)
+            text = check.rule.text
+            if check.rule.policy in _LETS:
+                seen.strange.append(Strange(text, "broken_rule"))
+                continue
+            said = f"{path}: expected {text}, but {check.told(row)}"
+            seen.stop(check.rule.policy, FallsBack(said, path, "broken_rule", text))
+        if seen.fallbacks:
+            raise seen.fallbacks[0]
+        return tuple(seen.strange)
 
     def _refuse_extra(self, values: Mapping[str, object], path: str) -> None:
         extra = [name for name in values if name not in self._names]
@@ -146,20 +164,52 @@ class RowDecoder:
         hint = f" (did you mean {near[0]}?)" if near else ""
         more = f" and {len(extra) - 1} more" if len(extra) > 1 else ""
         where = f"{path}.{first}"
-        raise ContractError(f"{where}: the model knows no such feature{hint}{more}; leave it out", where)
+        said = f"{where}: the model knows no such feature{hint}{more}; leave it out"
+        raise ContractError(said, where, "extra", first)
 
-    def _value(self, feature: Feature, values: Mapping[str, object], path: str, strange: list[Strange]) -> Value:
+    def _value(self, feature: Feature, values: Mapping[str, object], path: str, seen: _Seen) -> Value:
         value = values.get(feature.name)
         if value is None:
-            return _absent(feature, feature.name in values, path, strange)
+            return _absent(feature, feature.name in values, path, seen)
         typed = _typed(feature, value, path)
         what, policy, expected = _judge(feature, typed)
         if what is None:
             return typed
+        if policy in _LETS:
+            seen.strange.append(Strange(feature.name, what))
+            return feature.fill if policy is Policy.IMPUTE else typed
+        said = f"{path}: expected {expected}, came {shown(value)}"
+        seen.stop(policy, FallsBack(said, path, what, feature.name))
+        return typed
+
+
+class _Seen(NamedTuple):
+    """What was found in a row so far that does not refuse it outright."""
+
+    strange: list[Strange]
+    fallbacks: list[FallsBack]
+
+    def stop(self, policy: Policy, breach: FallsBack) -> None:
+        """Keeps a breach whose policy falls back. Raises `ContractError` for one that is rejected."""
         if policy is Policy.REJECT:
-            raise ContractError(f"{path}: expected {expected}, came {shown(value)}", path)
-        strange.append(Strange(feature.name, what))
-        return feature.fill if policy is Policy.IMPUTE else typed
+            raise ContractError(str(breach), breach.path, breach.what, breach.field)
+        self.fallbacks.append(breach)
+
+
+def cause_of(feature: Feature, value: object, *, there: bool = True) -> str:
+    """What is wrong with one value, whatever the policies: missing, wrong_type, out_of_range, unseen, or nothing. A
+    feature that is not `there` at all is missing, nullable or not.
+
+    >>> [cause_of(Feature("n", Kind.INTEGER, maximum=3.0), value) for value in (2, 4, "2", None)]
+    ['', 'out_of_range', 'wrong_type', 'missing']
+    """
+    if value is None:
+        return "" if there and feature.nullable else "missing"
+    try:
+        typed = _typed(feature, value, "")
+    except ContractError:
+        return "wrong_type"
+    return _judge(feature, typed)[0] or ""
 
 
 def _strict_type(feature: Feature) -> Any:
@@ -180,27 +230,31 @@ def _strict_type(feature: Feature) -> Any:
     return Union[kind, None] if feature.nullable else kind  # noqa: UP007 - `|` is not defined on these runtime types
 
 
-def _absent(feature: Feature, said_null: bool, path: str, strange: list[Strange]) -> Value:
+def _absent(feature: Feature, said_null: bool, path: str, seen: _Seen) -> Value:
     if said_null and feature.nullable:
         return None
-    if feature.missing is Policy.REJECT:
-        came = "null" if said_null else "nothing (the field is missing)"
-        raise ContractError(f"{path}: expected {EXPECTED[feature.kind]}, came {came}", path)
-    strange.append(Strange(feature.name, "missing"))
-    return feature.fill if feature.missing is Policy.IMPUTE else None
+    if feature.missing in _LETS:
+        seen.strange.append(Strange(feature.name, "missing"))
+        return feature.fill if feature.missing is Policy.IMPUTE else None
+    came = "null" if said_null else "nothing (the field is missing)"
+    said = f"{path}: expected {EXPECTED[feature.kind]}, came {came}"
+    seen.stop(feature.missing, FallsBack(said, path, "missing", feature.name))
+    return None
 
 
 def _typed(feature: Feature, value: object, path: str) -> float | int | bool | str:
     """The value as the feature's kind. JSON does not tell 3.0 from 3, so an integral number is an integer."""
     if isinstance(value, _Constant):
-        raise ContractError(f"{path}: NaN and Infinity are not JSON: send null for a missing number", path)
+        said = f"{path}: NaN and Infinity are not JSON: send null for a missing number"
+        raise ContractError(said, path, "wrong_type", feature.name)
     if isinstance(value, str) and feature.kind is Kind.CATEGORY and value.isascii():
         return value
     if isinstance(value, str) and feature.kind is Kind.CATEGORY:
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ContractError(f"{path}: the string holds half of a surrogate pair", path) from None
+            said = f"{path}: the string holds half of a surrogate pair"
+            raise ContractError(said, path, "wrong_type", feature.name) from None
         return value
     if isinstance(value, bool) and feature.kind is Kind.BOOLEAN:
         return value
@@ -209,7 +263,8 @@ def _typed(feature: Feature, value: object, path: str) -> float | int | bool | s
         return number
     if number is not None and feature.kind is Kind.INTEGER and number.is_integer():
         return int(cast("int | float", value))
-    raise ContractError(f"{path}: expected {EXPECTED[feature.kind]}, came {shown(value)}", path)
+    said = f"{path}: expected {EXPECTED[feature.kind]}, came {shown(value)}"
+    raise ContractError(said, path, "wrong_type", feature.name)
 
 
 def _number(value: object) -> float | None:

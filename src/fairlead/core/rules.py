@@ -100,7 +100,7 @@ class _Reader:
         if len(text) > LONGEST:
             raise UsageError(f"the rule {text[:40]!r}… is longer than {LONGEST} characters: write several")
         if self._rule.policy is Policy.IMPUTE:
-            raise self._refused("it says nothing of what to impute: it may reject or warn")
+            raise self._refused("it says nothing of what to impute: it may reject, warn or fall back")
         plain = _QUOTED.sub(self._placeholder, text)
         try:
             with warnings.catch_warnings():

@@ -187,7 +187,7 @@ def _columns(source: RowInput, asked: Scoring, manifest: Manifest) -> tuple[tupl
     """The columns that are read, and the Arrow type of each that is kept. Raises `TableError` for one that is not
     there, or whose name the output has for something else."""
     for feature in manifest.contract.features:
-        if feature.name not in source.columns and feature.missing is Policy.REJECT:
+        if feature.name not in source.columns and feature.missing in (Policy.REJECT, Policy.FALLBACK):
             raise TableError(f"{source.location} has no column {feature.name!r}, which {manifest.name} needs"
                              f"{_nearest(feature.name, source.columns)}")  # fmt: skip
     special = [("--id", asked.id), ("--unit", asked.unit), ("--timestamp", asked.timestamp)]

@@ -31,6 +31,7 @@ _POLICIES = {
     Policy.REJECT: "is refused",
     Policy.IMPUTE: "is replaced by the reference's",
     Policy.WARN: "is let through",
+    Policy.FALLBACK: "is answered by the champion or the default",
 }
 
 
