@@ -8,10 +8,12 @@ one fsync (group commit).
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -20,20 +22,26 @@ from fairlead.adapters.folder_sync import sync_folder
 from fairlead.adapters.segment_frame import MAGIC, OUTCOMES, PREDICTIONS, SegmentName, frame
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
+from fairlead.ports.log import LogState
 
 SEGMENT_BYTES = 64 * 2**20
 SYNC_SECONDS = 0.1
+DURABLE_SECONDS = 10.0  # who waits for the disk longer than this is told so
+TRIAL_BYTES = 4096  # of the empty record that tries a log that has failed
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class _Segment:
-    """The file being appended to, made at the first write. A failed write abandons the file: a reader that has seen
-    a part of it must never find other bytes in its place."""
+    """The file being appended to, made at the first write. A torn write abandons the file: a reader that has seen a
+    part of it must never find other bytes in its place. A file that holds nothing is removed: a disk that stays full
+    under load must not fill with names."""
 
     def __init__(self, folder: Path, worker: int, segment_bytes: int) -> None:
         self._folder = folder
         self._limit = segment_bytes
         self._worker, self._started_ns = worker, time.time_ns()
         self._sequence = 0
+        self._path = folder  # of the file, once there is one
         self._fd = -1
         self._size = 0
         self._lock = threading.Lock()  # between a write and the sync thread; each holds it for one pointer swap
@@ -47,13 +55,19 @@ class _Segment:
         try:
             written = os.write(self._fd, data)
         except OSError as error:
-            self._abandon()
+            if error.errno not in _FULL:  # a full disk took nothing; of any other failure nobody knows
+                self._abandon()
             raise StateError(f"the log in {self._folder} cannot be written ({error.strerror}): free space") from error
         if written != len(data):
             self._abandon()
             raise StateError(f"the log in {self._folder} took {written} of {len(data)} bytes: the disk is full")
         self._size += written
         self._dirty = True
+
+    def renew(self) -> None:
+        """Goes on in a new file, which begins with a record of nothing. Raises `StateError`."""
+        self._abandon()
+        self.append(frame(b" " * TRIAL_BYTES))
 
     def sync(self) -> None:
         """Flushes everything appended so far. Raises `OSError`."""
@@ -79,12 +93,13 @@ class _Segment:
 
     def _open_next(self) -> None:
         self._retire()
-        name = str(SegmentName(self._started_ns, self._worker, os.getpid(), self._sequence))
+        self._path = self._folder / str(SegmentName(self._started_ns, self._worker, os.getpid(), self._sequence))
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._fd = os.open(self._folder / name, flags, 0o640)
+            self._fd = os.open(self._path, flags, 0o640)
             self._sequence += 1
+            self._size = 0
             if os.write(self._fd, MAGIC) != len(MAGIC):
                 self._abandon()
                 raise StateError(f"the log in {self._folder} cannot be started: the disk is full")
@@ -101,14 +116,15 @@ class _Segment:
             self._fd = -1
 
     def _abandon(self) -> None:
-        """Cuts a torn end off and writes no more to this file."""
+        """Cuts a torn end off and writes no more to this file; one without a record goes."""
         if self._fd < 0:
             return
-        try:
+        with suppress(OSError):  # else the torn end stays: the reader leaves it, as after a crash
             os.ftruncate(self._fd, self._size)
-        except OSError:
-            self._size = 0  # the torn end stays: the reader leaves it, as after a crash
         self._retire()
+        if self._size <= len(MAGIC):
+            with suppress(OSError):
+                self._path.unlink()
 
 
 class SegmentLog:
@@ -131,6 +147,8 @@ class SegmentLog:
         self._wake = threading.Event()
         self._closing = False
         self._trouble: StateError | None = None  # a batched sync that failed: told to the next who writes
+        self._refused: dict[str, str] = {}  # why the last write of a kind failed, until one is known to succeed
+        self._syncing_since: float | None = None
         self._thread = threading.Thread(target=self._sync_forever, name="segment-sync", daemon=True)
         self._thread.start()
 
@@ -144,11 +162,30 @@ class SegmentLog:
 
     async def durable(self) -> None:
         """Returns when everything written before is on the disk. Raises `StateError` when the disk refuses."""
-        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
         with self._lock:
             self._waiters.append(waiter)
         self._wake.set()
-        await waiter
+        late = StateError(f"the log is not on the disk after {DURABLE_SECONDS:g} s: the disk is slow, look after it")
+        timer = loop.call_later(DURABLE_SECONDS, _settle, waiter, late)
+        try:
+            await waiter
+        finally:
+            timer.cancel()
+
+    def state(self) -> LogState:
+        """How the log is. One that failed is tried by this call, with a record of nothing."""
+        for kind in list(self._refused):
+            try:
+                self._segments[kind].renew()
+            except StateError as error:
+                self._refused[kind] = error.line
+            else:
+                del self._refused[kind]
+        since = self._syncing_since
+        behind = 0.0 if since is None else time.monotonic() - since
+        return LogState("; ".join(self._refused.values()), behind, PREDICTIONS in self._refused)
 
     def close(self) -> None:
         """Syncs and closes."""
@@ -166,7 +203,11 @@ class SegmentLog:
             raise trouble
         encode = self._encode
         data = frame(encode(records[0])) if len(records) == 1 else b"".join([frame(encode(one)) for one in records])
-        self._segments[kind].append(data)
+        try:
+            self._segments[kind].append(data)
+        except StateError as error:
+            self._refused[kind] = error.line
+            raise
 
     def _sync_forever(self) -> None:
         while not self._closing:
@@ -179,12 +220,14 @@ class SegmentLog:
         with self._lock:
             waiters, self._waiters = self._waiters, []
         failure = None
+        self._syncing_since = time.monotonic()
         try:
             for segment in self._segments.values():
                 segment.sync()
         except OSError as error:
             failure = StateError(f"the log is not on the disk: fsync failed ({error.strerror}); check the disk")
             self._trouble = None if waiters else failure
+        self._syncing_since = None
         for waiter in waiters:
             waiter.get_loop().call_soon_threadsafe(_settle, waiter, failure)
 

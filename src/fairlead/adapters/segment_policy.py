@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
-from fairlead.ports.log import PredictionLog
+from fairlead.ports.log import LogState, PredictionLog
 
 
 class UnloggedWhenFull:
@@ -39,6 +41,10 @@ class UnloggedWhenFull:
             await self._log.durable()
         except StateError:
             self._lost(0)
+
+    def state(self) -> LogState:
+        """How the log is; nothing is refused for it."""
+        return msgspec.structs.replace(self._log.state(), sheds=False)
 
     def close(self) -> None:
         """Syncs and closes."""

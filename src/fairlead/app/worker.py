@@ -42,7 +42,8 @@ from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts, Tally, Usage, new_timing
-from fairlead.ports.log import PredictionLog
+from fairlead.flows.telling import Telling
+from fairlead.ports.log import LogState, PredictionLog
 
 COUNTS_SECONDS = 1.0
 READY_SECONDS = 5.0
@@ -148,6 +149,7 @@ class Worker:
         self._lag = new_timing()
         self._shadows = Shadows(self._serving)
         self._notes = NoteFolder(home / NOTES)
+        self._telling = Telling(_log)
         identity = (options.worker, os.getpid())
         self._follower = Follower(
             RouteFile(home / "routes"),
@@ -168,8 +170,7 @@ class Worker:
 
     def _count_unlogged(self, records: int) -> None:
         self._tally.log_failures += 1
-        if self._tally.log_failures == 1:  # the counter tells the rest
-            _log.error("%d answers were given and not logged: the disk refuses the log", records)
+        self._tally.unlogged += records
 
     async def run(self) -> None:
         """Serves until told to stop; then answers what is under way, and closes the log."""
@@ -222,6 +223,7 @@ class Worker:
         counts = self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
         counts.queues = self._serving.queues()
         counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
+        counts.log = self._log.state()
         return counts
 
     def _all_counts(self) -> list[Counts]:
@@ -231,10 +233,22 @@ class Worker:
     async def _note_counts(self) -> None:
         while True:
             try:
-                self._notes.write(str(self._options.worker), msgspec.json.encode(self._counts()))
+                counts = self._counts()
+                self._tell(counts.log)
+                self._notes.write(str(self._options.worker), msgspec.json.encode(counts))
             except StateError as error:
-                _log.warning("%s", error.line)
+                self._telling.wrong("the counters", error.line)
+            else:
+                self._telling.right("the counters")
             await asyncio.sleep(COUNTS_SECONDS)
+
+    def _tell(self, log: LogState | None) -> None:
+        """Says that answers are refused or not logged, and when they are again."""
+        if log is None or not log.refused:
+            self._telling.right("the log")
+        else:
+            sent = "predictions get 503" if log.sheds else "predictions are answered and not logged"
+            self._telling.wrong("the log", f"{sent}: {log.refused}")
 
     async def _time_lag(self) -> None:
         """Sees how long the event loop lets a timer wait."""

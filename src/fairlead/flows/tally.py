@@ -7,6 +7,7 @@ from bisect import bisect_left
 from msgspec import Struct
 
 from fairlead.core.admission import QUEUE_FULL, TOO_LATE
+from fairlead.ports.log import LogState
 
 # Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
 BUCKETS = tuple(0.00025 * 2**step for step in range(16))
@@ -115,6 +116,8 @@ class Counts(Struct):
     ran: list[Ran] = []
     queues: list[Queue] = []
     usage: Usage | None = None
+    unlogged: int = 0
+    log: LogState | None = None
 
 
 class Tally:
@@ -128,7 +131,8 @@ class Tally:
         self._ran: dict[tuple[str, int], Ran] = {}
         self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
         self.outcomes = 0
-        self.log_failures = 0
+        self.log_failures = 0  # writes that the log refused
+        self.unlogged = 0  # answers that were given all the same
 
     def answered(self, model: str, version: int, arm: str, code: int, seconds: float, times: int = 1) -> None:
         """Counts `times` predictions that a version answered with a status, in `seconds` each."""
@@ -188,4 +192,5 @@ class Tally:
             weights=weights,
             shed=list(self._shed.values()),
             ran=list(self._ran.values()),
+            unlogged=self.unlogged,
         )

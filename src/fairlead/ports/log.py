@@ -10,6 +10,15 @@ from msgspec import Struct
 from fairlead.core.record import OutcomeRecord, Prediction
 
 
+class LogState(Struct, frozen=True):
+    """How a log is. `refused`: why it takes nothing now, one line, empty when it does; `sheds`: whether answers are
+    refused for it. `behind`: seconds since the sync began that is under way; a disk that keeps up stays near 0."""
+
+    refused: str = ""
+    behind: float = 0.0
+    sheds: bool = False
+
+
 class PredictionLog(Protocol):
     """What a gateway worker writes. A returned call has written its records: a killed process loses none of them."""
 
@@ -22,7 +31,13 @@ class PredictionLog(Protocol):
         ...
 
     async def durable(self) -> None:
-        """Returns once everything written before is on the disk (fsync, shared by all who wait)."""
+        """Returns once everything written before is on the disk (fsync, shared by all who wait).
+
+        Raises `StateError` when the disk refuses, or takes too long."""
+        ...
+
+    def state(self) -> LogState:
+        """How it is. A log that has failed is tried by this call, so asking now and then is how it is known again."""
         ...
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from msgspec import Raw
 
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
-from fairlead.ports.log import Batch, Keeping, LogReader, LogTable, PredictionLog, Pruned, Tended
+from fairlead.ports.log import Batch, Keeping, LogReader, LogState, LogTable, PredictionLog, Pruned, Tended
 
 _SOURCE = "memory"
 _DAY = 86_400.0
@@ -39,6 +39,10 @@ class MemoryLog:
     async def durable(self) -> None:
         """Counts the call."""
         self.synced += 1
+
+    def state(self) -> LogState:
+        """Refused while `full`."""
+        return LogState("the log in memory is full" if self.full else "", 0.0, self.full)
 
     def close(self) -> None:
         """Does nothing."""
@@ -91,6 +95,7 @@ async def check_log(open_log: Callable[[], PredictionLog], open_reader: Callable
     assert reader.poll() == ([], []), "a record is read once"
     log.predictions([make_prediction(str(index)) for index in range(5)])
     log.predictions([])
+    assert log.state().refused == "", "a log that takes records says so"
     parts = [[record.request_id for record in reader.poll(2)[0]] for _ in range(3)]
     assert parts == [["0", "1"], ["2", "3"], ["4"]], "a limit splits, and loses nothing"
     log.close()

@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from random import getrandbits
-from typing import Any
 
 import msgspec
 
@@ -16,6 +15,7 @@ from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.exposition import exposition
+from fairlead.faces.gateway.health import health
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
 from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
 from fairlead.faces.gateway.openapi import OpenApi
@@ -177,7 +177,7 @@ class Gateway:
             await self._scoring(scope, receive, send, path)
         elif path == "/health":
             only(scope, "GET", "HEAD")
-            await reply(send, 200 if self._serving.live else 503, msgspec.json.encode(self._health()))
+            await reply(send, *health(self._serving))
         elif path == "/metrics":
             only(scope, "GET", "HEAD")
             await reply(send, 200, exposition(self._counts()), TEXT)
@@ -217,25 +217,6 @@ class Gateway:
         """Counts what no version answered; what a version refused, failed or had no time for is counted there."""
         if not isinstance(error, ContractError | ModelFailed | Overloaded | Gone):
             self._serving.tally.refused(model, 0, "", status_of(error, V1_REFUSAL))
-
-    def _health(self) -> dict[str, Any]:
-        live = self._serving.live
-        models = live.models.values() if live else ()
-        return {
-            "status": "ok" if live else "starting",
-            "generation": live.generation if live else 0,
-            "models": {
-                model.name: {
-                    "version": model.route.arms[-1].version,
-                    "arms": [
-                        {"name": arm.name, "version": arm.version, "share": arm.share} for arm in model.route.arms
-                    ],
-                    "shadows": list(model.route.shadows),
-                    "warm": sorted(model.versions),
-                }
-                for model in models
-            },
-        }
 
 
 def _read_bulk(model: LiveModel, body: bytes, arrival: Arrival) -> tuple[list[Ask], bool, int | None, list[Route]]:

@@ -26,6 +26,9 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_route_generation", "gauge", "The route table that is served.", _generation),
         ("fairlead_outcomes_total", "counter", "Outcomes that were received.", _outcomes),
         ("fairlead_log_failures_total", "counter", "Writes that the log refused.", _log_failures),
+        ("fairlead_unlogged_answers_total", "counter", "Answers that were given and are not in the log.", _unlogged),
+        ("fairlead_log_refused", "gauge", "1 while the log takes no records.", _log_refused),
+        ("fairlead_log_behind_seconds", "gauge", "How long the sync that is under way has taken.", _log_behind),
         ("fairlead_queue_depth", "gauge", "Requests that wait for a slow version.", _queue_depth),
         ("fairlead_batches_in_flight", "gauge", "Batches that slow versions answer now.", _in_flight),
         ("fairlead_requests_shed_total", "counter", "Requests that were turned away or given up.", _shed),
@@ -117,6 +120,20 @@ def _outcomes(counts: Counts) -> Iterable[str]:
 
 def _log_failures(counts: Counts) -> Iterable[str]:
     yield f"{_labels(worker=counts.worker)} {counts.log_failures}"
+
+
+def _unlogged(counts: Counts) -> Iterable[str]:
+    yield f"{_labels(worker=counts.worker)} {counts.unlogged}"
+
+
+def _log_refused(counts: Counts) -> Iterable[str]:
+    if counts.log is not None:
+        yield f"{_labels(worker=counts.worker)} {int(bool(counts.log.refused))}"
+
+
+def _log_behind(counts: Counts) -> Iterable[str]:
+    if counts.log is not None:
+        yield f"{_labels(worker=counts.worker)} {counts.log.behind!r}"
 
 
 def _queue_depth(counts: Counts) -> Iterable[str]:

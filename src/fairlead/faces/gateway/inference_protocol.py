@@ -14,6 +14,7 @@ from fairlead.core.decode import INT64
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import NotFound
+from fairlead.faces.gateway.health import is_ready
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.refusals import version_number
 from fairlead.faces.gateway.tensor_body import BINARY, LENGTH, TensorBody
@@ -64,7 +65,7 @@ class InferenceProtocol:
             case ["health", "live"]:
                 return 200, _encode({"live": True})
             case ["health", "ready"]:
-                ready = self._serving.live is not None
+                ready = is_ready(self._serving)
                 return (200 if ready else 503), _encode({"ready": ready})
             case ["models", name] | ["models", name, "versions", _]:
                 return 200, _encode(self._metadata(name, parts[3:]))

@@ -98,6 +98,8 @@ class MlflowScoring:
             await reply(send, 200, self._version, PLAIN)
         elif self._serving.live is None:
             raise NotReady("the gateway has no route table yet")
+        elif self._serving.log.state().sheds:
+            raise NotReady("the log takes no records, so nothing is answered: see /health")
         else:
             await reply(send, 200, b"\n", PLAIN)
 

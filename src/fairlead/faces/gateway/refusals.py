@@ -8,6 +8,7 @@ from fairlead.flows.serve import NotReady, Overloaded
 
 
 def only(scope: Scope, *methods: str) -> None:
+RETRY = (b"retry-after", b"1")  # the log is tried once a second, and so is a bundle that could not be loaded
     """Raises `Refusal` (405) for a request by any other method."""
     if scope["method"] not in methods:
         allow = (b"allow", ", ".join(methods).encode())
@@ -41,4 +42,6 @@ def header_of(error: FairleadError) -> Header | None:
     """The header that goes with an error."""
     if isinstance(error, Overloaded):
         return b"retry-after", b"%d" % error.retry_seconds
+    if isinstance(error, NotReady | StateError):
+        return RETRY
     return error.header if isinstance(error, Refusal) else None
