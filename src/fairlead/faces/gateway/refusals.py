@@ -6,9 +6,10 @@ from fairlead.errors import ContractError, FairleadError, NotFound, StateError
 from fairlead.faces.gateway.wire import Header, Refusal, Scope
 from fairlead.flows.serve import NotReady, Overloaded
 
+RETRY = (b"retry-after", b"1")  # the log is tried once a second, and so is a bundle that could not be loaded
+
 
 def only(scope: Scope, *methods: str) -> None:
-RETRY = (b"retry-after", b"1")  # the log is tried once a second, and so is a bundle that could not be loaded
     """Raises `Refusal` (405) for a request by any other method."""
     if scope["method"] not in methods:
         allow = (b"allow", ", ".join(methods).encode())
