@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from socket import create_connection, create_server
@@ -56,50 +56,70 @@ class Load(NamedTuple):
     statuses: list[bytes]
 
 
-class _Connection(asyncio.Protocol):
-    def __init__(self, request: bytes, deadline: float, load: Load) -> None:
-        self._request = request
-        self._deadline = deadline
-        self._load = load
+class Exchange(asyncio.Protocol):
+    """One kept connection, one request at a time; `answered` is called when an answer is whole."""
+
+    def __init__(self) -> None:
         self._buffer = b""
-        self._sent_at = 0.0
-        self._transport: asyncio.Transport | None = None
+        self.transport: asyncio.Transport | None = None
         self.done = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
-        self._send()
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         head_end = self._buffer.find(b"\r\n\r\n")
         if head_end < 0:
             return
-        head = self._buffer[:head_end].lower()
+        head = self._buffer[: head_end + 2].lower()
         at = head.find(b"content-length:")
-        length = int(head[at + 15 : head.find(b"\r\n", at) if head.find(b"\r\n", at) > 0 else head_end])
-        if len(self._buffer) < head_end + 4 + length:
-            return
-        now = time.perf_counter()
-        self._load.latencies.append(now - self._sent_at)
-        self._load.statuses.append(head[9:12])
-        self._buffer = b""
-        if now < self._deadline:
-            self._send()
-        elif self._transport is not None:
-            self._transport.close()
+        if at < 0:  # in chunks
+            whole = self._buffer.endswith(b"\r\n0\r\n\r\n")
+        else:
+            whole = len(self._buffer) >= head_end + 4 + int(head[at + 15 : head.find(b"\r\n", at)])
+        if whole:
+            self._buffer = b""
+            self.answered(head[9:12])
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if not self.done.done():
             self.done.set_result(None)
 
+    def answered(self, status: bytes) -> None:
+        raise NotImplementedError
+
+
+class _Connection(Exchange):
+    """The next request leaves when the answer is there, until the deadline."""
+
+    def __init__(self, request: bytes, deadline: float, load: Load) -> None:
+        super().__init__()
+        self._request = request
+        self._deadline = deadline
+        self._load = load
+        self._sent_at = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._send()
+
+    def answered(self, status: bytes) -> None:
+        now = time.perf_counter()
+        self._load.latencies.append(now - self._sent_at)
+        self._load.statuses.append(status)
+        if now < self._deadline:
+            self._send()
+        elif self.transport is not None:
+            self.transport.close()
+
     def _send(self) -> None:
-        assert self._transport is not None
+        assert self.transport is not None
         self._sent_at = time.perf_counter()
-        self._transport.write(self._request)
+        self.transport.write(self._request)
 
 
-async def _spin() -> None:
+async def spin() -> None:
     """Never sleeps: in a virtual machine the wake-up of a sleeping client costs its waker tens of microseconds, and
     that is no work of the server's."""
     while True:  # noqa: ASYNC110 - it waits for nothing, on purpose
@@ -114,7 +134,7 @@ async def send_all(port: int, request: bytes, seconds: float, connections: int) 
         await loop.create_connection(lambda: _Connection(request, begun + seconds, taken), "127.0.0.1", port)
         for _ in range(connections)
     ]
-    spinner = loop.create_task(_spin())
+    spinner = loop.create_task(spin())
     await asyncio.gather(*(connection.done for _, connection in made))
     spinner.cancel()
     return taken._replace(seconds=time.perf_counter() - begun)
@@ -132,13 +152,20 @@ def load(port: int, request: bytes, seconds: float, connections: int) -> Load:
         return runner.run(send_all(port, request, seconds, connections))
 
 
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICK
+
+
 class Server(NamedTuple):
-    """A running server and what it is asked."""
+    """A running server and what it is asked. `cpu` tells the CPU time of its process, or of all its processes."""
 
     name: str
     process: subprocess.Popen[bytes]
     port: int
     request: bytes
+    cpu: Callable[[int], float] = cpu_seconds
 
 
 class Round(NamedTuple):
@@ -150,17 +177,21 @@ class Round(NamedTuple):
     cpu_us: float
 
 
-def train(kind: str = "boosted") -> tuple[Any, NDArray[np.float64]]:
-    """A gradient boosting of 100 trees, or a logistic regression (`linear`), on 20,000 made rows."""
+def made_rows() -> NDArray[np.float64]:
+    """(20,000, 15) numbers, always the same."""
+    return np.random.default_rng(7).normal(size=(20_000, FEATURES))
+
+
+def train(kind: str = "boosted") -> Any:
+    """A gradient boosting of 100 trees, or a logistic regression (`linear`), on the made rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
 
-    rng = np.random.default_rng(7)
-    rows = rng.normal(size=(20_000, FEATURES))
-    target = (rows[:, :5].sum(axis=1) + np.abs(rows[:, 5]) + rng.normal(size=len(rows)) > 0.8).astype(int)
+    rows = made_rows()
+    noise = np.random.default_rng(8).normal(size=len(rows))
+    target = (rows[:, :5].sum(axis=1) + np.abs(rows[:, 5]) + noise > 0.8).astype(int)
     boosted = HistGradientBoostingClassifier(max_iter=100, random_state=7)
-    model = boosted if kind == "boosted" else LogisticRegression()
-    return model.fit(rows, target), rows
+    return (boosted if kind == "boosted" else LogisticRegression()).fit(rows, target)
 
 
 def to_onnx(model: Any) -> bytes:
@@ -216,7 +247,7 @@ def free_port() -> int:
 def start(name: str, command: Sequence[str], port: int, request: bytes, stack: ExitStack) -> Server:
     """Starts a server on core 0 and waits until it accepts."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, *command], env=environment)
+    process = subprocess.Popen([sys.executable, *command], env=environment, cwd=HERE.parent)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     os.sched_setaffinity(process.pid, {0})
@@ -230,18 +261,12 @@ def start(name: str, command: Sequence[str], port: int, request: bytes, stack: E
     return Server(name, process, port, request)
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
-
-
 def measure(server: Server, seconds: float, connections: int) -> Round:
     """One round of load on one server."""
     load(server.port, server.request, 0.3, connections)
-    before = cpu_seconds(server.process.pid)
+    before = server.cpu(server.process.pid)
     taken = load(server.port, server.request, seconds, connections)
-    spent = cpu_seconds(server.process.pid) - before
+    spent = server.cpu(server.process.pid) - before
     count = len(taken.latencies)
     if set(taken.statuses) != {b"200"}:
         sys.exit(f"{server.name}: of {count} requests {count - taken.statuses.count(b'200')} failed")
@@ -249,11 +274,10 @@ def measure(server: Server, seconds: float, connections: int) -> Round:
     return Round(count / taken.seconds, float(p50), float(p99), spent / count * 1e6)
 
 
-def ours_for(folder: Path, name: str, kind: str, stack: ExitStack, canary: float = 0.0) -> Server:
+def start_ours(home: Path, onnx_model: bytes, stack: ExitStack, name: str = OURS, canary: float = 0.0) -> Server:
     """A gateway worker that serves a model, with all that it does on: contract, route, log, evidence."""
-    model, rows = train(kind)
-    home = folder / name
-    make_home(home, to_onnx(model), rows, canary)
+    rows = made_rows()
+    make_home(home, onnx_model, rows, canary)
     row = dict(zip(NAMES, rows[100].tolist(), strict=True))
     port = free_port()
     worker = ["-m", "fairlead.app.worker", "--home", str(home), "--port", str(port)]
@@ -262,13 +286,12 @@ def ours_for(folder: Path, name: str, kind: str, stack: ExitStack, canary: float
 
 def start_linear(folder: Path, stack: ExitStack) -> list[Server]:
     """fairlead with a linear model, as champion and in a rollout, and an application that answers as many bytes."""
-    servers = [
-        ours_for(folder, OURS, "linear", stack),
-        ours_for(folder, f"{OURS}, canary 5 %", "linear", stack, canary=0.05),
-    ]
+    model = to_onnx(train("linear"))
+    ours = start_ours(folder / "alone", model, stack)
+    rollout = start_ours(folder / "rollout", model, stack, f"{OURS}, canary 5 %", canary=0.05)
     port = free_port()
-    command = [str(HERE / "peers" / "serve_bare.py"), str(port), str(len(ask(servers[0])))]
-    return [*servers, start(BARE, command, port, servers[0].request, stack)]
+    command = ["-m", "benchmarks.peers.serve_bare", str(port), str(len(ask(ours)))]
+    return [ours, rollout, start(BARE, command, port, ours.request, stack)]
 
 
 def ask(server: Server) -> bytes:
@@ -282,31 +305,17 @@ def ask(server: Server) -> bytes:
     return body
 
 
-def report_linear(rounds: dict[str, list[Round]]) -> None:
-    """Prints medians over the rounds, and how many times a bare reply's CPU time fairlead takes."""
-    print(f"{'server':<24}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU us/request':>16}{'times bare CPU':>24}")
-    for name, taken in rounds.items():
-        rate, p50, p99, cpu = (median(values) for values in zip(*taken, strict=True))
-        times = ratios([one.cpu_us for one in taken], [one.cpu_us for one in rounds[BARE]], 2)
-        print(f"{name:<24}{rate:>12,.0f}{p50:>10.2f}{p99:>10.2f}{cpu:>16.1f}{times:>24}")
-
-
 def start_all(folder: Path, stack: ExitStack) -> list[Server]:
     """fairlead, the practice with scikit-learn, and the practice with the same ONNX session."""
-    model, rows = train()
+    model = train()
     onnx_model = to_onnx(model)
     (folder / "model.onnx").write_bytes(onnx_model)
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    make_home(folder / "home", onnx_model, rows)
-    row = rows[100].tolist()
-    ours = post(PATH, msgspec.json.encode({"features": dict(zip(NAMES, row, strict=True))}))
-    theirs = post("/predict", msgspec.json.encode({"features": row}))
-    port = free_port()
-    worker = ["-m", "fairlead.app.worker", "--home", str(folder / "home"), "--port", str(port)]
-    servers = [start(OURS, worker, port, ours, stack)]
+    theirs = post("/predict", msgspec.json.encode({"features": made_rows()[100].tolist()}))
+    servers = [start_ours(folder / "home", onnx_model, stack)]
     for name, file in (("fastapi + scikit-learn", "model.pkl"), ("fastapi + onnx", "model.onnx")):
         port = free_port()
-        command = [str(HERE / "serving_peer.py"), str(folder / file), str(folder / f"{file}.log"), str(port)]
+        command = ["-m", "benchmarks.peers.serve_fastapi", str(folder / file), str(folder / f"{file}.log"), str(port)]
         servers.append(start(name, command, port, theirs, stack))
     return servers
 
@@ -321,27 +330,24 @@ def model_us(onnx_model: bytes, row: list[float]) -> float:
     return (time.process_time() - begun) / 5_000 * 1e6
 
 
-def ratios(theirs: list[float], ours: list[float], digits: int = 1) -> str:
+def ratios(theirs: list[float], ours: list[float]) -> str:
     """The median of the rounds' ratios, with its range."""
     each = [one / other for one, other in zip(theirs, ours, strict=True)]
+    digits = 1 if median(each) > 3.0 else 2
     return f"{median(each):.{digits}f}x ({min(each):.{digits}f} to {max(each):.{digits}f})"
 
 
-def report(rounds: dict[str, list[Round]], alone_us: float) -> None:
-    """Prints medians over the rounds, and how many times more fairlead answers, in time and in CPU time."""
-    ours = rounds[OURS]
-    columns = ("requests/s", "p50 ms", "p99 ms", "CPU us/request", "fairlead in time", "fairlead in CPU time")
-    print(f"{'server':<24}{columns[0]:>12}{columns[1]:>10}{columns[2]:>10}{columns[3]:>16}", end="")
-    print(f"{columns[4]:>24}{columns[5]:>24}")
+def report(rounds: dict[str, list[Round]], best: str) -> None:
+    """Prints medians over the rounds, and how many times better than each server one of them is."""
+    print(f"{'server':<24}{'requests/s':>12}{'p50 ms':>10}{'p99 ms':>10}{'CPU us/request':>16}", end="")
+    print(f"{f'{best} in time':>24}{f'{best} in CPU time':>24}")
     for name, taken in rounds.items():
         rate, p50, p99, cpu = (median(values) for values in zip(*taken, strict=True))
         line = f"{name:<24}{rate:>12,.0f}{p50:>10.2f}{p99:>10.2f}{cpu:>16.1f}"
-        if name != OURS:
-            line += f"{ratios([one.rate for one in ours], [one.rate for one in taken]):>24}"
-            line += f"{ratios([one.cpu_us for one in taken], [one.cpu_us for one in ours]):>24}"
+        if name != best:
+            line += f"{ratios([one.rate for one in rounds[best]], [one.rate for one in taken]):>24}"
+            line += f"{ratios([one.cpu_us for one in taken], [one.cpu_us for one in rounds[best]]):>24}"
         print(line)
-    beyond = median(one.cpu_us for one in ours) - alone_us
-    print(f"the model alone, warm: {alone_us:.1f} us a row; fairlead beyond it: {beyond:.1f} us a request")
 
 
 def warn_if_busy(cores: int) -> None:
@@ -379,9 +385,12 @@ def main() -> None:
             for server in servers if turn % 2 == 0 else reversed(servers):
                 rounds[server.name].append(measure(server, options.seconds, options.connections))
         if options.peers == "bare":
-            return report_linear(rounds)
+            return report(rounds, BARE)
         row = np.random.default_rng(1).normal(size=FEATURES).tolist()
-        return report(rounds, model_us((folder / "model.onnx").read_bytes(), row))
+        alone_us = model_us((folder / "model.onnx").read_bytes(), row)
+    report(rounds, OURS)
+    beyond = median(one.cpu_us for one in rounds[OURS]) - alone_us
+    return print(f"the model alone, warm: {alone_us:.1f} us a row; fairlead beyond it: {beyond:.1f} us a request")
 
 
 if __name__ == "__main__":

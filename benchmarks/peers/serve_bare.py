@@ -1,4 +1,4 @@
-"""The least that an ASGI application can do with a prediction's request: `python serve_bare.py PORT LENGTH`.
+"""The least that an ASGI application can do with a prediction's request: `-m benchmarks.peers.serve_bare PORT LENGTH`.
 
 It reads the body, decodes its JSON (msgspec, untyped) and answers fixed JSON of LENGTH bytes. Server, event loop,
 parser and their settings are the gateway's own: uvicorn, uvloop, httptools, no access log, no server header.

@@ -1,28 +1,26 @@
 """The field's practice, as tutorials and templates have it: FastAPI, a pydantic list of floats, one log line a request.
 
-`python serving_peer.py MODEL LOG PORT` serves MODEL (.pkl: scikit-learn, .onnx: ONNX Runtime) and logs to LOG. The
-choices are the kind ones: uvloop and httptools, no access log, an `async def` that is spared the thread pool, one
-thread for the numeric libraries.
+`python -m benchmarks.peers.serve_fastapi MODEL LOG PORT` serves MODEL (.pkl: scikit-learn, .onnx: ONNX Runtime) and
+logs to LOG. The choices are the kind ones: uvloop and httptools, no access log, an `async def` that is spared the
+thread pool, one thread for the numeric libraries.
 """
 
 from __future__ import annotations
 
 import json
 import logging
-import pickle
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import uvicorn
 from fastapi import FastAPI
-from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from benchmarks.peers.scorer import Scorer, load
+
 FEATURES = 15
-Scorer = Callable[[NDArray[np.float32]], float]
 
 
 class Question(BaseModel):
@@ -37,20 +35,6 @@ class Reply(BaseModel):
 
     prediction: int
     probability: float
-
-
-def load(path: Path) -> Scorer:
-    """The model as a function from a (1, 15) matrix to the probability of the second class."""
-    if path.suffix == ".onnx":
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
-        name, output = session.get_inputs()[0].name, session.get_outputs()[-1].name
-        return lambda rows: float(session.run([output], {name: rows})[0][0][1])
-    model = pickle.loads(path.read_bytes())
-    return lambda rows: float(model.predict_proba(rows)[0][1])
 
 
 def build(score: Scorer, log: Path) -> FastAPI:
