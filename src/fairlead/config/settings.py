@@ -9,6 +9,7 @@ from msgspec import field
 from fairlead.config.fields import Duration, Section, Share, Size
 from fairlead.config.grammar import duration
 from fairlead.config.models import LimitSettings, ModelSettings
+from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.config.prediction_log import LogSettings
 from fairlead.config.rollout import RolloutSettings, Strategy
 from fairlead.core.admission import Limits
@@ -38,11 +39,14 @@ class Gates(Section, frozen=True):
 
 
 class Monitoring(Section, frozen=True):
-    """Windows by event time. `window` is a duration, or `month` for calendar months (UTC)."""
+    """Windows by event time (`window`: a duration, or `month` for calendar months, UTC), and what processes tell of
+    themselves."""
 
     window: str = "7d"
     lateness: Duration = Duration(0)
     alpha: Share = Share(0.01)
+    logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
 
     def __post_init__(self) -> None:
         """Reads the window now, so that a wrong one is told at the start."""
@@ -53,6 +57,11 @@ class Monitoring(Section, frozen=True):
     def window_seconds(self) -> float | None:
         """The window's length; None for calendar months."""
         return None if self.window == "month" else duration(self.window)
+
+    @property
+    def observing(self) -> Observing:
+        """What the processes tell of themselves."""
+        return Observing(self.logging, self.tracing)
 
 
 class Channel(Section, frozen=True):
