@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fairlead.operations.experiments import ExperimentPlan as ExperimentPlan
     from fairlead.operations.experiments import compare_arms as compare_arms
     from fairlead.operations.experiments import sample_size as sample_size
+    from fairlead.operations.feature_code import compute_features as compute_features
     from fairlead.operations.multivariate import MultivariateReport as MultivariateReport
     from fairlead.operations.multivariate import multivariate_drift as multivariate_drift
     from fairlead.operations.performance import PerformanceReport as PerformanceReport
@@ -36,6 +37,7 @@ _HOMES = {
     "sample_size": "fairlead.operations.experiments",
     "evaluate_policy": "fairlead.operations.policies",
     "compare_arms": "fairlead.operations.experiments",
+    "compute_features": "fairlead.operations.feature_code",
     "PolicyReport": "fairlead.operations.policies",
     "ExperimentPlan": "fairlead.operations.experiments",
     "ArmComparison": "fairlead.operations.experiments",
@@ -68,6 +70,7 @@ __all__ = [
     "SliceReport",
     "__version__",
     "compare_arms",
+    "compute_features",
     "drift",
     "drift_timeline",
     "estimate_performance",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +35,11 @@ class ArrowDataset:
     def rows(self) -> int:
         """How many rows."""
         return int(self._table.num_rows)
+
+    @property
+    def table(self) -> pa.Table:
+        """The table itself."""
+        return self._table
 
     def observe(self, name: str) -> Observed:
         """A column's range, categories and nulls. Infinities are in no range."""
@@ -118,6 +123,14 @@ class ArrowDataset:
         if name not in self._table.column_names:
             raise TableError(f"{self._source} has no column {name!r}: it has {', '.join(self._table.column_names)}")
         return self._table.column(name)
+
+    def with_columns(self, columns: Mapping[str, pa.Array]) -> ArrowDataset:
+        """The table with more columns; one of a name that it has takes that one's place."""
+        table = self._table
+        for name, column in columns.items():
+            at = table.schema.get_field_index(name)
+            table = table.append_column(name, column) if at < 0 else table.set_column(at, name, column)
+        return ArrowDataset(table, self._source)
 
     def by_time(self, column: str) -> ArrowDataset:
         """The same rows, oldest first; equal times keep their order, rows without a time come last."""

@@ -106,6 +106,18 @@ class BundleFolder:
         """
         manifest = self.manifest(digest)
         entry = manifest.model_entry if original else manifest.served
+        path = self.path(digest) / entry
+        model = Checked(manifest.format_of(entry), path, self._files(digest, manifest, entry), manifest.model_call)
+        code = manifest.features
+        if code is None:
+            return predictor_of(model, manifest.contract, self._trust)
+        from fairlead.adapters.features.code import bundled
+
+        source = bundled(self.path(digest) / code.entry, self._files(digest, manifest, code.entry), code, self._trust)
+        return source.before(lambda contract: predictor_of(model, contract, self._trust), manifest.contract)
+
+    def _files(self, digest: str, manifest: Manifest, entry: str) -> dict[str, bytes]:
+        """The checked bytes of a file (under "") or of a folder's files, by their path in it."""
         files = {
             name.removeprefix(entry).lstrip("/"): self._checked(digest, name, stated)
             for name, stated in manifest.files.items()
@@ -113,8 +125,7 @@ class BundleFolder:
         }
         if not files:
             raise _mismatch(f"the bundle {digest[:12]}", entry, "was not registered with it")
-        model = Checked(manifest.format_of(entry), self.path(digest) / entry, files, manifest.model_call)
-        return predictor_of(model, manifest.contract, self._trust)
+        return files
 
     def _checked(self, digest: str, name: str, stated: str) -> bytes:
         data = _read(self.path(digest) / name, digest)

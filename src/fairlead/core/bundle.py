@@ -7,7 +7,7 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from fairlead.core.contract import Contract
+from fairlead.core.contract import Contract, Feature
 
 # Names of the files in a bundle. The original model lies under `model/` as it was given.
 MANIFEST = "manifest.json"
@@ -20,6 +20,7 @@ TRANSLATIONS = {
     "lightgbm": "portable/model.txt",
     "catboost": "portable/model.cbm",
 }
+FEATURES = "features"  # the folder of the code that computes what the model sees
 PROFILE = "profile.json"
 GOLDEN = "golden.json"
 HELDOUT = "heldout.parquet"
@@ -96,6 +97,17 @@ class Golden(Struct, frozen=True):
     outputs: tuple[tuple[float, ...], ...]
 
 
+class FeatureCode(Struct, frozen=True):
+    """A function in the bundle that computes what the model sees of what a request holds; the manifest's contract is of
+    the request then. What it does not compute the model sees as it came."""
+
+    entry: str  # the path of its file or folder in the bundle
+    call: str  # the function's name in it
+    computed: tuple[str, ...]  # what it computes
+    features: tuple[Feature, ...]  # what the model sees, in the model's order
+    parity: Parity  # how far a row computed as served lies from the same row of the whole reference
+
+
 class Manifest(Struct, frozen=True):
     """What a bundle holds. `files` maps each file's path in the folder to the SHA-256 of its bytes."""
 
@@ -112,6 +124,7 @@ class Manifest(Struct, frozen=True):
     threshold: float = 0.5  # binary: probability of the last class from which it is predicted
     model_call: str = ""  # the function's name in Python code
     candidates: tuple[Tried, ...] = ()  # what could have been served, the original first
+    features: FeatureCode | None = None  # code that computes the model's features, where it is part of the bundle
 
     def format_of(self, entry: str) -> str:
         """The format of the original, or of a translation, by its path in the bundle."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from fairlead.core.bundle import (
     CARD,
+    FEATURES,
     GOLDEN,
     HELDOUT,
     MODEL,
@@ -30,13 +31,14 @@ from fairlead.stats.profile import TableProfile, profile, profile_column
 
 
 def write(folder: Path, candidate: Candidate, rows: Rows, measured: Measured, card: ModelCard) -> None:
-    """Writes model, profile, golden set, held-out rows and card into an empty folder. Raises `OSError`."""
+    """Writes all files but the manifest into an empty folder. Raises `OSError`."""
     contract = measured.contract
     (folder / MODEL).mkdir()
-    if candidate.model.is_dir():
-        shutil.copytree(candidate.model, folder / _entry(candidate), ignore=shutil.ignore_patterns(*LEFT_OUT))
-    else:
-        shutil.copyfile(candidate.model, folder / _entry(candidate))
+    _copy(candidate.model, folder / _entry(candidate))
+    if candidate.code is not None:
+        source, code = candidate.code
+        (folder / FEATURES).mkdir()
+        _copy(source, folder / code.entry)
     if measured.portable is not None:
         portable = folder / TRANSLATIONS[measured.portable_format]
         portable.parent.mkdir()
@@ -45,6 +47,13 @@ def write(folder: Path, candidate: Candidate, rows: Rows, measured: Measured, ca
     (folder / GOLDEN).write_bytes(canonical(measured.golden))
     rows.heldout.write(folder / HELDOUT, [*contract.names, contract.target])
     (folder / CARD).write_bytes(canonical(card))
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=shutil.ignore_patterns(*LEFT_OUT))
+    else:
+        shutil.copyfile(source, target)
 
 
 def reference_profile(rows: Rows, measured: Measured) -> TableProfile:
@@ -74,6 +83,7 @@ def manifest_of(
         segments=candidate.segments,
         model_call=facts.call,
         candidates=measured.candidates,
+        features=candidate.code[1] if candidate.code is not None else None,
     )
 
 

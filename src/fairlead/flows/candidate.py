@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.core.amend import Amendments, amended
-from fairlead.core.bundle import Golden, Lineage, ModelCard, Parity, Tried
+from fairlead.core.bundle import FeatureCode, Golden, Lineage, ModelCard, Parity, Tried
 from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import Floats, metrics_of, truth_of
 from fairlead.core.golden import choose
@@ -32,7 +32,7 @@ _PARITY_ROWS = 20_000  # held-out rows compared beside the golden set
 class Candidate(Struct, frozen=True):
     """What is to become a version, in plain values. `features` may stay empty where the model names its own;
     `ignored` names columns that are certainly none (the event time), `amendments` are the user's word on the
-    contract."""
+    contract. `code`, and the file or folder that holds it, computes what the model sees."""
 
     name: str
     model: Path
@@ -46,6 +46,7 @@ class Candidate(Struct, frozen=True):
     segments: tuple[str, ...] = ()
     card: ModelCard = ModelCard()
     amendments: Amendments = Amendments()
+    code: tuple[Path, FeatureCode] | None = None
 
 
 @dataclass(frozen=True)

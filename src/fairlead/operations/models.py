@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,7 @@ from fairlead.flows.candidate import Candidate, Rows
 from fairlead.flows.register import Workshop
 from fairlead.flows.register import register as register_candidate
 from fairlead.operations.context import Context
+from fairlead.operations.feature_code import with_code
 from fairlead.ports import VersionInfo
 
 HELDOUT_SHARE = 0.2
@@ -59,6 +61,7 @@ class Registration(Struct, frozen=True):
     dataset_version: str = ""
     parent: int | None = None
     trust: tuple[str, ...] = ()
+    feature_code: str = ""  # FILE.py:FUNCTION, which computes what the model sees of a request's fields
 
 
 class ModelView(Struct, frozen=True):
@@ -97,8 +100,9 @@ def register(context: Context, asked: Registration) -> VersionInfo:
         )
     _check_numbering(context, asked.name)
     rows = _rows(asked)
+    trust = (*asked.trust, *context.settings.trust)
     shop = Workshop(
-        reader=ModelFiles((*asked.trust, *context.settings.trust)),
+        reader=ModelFiles(trust),
         bundles=context.bundles,
         registry=context.registry,
         journal=context.journal,
@@ -108,6 +112,9 @@ def register(context: Context, asked: Registration) -> VersionInfo:
     with TemporaryDirectory(prefix="fairlead-model-") as downloads:
         model = _model_path(context, asked.model, Path(downloads))
         candidate = _candidate(context, asked, model, rows)
+        if asked.feature_code:
+            candidate, reader = with_code(asked.feature_code, candidate, rows, shop.reader, trust)
+            shop = replace(shop, reader=reader)
         return register_candidate(candidate, rows, shop, context.actor)
 
 

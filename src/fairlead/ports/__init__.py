@@ -3,6 +3,7 @@
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
 from fairlead.ports.engine import Engine, Part, Source
+from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
 from fairlead.ports.log import LogReader, PredictionLog
 from fairlead.ports.notifier import Notice, Notifier
@@ -15,6 +16,7 @@ __all__ = [
     "BundleStore",
     "Clock",
     "Engine",
+    "FeatureSource",
     "Journal",
     "LogReader",
     "Notice",

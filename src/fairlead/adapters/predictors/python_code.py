@@ -57,8 +57,7 @@ class PythonModel:
 
     def __init__(self, path: Path, files: Mapping[str, bytes], call: str) -> None:
         """`path` is where the files lie, so that the code finds what lies beside it. Raises `BundleError`."""
-        module = _imported(path, files, call)
-        self.function = _function(module, path.name, call)
+        self.function, module = imported_function(path, files, call)
         self.tuples = next(iter(signature(self.function).parameters), "") == _TUPLES
         names, classes = (tuple(map(str, getattr(module, name, ()))) for name in ("FEATURES", "CLASSES"))
         self.facts = ModelFacts(
@@ -87,11 +86,17 @@ class PythonPredictor:
         return understood(self._function(given), self._contract, len(rows))
 
 
-def _function(module: ModuleType, name: str, call: str) -> Callable[[list[Any]], Any]:
+def imported_function(path: Path, files: Mapping[str, bytes], call: str) -> tuple[Callable[[Any], Any], ModuleType]:
+    """A function of checked code, and its module. `path` is where the files lie. Raises `BundleError`."""
+    module = _imported(path, files, call)
+    return _function(module, path.name, call), module
+
+
+def _function(module: ModuleType, name: str, call: str) -> Callable[[Any], Any]:
     function = getattr(module, call.rpartition(".")[2], None)
     if not callable(function):
         raise BundleError(f"{name} has no function {call}: name one as FILE.py:FUNCTION or FOLDER:MODULE.FUNCTION")
-    found: Callable[[list[Any]], Any] = function
+    found: Callable[[Any], Any] = function
     return found
 
 

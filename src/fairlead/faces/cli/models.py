@@ -51,6 +51,10 @@ def register(
     trust: Annotated[
         list[str] | None, typer.Option(help="A format that runs code when it is loaded, such as pickle; repeatable.")
     ] = None,
+    features: Annotated[
+        str,
+        typer.Option(metavar="FILE:FUNCTION", help="Code that computes what the model sees of a request's fields."),
+    ] = "",
     json: Json = False,
 ) -> None:
     """Builds the bundle of a new version and records it: measured, in staging, the new challenger."""
@@ -67,6 +71,7 @@ def register(
         card=card,
         dataset_version=dataset_version,
         trust=tuple(trust or ()),
+        feature_code=features,
     )
     home = opened(context, create=True)
     info = models.register(home, asked)
