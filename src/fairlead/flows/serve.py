@@ -13,8 +13,10 @@ from typing import NamedTuple
 from msgspec import Raw
 
 from fairlead.core.admission import Limits, retry_after
-from fairlead.core.decode import Answer, Row
+from fairlead.core.decode import Answer, FallsBack, Row
+from fairlead.core.fallback import OnFailure
 from fairlead.core.listing import counted
+from fairlead.core.quarantine import Quarantined
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, StateError
@@ -24,6 +26,7 @@ from fairlead.flows.tally import HUNG_UP, TIMED_OUT, Queue, Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.ports.clock import Clock
 from fairlead.ports.log import PredictionLog
+from fairlead.ports.quarantine import Quarantine
 
 NAMED = 20  # rows of a batch that an error lists
 BULK_ROWS = 256  # a request of more rows is answered off the event loop, however quick its model is
@@ -58,15 +61,22 @@ class NotReady(FairleadError):
 
 
 class ModelFailed(FairleadError):
-    """A model raised, or answered what is no answer. The log has the details; the caller gets this line."""
+    """A model raised, or answered what is no answer. The log has the details; the caller gets this line. `records` are
+    those of all rows of the request, in order, as they were logged."""
+
+    def __init__(self, message: str, records: Sequence[Prediction] = ()) -> None:
+        super().__init__(message)
+        self.records = records
 
 
 class Overloaded(NotReady):
-    """A version has more to answer than it can in time. Try again after `retry_seconds`."""
+    """A version has more to answer than it can in time. Try again after `retry_seconds`. `records` as in `ModelFailed`,
+    where the request had been admitted."""
 
-    def __init__(self, message: str, retry_seconds: int) -> None:
+    def __init__(self, message: str, retry_seconds: int, records: Sequence[Prediction] = ()) -> None:
         super().__init__(message)
         self.retry_seconds = retry_seconds
+        self.records = records
 
 
 class Failed(NamedTuple):
@@ -87,6 +97,8 @@ class Serving:
         self.log = log
         self.clock = clock
         self.tally = tally
+        self.on_failure: Mapping[str, OnFailure] = {}  # of the models that do something else than fail
+        self.quarantine: Quarantine | None = None
         self._lanes: Lanes[Answer | Failed] = Lanes(answer_rows, clock, tally, limits or {})
 
     def model(self, name: str) -> LiveModel:
@@ -120,12 +132,12 @@ class Serving:
             record_of(model.name, ask, route, arrival, answer, elapsed * 1000.0)
             for ask, route, answer in zip(asks, routes, answers, strict=True)
         ]
-        self._write(records)
+        self.write(records)
         for record in records:
             self.tally.answered(model.name, record.model_version, record.arm, record.status, elapsed)
         failed = [index for index, record in enumerate(records) if record.status != 200]
         if failed:
-            raise _failure(model.name, records, failed)
+            raise failure(model.name, records, failed)
         return records
 
     async def answer_later(
@@ -149,13 +161,21 @@ class Serving:
         records = await self._record(model, asks, routes, arrival, answers)
         failed = [index for index, record in enumerate(records) if record.status == 500]
         if failed:
-            raise _failure(model.name, records, failed)
+            raise failure(model.name, records, failed)
         late = next((record for record in records if record.status == 503), None)
         if late is not None:
             lane = self._lanes.of(model.name, model.versions[late.model_version])
             wait = retry_after(lane.wait_seconds())
-            raise Overloaded(f"model {model.name!r} is too busy: {late.error}; try again in {wait} s", wait)
+            raise Overloaded(f"model {model.name!r} is too busy: {late.error}; try again in {wait} s", wait, records)
         return records
+
+    def write(self, records: Sequence[Prediction]) -> None:
+        """Writes records in one system call. Raises `StateError`, counted: what is not logged is not answered."""
+        try:
+            self.log.predictions(records)
+        except StateError:
+            self.tally.log_failures += 1
+            raise
 
     def queues(self) -> list[Queue]:
         """How full the lanes are; those of versions that are gone are let go."""
@@ -179,12 +199,35 @@ class Serving:
     def _row(self, model: LiveModel, ask: Ask, route: Route, refusal: int) -> Row:
         try:
             row, strange = model.versions[route.version].rows.decode(ask.features, ask.path)
-        except ContractError:
-            self.tally.refused(model.name, route.version, route.arm, refusal)
+        except ContractError as error:
+            if not isinstance(error, FallsBack):  # that may still be answered
+                self.refuse(model, ask, route, refusal, error)
             raise
         for value in strange:
             self.tally.strange(model.name, route.version, value.feature, value.what)
         return row
+
+    def refuse(self, model: LiveModel, ask: Ask, route: Route, status: int, error: ContractError) -> None:
+        """Counts a row that its version's contract refuses, and keeps it where refused rows are kept."""
+        self.tally.refused(model.name, route.version, route.arm, status)
+        if self.quarantine is not None:
+            self.quarantine.keep(
+                Quarantined(
+                    *(ask.request_id, model.name, route.version, route.arm, ask.unit_id, ask.timestamp),
+                    self.clock.now(),
+                    *(error.line, bytes(ask.features), error.path, error.what, error.field),
+                )
+            )
+
+    async def answers(
+        self, model: LiveModel, rows: Sequence[Row], routes: Sequence[Route], arrival: Arrival
+    ) -> Sequence[Answer | Failed]:
+        """What versions answer to rows that they have read, in order; nothing is logged."""
+        return (
+            _by_version(model, rows, routes)
+            if is_prompt(model, routes)
+            else await self._in_lanes(model, rows, routes, arrival)
+        )
 
     def _admit(self, model: LiveModel, routes: Sequence[Route]) -> None:
         """Raises `Overloaded`, before anything is read, when one of the versions cannot answer in time."""
@@ -249,17 +292,10 @@ class Serving:
             records.append(record_of(model.name, ask, route, arrival, answer, elapsed * 1000.0))
             if len(records) % SLICE_ROWS == 0:
                 await asyncio.sleep(0)
-        self._write(records)
+        self.write(records)
         for record in records:
             self.tally.answered(model.name, record.model_version, record.arm, record.status, elapsed)
         return records
-
-    def _write(self, records: Sequence[Prediction]) -> None:
-        try:
-            self.log.predictions(records)
-        except StateError:
-            self.tally.log_failures += 1
-            raise
 
 
 def is_prompt(model: LiveModel, routes: Sequence[Route]) -> bool:
@@ -296,13 +332,14 @@ def _by_version(model: LiveModel, rows: Sequence[Row], routes: Sequence[Route]) 
     return [answers[index] for index in range(len(rows))]
 
 
-def _failure(model: str, records: Sequence[Prediction], failed: Sequence[int]) -> ModelFailed:
+def failure(model: str, records: Sequence[Prediction], failed: Sequence[int]) -> ModelFailed:
+    """What the caller is told of the records at `failed`."""
     versions = sorted({records[index].model_version for index in failed})
     said = f"version{'s' * (len(versions) > 1)} {' and '.join(map(str, versions))} of model {model!r} failed to answer"
     if len(records) > 1:
         named = ", ".join(map(str, failed[:NAMED])) + ", …" * (len(failed) > NAMED)
         said += f" {len(failed)} of {counted(len(records), 'row')} (counted from 0: {named})"
-    return ModelFailed(f"{said}; the failure is in the log")
+    return ModelFailed(f"{said}; the failure is in the log", records)
 
 
 def describe(fault: BaseException) -> str:

@@ -72,6 +72,16 @@ class Shed(Struct):
     count: int = 0
 
 
+class FellBack(Struct):
+    """How often a version's requests were answered by the champion or the default instead, and why."""
+
+    model_name: str
+    model_version: str  # that was dealt
+    to: str
+    cause: str
+    count: int = 0
+
+
 class Ran(Struct):
     """The batches that a version answered off the event loop: by rows as by `ROW_BUCKETS`, and by time."""
 
@@ -118,6 +128,8 @@ class Counts(Struct):
     usage: Usage | None = None
     unlogged: int = 0
     log: LogState | None = None
+    fallbacks: list[FellBack] = []
+    quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
 
 
 class Tally:
@@ -129,6 +141,7 @@ class Tally:
         self._warned: dict[tuple[str, int, str, str], Warned] = {}
         self._shed: dict[tuple[str, int, str], Shed] = {}
         self._ran: dict[tuple[str, int], Ran] = {}
+        self._fallbacks: dict[tuple[str, int, str, str], FellBack] = {}
         self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
         self.outcomes = 0
         self.log_failures = 0  # writes that the log refused
@@ -156,6 +169,14 @@ class Tally:
         series = self._warned.get(key)
         if series is None:
             series = self._warned[key] = Warned(model, str(version), feature, what)
+        series.count += 1
+
+    def fell_back(self, model: str, version: int, to: str, cause: str) -> None:
+        """Counts a request of a version that the champion or the default answered."""
+        key = (model, version, to, cause)
+        series = self._fallbacks.get(key)
+        if series is None:
+            series = self._fallbacks[key] = FellBack(model, str(version), to, cause)
         series.count += 1
 
     def opened(self, model: str, version: int) -> None:
@@ -193,4 +214,5 @@ class Tally:
             shed=list(self._shed.values()),
             ran=list(self._ran.values()),
             unlogged=self.unlogged,
+            fallbacks=list(self._fallbacks.values()),
         )

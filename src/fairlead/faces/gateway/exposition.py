@@ -21,6 +21,8 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_inference_requests_total", "counter", "Predictions by the status they ended with.", _requests),
         ("fairlead_inference_duration_seconds", "histogram", "From the request to its log record.", _durations),
         ("fairlead_contract_warnings_total", "counter", "Values that a policy let through.", _warned),
+        ("fairlead_fallbacks_total", "counter", "Requests that the champion or the default answered.", _fallbacks),
+        ("fairlead_quarantine_rows_total", "counter", "Refused rows that were kept or dropped.", _quarantine),
         ("fairlead_shadow_dropped_total", "counter", "Shadow answers that were not made.", _shadow_dropped),
         ("fairlead_rollout_weight_ratio", "gauge", "The share of traffic of an arm.", _weights),
         ("fairlead_route_generation", "gauge", "The route table that is served.", _generation),
@@ -154,6 +156,17 @@ def _shed(counts: Counts) -> Iterable[str]:
             model_name=one.model_name, model_version=one.model_version, reason=one.reason, worker=counts.worker
         )
         yield f"{labels} {one.count}"
+
+
+def _fallbacks(counts: Counts) -> Iterable[str]:
+    for one in counts.fallbacks:
+        labels = {"model_name": one.model_name, "model_version": one.model_version, "to": one.to, "reason": one.cause}
+        yield f"{_labels(**labels, worker=counts.worker)} {one.count}"
+
+
+def _quarantine(counts: Counts) -> Iterable[str]:
+    for fate, count in counts.quarantine.items():
+        yield f"{_labels(fate=fate, worker=counts.worker)} {count}"
 
 
 def _ran_labels(one: Ran, counts: Counts) -> dict[str, object]:
