@@ -36,7 +36,7 @@ from fairlead.adapters.system_clock import SystemClock
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
-from fairlead.faces.gateway.protocol import LimitedProtocol
+from fairlead.faces.gateway.connection import Connection
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
@@ -119,7 +119,7 @@ def http_server(app: Any, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             app,
-            http=LimitedProtocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             interface="asgi3",

@@ -22,6 +22,7 @@ from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
+from fairlead.faces.gateway.direct import Direct
 from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
@@ -106,20 +107,35 @@ class Running:
         return self.http.post(f"/v1/models/{model}/predict", headers=headers, **content, **options)
 
 
-class House:
-    """The worker's own server on a socket, in a thread. What answers is put into it by each test."""
+class Door:
+    """What answers is put into it by each test. `is_direct`: usual requests may be answered without an ASGI task."""
 
     def __init__(self) -> None:
         self.app: Any = None
+        self.is_direct = True
+
+    @property
+    def direct(self) -> Direct | None:
+        """As a gateway has it."""
+        return getattr(self.app, "direct", None) if self.is_direct else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application's answer."""
+        await self.app(scope, receive, send)
+
+
+class House:
+    """The worker's own server on a socket, in a thread."""
+
+    def __init__(self) -> None:
+        self.door = Door()
         self.loop = uvloop.new_event_loop()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        self._server = http_server(self._call)
+        self._server = http_server(self.door)
+        self.config = self._server.config
         self._thread = threading.Thread(target=lambda: self.loop.run_until_complete(self._server.serve([listener])))
         self._thread.start()
-
-    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.app(scope, receive, send)
 
     def stop(self) -> None:
         """Closes it."""
@@ -134,6 +150,14 @@ def house() -> Iterator[House]:
     made = House()
     yield made
     made.stop()
+
+
+@pytest.fixture
+def both_ways(house: House, request: pytest.FixtureRequest) -> Iterator[None]:
+    """For tests that hold whether the connection answers or the application does: parametrise it indirectly."""
+    house.door.is_direct = request.param == "directly"
+    yield
+    house.door.is_direct = True
 
 
 @pytest.fixture
@@ -153,7 +177,7 @@ def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
         serving.live = live()
         shadows = Shadows(serving, shadow_limit)
         counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
-        house.app = Gateway(serving, shadows, counts, sync=sync, body_limit=body_limit)
+        house.door.app = Gateway(serving, shadows, counts, sync=sync, body_limit=body_limit)
         running = Running(log, serving, house.port)
         stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(shadows.run(), house.loop).cancel))
         return running

@@ -14,6 +14,10 @@ from fairlead.core.route import Arm
 from fairlead.core.split import Split
 
 ROW: dict[str, Any] = {"lead_time": 30.5, "nights": 2, "segment": "Groups", "repeated": None}
+pytestmark = [
+    pytest.mark.usefixtures("both_ways"),
+    pytest.mark.parametrize("both_ways", ["directly", "by the application"], indirect=True),
+]
 Gateway = Any  # the fixture's value: see conftest
 
 
@@ -164,6 +168,7 @@ def without(name: str) -> dict[str, Any]:
         ({"features": ROW, "timestamp": "2024-03-01T12:00:00"}, 400, "timestamp", "with an offset"),
         ({"features": ROW, "timestamp": 1700000000000}, 400, "timestamp", "milliseconds"),
         ({"features": ROW, "timestamp": -1}, 400, "timestamp", "expected seconds since 1970"),
+        ({"features": ROW, "timestamp": 10**400}, 400, "timestamp", "64 bits do not hold"),
         ({"instances": [{"features": ROW, "unit": 1}]}, 400, "instances[0]", "unknown field unit"),
         ({"instances": [{"features": ROW, "timestamp": "x"}]}, 400, "instances[0].timestamp", "RFC 3339"),
         (b'{"features": {"lead_time": NaN}}', 400, "features.lead_time", "send null for a missing number"),

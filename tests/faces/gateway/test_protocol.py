@@ -13,6 +13,10 @@ import pytest
 
 from fairlead.faces.gateway.protocol import LimitedProtocol
 
+pytestmark = [
+    pytest.mark.usefixtures("both_ways"),
+    pytest.mark.parametrize("both_ways", ["directly", "by the application"], indirect=True),
+]
 Gateway = Any  # the fixture's value: see conftest
 BODY = b'{"features":{"nights":2}}'
 START = b"POST /v1/models/price/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

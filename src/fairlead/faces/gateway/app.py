@@ -14,6 +14,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
+from fairlead.faces.gateway.direct import PREFIX, SUFFIX, Direct
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.health import health
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
@@ -22,7 +23,7 @@ from fairlead.faces.gateway.openapi import OpenApi
 from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
 from fairlead.faces.gateway.predict import read_asks, write_answers
-from fairlead.faces.gateway.refusals import header_of, only, path_of, status_of
+from fairlead.faces.gateway.refusals import V1_REFUSAL, V2_REFUSAL, header_of, only, path_of, status_of
 from fairlead.faces.gateway.tensor_body import read_tensors
 from fairlead.faces.gateway.wire import (
     BODY_LIMIT,
@@ -53,10 +54,7 @@ from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts
 from fairlead.flows.warm import LiveModel
 
-_PREFIX, _SUFFIX = "/v1/models/", "/predict"
 BULK_BYTES = 2**17  # a body that is larger is read in a thread
-# How each protocol answers a row that breaks the contract.
-V1_REFUSAL, V2_REFUSAL = 422, 400
 _log = logging.getLogger("fairlead.gateway")
 
 
@@ -85,6 +83,7 @@ class Gateway:
         self._counts = counts
         self._sync = sync
         self._limit = body_limit
+        self.direct = Direct(serving, shadows, new_id, body_limit=body_limit, ready=not sync)
         version = installed_version("fairlead")
         self._protocol = InferenceProtocol(serving, version, new_id)
         self._openapi = OpenApi(serving, version)
@@ -97,8 +96,8 @@ class Gateway:
         path: str = scope["path"]
         try:
             check_caller(scope["headers"])
-            if path.startswith(_PREFIX) and path.endswith(_SUFFIX):
-                await self._predict(scope, receive, send, path[len(_PREFIX) : -len(_SUFFIX)])
+            if path.startswith(PREFIX) and path.endswith(SUFFIX):
+                await self._predict(scope, receive, send, path[len(PREFIX) : -len(SUFFIX)])
             else:
                 await self._other(scope, receive, send, path)
         except Gone:

@@ -15,6 +15,7 @@ from fairlead.flows.serve import Arrival, Ask
 
 Id = Annotated[str, Meta(min_length=1, max_length=256)]
 ABSENT = Raw(b"")
+HUGE = 1e300
 LATEST = 253_402_300_800.0  # the year 10000: a time stamp above it is in milliseconds
 
 _MISPLACED = ' (features go under "features": {"features": {...}})'
@@ -97,20 +98,35 @@ def read_asks(body: bytes, arrival: Arrival, new_id: Callable[[], str]) -> tuple
     )
 
 
+def read_single(body: bytes, arrival: Arrival, new_id: Callable[[], str]) -> Ask | None:
+    """The row of a request of one row; None for a batch, a pin, or no row. Raises `msgspec.DecodeError` and its kin
+    for what `read_asks` explains, and `Refusal`."""
+    given: PredictBody = _body.decode(body)
+    if given.instances is not None or given.version is not None or given.features is ABSENT:
+        return None
+    return _ask(given, given.request_id or new_id(), arrival, "features")
+
+
+def write_answer(record: Prediction) -> bytes:
+    """The response body of one row."""
+    return _encode(_answered(record))
+
+
 def write_answers(records: Sequence[Prediction], batch: bool) -> bytes:
     """The response body."""
-    answers = [
-        Answered(
-            record.request_id,
-            record.model_name,
-            record.model_version,
-            record.arm,
-            record.prediction,
-            record.probabilities,
-        )
-        for record in records
-    ]
+    answers = [_answered(record) for record in records]
     return _encode(AnsweredBatch(answers) if batch else answers[0])
+
+
+def _answered(record: Prediction) -> Answered:
+    return Answered(
+        record.request_id,
+        record.model_name,
+        record.model_version,
+        record.arm,
+        record.prediction,
+        record.probabilities,
+    )
 
 
 def event_time(value: float | int | str, path: str) -> float:
@@ -128,7 +144,8 @@ def event_time(value: float | int | str, path: str) -> float:
             )
         return said.timestamp()
     if not 0.0 <= value < LATEST:
-        raise Refusal(400, f"{path}: expected seconds since 1970, came {value:g} (is it in milliseconds?)", path)
+        came = f"{value:g}" if abs(value) < HUGE else "a number that 64 bits do not hold"  # an integer may be endless
+        raise Refusal(400, f"{path}: expected seconds since 1970, came {came} (is it in milliseconds?)", path)
     return float(value)
 
 

@@ -6,6 +6,8 @@ from fairlead.errors import ContractError, FairleadError, NotFound, StateError
 from fairlead.faces.gateway.wire import Header, Refusal, Scope
 from fairlead.flows.serve import NotReady, Overloaded
 
+# How each protocol answers a row that breaks the contract.
+V1_REFUSAL, V2_REFUSAL = 422, 400
 RETRY = (b"retry-after", b"1")  # the log is tried once a second, and so is a bundle that could not be loaded
 
 

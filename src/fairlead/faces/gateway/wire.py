@@ -99,7 +99,7 @@ def _check_offer(named: dict[bytes, bytes]) -> None:
 
 async def read_json(scope: Scope, receive: Receive, limit: int) -> tuple[bytes, str | None]:
     """The body and the caller's trace id. Raises `Refusal` (413, 415) and `Gone`."""
-    trace_id = _check_headers(scope["headers"], limit)
+    trace_id = check_headers(scope["headers"], limit)
     message = await receive()
     body: bytes = message.get("body", b"")
     if message.get("more_body") or message["type"] == "http.disconnect" or len(body) > limit:
@@ -137,7 +137,8 @@ async def reply(send: Send, status: int, body: bytes, content_type: bytes = JSON
     await send({"type": "http.response.body", "body": body})
 
 
-def _check_headers(headers: list[Header], limit: int) -> str | None:
+def check_headers(headers: list[Header], limit: int) -> str | None:
+    """The caller's trace id. Raises `Refusal` (413, 415) for a body that is too long, or announced as no JSON."""
     trace_id = content_type = None
     for name, value in headers:
         if name == b"content-length":
