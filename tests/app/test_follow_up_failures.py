@@ -121,7 +121,7 @@ def test_an_answer_that_failed_is_given_later(context: Context, start: Start, ca
     with caplog.at_level(logging.ERROR, "fairlead.watch"):
         follow_up.answer()
     assert opened(context) == ["motel"]
-    assert "answering the rollbacks of hotel failed and is tried again: the journal is busy" in caplog.text
+    assert "answering the rollbacks of hotel: it failed and is tried again: the journal is busy" in caplog.text
     follow_up.answer()
     assert opened(context) == ["motel", "hotel"]
 

@@ -2,10 +2,10 @@
 
     python -m fairlead.app.controller --home HOME --port PORT [--config FILE] [--environment NAME]
 
-Three threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
+Four threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
 its way, because a rollback waits for it. The second judges windows, sends notices and follows up. They share nothing
-but the journal: each reads the log for itself, and what the first decides the second finds there. The third moves the
-log into its table. Training runs in processes of its own.
+but the journal: each reads the log for itself, and what the first decides the second finds there. The third looks
+whether the log takes records, the fourth moves it into its table. Training runs in processes of its own.
 
 A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3.
 """
@@ -31,8 +31,10 @@ from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
 from fairlead.app.follow_up import FollowUp
+from fairlead.app.log_watch import LogWatch
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.release import Release
+from fairlead.flows.telling import Telling
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import compact
 
@@ -40,6 +42,7 @@ _LOG = logging.getLogger("fairlead.controller")
 _TICK_SECONDS = 0.1
 _FAILED_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
+_LOOK_SECONDS = 1.0
 _BATCH = 10_000
 LOCK = "controller.lock"
 OCCUPIED = 3  # the exit code where another controller holds the home
@@ -59,9 +62,12 @@ class Controller:
         self._follow_up = FollowUp(context, config, environment)
         self._compact_seconds = float(context.settings.log.compact_every)
         self._context = context
+        self._log_watch = LogWatch(context)
+        self._telling = Telling(_LOG)
         self._threads = [
             threading.Thread(target=self._run, args=(self._drive,), name="release", daemon=True),
             threading.Thread(target=self._run, args=(self._follow,), name="watch", daemon=True),
+            threading.Thread(target=self._run, args=(self._look_at_log,), name="disk", daemon=True),
         ]
         if find_spec("deltalake"):  # without it the segments stay, and the log's status says so
             self._threads.append(threading.Thread(target=self._run, args=(self._compact,), name="log", daemon=True))
@@ -81,14 +87,17 @@ class Controller:
 
     def _run(self, one_round: Callable[[], None]) -> None:
         while not self._stop.is_set():
+            about = f"the thread {threading.current_thread().name}"
             try:
                 one_round()
             except FairleadError as error:
-                _LOG.error("%s", error.line)
+                self._telling.wrong(about, error.line)
                 self._stop.wait(_FAILED_SECONDS)
-            except Exception:  # noqa: BLE001 - a thread that dies in silence would leave a bad version serving
-                _LOG.exception("an unexpected failure; the next round goes on")
+            except Exception as fault:  # noqa: BLE001 - a thread that dies in silence would leave a bad version serving
+                self._telling.wrong(about, f"an unexpected failure; the next round goes on: {fault!r}", fault)
                 self._stop.wait(_FAILED_SECONDS)
+            else:
+                self._telling.right(about)
 
     def _drive(self) -> None:
         """The first thread's round: the log, then rollouts. Nothing is decided before the log has been read once."""
@@ -110,6 +119,11 @@ class Controller:
         if not _is_full(predictions, outcomes):
             self._follow_up.tick()
             self._stop.wait(_TICK_SECONDS)
+
+    def _look_at_log(self) -> None:
+        """A thread of its own: a full disk is told whatever the others wait for."""
+        self._log_watch.look()
+        self._stop.wait(_LOOK_SECONDS)
 
     def _compact(self) -> None:
         """The third thread's round. It can be killed at any moment."""

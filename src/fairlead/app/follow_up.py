@@ -30,6 +30,7 @@ from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.flows.respond import Responder, ResponsePolicy
+from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
@@ -58,6 +59,7 @@ class FollowUp:
         self._behind: set[str] = set()  # models whose judged windows may want an answer
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting)
+        self._telling = Telling(_LOG)
         self._stop = threading.Event()
         self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
         self._registry.start()
@@ -98,12 +100,13 @@ class FollowUp:
         wait = _FAILED_SECONDS
         try:
             if act(name):
+                self._telling.right(f"{what} of {name}")
                 return True
             wait = _SETTLE_SECONDS
         except FairleadError as error:
-            _LOG.error("%s of %s failed and is tried again: %s", what, name, error.line)
-        except Exception:  # noqa: BLE001 - whatever is wrong with one model, the others are looked after
-            _LOG.exception("%s of %s failed and is tried again", what, name)
+            self._telling.wrong(f"{what} of {name}", f"it failed and is tried again: {error.line}")
+        except Exception as fault:  # noqa: BLE001 - whatever is wrong with one model, the others are looked after
+            self._telling.wrong(f"{what} of {name}", f"it failed and is tried again: {fault!r}", fault)
         self._due[what, name] = time.monotonic() + wait
         return False
 
@@ -231,12 +234,15 @@ class FollowUp:
     def _follow_registry(self) -> None:
         """The registry may be slow or away: it has a thread of its own and is tried again."""
         sync: RegistrySync | None = None
+        telling = Telling(_LOG)
         while not self._stop.is_set():
             try:
                 sync = sync or RegistrySync(self._context.journal, self._context.registry)
                 sync.sync()
             except FairleadError as error:
-                _LOG.warning("the registry cannot be followed yet: %s", error.line)
-            except Exception:  # noqa: BLE001 - a thread that dies in silence would leave the registry behind for ever
-                _LOG.exception("the registry cannot be followed yet")
+                telling.wrong("the registry", f"it cannot be followed yet: {error.line}")
+            except Exception as fault:  # noqa: BLE001 - a thread that dies in silence would leave it behind for ever
+                telling.wrong("the registry", f"it cannot be followed yet: {fault!r}", fault)
+            else:
+                telling.right("the registry")
             self._stop.wait(_SYNC_SECONDS)

@@ -13,6 +13,7 @@ DEGRADED = "degraded-performance"
 DATA = "data-quality"
 SILENT = "unmeasured-window"
 ROLLBACK = "rollout-rolled-back"
+LOG_REFUSED = "log-refused"
 
 
 def alarms_of(report: WindowReport) -> tuple[Alarm, ...]:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from fairlead.core.route import RouteTable
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.serve import Serving, describe
+from fairlead.flows.telling import Telling
 from fairlead.flows.warm import Live, LiveVersion, arrange, load
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.routes import RouteBoard, WorkerState
@@ -52,6 +53,7 @@ class Follower:
         self._applied_at = 0.0
         self._told: dict[str, str] = {}
         self._board_error = ""
+        self._telling = Telling(_log)
         self.ready = asyncio.Event()  # set once a whole table is served, but for what cannot be loaded
 
     async def run(self) -> None:
@@ -69,9 +71,11 @@ class Follower:
         try:
             table = self._board.changed(self._table.generation if self._table is not None else -1)
         except StateError as error:
-            self._board_error = self._tell(error.line)
+            self._board_error = error.line
+            self._telling.wrong("the route table", error.line)
             return
         self._board_error = ""
+        self._telling.right("the route table")
         if table is not None:
             self._take(table)
         else:
@@ -89,13 +93,15 @@ class Follower:
             applied_at=self._applied_at,
             heartbeat_at=self._serving.clock.now(),
             versions={name: sorted(model.versions) for name, model in live.models.items()} if live else {},
-            error="; ".join(filter(None, (self._board_error, *wrong))),
+            error="; ".join(filter(None, (self._board_error, self._serving.log.state().refused, *wrong))),
             errors=errors,
         )
         try:
             self._board.report(state)
         except StateError as error:
-            self._board_error = self._tell(error.line)
+            self._telling.wrong("the report", error.line)
+        else:
+            self._telling.right("the report")
 
     def _take(self, table: RouteTable) -> None:
         self._table = table
@@ -161,8 +167,3 @@ class Follower:
             if self._told.get(name) != error:
                 _log.warning("model %r is not served as published: %s", name, error)
         self._told = live.errors
-
-    def _tell(self, error: str) -> str:
-        if error != self._board_error:
-            _log.warning("%s", error)
-        return error

@@ -31,6 +31,7 @@ from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.baseline import baseline_for
 from fairlead.flows.consequences import consequences
 from fairlead.flows.release_state import ModelState, raw
+from fairlead.flows.telling import Telling
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
 
 _LOG = logging.getLogger("fairlead.release")
@@ -57,6 +58,7 @@ class Release:
         self._bundles = bundles
         self._clock = clock
         self._models: dict[str, ModelState] = {}
+        self._telling = Telling(_LOG)
         self._read = 0
         self._generation = 0
         self.follow()
@@ -94,8 +96,11 @@ class Release:
                 self._operate(name, model)
                 self._look(name, model)
                 self._start(name, model)
-            except Exception:  # noqa: BLE001 - whatever is wrong with one model, the others' rollbacks must go on
-                _LOG.exception("the rollout of %s cannot go on; it is tried again", name)
+            except Exception as fault:  # noqa: BLE001 - whatever is wrong with one model, the others' rollbacks must go on
+                said = fault.line if isinstance(fault, FairleadError) else repr(fault)
+                self._telling.wrong(f"the rollout of {name}", f"it cannot go on and is tried again: {said}", fault)
+            else:
+                self._telling.right(f"the rollout of {name}")
         self._route("reconciled with the journal", self._clock.now(), None)
         self._confirm()
         self._give_up()
@@ -220,18 +225,21 @@ class Release:
             _LOG.exception("a route was published, but the journal could not be told")
 
     def _published(self) -> RouteTable:
-        """The table that is out. One that cannot be read is none: it is made anew, under the next generation."""
+        """The table that is out. One that cannot be read, or is gone, is none: it is made anew, under a generation that
+        no worker has had."""
         try:
-            return self._board.current()
-        except FairleadError:
-            _LOG.exception("the route table is made anew from the journal")
+            table = self._board.current()
+        except FairleadError as error:
+            self._telling.wrong("the route table", f"it is made anew from the journal: {error.line}")
             return RouteTable(self._generation)
+        self._telling.right("the route table")
+        return RouteTable(max(table.generation, self._generation), table.models)
 
     def _wanted(self, name: str, model: ModelState) -> ModelRoute | None:
         try:
             return model.route()
-        except Exception:  # noqa: BLE001 - a model whose route cannot be told keeps the one it has
-            _LOG.exception("the route of %s cannot be derived; it stays as it is", name)
+        except Exception as fault:  # noqa: BLE001 - a model whose route cannot be told keeps the one it has
+            self._telling.wrong(f"the route of {name}", f"it cannot be derived and stays as it is: {fault!r}", fault)
             return None
 
     def _confirm(self) -> None:

@@ -1,0 +1,58 @@
+"""Whether the log of a home takes records: what its workers say, and what the disk says when it is tried."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+import msgspec
+
+from fairlead.adapters.note_folder import NoteFolder
+from fairlead.app.compose import open_notifiers
+from fairlead.app.worker import NOTES
+from fairlead.core.alert import AlertPolicy
+from fairlead.flows.log_alarm import LogAlarm
+from fairlead.flows.tally import Counts
+from fairlead.operations.context import Context
+
+TRIAL_BYTES = 64 * 2**10  # room for a few hundred records: with less, the log is as good as full
+_TRIAL = ".trial"
+
+
+class LogWatch:
+    """Looks after one home's log, a second at a time."""
+
+    def __init__(self, context: Context) -> None:
+        self._folder = context.home / "log"
+        self._notes = NoteFolder(context.home / NOTES)
+        alerting = context.settings.alerting
+        self._severity = "critical" if context.settings.log.when_full == "shed" else "high"
+        policy = AlertPolicy(alerting.owner, alerting.runbooks, float(alerting.repeat_after))
+        self._alarm = LogAlarm(context.journal, open_notifiers(alerting), context.clock, policy)
+
+    def look(self) -> None:
+        """Raises the alert, or ends it."""
+        self._alarm.look(self.trouble(), self._severity)
+
+    def trouble(self) -> str:
+        """One line; empty when all is well. The workers' word comes first: it is about real records. A worker on a full
+        disk may be unable to say so, hence the trial."""
+        for name, note in sorted(self._notes.read().items()):
+            with suppress(msgspec.DecodeError):
+                counts = msgspec.json.decode(note, type=Counts)
+                if counts.log is not None and counts.log.refused:
+                    return f"worker {name}: {counts.log.refused}"
+        return self._try()
+
+    def _try(self) -> str:
+        path = self._folder / _TRIAL
+        try:
+            self._folder.mkdir(exist_ok=True)
+            with path.open("wb", buffering=0) as file:
+                os.posix_fallocate(file.fileno(), 0, TRIAL_BYTES)
+        except OSError as error:
+            return f"the log folder {self._folder} takes no {TRIAL_BYTES // 1024} KiB ({error.strerror}): free space"
+        finally:
+            with suppress(OSError):
+                path.unlink()
+        return ""
