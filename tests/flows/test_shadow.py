@@ -98,6 +98,36 @@ def test_a_shadow_that_fails_is_evidence(candidate: LiveVersion, status: int) ->
     asyncio.run(run())
 
 
+def test_rows_of_one_candidate_are_answered_together() -> None:
+    """Where that pays; each has the record that it would have alone, in order, also beside one that is refused."""
+
+    class Echo:
+        """The probability is the row's own value."""
+
+        calls: tuple[int, ...] = ()
+
+        def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
+            self.calls += (len(rows),)
+            return np.array([[1.0 - row[0], row[0]] for row in rows])
+
+    async def run() -> None:
+        data_plane, log = serving()
+        shadows, echo = Shadows(data_plane), Echo()
+        pays = msgspec.structs.replace(version(2, echo), pace=Pace(1e-5, ((4, 1.1e-5), (16, 1.2e-5))))
+        texts = [b'{"lead_time":0.%d}' % at for at in range(1, 8)]
+        texts[2] = b'{"lead_time":"x"}'
+        served = [make_prediction(f"r{at}", features=Raw(text)) for at, text in enumerate(texts)]
+        shadows.offer(model(pays), served, [ROUTE] * 7)
+        await settle(shadows, log, 7)
+        assert echo.calls == (6,)
+        assert [record.request_id for record in log.kept_predictions] == [f"r{at}" for at in range(7)]
+        scores = [record.score for record in log.kept_predictions]
+        assert scores == [0.1, 0.2, None, 0.4, 0.5, 0.6, 0.7]
+        assert log.kept_predictions[2].status == 422
+
+    asyncio.run(run())
+
+
 class Stuck:
     """A candidate that hangs until it is released."""
 
