@@ -124,7 +124,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._timer = None
 
     def _late(self) -> None:
-        self._timer = None
+        self._stop_timer()  # who reads on at the last moment may have started another
         if self._is_answering():
             self._start_timer()
         elif self._is_reading:
