@@ -72,6 +72,8 @@ DATA = (
     "adapters/compiled/count.c",
     "adapters/sql/*.sql",
     "adapters/sql/migrations/*.sql",
+    "adapters/sql/postgres/*.sql",
+    "adapters/sql/postgres/migrations/*.sql",
     "faces/console/templates/*.html",
     "faces/console/assets/*",
     "faces/demo/data/*",

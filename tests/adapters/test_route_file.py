@@ -69,3 +69,16 @@ def test_nothing_is_left_behind(tmp_path: Path) -> None:
     """Publishing leaves the table and no draft."""
     RouteFile(tmp_path).publish(RouteTable(1))
     assert [path.name for path in tmp_path.iterdir()] == ["table.json"]
+
+
+@pytest.mark.parametrize("before", [None, b"", b'{"generation": 9}'])
+def test_a_table_of_another_board_is_kept_whatever_lay_there(tmp_path: Path, before: bytes | None) -> None:
+    """What a database says replaces a higher generation and a damaged table; keeping it again changes nothing."""
+    if before is not None:
+        (tmp_path / "table.json").write_bytes(before)
+    board = RouteFile(tmp_path)
+    board.keep(RouteTable(5))
+    assert RouteFile(tmp_path).current() == RouteTable(5)
+    kept = (tmp_path / "table.json").stat().st_ino
+    board.keep(RouteTable(5))
+    assert (tmp_path / "table.json").stat().st_ino == kept

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.core.event import Entry, OperatorAsked, StatusChanged, canonical
 from fairlead.errors import JournalBroken, StateError
-from fairlead.testing.journal import check_journal
+from fairlead.testing.journal import check_journal, check_writers
 
 Opener = Callable[[Path], SqliteJournal]
 
@@ -58,6 +58,7 @@ def test_keeps_the_port(tmp_path: Path, opened: Opener) -> None:
     """It is a journal: order, chain, filters, all or none, threads."""
     numbers = count()
     check_journal(lambda: opened(tmp_path / f"{next(numbers)}" / "journal.db"))
+    check_writers(opened(tmp_path / "journal.db"), opened(tmp_path / "journal.db"))
 
 
 @given(

@@ -7,12 +7,14 @@ import pytest
 
 from fairlead.core.event import StatusChanged
 from fairlead.errors import JournalBroken
-from fairlead.testing.journal import MemoryJournal, check_journal
+from fairlead.testing.journal import MemoryJournal, check_journal, check_writers
 
 
 def test_keeps_the_port() -> None:
     """It is a journal."""
     check_journal(MemoryJournal)
+    journal = MemoryJournal()
+    check_writers(journal, journal)
 
 
 def test_finds_an_edit() -> None:

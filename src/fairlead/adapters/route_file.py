@@ -48,6 +48,15 @@ class RouteFile:
             )
         self._replace(self._table, msgspec.json.encode(table), durable=True)
 
+    def keep(self, table: RouteTable) -> None:
+        """Replaces the table, durably, by what another board says, whatever its generation. Raises `StateError`."""
+        try:
+            if table == self.current():
+                return
+        except StateError:
+            pass  # a damaged table is replaced
+        self._replace(self._table, msgspec.json.encode(table), durable=True)
+
     def current(self) -> RouteTable:
         """The table as published; empty at generation 0 before the first. Raises `StateError` when it is unreadable."""
         try:

@@ -12,6 +12,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from fairlead.config.database import DatabaseUrl
 from fairlead.config.fields import Duration, Share, Size
 from fairlead.config.grammar import duration, guardrail, share, size
 from fairlead.config.settings import Settings
@@ -102,6 +103,10 @@ def _hook(kind: type, value: Any) -> Any:
         return Share(share(value))
     if kind is Size:
         return Size(size(value))
+    if kind is DatabaseUrl and isinstance(value, str):
+        return DatabaseUrl(value)
+    if kind is DatabaseUrl:
+        raise SettingsError("database is no text: write postgresql://user@host/name, or leave it out")
     raise SettingsError(f"{value!r} cannot be read as {kind.__name__}")
 
 

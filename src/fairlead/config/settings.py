@@ -6,6 +6,7 @@ from typing import Literal
 
 from msgspec import field
 
+from fairlead.config.database import DatabaseUrl
 from fairlead.config.fields import Duration, Section, Share, Size
 from fairlead.config.grammar import duration
 from fairlead.config.models import LimitSettings, ModelSettings
@@ -108,6 +109,7 @@ class Settings(Section, frozen=True):
     log: LogSettings = LogSettings()
     # Formats that run code when they are loaded.
     trust: tuple[Literal["pickle", "joblib", "cloudpickle", "python", "pyfunc"], ...] = ()
+    database: DatabaseUrl = DatabaseUrl("")  # PostgreSQL; empty: SQLite and files in the home folder
     tracking_uri: str = ""  # an MLflow server; empty: SQLite in the home folder
 
     def limits(self) -> dict[str, Limits]:

@@ -128,3 +128,26 @@ def check_threads(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert journal.verify() == 80, "every entry is in the chain"
+
+
+def check_writers(one: Journal, other: Journal) -> None:
+    """Two writers of one empty journal, each with its own connection, append at once and make one chain: every entry
+    stands once, the facts of one append stand together, and both read the same."""
+    written: dict[str, list[int]] = {"one": [], "other": []}
+
+    def write(journal: Journal, actor: str) -> None:
+        for version in range(10):
+            pair = [StatusChanged(model="a", version=version, status=status) for status in ("staging", "production")]
+            written[actor] += [entry.seq for entry in journal.append(pair, actor=actor, at=1)]
+
+    threads = [Thread(target=write, args=pair) for pair in ((one, "one"), (other, "other"))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(written["one"] + written["other"]) == list(range(1, 41)), "each append got numbers of its own"
+    assert one.verify() == other.verify() == 40, "every entry is in the one chain"
+    entries = list(one.read())
+    assert entries == list(other.read()), "both read the same"
+    pairs = zip(entries[::2], entries[1::2], strict=True)
+    assert all(first.actor == second.actor for first, second in pairs), "an append's facts stand together"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
 from fairlead.ports.routes import RouteBoard, WorkerState
+
+_LATE_SECONDS = 10.0
 
 
 class MemoryBoard:
@@ -50,19 +53,23 @@ class MemoryBoard:
             raise StateError("the board in memory is broken: set `broken` to False")
 
 
-def check_board(open_board: Callable[[], RouteBoard]) -> None:
-    """What every board keeps: the latest table by generation, for every reader, and each worker's last word."""
-    writer, reader = open_board(), open_board()
+def check_board(open_board: Callable[[], RouteBoard], open_reader: Callable[[], RouteBoard] | None = None) -> None:
+    """What every board keeps: the latest table by generation, for every reader, and each worker's last word.
+
+    `open_reader` opens a reader that may be behind for a moment, where a board has such.
+    """
+    writer, reader = open_board(), (open_reader or open_board)()
+    seconds = _LATE_SECONDS if open_reader else 0.0
     assert reader.current() == RouteTable(), "a new board is empty, at generation 0"
     assert reader.changed(0) is None
     first = RouteTable(1, {"hotel": ModelRoute((Arm("champion", 1, 1.0),), {1: "d" * 64}, (), "salt")})
     writer.publish(first)
-    assert reader.changed(0) == first, "a reader sees what was published"
+    assert _soon(lambda: reader.changed(0) == first, seconds), "a reader sees what was published"
     assert reader.changed(1) is None, "a generation is told once"
     writer.publish(first)
     second = RouteTable(2, {"hotel": ModelRoute((Arm("champion", 2, 1.0),), {1: "d" * 64, 2: "e" * 64}, (1,))})
     writer.publish(second)
-    assert reader.current() == second
+    assert _soon(lambda: reader.current() == second, seconds), "a reader sees what was published over it"
     try:
         writer.publish(first)
     except StateError:
@@ -73,6 +80,17 @@ def check_board(open_board: Callable[[], RouteBoard]) -> None:
     states = [WorkerState(number, 100 + number, 2, 1.0, 2.0, {"hotel": [1, 2]}) for number in (1, 0)]
     for state in states:
         reader.report(state)
-    assert writer.workers() == (states[1], states[0]), "every worker's report, by number"
+    both = (states[1], states[0])
+    assert _soon(lambda: writer.workers() == both, seconds), "every worker's report, by number"
     reader.report(WorkerState(0, 7, 2, 1.0, 3.0, error="no such bundle"))
-    assert writer.workers()[0].error == "no such bundle", "the last word counts"
+    assert _soon(lambda: writer.workers()[0].error == "no such bundle", seconds), "the last word counts"
+
+
+def _soon(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether a condition holds, now or within some seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.01)
+    return True

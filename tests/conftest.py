@@ -1,0 +1,37 @@
+"""What tests of several packages share."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fairlead.testing.postgres import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def new_postgres() -> Iterator[Callable[[], PostgresServer]]:
+    """Starts PostgreSQL servers, and stops them at the end."""
+    servers: list[tuple[PostgresServer, Path]] = []
+
+    def start() -> PostgresServer:
+        # Not below pytest's own folder: the server runs as another user, and a socket's path must be short.
+        folder = Path(tempfile.mkdtemp(prefix="fairlead-pg-"))
+        server = PostgresServer(folder)
+        servers.append((server, folder))
+        server.start()
+        return server
+
+    yield start
+    for server, folder in servers:
+        server.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(new_postgres: Callable[[], PostgresServer]) -> PostgresServer:
+    """A PostgreSQL server that all tests use, each in databases of its own; nobody stops it."""
+    return new_postgres()
