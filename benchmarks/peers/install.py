@@ -1,4 +1,5 @@
 """Builds the environments of the systems that fairlead is compared with: `python -m benchmarks.peers.install [PEER …]`.
+Without a name those of the statistics; `serving` stands for the servers'.
 
 One virtual environment each, `dp_<peer>`, in the folder named by `--folder`, else by the variable FAIRLEAD_PEERS, else
 in the checkout's cache; from `requirements/<peer>.txt`. One whose requirements have not changed is left alone. They are
@@ -13,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from benchmarks.peers.systems import FOLDER, PEERS, peers_folder
+from benchmarks.peers.systems import FOLDER, PEERS, SERVING, peers_folder
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 
@@ -47,15 +48,21 @@ def run(command: list[str]) -> None:
 def main() -> None:
     """Builds those named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(PEERS)}; default: all")
+    parser.add_argument(
+        "peers",
+        nargs="*",
+        metavar="PEER",
+        help=f"of {', '.join((*PEERS, *SERVING))}; default: {PEERS[0]} to {PEERS[-1]}; serving: the servers",
+    )
     parser.add_argument("--folder", help=f"where; default: ${FOLDER}")
     chosen = parser.parse_args()
-    unknown = sorted(set(chosen.peers) - set(PEERS))
+    wanted = SERVING if chosen.peers == ["serving"] else chosen.peers or PEERS
+    unknown = sorted(set(wanted) - {*PEERS, *SERVING})
     if unknown:
-        parser.error(f"{unknown[0]!r} is none of {', '.join(PEERS)}")
+        parser.error(f"{unknown[0]!r} is none of {', '.join((*PEERS, *SERVING))}")
     folder = peers_folder(chosen.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for peer in chosen.peers or PEERS:
+    for peer in wanted:
         print(f"{peer}: {build(peer, folder)}", flush=True)
 
 

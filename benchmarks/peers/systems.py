@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 PEERS = ("evidently", "nannyml", "alibi", "deepchecks", "whylogs", "popmon", "frouros", "scipy")
 SYSTEMS = ("fairlead", *PEERS)
+SERVING = ("bentoml", "mlserver", "mlflow", "ray")  # other systems than these, see `serving_systems.py`
 FOLDER = "FAIRLEAD_PEERS"
 QUIET = {  # four of the peers tell their makers about each use unless told not to
     "DO_NOT_TRACK": "1",
