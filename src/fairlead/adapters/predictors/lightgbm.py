@@ -5,19 +5,17 @@ from __future__ import annotations
 import ctypes
 import json
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 from weakref import finalize
 
 import numpy as np
 
 from fairlead.adapters.predictors.native_library import library
-from fairlead.adapters.predictors.rows import Codes, Encoder, Floats, Row, check_task, check_width, shaped
+from fairlead.adapters.predictors.rows import Codes, Encoder, Floats, MatrixPredictor, check_task, check_width
 from fairlead.core.contract import Contract
 from fairlead.core.listing import counted
 from fairlead.errors import BundleError
 from fairlead.ports.model_reader import ModelFacts
-from fairlead.ports.predictor import Cells
 
 _CLASSES = frozenset({"binary", "multiclass", "multiclassova"})
 _VALUES = frozenset(
@@ -55,17 +53,19 @@ class LightgbmModel:
             "lightgbm", () if unnamed else names, self._width, (), classes is not None, outputs=classes
         )
 
-    def predictor(self, contract: Contract) -> LightgbmPredictor:
-        """Answers rows. Raises `BundleError` where the model does not fit the contract."""
+    def predictor(self, contract: Contract) -> MatrixPredictor:
+        """Answers rows. Raises `BundleError` where the model's features or outputs do not fit the contract."""
         check_width(contract, self._width, "LightGBM")
+        check_task(contract, self.outputs, "LightGBM")
         codes: dict[int, Codes] = {
             at: {name: float(code) for code, name in enumerate(kept)} for at, kept in self.categories.items()
         }
-        return LightgbmPredictor(self, contract, codes)
+        return MatrixPredictor(Encoder(contract, codes, "LightGBM"), self.answer, self.outputs)
 
-    def answer(self, matrix: Floats, out: Floats) -> None:
-        """Fills `out` (n, outputs of LightGBM) with what it says of an (n, k) matrix."""
+    def answer(self, matrix: Floats) -> Floats:
+        """What LightGBM says of an (n, k) matrix: (n, 1) for a value or two classes, else (n, outputs)."""
         rows, width = matrix.shape
+        out = np.empty((rows, 1 if self.outputs == 2 and self.objective == "binary" else self.outputs))
         self._call(
             "LGBM_BoosterPredictForMat",
             self._handle,
@@ -81,41 +81,14 @@ class LightgbmModel:
             ctypes.byref(ctypes.c_int64()),
             ctypes.c_void_p(out.ctypes.data),
         )
+        if self.objective == "multiclassova":  # each class against the others: they do not sum to 1
+            out /= out.sum(axis=1, keepdims=True)
+        return out
 
     def _call(self, name: str, *arguments: Any) -> None:
         if getattr(self._code, name)(*arguments) != 0:
             text = (self._code.LGBM_GetLastError() or b"").decode(errors="replace").partition("\n")[0]
             raise BundleError(f"LightGBM cannot use the model: {text}; save it again with save_model()")
-
-
-class LightgbmPredictor:
-    """Answers rows by a booster."""
-
-    def __init__(self, model: LightgbmModel, contract: Contract, codes: dict[int, Codes]) -> None:
-        """Raises `BundleError` when the model's features or outputs do not fit the contract."""
-        check_task(contract, model.outputs, "LightGBM")
-        self._model = model
-        self._encoder = Encoder(contract, codes, "LightGBM")
-        self._outputs = model.outputs
-        self._width = 1 if model.outputs == 2 and model.objective == "binary" else model.outputs
-        self._apart = model.objective == "multiclassova"  # each class against the others: they do not sum to 1
-
-    def predict(self, rows: Sequence[Row]) -> Floats:
-        """(n, k) class probabilities, or (n, 1) values."""
-        if not rows:
-            return np.empty((0, self._outputs))
-        return self._answered(self._encoder.matrix(rows))
-
-    def predict_columns(self, columns: Sequence[Cells]) -> Floats:
-        """The same from columns."""
-        return self._answered(self._encoder.stacked(columns))
-
-    def _answered(self, matrix: Floats) -> Floats:
-        out = np.empty((len(matrix), self._width))
-        self._model.answer(matrix, out)
-        if self._apart:
-            out /= out.sum(axis=1, keepdims=True)
-        return shaped(out, self._outputs)
 
 
 def _header(data: bytes) -> dict[str, str]:

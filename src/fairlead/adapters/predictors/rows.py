@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,25 @@ class Encoder:
         for at, codes in self._codes:
             cells[at] = codes.get(cells[at], NAN)
         return cells
+
+
+class MatrixPredictor:
+    """Answers rows by a library that takes numbers: `answer` gives (n, outputs), or (n,), of an (n, k) matrix."""
+
+    def __init__(self, encoder: Encoder, answer: Callable[[Floats], Floats], outputs: int) -> None:
+        self._encoder = encoder
+        self._answer = answer
+        self._outputs = outputs
+
+    def predict(self, rows: Sequence[Row]) -> Floats:
+        """(n, k) class probabilities, or (n, 1) values."""
+        if not rows:
+            return np.empty((0, self._outputs))
+        return shaped(self._answer(self._encoder.matrix(rows)), self._outputs)
+
+    def predict_columns(self, columns: Sequence[Cells]) -> Floats:
+        """The same from columns."""
+        return shaped(self._answer(self._encoder.stacked(columns)), self._outputs)
 
 
 def _column(cells: Cells, codes: Codes | None) -> Floats:

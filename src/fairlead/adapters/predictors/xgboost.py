@@ -17,17 +17,15 @@ from fairlead.adapters.predictors.rows import (
     Codes,
     Encoder,
     Floats,
-    Row,
+    MatrixPredictor,
     check_task,
     check_width,
-    shaped,
     sigmoid,
     softmax,
 )
 from fairlead.core.contract import Contract
 from fairlead.errors import BundleError
 from fairlead.ports.model_reader import ModelFacts
-from fairlead.ports.predictor import Cells
 
 # Objectives whose answers are probabilities, or scores that the objective itself turns into some: name -> what
 # XGBoost is asked for (0 its answer, 1 its raw score) and what is made of it.
@@ -59,6 +57,8 @@ class XgboostModel:
         learner = self._learner()
         self.objective = str(learner["objective"]["name"])
         self.outputs = _outputs(self.objective, learner)
+        kind, self._link = _CLASSES.get(self.objective, (_VALUE, None))
+        self._config = _config(kind)
         names = tuple(learner.get("feature_names", ()))
         self._types = tuple(learner.get("feature_types", ()))
         self._categories = _categories(learner, self._types)
@@ -71,11 +71,13 @@ class XgboostModel:
         """The categories that the file keeps, by the column's place."""
         return self._categories
 
-    def predictor(self, contract: Contract) -> XgboostPredictor:
-        """Answers rows. Raises `BundleError` where the model does not fit the contract."""
-        return XgboostPredictor(self, contract, self._codes(contract))
+    def predictor(self, contract: Contract) -> MatrixPredictor:
+        """Answers rows. Raises `BundleError` where the model's features or outputs do not fit the contract."""
+        codes = self._codes(contract)
+        check_task(contract, self.outputs, "XGBoost")
+        return MatrixPredictor(Encoder(contract, codes, "XGBoost"), self.answer, self.outputs)
 
-    def answer(self, matrix: Floats, config: bytes) -> Floats:
+    def answer(self, matrix: Floats) -> Floats:
         """What XGBoost says of an (n, k) matrix: (n, outputs), or (n,)."""
         shape, dimensions = ctypes.POINTER(ctypes.c_uint64)(), ctypes.c_uint64()
         result = ctypes.POINTER(ctypes.c_float)()
@@ -84,10 +86,11 @@ class XgboostModel:
             matrix.ctypes.data, rows, width,
         )  # fmt: skip
         made = (ctypes.byref(shape), ctypes.byref(dimensions), ctypes.byref(result))
-        self._call("XGBoosterPredictFromDense", self._handle, array, config, None, *made)
+        self._call("XGBoosterPredictFromDense", self._handle, array, self._config, None, *made)
         sizes = tuple(shape[: dimensions.value])
         # The memory is this thread's and the booster's, until the next answer: it is copied.
-        return np.ctypeslib.as_array(result, sizes).astype(np.float64)
+        values = np.ctypeslib.as_array(result, sizes).astype(np.float64)
+        return values if self._link is None else self._link(values)
 
     def _codes(self, contract: Contract) -> dict[int, Codes]:
         check_width(contract, self.facts.width or 0, "XGBoost")
@@ -114,42 +117,19 @@ class _Saved(msgspec.Struct):
     learner: dict[str, Any]
 
 
-class XgboostPredictor:
-    """Answers rows by a booster."""
-
-    def __init__(self, model: XgboostModel, contract: Contract, codes: dict[int, Codes]) -> None:
-        """Raises `BundleError` when the model's features or outputs do not fit the contract."""
-        check_task(contract, model.outputs, "XGBoost")
-        self._model = model
-        self._encoder = Encoder(contract, codes, "XGBoost")
-        self._outputs = model.outputs
-        kind, self._link = _CLASSES.get(model.objective, (_VALUE, None))
-        # JSON has no NaN; XGBoost's own has.
-        self._config = json.dumps(
-            {
-                "type": kind,
-                "training": False,
-                "iteration_begin": 0,
-                "iteration_end": 0,
-                "missing": float("nan"),
-                "strict_shape": False,
-                "cache_id": 0,
-            }
-        ).encode()
-
-    def predict(self, rows: Sequence[Row]) -> Floats:
-        """(n, k) class probabilities, or (n, 1) values."""
-        if not rows:
-            return np.empty((0, self._outputs))
-        return self._answered(self._encoder.matrix(rows))
-
-    def predict_columns(self, columns: Sequence[Cells]) -> Floats:
-        """The same from columns."""
-        return self._answered(self._encoder.stacked(columns))
-
-    def _answered(self, matrix: Floats) -> Floats:
-        values = self._model.answer(matrix, self._config)
-        return shaped(values if self._link is None else self._link(values), self._outputs)
+def _config(kind: int) -> bytes:
+    """What is asked of a prediction. JSON has no NaN; XGBoost's own has."""
+    return json.dumps(
+        {
+            "type": kind,
+            "training": False,
+            "iteration_begin": 0,
+            "iteration_end": 0,
+            "missing": float("nan"),
+            "strict_shape": False,
+            "cache_id": 0,
+        }
+    ).encode()
 
 
 def _outputs(objective: str, learner: dict[str, Any]) -> int:
