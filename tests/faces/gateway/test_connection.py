@@ -133,6 +133,33 @@ def test_requests_behind_each_other_are_answered_in_order(line: Line) -> None:
         assert answers == ["1", "2", "3", "4", "5"]
 
 
+def test_what_comes_behind_a_request_that_waits_is_bounded(line: Line, house: House) -> None:
+    """While an answer is still being sought, no more is read than one body may be long; then all is answered."""
+    assert line.ask(whole())[0] == 200
+    direct: Direct = house.door.app.direct
+    held: list[Any] = []
+
+    def hold(_: Any, __: bytes, send: Any) -> bool:
+        held.append(send)
+        return True
+
+    direct.take = hold  # type: ignore[method-assign]
+    line.socket.sendall(whole())
+    line.socket.setblocking(False)
+    sent = 0
+    for _ in range(1000):
+        try:
+            sent += line.socket.send(whole() * 100)
+        except BlockingIOError:
+            time.sleep(0.001)
+    line.socket.setblocking(True)
+    (send,) = held
+    assert len(send.__self__._after) <= BODY_BYTES + 256 * 2**10
+    assert sent > BODY_BYTES
+    house.loop.call_soon_threadsafe(send, 200, b"{}", None)
+    assert line.answer() == (200, b"{}")
+
+
 def test_many_connections_share_a_turn(gateway: Gateway) -> None:
     """Each gets its own answer."""
     lines = [Line(gateway.port) for _ in range(100)]

@@ -20,7 +20,7 @@ class Connection(LimitedProtocol):
     """One connection to an application that has a `direct`; to any other, it is as `LimitedProtocol` is."""
 
     _direct: Direct | None
-    _asked = False  # a direct request waits for its answer, in this pass of the event loop
+    _asked = False  # a direct request waits for its answer: in this pass of the event loop, or one that falls back
     _is_last = False  # the connection is closed after it
     _held: Head | None = None  # a request is being parsed that may be answered directly once it is whole
     _body = b""  # its body so far
@@ -45,6 +45,8 @@ class Connection(LimitedProtocol):
         """Answers a known head's request, and has everything else parsed."""
         if self._asked:
             self._after += data
+            if len(self._after) > BODY_BYTES:
+                self.flow.pause_reading()
             return
         direct = self._direct
         if direct is not None and self._is_between():
@@ -168,6 +170,7 @@ class Connection(LimitedProtocol):
             )
         if self._after:
             data, self._after = self._after, b""
+            self.flow.resume_reading()
             self.data_received(data)
 
     def _learn(self, direct: Direct, head: Head) -> None:
