@@ -4,10 +4,10 @@ The client is fair to both. It is one program that knows no server: the same num
 the next request when its answer is whole; the bytes are made beforehand, so it costs the same for all; it never
 sleeps, so no server is charged for waking it. The servers run under the same uvicorn, event loop and parser, with
 one thread, and write each prediction to a log. One is asked at a time, the others sleep. What differs is
-fairlead's burden: its request is longer (features by name), checked against a contract, routed, and logged checksummed.
+fairlead's burden: its request is longer (features by name), checked against a contract, routed, logged checksummed.
 
 Rounds alternate, in turned order, because a machine's speed swings; a ratio is taken within a round, and told as the
-median over the rounds with its range. CPU time per request is the server process's own (user and system, all threads).
+median over the rounds with its range. CPU time per request is the server process's own: user and system.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ PATH = "/v1/models/bench/predict"
 HERE = Path(__file__).parent
 TICK = os.sysconf("SC_CLK_TCK")
 BUSY = 0.5  # load average a core, from which the figures are doubted
-OURS, BARE = "fairlead", "bare ASGI"
+OURS, BARE, ROLLOUT = "fairlead", "bare ASGI", "fairlead, canary 5 %"
+CHAMPION = Arm("champion", 1, 1.0)
+CANARY = (Arm("canary", 2, 0.05), Arm("champion", 1, 0.95))
 
 
 class Load(NamedTuple):
@@ -182,6 +184,11 @@ def made_rows() -> NDArray[np.float64]:
     return np.random.default_rng(7).normal(size=(20_000, FEATURES))
 
 
+def made_row() -> dict[str, float]:
+    """The one that is asked."""
+    return dict(zip(NAMES, made_rows()[100].tolist(), strict=True))
+
+
 def train(kind: str = "boosted") -> Any:
     """A gradient boosting of 100 trees, or a logistic regression (`linear`), on the made rows."""
     from sklearn.ensemble import HistGradientBoostingClassifier
@@ -203,9 +210,11 @@ def to_onnx(model: Any) -> bytes:
     return data
 
 
-def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64], canary: float = 0.0) -> None:
-    """A home folder that serves the portable model: one champion, or beside it a canary (of the same bundle, as
-    version 2, so that it costs the same) that gets a share of the traffic."""
+def make_home(
+    home: Path, onnx_model: bytes, arms: tuple[Arm, ...] = (CHAMPION,), shadows: tuple[int, ...] = ()
+) -> None:
+    """A home folder that serves the portable model: all versions are of one bundle, so that each costs the same."""
+    rows = made_rows()
     lows, highs = rows.min(axis=0), rows.max(axis=0)
     features = tuple(
         Feature(name, Kind.NUMBER, minimum=float(low), maximum=float(high))
@@ -230,10 +239,8 @@ def make_home(home: Path, onnx_model: bytes, rows: NDArray[np.float64], canary: 
         parity=Parity(len(golden_rows), 0.0, 1e-6),
     )
     digest = BundleFolder(home / "bundles").put(draft, manifest)
-    route = ModelRoute((Arm("champion", 1, 1.0),), {1: digest})
-    if canary:
-        arms = (Arm("canary", 2, canary), Arm("champion", 1, 1.0 - canary))
-        route = ModelRoute(arms, {1: digest, 2: digest}, salt="bench")
+    salt = "bench" if shadows or len(arms) > 1 else ""  # as a rollout has it, and only a rollout
+    route = ModelRoute(arms, dict.fromkeys((*(arm.version for arm in arms), *shadows), digest), shadows, salt)
     RouteFile(home / "routes").publish(RouteTable(1, {"bench": route}))
 
 
@@ -274,21 +281,19 @@ def measure(server: Server, seconds: float, connections: int) -> Round:
     return Round(count / taken.seconds, float(p50), float(p99), spent / count * 1e6)
 
 
-def start_ours(home: Path, onnx_model: bytes, stack: ExitStack, name: str = OURS, canary: float = 0.0) -> Server:
+def start_ours(home: Path, onnx_model: bytes, stack: ExitStack, name: str = OURS, *arms: Arm) -> Server:
     """A gateway worker that serves a model, with all that it does on: contract, route, log, evidence."""
-    rows = made_rows()
-    make_home(home, onnx_model, rows, canary)
-    row = dict(zip(NAMES, rows[100].tolist(), strict=True))
+    make_home(home, onnx_model, arms or (CHAMPION,))
     port = free_port()
     worker = ["-m", "fairlead.app.worker", "--home", str(home), "--port", str(port)]
-    return start(name, worker, port, post(PATH, msgspec.json.encode({"features": row})), stack)
+    return start(name, worker, port, post(PATH, msgspec.json.encode({"features": made_row()})), stack)
 
 
 def start_linear(folder: Path, stack: ExitStack) -> list[Server]:
     """fairlead with a linear model, as champion and in a rollout, and an application that answers as many bytes."""
     model = to_onnx(train("linear"))
     ours = start_ours(folder / "alone", model, stack)
-    rollout = start_ours(folder / "rollout", model, stack, f"{OURS}, canary 5 %", canary=0.05)
+    rollout = start_ours(folder / "rollout", model, stack, ROLLOUT, *CANARY)
     port = free_port()
     command = ["-m", "benchmarks.peers.serve_bare", str(port), str(len(ask(ours)))]
     return [ours, rollout, start(BARE, command, port, ours.request, stack)]
@@ -311,7 +316,7 @@ def start_all(folder: Path, stack: ExitStack) -> list[Server]:
     onnx_model = to_onnx(model)
     (folder / "model.onnx").write_bytes(onnx_model)
     (folder / "model.pkl").write_bytes(pickle.dumps(model))
-    theirs = post("/predict", msgspec.json.encode({"features": made_rows()[100].tolist()}))
+    theirs = post("/predict", msgspec.json.encode({"features": list(made_row().values())}))
     servers = [start_ours(folder / "home", onnx_model, stack)]
     for name, file in (("fastapi + scikit-learn", "model.pkl"), ("fastapi + onnx", "model.onnx")):
         port = free_port()
@@ -320,10 +325,10 @@ def start_all(folder: Path, stack: ExitStack) -> list[Server]:
     return servers
 
 
-def model_us(onnx_model: bytes, row: list[float]) -> float:
+def model_us(onnx_model: bytes) -> float:
     """What one row costs in the model alone, in microseconds, through the predictor that serves it."""
     contract = Contract(tuple(Feature(name, Kind.NUMBER) for name in NAMES), Task.BINARY, "target", ("0", "1"))
-    predictor, rows = OnnxPredictor(onnx_model, contract), [tuple(row)]
+    predictor, rows = OnnxPredictor(onnx_model, contract), [tuple(made_row().values())]
     begun = time.process_time()
     for _ in range(5_000):
         predictor.predict(rows)
@@ -386,8 +391,7 @@ def main() -> None:
                 rounds[server.name].append(measure(server, options.seconds, options.connections))
         if options.peers == "bare":
             return report(rounds, BARE)
-        row = np.random.default_rng(1).normal(size=FEATURES).tolist()
-        alone_us = model_us((folder / "model.onnx").read_bytes(), row)
+        alone_us = model_us((folder / "model.onnx").read_bytes())
     report(rounds, OURS)
     beyond = median(one.cpu_us for one in rounds[OURS]) - alone_us
     return print(f"the model alone, warm: {alone_us:.1f} us a row; fairlead beyond it: {beyond:.1f} us a request")
