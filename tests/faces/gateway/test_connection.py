@@ -139,7 +139,8 @@ def test_what_comes_behind_a_request_that_waits_is_bounded(line: Line, house: Ho
     direct: Direct = house.door.app.direct
     held: list[Any] = []
 
-    def hold(_: Any, __: bytes, send: Any) -> bool:
+    def hold(head: Any, body: bytes, send: Any) -> bool:
+        assert head and body
         held.append(send)
         return True
 
