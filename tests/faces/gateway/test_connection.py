@@ -140,7 +140,7 @@ def test_what_comes_behind_a_request_that_waits_is_bounded(line: Line, house: Ho
     held: list[Any] = []
 
     def hold(head: Any, body: bytes, send: Any) -> bool:
-        assert head and body
+        assert (head.model, len(body)) == ("price", head.length)
         held.append(send)
         return True
 
