@@ -23,7 +23,7 @@ from fairlead.core.fallback import ARM, Cause, Note, OnFailure, To, note_of, wri
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError
-from fairlead.flows.serve import Arrival, Ask, Failed, ModelFailed, Overloaded, Serving, failure, record_of
+from fairlead.flows.serve import PINNED, Arrival, Ask, Failed, ModelFailed, Overloaded, Serving, failure, record_of
 from fairlead.flows.warm import LiveModel, LiveVersion
 
 Fault = FallsBack | ModelFailed | Overloaded
@@ -105,7 +105,8 @@ class _Rescue:
         return records
 
     async def of_failed(self, asks: Sequence[Ask], fault: ModelFailed | Overloaded) -> list[Prediction]:
-        """The rows that failed are answered anew; the others have their records."""
+        """The rows that failed are answered anew; the others have their records. A version that was pinned answers by
+        itself."""
         found = dict(enumerate(fault.records))
         lost = [self._failed(at, asks[at], record) for at, record in found.items() if record.status != 200]
         if not lost or any(one.is_hopeless for one in lost):
@@ -121,7 +122,8 @@ class _Rescue:
         try:
             row, strange = dealt.rows.decode(ask.features, ask.path)
         except FallsBack as cause:
-            lost = self._lost(at, ask, dealt, (Cause.CONTRACT, cause.line, cause.path), OnFailure.CHAMPION)
+            wanted = OnFailure.ERROR if route.arm == PINNED else OnFailure.CHAMPION
+            lost = self._lost(at, ask, dealt, (Cause.CONTRACT, cause.line, cause.path), wanted)
             if not lost.is_hopeless:
                 return lost
             fault = ContractError(cause.line, cause.path, cause.what, cause.field)
@@ -139,7 +141,8 @@ class _Rescue:
         dealt = self._model.versions[record.model_version]
         cause = Cause.TIMEOUT if record.status == 503 else Cause.FAILURE
         said = str(record.error) if cause is Cause.TIMEOUT else f"version {dealt.version} failed to answer"
-        return self._lost(at, ask, dealt, (cause, said, ""), self._on_failure)
+        wanted = OnFailure.ERROR if record.arm == PINNED else self._on_failure
+        return self._lost(at, ask, dealt, (cause, said, ""), wanted)
 
     def _lost(self, at: int, ask: Ask, dealt: LiveVersion, why: tuple[Cause, str, str], wanted: OnFailure) -> _Lost:
         row = self._champions(ask, dealt) if wanted is OnFailure.CHAMPION else None

@@ -6,10 +6,12 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from fairlead.core.decode import FallsBack
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.faces.gateway.wire import Gone, Receive
-from fairlead.flows.serve import Arrival, Ask, Serving, is_prompt
+from fairlead.flows.fallback import recovered
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt
 from fairlead.flows.warm import LiveModel
 
 
@@ -22,9 +24,12 @@ async def answered(
     routes: Sequence[Route],
 ) -> list[Prediction]:
     """The logged answers, in order. Raises what `Serving.answer` and `Serving.answer_later` do, and `Gone`."""
-    if is_prompt(model, routes):
-        return serving.answer(model, asks, arrival, routes)
-    return await _later(serving.answer_later(model, asks, arrival, routes), receive)
+    try:
+        if is_prompt(model, routes):
+            return serving.answer(model, asks, arrival, routes)
+        return await _later(serving.answer_later(model, asks, arrival, routes), receive)
+    except (FallsBack, ModelFailed, Overloaded) as fault:
+        return await _later(recovered(serving, model, asks, arrival, routes, fault), receive)
 
 
 async def _later(work: Coroutine[Any, Any, list[Prediction]], receive: Receive) -> list[Prediction]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Raw, Struct
 
+from fairlead.core.fallback import note_of
 from fairlead.core.record import Prediction
 from fairlead.faces.gateway.wire import Refusal, check_count, parse
 from fairlead.flows.serve import Arrival, Ask
@@ -56,6 +57,15 @@ class Answered(Struct, omit_defaults=True):
     arm: str
     prediction: float | int | str | None
     probabilities: tuple[float, ...] | None = None
+
+
+class FellBack(Answered, omit_defaults=True):
+    """The answer to a row that its version may not or could not answer (`arm` is fallback): `fallback` says who
+    answered, the champion or nobody (default); `reason` and `path` why. A default has the dealt version's number."""
+
+    fallback: str = ""
+    reason: str = ""
+    path: str = ""
 
 
 class AnsweredBatch(Struct):
@@ -114,7 +124,7 @@ def write_answer(record: Prediction) -> bytes:
 
 def write_answers(records: Sequence[Prediction], batch: bool) -> bytes:
     """The response body."""
-    answers = [_answered(record) for record in records]
+    answers = [_answered(record) if record.error is None else _fell_back(record) for record in records]
     return _encode(AnsweredBatch(answers) if batch else answers[0])
 
 
@@ -127,6 +137,14 @@ def _answered(record: Prediction) -> Answered:
         record.prediction,
         record.probabilities,
     )
+
+
+def _fell_back(record: Prediction) -> Answered:
+    answered, note = _answered(record), note_of(record)
+    if note is None:
+        return answered
+    said = msgspec.structs.asdict(answered)
+    return FellBack(**said, fallback=note.fallback, reason=note.reason, path=note.path)
 
 
 def event_time(value: float | int | str, path: str) -> float:

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.contract import Contract, Task
 from fairlead.core.decode import labels
+from fairlead.core.fallback import ARM, note_of
 from fairlead.core.record import Prediction
 from fairlead.faces.gateway.binary_tensors import pack
 from fairlead.faces.gateway.tensors import FEATURE_DATATYPES, Wanted, check_content_type, refuse_shared_memory
@@ -79,6 +80,26 @@ def outputs_of(
             tensor.data, tensor.parameters = UNSET, {"binary_data_size": len(parts[-1])}
         tensors.append(tensor)
     return tensors, parts
+
+
+def fallbacks_of(records: Sequence[Prediction]) -> dict[str, str]:
+    """What the response's parameters say of rows that their version did not answer; nothing where there is none.
+
+    `fallback` is champion or default (or both, with a comma), `reason` that of the first such row, and
+    `fallback_rows`, in an answer to several rows, their places, counted from 0. `arm` is fallback where all are.
+    """
+    lost = [(at, record) for at, record in enumerate(records) if record.error is not None]
+    notes = {at: note for at, record in lost if (note := note_of(record)) is not None}
+    if not notes:
+        return {}
+    told = {"fallback": ",".join(sorted({note.fallback for note in notes.values()}))}
+    first = next(iter(notes.values()))
+    told["reason"] = first.reason
+    if first.path:
+        told["path"] = first.path
+    if len(records) > 1:
+        told["fallback_rows"] = ",".join(map(str, notes))
+    return told | ({"arm": ARM} if len(notes) == len(records) else {})
 
 
 def metadata(name: str, versions: Sequence[int], contract: Contract, platform: str) -> dict[str, Any]:
