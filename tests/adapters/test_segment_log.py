@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -17,6 +20,7 @@ from fairlead.adapters.segment_frame import PREDICTIONS, parse_name
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.errors import StateError
+from fairlead.ports.log import LogState
 from fairlead.testing.log import check_log, make_prediction
 
 WRITER = """
@@ -107,6 +111,68 @@ def test_a_failed_write_is_told_and_leaves_the_log_readable(
     assert reader.damage == []
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)], check=True)  # takes root
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_disk_that_stays_full_fills_with_no_names(small_disk: Path) -> None:
+    """However many writes it refuses, of whatever size: a few files, each acknowledged record once, and once there is
+    room the state is well again, whether or not anybody writes."""
+    log, taken, sizes = SegmentLog(small_disk, 0), list[str](), random.Random(1)
+    assert log.state() == LogState()
+    for number in range(3000):
+        record = make_prediction(f"r{number}", error="e" * sizes.choice([1, 10, 100, 5000]))
+        with suppress(StateError):
+            log.predictions([record])
+            taken.append(record.request_id)
+    assert 20 < len(taken) < 1500
+    assert len(list((small_disk / PREDICTIONS).iterdir())) < 20
+    state = log.state()
+    assert (state.sheds, "free space" in state.refused) == (True, True)
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert log.state().refused == ""
+    log.predictions([make_prediction("after")])
+    log.close()
+    assert ids(SegmentReader(small_disk)) == [*taken, "after"]
+
+
+def test_a_log_on_a_disk_that_another_filled_says_so_before_it_is_asked(small_disk: Path) -> None:
+    """A worker without requests is not called ready on a full disk."""
+    log = SegmentLog(small_disk, 0)
+    (small_disk / "ballast").write_bytes(b"x" * 220_000)
+    assert log.state().sheds
+    (small_disk / "ballast").unlink()
+    assert not log.state().sheds
+    log.close()
+
+
+def test_who_waits_for_a_slow_disk_is_told_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wait for an fsync that does not end is bounded; meanwhile the state tells how long it has taken."""
+    go_on, begun = threading.Event(), threading.Event()
+
+    def wait(fd: int) -> None:
+        begun.set()
+        go_on.wait(30)
+
+    monkeypatch.setattr("fairlead.adapters.segment_log.DURABLE_SECONDS", 0.05)
+    log = SegmentLog(tmp_path, 0, sync_seconds=60.0)
+    log.predictions([make_prediction("a")])
+    monkeypatch.setattr(os, "fsync", wait)
+    with pytest.raises(StateError, match="the disk is slow"):
+        asyncio.run(log.durable())
+    assert begun.wait(30)
+    assert log.state().behind > 0.0
+    go_on.set()
+    asyncio.run(log.durable())
+    log.close()
+
+
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file in the folder's place is an error of one line, not a traceback."""
     (tmp_path / "log").write_text("in the way")
@@ -147,20 +213,25 @@ def test_durable_waits_for_the_disk_and_shares_the_sync(tmp_path: Path, monkeypa
 
 
 def test_a_disk_that_refuses_to_sync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those who wait get the error; without any, the next who writes does, and writing goes on."""
+    """Those who wait get the error; without any, the next who writes does, and writing goes on in another file."""
     log = SegmentLog(tmp_path, 0, sync_seconds=60.0)
     log.predictions([make_prediction("a")])
     monkeypatch.setattr(os, "fsync", refuse)
     with pytest.raises(StateError, match="not on the disk"):
         asyncio.run(log.durable())
+    with pytest.raises(StateError, match="check the disk"):
+        log.predictions([make_prediction("refused")])
+    monkeypatch.undo()
     log.predictions([make_prediction("b")])
+    monkeypatch.setattr(os, "fsync", refuse)
     log._sync_once()
     monkeypatch.undo()
     with pytest.raises(StateError, match="not on the disk"):
-        log.predictions([make_prediction("c")])
-    log.predictions([make_prediction("d")])
+        log.predictions([make_prediction("told")])
+    log.predictions([make_prediction("c")])
     log.close()
-    assert ids(SegmentReader(tmp_path)) == ["a", "b", "d"]
+    assert ids(SegmentReader(tmp_path)) == ["a", "b", "c"]
+    assert len(list((tmp_path / PREDICTIONS).iterdir())) == 3, "no file is written on once a part of it may be gone"
 
 
 def test_the_batch_syncs_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

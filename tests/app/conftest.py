@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -259,9 +260,15 @@ def free_port() -> int:
 class System:
     """A running `fairlead up` over a home with two versions; the first one serves."""
 
-    def __init__(self, home: Path, wait: Callable[..., None]) -> None:
+    def __init__(self, home: Path, wait: Callable[..., None], settings: str = "", workers: int = 2) -> None:
+        """`settings`: the text of a settings file."""
         self.wait = wait
-        self.context: Context = open_context(home)
+        self.workers = workers
+        self.environment = {**os.environ}
+        home.mkdir(exist_ok=True)
+        self.config = home / "settings.yaml"
+        self.config.write_text(settings)
+        self.context: Context = open_context(home, self.config)
         self.digests = [put(home, "1"), put(home, "2")]
         facts = [VersionRegistered("stay", n + 1, digest, "drawn") for n, digest in enumerate(self.digests)]
         self.context.journal.append(facts, actor="ana", at=time.time())
@@ -274,11 +281,13 @@ class System:
     def start(self, port: int = 0) -> None:
         """Runs `up`, and reads from it where it answers."""
         home = self.home
-        command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), "up"]
-        command += ["--port", str(port), "--control-port", str(self.control_port), "--workers", "2"]
+        command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), "--config", str(self.config), "up"]
+        command += ["--port", str(port), "--control-port", str(self.control_port), "--workers", str(self.workers)]
         self.log = home / "up.err"
         with self.log.open("ab") as errors:
-            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True, env=self.environment
+            )
         assert self.process.stdout is not None
         self.said = [self.process.stdout.readline() for _ in range(2)]
         self.port = int(self.said[0].rpartition(":")[2])
@@ -342,12 +351,12 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], System]]:
-    """Starts systems, and stops them at the end."""
+def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., System]]:
+    """Starts systems, and stops them at the end. `home`: where, if that was prepared; else see `System`."""
     stack = ExitStack()
 
-    def make() -> System:
-        system = System(tmp_path_factory.mktemp("up") / "home", wait)
+    def make(home: Path | None = None, settings: str = "", workers: int = 2) -> System:
+        system = System(home or tmp_path_factory.mktemp("up") / "home", wait, settings, workers)
         stack.callback(system.end)
         system.wait(system.ready)
         system.wait(system.console_answers)

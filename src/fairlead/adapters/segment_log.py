@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from fairlead.adapters.disk_room import looked_at, remedy, tried
 from fairlead.adapters.folder_sync import sync_folder
 from fairlead.adapters.segment_frame import MAGIC, OUTCOMES, PREDICTIONS, SegmentName, frame
 from fairlead.core.record import OutcomeRecord, Prediction
@@ -27,7 +28,6 @@ from fairlead.ports.log import LogState
 SEGMENT_BYTES = 64 * 2**20
 SYNC_SECONDS = 0.1
 DURABLE_SECONDS = 10.0  # who waits for the disk longer than this is told so
-TRIAL_BYTES = 4096  # of the empty record that tries a log that has failed
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -38,7 +38,7 @@ class _Segment:
 
     def __init__(self, folder: Path, worker: int, segment_bytes: int) -> None:
         self._folder = folder
-        self._limit = segment_bytes
+        self._segment_bytes = self._limit = segment_bytes
         self._worker, self._started_ns = worker, time.time_ns()
         self._sequence = 0
         self._path = folder  # of the file, once there is one
@@ -57,17 +57,24 @@ class _Segment:
         except OSError as error:
             if error.errno not in _FULL:  # a full disk took nothing; of any other failure nobody knows
                 self._abandon()
-            raise StateError(f"the log in {self._folder} cannot be written ({error.strerror}): free space") from error
+            raise StateError(
+                f"the log in {self._folder} cannot be written ({error.strerror}): {remedy(error)}"
+            ) from error
         if written != len(data):
             self._abandon()
-            raise StateError(f"the log in {self._folder} took {written} of {len(data)} bytes: the disk is full")
+            raise StateError(
+                f"the log in {self._folder} took {written} of {len(data)} bytes: the disk is full, free space"
+            )
         self._size += written
         self._dirty = True
 
     def renew(self) -> None:
-        """Goes on in a new file, which begins with a record of nothing. Raises `StateError`."""
+        """Goes on in a new file, once there is room for more than a record or two. Raises `StateError`."""
+        trouble = tried(self._folder, str(self._worker))
+        if trouble:
+            raise StateError(trouble)
         self._abandon()
-        self.append(frame(b" " * TRIAL_BYTES))
+        self._open_next()
 
     def sync(self) -> None:
         """Flushes everything appended so far. Raises `OSError`."""
@@ -79,6 +86,9 @@ class _Segment:
             for old in (*full, fd):
                 if old >= 0:
                     os.fsync(old)
+        except OSError:
+            self._limit = 0  # the system may have dropped a part of this file: what comes goes to another
+            raise
         finally:
             for old in (*full, fd):
                 if old >= 0:
@@ -102,12 +112,15 @@ class _Segment:
             self._size = 0
             if os.write(self._fd, MAGIC) != len(MAGIC):
                 self._abandon()
-                raise StateError(f"the log in {self._folder} cannot be started: the disk is full")
+                raise StateError(f"the log in {self._folder} cannot be started: the disk is full, free space")
             sync_folder(self._folder)
         except OSError as error:
             self._abandon()
-            raise StateError(f"the log in {self._folder} cannot be started ({error.strerror})") from error
+            raise StateError(
+                f"the log in {self._folder} cannot be started ({error.strerror}): {remedy(error)}"
+            ) from error
         self._size = len(MAGIC)
+        self._limit = self._segment_bytes
 
     def _retire(self) -> None:
         with self._lock:
@@ -139,6 +152,7 @@ class SegmentLog:
         sync_seconds: float = SYNC_SECONDS,
     ) -> None:
         """`segment_bytes`: a file is left when it would grow past this. `sync_seconds`: between two batched syncs."""
+        self._folder = folder
         self._segments = {kind: _Segment(folder / kind, worker, segment_bytes) for kind in (PREDICTIONS, OUTCOMES)}
         self._encode = msgspec.json.Encoder().encode
         self._wait_seconds = sync_seconds
@@ -175,7 +189,7 @@ class SegmentLog:
             timer.cancel()
 
     def state(self) -> LogState:
-        """How the log is. One that failed is tried by this call, with a record of nothing."""
+        """How the log is. One that failed is tried by this call; of one that was not asked, the disk is looked at."""
         for kind in list(self._refused):
             try:
                 self._segments[kind].renew()
@@ -185,7 +199,10 @@ class SegmentLog:
                 del self._refused[kind]
         since = self._syncing_since
         behind = 0.0 if since is None else time.monotonic() - since
-        return LogState("; ".join(self._refused.values()), behind, PREDICTIONS in self._refused)
+        if self._refused:
+            return LogState("; ".join(self._refused.values()), behind, PREDICTIONS in self._refused)
+        full = looked_at(self._folder)
+        return LogState(full, behind, bool(full))
 
     def close(self) -> None:
         """Syncs and closes."""
@@ -229,7 +246,8 @@ class SegmentLog:
             self._trouble = None if waiters else failure
         self._syncing_since = None
         for waiter in waiters:
-            waiter.get_loop().call_soon_threadsafe(_settle, waiter, failure)
+            with suppress(RuntimeError):  # its event loop is closed: nobody waits any more
+                waiter.get_loop().call_soon_threadsafe(_settle, waiter, failure)
 
 
 def _settle(waiter: asyncio.Future[None], failure: StateError | None) -> None:

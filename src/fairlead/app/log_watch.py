@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 
 import msgspec
 
+from fairlead.adapters.disk_room import tried
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.app.compose import open_notifiers
 from fairlead.app.worker import NOTES
@@ -14,9 +14,6 @@ from fairlead.core.alert import AlertPolicy
 from fairlead.flows.log_alarm import LogAlarm
 from fairlead.flows.tally import Counts
 from fairlead.operations.context import Context
-
-TRIAL_BYTES = 64 * 2**10  # room for a few hundred records: with less, the log is as good as full
-_TRIAL = ".trial"
 
 
 class LogWatch:
@@ -42,17 +39,4 @@ class LogWatch:
                 counts = msgspec.json.decode(note, type=Counts)
                 if counts.log is not None and counts.log.refused:
                     return f"worker {name}: {counts.log.refused}"
-        return self._try()
-
-    def _try(self) -> str:
-        path = self._folder / _TRIAL
-        try:
-            self._folder.mkdir(exist_ok=True)
-            with path.open("wb", buffering=0) as file:
-                os.posix_fallocate(file.fileno(), 0, TRIAL_BYTES)
-        except OSError as error:
-            return f"the log folder {self._folder} takes no {TRIAL_BYTES // 1024} KiB ({error.strerror}): free space"
-        finally:
-            with suppress(OSError):
-                path.unlink()
-        return ""
+        return tried(self._folder, "controller")

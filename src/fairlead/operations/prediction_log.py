@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from fairlead.adapters.disk_room import looked_at
 from fairlead.adapters.file_lock import held
 from fairlead.adapters.segment_store import SegmentStore
 from fairlead.config.settings import Settings
@@ -111,6 +112,7 @@ def status(context: Context) -> LogStatus:
         trouble = error.line
     if last is not None and not trouble:
         trouble = last.error or (f"{last.unread[0]} cannot be read" if last.unread else "")
+    trouble = trouble or looked_at(context.home / "log")  # a round on a full disk cannot even leave its error
     return LogStatus(
         "" if trouble == _ABSENT else table_of(context.home, context.settings),
         rows,
