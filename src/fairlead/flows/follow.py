@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from fairlead.core.route import RouteTable
 from fairlead.errors import FairleadError, StateError
+from fairlead.flows.lookups import Lookups
 from fairlead.flows.serve import Serving, describe
 from fairlead.flows.telling import Telling
 from fairlead.flows.warm import Live, LiveVersion, arrange, load
@@ -37,13 +39,16 @@ class Follower:
         serving: Serving,
         identity: tuple[int, int],
         swapped: Callable[[], None],
+        lookups: Mapping[str, Lookups] = MappingProxyType({}),
     ) -> None:
-        """`identity` is the worker's number and process id; `swapped` is called after each change of what is served."""
+        """`identity` is the worker's number and process id; `swapped` is called after each change of what is served;
+        `lookups` are of the models whose features are looked up, by name."""
         self._board = board
         self._store = store
         self._serving = serving
         self._worker, self._pid = identity
         self._swapped = swapped
+        self._lookups = lookups
         self._table: RouteTable | None = None  # what was last taken from the board
         self._named: dict[str, int] = {}  # the bundles that it names, by digest, and a version of each
         self._versions: dict[str, LiveVersion] = {}  # by digest, like all that follows
@@ -128,7 +133,9 @@ class Follower:
 
     async def _load(self, number: int, digest: str) -> None:
         try:
-            self._versions[digest] = await asyncio.to_thread(load, number, digest, self._store, self._serving.clock)
+            self._versions[digest] = await asyncio.to_thread(
+                load, number, digest, self._store, self._serving.clock, self._lookups
+            )
             self._faults.pop(digest, None)
         except Exception as fault:  # noqa: BLE001 - loading runs a model's library: whatever it raises, serving goes on
             self._faults[digest] = fault.line if isinstance(fault, FairleadError) else describe(fault)

@@ -82,6 +82,15 @@ class FellBack(Struct):
     count: int = 0
 
 
+class LookedUp(Struct):
+    """How often features of a model's entities were looked up, by what came of it, and how long a look-up took."""
+
+    model_name: str
+    source: str
+    outcomes: dict[str, int]
+    timing: Timing
+
+
 class Ran(Struct):
     """The batches that a version answered off the event loop: by rows as by `ROW_BUCKETS`, and by time."""
 
@@ -130,6 +139,7 @@ class Counts(Struct):
     log: LogState | None = None
     fallbacks: list[FellBack] = []
     quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
+    lookups: list[LookedUp] = []
 
 
 class Tally:

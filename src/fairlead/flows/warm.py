@@ -6,16 +6,20 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from math import isclose
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 from msgspec import Struct
 
 from fairlead.core.agreement import agreement
 from fairlead.core.bundle import GOLDEN, TRANSLATIONS, Golden, Manifest
+from fairlead.core.contract import Contract
 from fairlead.core.decode import OutputReader, Row, RowDecoder
+from fairlead.core.lookup import LookedUp
 from fairlead.core.pace import SIZES, Pace, paced
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import BundleError, ContractError, NotFound, StateError
+from fairlead.flows.lookups import Lookups
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
 from fairlead.ports.predictor import Predictor
@@ -26,7 +30,8 @@ MOST_SECONDS = 1.0  # what timing one size may take; a batch that might take lon
 
 
 class LiveVersion(Struct, frozen=True):
-    """A version that can answer: its contract compiled, its model loaded. `pace` is what its answers cost here."""
+    """A version that can answer: its contract compiled, its model loaded. `pace` is what its answers cost here;
+    `features` are looked up for its requests by `lookups`, None where a request brings them all."""
 
     version: int
     digest: str
@@ -35,15 +40,24 @@ class LiveVersion(Struct, frozen=True):
     outputs: OutputReader
     predictor: Predictor
     pace: Pace = Pace()
+    features: LookedUp | None = None
+    lookups: Lookups | None = None
+
+    @property
+    def asked(self) -> Contract:
+        """The contract of what a request brings."""
+        return self.manifest.contract if self.features is None else self.features.asked
 
 
 class LiveModel(Struct, frozen=True):
-    """One model's route and the versions that are warm. `is_quick`: each of them may answer on the event loop."""
+    """One model's route and the versions that are warm. `is_quick`: each of them may answer on the event loop, and
+    nothing is looked up for any by `lookups`."""
 
     name: str
     route: ModelRoute
     versions: dict[int, LiveVersion]
     is_quick: bool = True
+    lookups: Lookups | None = None
 
     def version(self, number: int) -> LiveVersion:
         """A warm version. Raises `NotFound`."""
@@ -75,19 +89,29 @@ class Live(Struct, frozen=True):
             raise NotFound(f"no model {name!r} is served here; served are: {known}") from None
 
 
-def load(number: int, digest: str, store: BundleStore, clock: Clock | None = None) -> LiveVersion:
-    """A version, ready to answer. Blocks while it reads and loads; raises what the store and `rehearse` do.
+def load(
+    number: int,
+    digest: str,
+    store: BundleStore,
+    clock: Clock | None = None,
+    lookups: Mapping[str, Lookups] = MappingProxyType({}),
+) -> LiveVersion:
+    """A version, ready to answer. Blocks while it reads and loads; raises what the store, `rehearse` and its model's
+    `lookups` (by name) do.
 
     With a clock its answers are timed; without one they count as free.
     """
     manifest = store.manifest(digest)
     reader = OutputReader(manifest.contract, manifest.threshold)
-    live = LiveVersion(number, digest, manifest, RowDecoder(manifest.contract), reader, store.load(digest))
-    rows = rehearse(live, store.path(digest) / GOLDEN)
+    looking = lookups.get(manifest.name)
+    features = looking.of(manifest.contract) if looking is not None else None
+    rows, predictor = RowDecoder(manifest.contract), store.load(digest)
+    live = LiveVersion(number, digest, manifest, rows, reader, predictor, features=features, lookups=looking)
+    asked = rehearse(live, store.path(digest) / GOLDEN)
     return (
         live
         if clock is None
-        else msgspec.structs.replace(live, pace=measure(live.predictor, rows, clock, _tolerance(manifest)))
+        else msgspec.structs.replace(live, pace=measure(live.predictor, asked, clock, _tolerance(manifest)))
     )
 
 
@@ -130,7 +154,9 @@ def _fault(name: str, route: ModelRoute, faults: Mapping[str, str]) -> str:
 
 def _live(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel:
     warm = {number: _numbered(number, versions[at]) for number, at in route.bundles.items()}
-    return LiveModel(name, route, warm, all(version.pace.is_quick for version in warm.values()))
+    lookups = next((version.lookups for version in warm.values() if version.features is not None), None)
+    is_quick = lookups is None and all(version.pace.is_quick for version in warm.values())
+    return LiveModel(name, route, warm, is_quick, lookups)
 
 
 def _champion_alone(name: str, route: ModelRoute, versions: Mapping[str, LiveVersion]) -> LiveModel | None:

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from fairlead.core.contract import Kind
+from fairlead.errors import StateError
+
 Fields = Mapping[str, Any]
 
 
+class FeaturesDown(StateError):
+    """The place where features are looked up does not answer, or not as it should."""
+
+
 class FeatureSource(Protocol):
-    """What it makes of rows depends on nothing but each row, and what is known when it is asked. Thread-safe."""
+    """What it makes of a row depends on nothing but the row, and on what is known when it is asked. Thread-safe."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -19,7 +26,15 @@ class FeatureSource(Protocol):
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
         """For each row, in order, its features by name; a name that is left out is not known of that row.
 
-        Blocks. Raises what the code of a feature raises, `FeaturesDown` when they cannot be had now, and
-        `ContractError` for a row whose key has no value that could name anything.
+        Blocks. Raises what the code of a feature raises, and `FeaturesDown` where they cannot be had now.
         """
+        ...
+
+
+class KeyedSource(FeatureSource, Protocol):
+    """One that looks features up. A row of its holds the fields of `keys`, each of its kind."""
+
+    @property
+    def keys(self) -> dict[str, Kind]:
+        """The fields that name what is looked up: integers, or texts (`Kind.CATEGORY`)."""
         ...

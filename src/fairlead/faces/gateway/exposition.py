@@ -23,6 +23,8 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_contract_warnings_total", "counter", "Values that a policy let through.", _warned),
         ("fairlead_fallbacks_total", "counter", "Requests that the champion or the default answered.", _fallbacks),
         ("fairlead_quarantine_rows_total", "counter", "Refused rows that were kept or dropped.", _quarantine),
+        ("fairlead_feature_lookups_total", "counter", "Entities whose features were looked up.", _lookups),
+        ("fairlead_feature_lookup_seconds", "histogram", "A look-up of a request's features.", _lookup_seconds),
         ("fairlead_shadow_dropped_total", "counter", "Shadow answers that were not made.", _shadow_dropped),
         ("fairlead_rollout_weight_ratio", "gauge", "The share of traffic of an arm.", _weights),
         ("fairlead_route_generation", "gauge", "The route table that is served.", _generation),
@@ -167,6 +169,19 @@ def _fallbacks(counts: Counts) -> Iterable[str]:
 def _quarantine(counts: Counts) -> Iterable[str]:
     for fate, count in counts.quarantine.items():
         yield f"{_labels(fate=fate, worker=counts.worker)} {count}"
+
+
+def _lookups(counts: Counts) -> Iterable[str]:
+    for one in counts.lookups:
+        for outcome, count in one.outcomes.items():
+            labels = {"model_name": one.model_name, "source": one.source, "outcome": outcome}
+            yield f"{_labels(**labels, worker=counts.worker)} {count}"
+
+
+def _lookup_seconds(counts: Counts) -> Iterable[str]:
+    for one in counts.lookups:
+        labels = {"model_name": one.model_name, "source": one.source, "worker": counts.worker}
+        yield from _histogram({**labels}, one.timing)
 
 
 def _ran_labels(one: Ran, counts: Counts) -> dict[str, object]:

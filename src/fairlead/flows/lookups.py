@@ -1,0 +1,202 @@
+"""Looking up, for a request that waits, what its features are in a feature store.
+
+Look-ups run in threads of their own, all of a request at once, and for no longer than they may: others are answered
+meanwhile. What was found is kept for a while where the model's settings say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Raw
+
+from fairlead.core.contract import Contract, Feature, Kind
+from fairlead.core.decode import EXPECTED, INT64, shown
+from fairlead.core.lookup import LookedUp, LookupRules, Unavailable, Unknown, looked_up
+from fairlead.errors import ContractError, SettingsError
+from fairlead.flows.tally import LookedUp as Counted
+from fairlead.flows.tally import new_timing
+from fairlead.ports.clock import Clock
+from fairlead.ports.features import FeaturesDown, KeyedSource
+
+THREADS = 4
+FEAST = "feast"
+OUTCOMES = FOUND, PARTLY, MISSING, CACHED, SLOW, DOWN = ("found", "partly", "missing", "cached", "slow", "down")
+
+Key = tuple[int | str, ...]
+_members = msgspec.json.Decoder(dict[str, Raw])
+_encode = msgspec.json.Encoder().encode
+
+
+class Unanswered(Exception):
+    """The store did not answer, and the model's settings refuse a request then."""
+
+
+class Wanted(NamedTuple):
+    """A row that was read: what it brings, and the entity that it names, where anything is to be looked up."""
+
+    members: dict[str, Raw]
+    key: Key | None
+    path: str
+
+
+class Found(NamedTuple):
+    """What is known of some entities. `instead`: what a feature is where the store did not answer."""
+
+    known: Mapping[Key, Mapping[str, Any]]
+    instead: Unavailable | None = None
+
+
+class Lookups:
+    """One model's look-ups in one worker."""
+
+    def __init__(self, model: str, rules: LookupRules, open_source: Callable[[], KeyedSource], clock: Clock) -> None:
+        """`open_source` is called when a version of the model is first loaded."""
+        self.rules = rules
+        self.counted = Counted(model, FEAST, dict.fromkeys(OUTCOMES, 0), new_timing())
+        self._open = open_source
+        self._source: KeyedSource | None = None
+        self._clock = clock
+        self._threads = ThreadPoolExecutor(THREADS, "fairlead-features")
+        self._kept: dict[Key, tuple[float, Mapping[str, Any]]] = {}
+
+    def of(self, contract: Contract) -> LookedUp | None:
+        """A version's part. Blocks while it opens the source; raises what that does, and `SettingsError` where the
+        settings name other fields than the source is asked by."""
+        source = self._source = self._source or self._open()
+        if set(source.keys) != set(self.rules.entity):
+            named, wanted = ", ".join(self.rules.entity) or "none", ", ".join(source.keys)
+            raise SettingsError(f"features.entity of {self.counted.model_name} is {named}: write {wanted}")
+        return looked_up(contract, source.names, source.keys, self.rules)
+
+    def read(self, part: LookedUp, features: Raw, unit: str | None, path: str) -> Wanted | None:
+        """A caller's row. `unit` is the unit of the request, if it names one and that is the entity.
+
+        None for what is no JSON object: the contract says what is wrong with it. Raises `ContractError` for a row that
+        does not name its entity, or brings what is looked up.
+        """
+        try:
+            members = _members.decode(features)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        own = [feature.name for feature in part.features if feature.name in members]
+        if own and not self.rules.override:
+            where = f"{path}.{own[0]}"
+            raise ContractError(f"{where}: is looked up by {' and '.join(self.rules.entity)}: leave it out", where)
+        if len(own) == len(part.features):
+            key = None
+        else:
+            assert self._source is not None, "a version was loaded"
+            key = tuple(_named(members, name, self._source.keys[name], unit, path) for name in self.rules.entity)
+        for name in part.aside:
+            members.pop(name, None)
+        return Wanted(members, key, path)
+
+    async def find(self, keys: Sequence[Key]) -> Found:
+        """What is known of entities, each asked for once. Raises `Unanswered`."""
+        known, asked = self._from_cache(dict.fromkeys(keys))
+        if not asked:
+            return Found(known)
+        source, began = self._source, self._clock.monotonic()
+        assert source is not None, "a version was loaded"
+        rows = [dict(zip(self.rules.entity, key, strict=True)) for key in asked]
+        work = asyncio.get_running_loop().run_in_executor(self._threads, source.features, rows)
+        try:
+            found = await asyncio.wait_for(work, self.rules.timeout)
+        except TimeoutError:
+            said = f"the feature store did not answer within {self.rules.timeout * 1000:g} ms"
+            return self._without(known, asked, SLOW, said)
+        except FeaturesDown as error:
+            return self._without(known, asked, DOWN, error.line)
+        finally:
+            self.counted.timing.add(self._clock.monotonic() - began, 1)
+        for key, one in zip(asked, found, strict=True):
+            known[key] = one
+            self._count(FOUND if len(one) == len(source.names) else PARTLY if one else MISSING)
+        self._keep(zip(asked, found, strict=True))
+        return Found(known)
+
+    def write(self, part: LookedUp, wanted: Wanted, found: Found) -> Raw:
+        """The row as the contract takes it: what the caller brought, and what was found. Raises `ContractError`."""
+        if wanted.key is None:
+            return Raw(_encode(wanted.members))
+        known = found.known.get(wanted.key)
+        row: dict[str, Any] = dict(wanted.members)
+        for feature in part.features:
+            if feature.name in row:
+                continue
+            if known is not None and feature.name in known:
+                row[feature.name] = known[feature.name]
+            else:
+                row[feature.name] = self._unknown(feature, wanted, None if known is not None else found.instead)
+        return Raw(_encode(row))
+
+    def close(self) -> None:
+        """Begins no more look-ups."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _unknown(self, feature: Feature, wanted: Wanted, instead: Unavailable | None) -> Any:
+        policy = self.rules.missing if instead is None else instead
+        if policy is Unknown.REJECT:
+            named = ", ".join(f"{n} {shown(v)}" for n, v in zip(self.rules.entity, wanted.key or (), strict=True))
+            where = f"{wanted.path}.{self.rules.entity[0]}"
+            raise ContractError(f"{where}: nothing is known of {named} ({feature.name})", where)
+        return feature.fill if policy in (Unknown.IMPUTE, Unavailable.IMPUTE) else None
+
+    def _without(self, known: Mapping[Key, Mapping[str, Any]], asked: Sequence[Key], what: str, said: str) -> Found:
+        for _ in asked:
+            self._count(what)
+        policy = self.rules.slow if what == SLOW else self.rules.down
+        if policy is Unavailable.REFUSE:
+            raise Unanswered(said)
+        return Found(known, policy)
+
+    def _from_cache(self, keys: Mapping[Key, None]) -> tuple[dict[Key, Mapping[str, Any]], list[Key]]:
+        """What is kept of them, and what is to be asked."""
+        now = self._clock.monotonic()
+        known = {key: self._kept[key][1] for key in keys if key in self._kept and self._kept[key][0] > now}
+        for _ in known:
+            self._count(CACHED)
+        return known, [key for key in keys if key not in known]
+
+    def _keep(self, found: Any) -> None:
+        if not self.rules.cache:
+            return
+        until = self._clock.monotonic() + self.rules.cache
+        for key, one in found:
+            self._kept.pop(key, None)  # the oldest stands first
+            self._kept[key] = (until, one)
+        while len(self._kept) > self.rules.entries:
+            del self._kept[next(iter(self._kept))]
+
+    def _count(self, outcome: str) -> None:
+        self.counted.outcomes[outcome] += 1
+
+
+def _named(members: Mapping[str, Raw], name: str, kind: Kind, unit: str | None, path: str) -> int | str:
+    """The value of a field that names the entity: the row's own, else the unit. Raises `ContractError`."""
+    where = f"{path}.{name}"
+    if name not in members:
+        if unit is None:
+            raise ContractError(f"{where}: expected {EXPECTED[kind]}, came nothing (the field is missing)", where)
+        if kind is Kind.CATEGORY:
+            return unit
+        if not unit.removeprefix("-").isascii() or not unit.removeprefix("-").isdigit() or len(unit) > 19:
+            raise ContractError(f"unit_id: expected an integer, the {name}, came {shown(unit)}", "unit_id")
+        return int(unit)
+    value = msgspec.json.decode(members[name])
+    if kind is Kind.CATEGORY and isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if kind is Kind.INTEGER and isinstance(value, int) and not isinstance(value, bool) and _fits(value):
+        return value
+    raise ContractError(f"{where}: expected {EXPECTED[kind]}, came {shown(value)}", where)
+
+
+def _fits(value: int) -> bool:
+    return INT64[0] <= value <= INT64[1]
