@@ -10,6 +10,7 @@ from fairlead.ports.notifier import Notice, Notifier
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.registry import Registry, VersionInfo
 from fairlead.ports.routes import RouteBoard, WorkerState
+from fairlead.ports.stream import StreamSink, StreamSource
 from fairlead.ports.trainer import Trainer
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "Registry",
     "RouteBoard",
     "Source",
+    "StreamSink",
+    "StreamSource",
     "Trainer",
     "VersionInfo",
     "WorkerState",

@@ -24,6 +24,7 @@ from fairlead.faces.cli import (
     rollouts,
     score,
     status,
+    stream,
 )
 from fairlead.faces.cli.session import OpenContext, Session
 
@@ -59,7 +60,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         context.obj = Session(home, config, environment, open_context)
 
     readers = (drift, status, performance, experiment)
-    for module in (models, gate, rollouts, score, *readers, outcomes, retrain, incidents, journal, log):
+    for module in (models, gate, rollouts, score, stream, *readers, outcomes, retrain, incidents, journal, log):
         module.add_to(app)
     return app
 

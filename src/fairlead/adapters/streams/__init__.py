@@ -1,0 +1,1 @@
+"""Brokers: where messages come from, and where answers go."""

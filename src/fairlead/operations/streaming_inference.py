@@ -1,0 +1,257 @@
+"""Streaming inference: a model's answers to the messages of a broker, each logged once and sent at least once.
+
+Without a version the stream follows the route table as a gateway worker does; with one, that version alone answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from msgspec import Struct, structs
+
+from fairlead.adapters.answered_log import AnsweredLog, Known
+from fairlead.adapters.metrics_page import metrics_page
+from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.stream_seat import seated
+from fairlead.adapters.streams.opening import open_sink, open_source
+from fairlead.config.stream_url import StreamUrl, dead_letters_beside, is_same, parse_stream_url
+from fairlead.core.admission import Limits
+from fairlead.core.route import Arm, ModelRoute, Route
+from fairlead.errors import NotFound, Refused, UsageError
+from fairlead.flows.dealing import dealt
+from fairlead.flows.follow import Follower
+from fairlead.flows.serve import PINNED, Arrival, Ask, Serving, pin
+from fairlead.flows.shadow import Shadows
+from fairlead.flows.stream import Ends, Stream, Terms
+from fairlead.flows.stream_counts import stream_exposition
+from fairlead.flows.stream_log import KeptLog
+from fairlead.flows.tally import Tally
+from fairlead.flows.warm import Live, LiveModel, load
+from fairlead.operations.context import Context
+from fairlead.operations.models import resolve
+
+ANSWER_SECONDS = 600.0  # what a batch may take in a slow model
+MOST_BATCH = 10_000
+LONGEST_READ = 60.0
+
+
+class StreamingAsked(Struct, frozen=True):
+    """What is asked for, see `docs/streaming.md`. `model` is a name, or a name and a version as in `hotel@3`; `batch`
+    messages at a time; `wait` in seconds. `metrics_port`: None for none, 0 for a free one."""
+
+    model: str
+    source: str
+    sink: str
+    dead_letter: str = ""
+    batch: int = 256
+    wait: float = 1.0
+    until_empty: bool = False
+    metrics_port: int | None = None
+
+
+class Streamed(Struct, frozen=True):
+    """What came of it. `version` is None where the route table was followed; `lag` None where it was never measured.
+
+    `read` counts deliveries; those that were finished are `answered`, `dead` or `duplicate`.
+    """
+
+    model: str
+    version: int | None
+    source: str
+    sink: str
+    dead_letter: str
+    group: str
+    worker: int
+    read: int
+    answered: int
+    dead: int
+    duplicate: int
+    redelivered: int
+    republished: int
+    failed: int
+    lag: int | None
+    interrupted: dict[str, int]
+    seconds: float
+    messages_per_second: float
+
+
+class Said(NamedTuple):
+    """Who hears of it. `progress` is told what is done and what there is in all; `state` what goes away and comes back,
+    in one line each."""
+
+    state: Callable[[str], None]
+    progress: Callable[[int, int], None] | None = None
+
+
+class Streaming:
+    """A stream that can be run once. `stop` asks for its end from the event loop's thread."""
+
+    def __init__(self, context: Context, asked: StreamingAsked, environ: Mapping[str, str]) -> None:
+        """Raises `UsageError` for what cannot be asked, before anything is opened."""
+        _check(asked)
+        self._context, self._asked = context, asked
+        name, at, _ = asked.model.partition("@")
+        source = parse_stream_url(asked.source, "--from", environ)
+        self._source = structs.replace(source, group=source.group or f"fairlead-{name.replace('.', '-')}")
+        self._sink = parse_stream_url(asked.sink, "--to", environ)
+        given = asked.dead_letter
+        self._dead = parse_stream_url(given, "--dead-letter", environ) if given else dead_letters_beside(self._sink)
+        _check_apart(self._source, self._sink, self._dead)
+        self.model = name
+        self._pinned = resolve(context, asked.model) if at else None
+        if self._pinned is None and name not in context.board.current().models:
+            raise NotFound(f"no model {name!r} is served: `fairlead deploy` a version, or name one as in {name}@1")
+        self._stream: Stream | None = None
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Finishes what is in hand, and ends."""
+        self._stopped = True
+        if self._stream is not None:
+            self._stream.stop()
+
+    async def run(self, said: Said) -> Streamed:
+        """Works until it is stopped, or empty. Raises `StateError` where a broker is away at the start."""
+        began = time.perf_counter()
+        async with AsyncExitStack() as stack:
+            seat = stack.enter_context(seated(self._context.home / "streams"))
+            kept = KeptLog(SegmentLog(self._context.home / "log", seat))
+            stack.callback(kept.close)
+            serving = Serving(kept, self._context.clock, Tally(), self._limits())
+            shadows = Shadows(serving)
+            await self._make_ready(stack, serving, shadows, seat)
+            ends = await self._open(stack, seat)
+            stream = Stream(ends, self._terms(), serving, kept, shadows, said.state)
+            self._stream = stream
+            if self._stopped:
+                stream.stop()
+            page = metrics_page(
+                self._asked.metrics_port, lambda: stream_exposition(stream.counts, self.model, self._source.group)
+            )
+            number = await stack.enter_async_context(page)
+            if number is not None:
+                said.state(f"metrics at http://127.0.0.1:{number}/metrics")
+            said.state(f"{self._asked.model}: {self._source} -> {self._sink} (group {self._source.group})")
+            await stream.run(said.progress)
+        return self._summed(stream, seat, time.perf_counter() - began)
+
+    # -- what it needs ---------------------------------------------------------------------------------------------
+
+    def _limits(self) -> dict[str, Limits]:
+        """A stream waits for a slow model: nobody is turned away."""
+        limits = self._context.settings.limits()
+        return {
+            name: structs.replace(one, timeout=max(ANSWER_SECONDS, one.timeout), wait=ANSWER_SECONDS)
+            for name, one in limits.items()
+        }
+
+    async def _make_ready(self, stack: AsyncExitStack, serving: Serving, shadows: Shadows, seat: int) -> None:
+        """Loads what is served, and follows the route table unless a version was named."""
+        context = self._context
+        if self._pinned is not None:
+            number, digest = self._pinned.version, self._pinned.bundle
+            live = await asyncio.to_thread(load, number, digest, context.bundles, context.clock)
+            route = ModelRoute((Arm(PINNED, number, 1.0),), {number: digest})
+            models = {self.model: LiveModel(self.model, route, {number: live}, live.pace.is_quick)}
+            serving.live = Live(0, models)
+            return
+        follower = Follower(context.board, context.bundles, serving, (seat, os.getpid()), lambda: None)
+        for work in (follower.run(), shadows.run()):
+            await stack.enter_async_context(_running(work, self.stop))
+        await follower.ready.wait()
+        live_now = serving.live
+        error = live_now.errors.get(self.model) if live_now is not None else None
+        if error and live_now is not None and self.model not in live_now.models:
+            raise UsageError(f"model {self.model!r} cannot be served: {error}")
+
+    async def _open(self, stack: AsyncExitStack, seat: int) -> Ends:
+        """Source, sink and dead letters, each there."""
+        where = blake2b(str(self._context.home).encode(), digest_size=4).hexdigest()
+        source = open_source(self._source, f"fairlead-{socket.gethostname()}-{where}-{seat}")
+        stack.push_async_callback(source.close)
+        await source.lag()
+        sinks = []
+        for url in (self._sink, self._dead):
+            sink = open_sink(url)
+            stack.push_async_callback(sink.close)
+            await sink.write([])
+            sinks.append(sink)
+        before = AnsweredLog(self._context.home / "log", self._is_ours)
+        return Ends(source, sinks[0], sinks[1], before)
+
+    def _terms(self) -> Terms:
+        asked = self._asked
+        hold = self._source.retry / 3.0
+        return Terms(self.model, self._route, asked.batch, asked.wait, hold, asked.until_empty)
+
+    def _route(self, model: LiveModel, ask: Ask, arrival: Arrival) -> Route:
+        return dealt(model, ask, arrival) if self._pinned is None else pin(model, self._pinned.version)
+
+    def _is_ours(self, known: Known) -> bool:
+        """Whether a record is an answer to the same question: of this model, and of the version that was named."""
+        if known.model_name != self.model:
+            return False
+        if self._pinned is None:
+            return known.arm != PINNED
+        return known.arm == PINNED and known.model_version == self._pinned.version
+
+    def _summed(self, stream: Stream, seat: int, seconds: float) -> Streamed:
+        counts = stream.counts
+        finished = counts.answered + counts.dead + counts.duplicate
+        return Streamed(
+            model=self.model,
+            version=self._pinned.version if self._pinned else None,
+            source=str(self._source),
+            sink=str(self._sink),
+            dead_letter=str(self._dead),
+            group=self._source.group,
+            worker=seat,
+            read=counts.read,
+            answered=counts.answered,
+            dead=counts.dead,
+            duplicate=counts.duplicate,
+            redelivered=counts.redelivered,
+            republished=counts.republished,
+            failed=counts.failed,
+            lag=counts.lag,
+            interrupted=counts.interrupted,
+            seconds=seconds,
+            messages_per_second=finished / seconds if seconds > 0 else 0.0,
+        )
+
+
+def _check(asked: StreamingAsked) -> None:
+    if not 1 <= asked.batch <= MOST_BATCH:
+        raise UsageError(f"--batch is {asked.batch}: from 1 to {MOST_BATCH} messages at a time")
+    if not 0.0 < asked.wait <= LONGEST_READ:
+        raise UsageError(f"--wait is {asked.wait:g} s: more than 0, at most {LONGEST_READ:g} s")
+
+
+def _check_apart(source: StreamUrl, sink: StreamUrl, dead: StreamUrl) -> None:
+    """What is written to the stream that is read would be read again, for ever."""
+    for url, option in ((sink, "--to"), (dead, "--dead-letter")):
+        if is_same(source, url):
+            raise Refused(f"{option} is the stream that is read: its messages would be read again, name another")
+    if is_same(sink, dead):
+        raise Refused("--dead-letter is the stream of the answers: name another")
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None], stop: Callable[[], None]) -> AsyncIterator[None]:
+    """A task beside the stream, which it ends with. A fault in it ends the stream, and is raised then."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(lambda _: stop())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
