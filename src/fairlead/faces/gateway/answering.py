@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from fairlead.core.decode import FallsBack
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.faces.gateway.wire import Gone, Receive
 from fairlead.flows.fallback import recovered
+from fairlead.flows.features import with_features
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt
 from fairlead.flows.warm import LiveModel
+
+Made = TypeVar("Made")
 
 
 async def answered(
@@ -23,8 +26,13 @@ async def answered(
     arrival: Arrival,
     routes: Sequence[Route],
 ) -> list[Prediction]:
-    """The logged answers, in order. Raises what `Serving.answer` and `Serving.answer_later` do, and `Gone`."""
+    """The logged answers, in order. Raises what `Serving.answer` and `Serving.answer_later` do, and `Gone`.
+
+    What a model's features are looked up for is done first: the rows are then as if the caller had sent them all.
+    """
     try:
+        if model.lookups is not None:
+            asks = await _later(with_features(serving, model, asks, arrival, routes), receive)
         if is_prompt(model, routes):
             return serving.answer(model, asks, arrival, routes)
         return await _later(serving.answer_later(model, asks, arrival, routes), receive)
@@ -32,7 +40,7 @@ async def answered(
         return await _later(recovered(serving, model, asks, arrival, routes, fault), receive)
 
 
-async def _later(work: Coroutine[Any, Any, list[Prediction]], receive: Receive) -> list[Prediction]:
+async def _later(work: Coroutine[Any, Any, list[Made]], receive: Receive) -> list[Made]:
     """What is not prompt, unless the caller hangs up meanwhile: then what has not begun is not begun."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(receive))
     try:
