@@ -11,6 +11,7 @@ from fairlead.core.admission import Limits
 from fairlead.core.amend import Amendments
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
+from fairlead.core.fallback import OnFailure
 from fairlead.errors import SettingsError
 
 # The least and the most that a limit may be; durations in seconds.
@@ -89,9 +90,15 @@ class ModelSettings(Section, frozen=True):
     labels: Labels = Labels()
     cost: Cost | None = None
     contract: Amendments = Amendments()
+    on_failure: OnFailure = OnFailure.ERROR
     limits: LimitSettings = LimitSettings()
 
     def __post_init__(self) -> None:
-        """A false positive is something only a binary model can give."""
+        """A false positive is something only a binary model can give, a default only what states one."""
         if self.cost is not None and self.task not in (None, Task.BINARY):
             raise SettingsError(f"cost prices false positives and negatives, which a {self.task} model does not give")
+        if self.on_failure is OnFailure.DEFAULT and self.contract.default is None:
+            raise SettingsError(
+                "on_failure: default needs one: say `contract: {default: {prediction: ...}}` beside it, or on_failure: "
+                "champion"
+            )

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import field
 
 from fairlead.config.fields import Duration, Section, Share
+from fairlead.config.quarantine import QuarantineSettings
 from fairlead.errors import SettingsError
 
 
@@ -33,6 +34,7 @@ class LogSettings(Section, frozen=True):
     retention: Duration | None = None  # what is older leaves the table; without it everything is kept
     sampling: SamplingSettings = SamplingSettings()
     when_full: Literal["shed", "serve-unlogged"] = "shed"
+    quarantine: QuarantineSettings | None = None  # left out: refused rows are not kept
 
     def __post_init__(self) -> None:
         """Refuses what would lose records that someone still reads."""

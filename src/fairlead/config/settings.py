@@ -14,6 +14,7 @@ from fairlead.config.observability import LoggingSettings, Observing, TracingSet
 from fairlead.config.prediction_log import LogSettings
 from fairlead.config.rollout import RolloutSettings, Strategy
 from fairlead.core.admission import Limits
+from fairlead.core.fallback import OnFailure
 
 Severity = Literal["critical", "high", "medium", "low"]
 
@@ -117,6 +118,11 @@ class Settings(Section, frozen=True):
         every = self.serving.limits.over(Limits())
         own = {name: known.limits.over(every) for name, known in self.models.items()}
         return {"": every, **{name: limits for name, limits in own.items() if limits != every}}
+
+    def on_failure(self) -> dict[str, OnFailure]:
+        """The models that do something else than fail where a version does."""
+        known = {name: model.on_failure for name, model in self.models.items()}
+        return {name: wanted for name, wanted in known.items() if wanted is not OnFailure.ERROR}
 
     def owner_of(self, model: str) -> str:
         """Who answers for a model."""
