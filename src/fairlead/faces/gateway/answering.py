@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from fairlead.core.decode import FallsBack
 from fairlead.core.record import Prediction
@@ -14,8 +14,6 @@ from fairlead.flows.fallback import recovered
 from fairlead.flows.features import with_features
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt
 from fairlead.flows.warm import LiveModel
-
-Made = TypeVar("Made")
 
 
 async def answered(
@@ -32,7 +30,7 @@ async def answered(
     """
     try:
         if model.lookups is not None:
-            asks = await _later(with_features(serving, model, asks, arrival, routes), receive)
+            asks = await with_features(serving, model, asks, arrival, routes)
         if is_prompt(model, routes):
             return serving.answer(model, asks, arrival, routes)
         return await _later(serving.answer_later(model, asks, arrival, routes), receive)
@@ -40,7 +38,7 @@ async def answered(
         return await _later(recovered(serving, model, asks, arrival, routes, fault), receive)
 
 
-async def _later(work: Coroutine[Any, Any, list[Made]], receive: Receive) -> list[Made]:
+async def _later(work: Coroutine[Any, Any, list[Prediction]], receive: Receive) -> list[Prediction]:
     """What is not prompt, unless the caller hangs up meanwhile: then what has not begun is not begun."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(receive))
     try:
