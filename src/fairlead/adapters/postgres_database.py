@@ -111,6 +111,11 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
+    def __del__(self) -> None:
+        """Leaves no session behind."""
+        if getattr(self, "_connection", None) is not None:
+            self.close()
+
     def said(self, error: Exception) -> str:
         """What the driver says, on one line and without the password."""
         return self._url.redacted(str(error))

@@ -10,10 +10,9 @@ from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.adapters.log_history import open_history
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
-from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
-from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.adapters.system_clock import SystemClock
+from fairlead.app.database import open_board, open_journal
 from fairlead.config.load import load_settings
 from fairlead.config.settings import Alerting, Channel, Settings
 from fairlead.errors import SettingsError, StateError
@@ -42,9 +41,9 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         settings=settings,
         actor=_actor(),
         clock=SystemClock(),
-        journal=SqliteJournal(home / "journal.db"),
+        journal=open_journal(home, settings.database),
         bundles=BundleFolder(home / "bundles", settings.trust),
-        board=RouteFile(home / "routes"),
+        board=open_board(home, settings.database),
         open_registry=lambda: open_registry(home, settings),
         open_log=lambda: open_history(home / "log", table_of(home, settings), settings.log.storage),
         # Not a worker's number: what a command writes lies beside what the workers write.

@@ -7,7 +7,8 @@ its way, because a rollback waits for it. The second judges windows, sends notic
 but the journal: each reads the log for itself, and what the first decides the second finds there. The third looks
 whether the log takes records, the fourth moves it into its table. Training runs in processes of its own.
 
-A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3.
+A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3. Where the
+journal is in a database each machine's home has one, and a lease in the database says which of them drives rollouts.
 """
 
 from __future__ import annotations
@@ -28,8 +29,10 @@ from pathlib import Path
 import uvicorn
 
 from fairlead.adapters.file_lock import held
+from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
+from fairlead.app.database import fenced, open_lease
 from fairlead.app.follow_up import FollowUp
 from fairlead.app.log_watch import LogWatch
 from fairlead.errors import FairleadError, Refused
@@ -43,6 +46,7 @@ _TICK_SECONDS = 0.1
 _FAILED_SECONDS = 1.0
 _JOIN_SECONDS = 5.0
 _LOOK_SECONDS = 1.0
+_CLAIM_SECONDS = 0.5
 _BATCH = 10_000
 LOCK = "controller.lock"
 OCCUPIED = 3  # the exit code where another controller holds the home
@@ -50,31 +54,35 @@ _OCCUPIED = "has a controller already: stop the `fairlead up` that started it, o
 
 
 class Controller:
-    """Runs the threads. A failure in one round is logged and the next round goes on: state is in the journal."""
+    """Runs the threads. A failure in one round is logged and the next round goes on: state is in the journal.
 
-    def __init__(self, context: Context, config: Path | None, environment: str) -> None:
+    With a `lease` the first two threads begin when this controller leads. It ends the process when another does: what
+    it remembers is old then.
+    """
+
+    def __init__(
+        self, context: Context, config: Path | None, environment: str, lease: PostgresLease | None = None
+    ) -> None:
         self._stop = threading.Event()
-        self._reader = context.open_log()
-        # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
-        self._release = Release(context.journal, context.board, context.bundles, context.clock)
-        self._caught_up = False
-        self._watched = context.open_log()
-        self._follow_up = FollowUp(context, config, environment)
-        self._compact_seconds = float(context.settings.log.compact_every)
         self._context = context
+        self._arguments = (config, environment)
+        self._lease = lease
+        self._compact_seconds = float(context.settings.log.compact_every)
         self._log_watch = LogWatch(context)
         self._telling = Telling(_LOG)
-        self._threads = [
-            threading.Thread(target=self._run, args=(self._drive,), name="release", daemon=True),
-            threading.Thread(target=self._run, args=(self._follow,), name="watch", daemon=True),
-            threading.Thread(target=self._run, args=(self._look_at_log,), name="disk", daemon=True),
-        ]
+        self._lead: _Lead | None = None
+        self._behind = ""
+        self._threads = [self._thread("disk", self._look_at_log)]
         if find_spec("deltalake"):  # without it the segments stay, and the log's status says so
-            self._threads.append(threading.Thread(target=self._run, args=(self._compact,), name="log", daemon=True))
+            self._threads.append(self._thread("log", self._compact))
+        if lease is None:
+            self._prepare(context)
+        else:
+            self._threads.append(self._thread("lease", self._claim))
 
     def start(self) -> None:
         """Starts the threads."""
-        for thread in self._threads:
+        for thread in list(self._threads):
             thread.start()
 
     def stop(self) -> None:
@@ -82,8 +90,15 @@ class Controller:
         self._stop.set()
         deadline = time.monotonic() + _JOIN_SECONDS
         for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        self._follow_up.close()
+            if thread.is_alive():
+                thread.join(max(0.0, deadline - time.monotonic()))
+        if self._lead is not None:
+            self._lead.close()
+        if self._lease is not None:
+            self._lease.leave()
+
+    def _thread(self, name: str, one_round: Callable[[], None]) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(one_round,), name=name, daemon=True)
 
     def _run(self, one_round: Callable[[], None]) -> None:
         while not self._stop.is_set():
@@ -99,26 +114,34 @@ class Controller:
             else:
                 self._telling.right(about)
 
-    def _drive(self) -> None:
-        """The first thread's round: the log, then rollouts. Nothing is decided before the log has been read once."""
-        predictions, outcomes = self._reader.poll(_BATCH)
-        self._release.observe(predictions)
-        more = _is_full(predictions, outcomes)
-        self._caught_up = self._caught_up or not more
-        if self._caught_up:
-            self._release.tick()
-        if not more:
-            self._stop.wait(_TICK_SECONDS)
+    def _prepare(self, context: Context) -> list[threading.Thread]:
+        """What a leader does, and the threads that will do it."""
+        lead = self._lead = _Lead(context, self._arguments, self._stop)
+        added = [self._thread("release", lead.drive), self._thread("watch", lead.follow)]
+        self._threads += added
+        return added
 
-    def _follow(self) -> None:
-        """The second thread's round. People are told of a rollback before the log is read: after a start it is long.
-        No window is judged before its end has been read."""
-        self._follow_up.answer()
-        predictions, outcomes = self._watched.poll(_BATCH)
-        self._follow_up.observe(predictions, outcomes)
-        if not _is_full(predictions, outcomes):
-            self._follow_up.tick()
-            self._stop.wait(_TICK_SECONDS)
+    def _claim(self) -> None:
+        """Asks for the lead, and makes sure of it twice a second."""
+        lease = self._lease
+        assert lease is not None, "who has no lease does not claim it"
+        if not lease.take():
+            if self._lead is None:
+                self._stand_by(lease.leader())
+            else:
+                _LOG.error("%s leads now: this controller ends, and starts again behind it", lease.leader())
+                self._stop.set()
+                os.kill(os.getpid(), signal.SIGTERM)
+        elif self._lead is None:
+            for thread in self._prepare(fenced(self._context, lease)):
+                thread.start()
+            _LOG.info("this controller leads")
+        self._stop.wait(_CLAIM_SECONDS)
+
+    def _stand_by(self, leader: str) -> None:
+        if leader != self._behind:
+            _LOG.info("%s leads: this controller shows the console and stands by", leader)
+        self._behind = leader
 
     def _look_at_log(self) -> None:
         """A thread of its own: a full disk is told whatever the others wait for."""
@@ -129,6 +152,44 @@ class Controller:
         """The third thread's round. It can be killed at any moment."""
         if not self._stop.wait(self._compact_seconds):
             compact(self._context)
+
+
+class _Lead:
+    """The rounds of the one controller that drives rollouts and judges windows."""
+
+    def __init__(self, context: Context, arguments: tuple[Path | None, str], stop: threading.Event) -> None:
+        self._stop = stop
+        self._reader = context.open_log()
+        # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
+        self._release = Release(context.journal, context.board, context.bundles, context.clock)
+        self._caught_up = False
+        self._watched = context.open_log()
+        self._follow_up = FollowUp(context, *arguments)
+
+    def close(self) -> None:
+        """Ends what was started."""
+        self._follow_up.close()
+
+    def drive(self) -> None:
+        """The first thread's round: the log, then rollouts. Nothing is decided before the log has been read once."""
+        predictions, outcomes = self._reader.poll(_BATCH)
+        self._release.observe(predictions)
+        more = _is_full(predictions, outcomes)
+        self._caught_up = self._caught_up or not more
+        if self._caught_up:
+            self._release.tick()
+        if not more:
+            self._stop.wait(_TICK_SECONDS)
+
+    def follow(self) -> None:
+        """The second thread's round. People are told of a rollback before the log is read: after a start it is long.
+        No window is judged before its end has been read."""
+        self._follow_up.answer()
+        predictions, outcomes = self._watched.poll(_BATCH)
+        self._follow_up.observe(predictions, outcomes)
+        if not _is_full(predictions, outcomes):
+            self._follow_up.tick()
+            self._stop.wait(_TICK_SECONDS)
 
 
 def _is_full(predictions: Sized, outcomes: Sized) -> bool:
@@ -157,7 +218,7 @@ def main() -> None:
 
 
 def _serve(context: Context, arguments: argparse.Namespace) -> None:
-    controller = Controller(context, arguments.config, arguments.environment)
+    controller = Controller(context, arguments.config, arguments.environment, open_lease(context))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     controller.start()
     try:

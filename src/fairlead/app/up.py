@@ -21,6 +21,7 @@ import typer
 from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor, worker_options
+from fairlead.app.worker_board import hand_down
 from fairlead.core.event import WorkerChanged
 from fairlead.errors import FairleadError, Refused, StateError
 from fairlead.faces.cli.output import say
@@ -86,6 +87,7 @@ class Up:
         self._controller_at = 0.0
         settings = home.settings
         options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
+        options += hand_down(settings.database)
         self._supervisor = Supervisor(
             home.home, host, ports[0], workers, settings.serving.durability, self._changed, options
         )

@@ -29,10 +29,10 @@ from msgspec import Struct
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.predictors.formats import RUN_CODE
-from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
+from fairlead.app.worker_board import worker_board
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
@@ -72,6 +72,7 @@ class Options(Struct, frozen=True):
     body_limit: int
     trust: list[str]
     limits: dict[str, Limits]
+    database: bool
 
 
 def parse(arguments: list[str]) -> Options:
@@ -94,6 +95,7 @@ def parse(arguments: list[str]) -> Options:
         help="a model format that may run code when it is loaded; may be given again",
     )
     parser.add_argument("--limits", type=_limits, default={}, help="limits by model as JSON; those of all under ''")
+    parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
     return Options(**vars(parser.parse_args(arguments)))
 
 
@@ -152,7 +154,7 @@ class Worker:
         self._telling = Telling(_log)
         identity = (options.worker, os.getpid())
         self._follower = Follower(
-            RouteFile(home / "routes"),
+            worker_board(home, os.environ, database=options.database),
             BundleFolder(home / "bundles", options.trust),
             self._serving,
             identity,

@@ -1,0 +1,44 @@
+"""The route board as a worker follows it, and how a worker is told where it is."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from fairlead.adapters.followed_board import FollowedBoard
+from fairlead.adapters.postgres_database import Database
+from fairlead.adapters.route_file import RouteFile
+from fairlead.config.database import DatabaseUrl
+from fairlead.errors import SettingsError
+from fairlead.ports import RouteBoard
+
+# The URL is no argument: every user of the machine can see those.
+VARIABLE = "FAIRLEAD_DATABASE"
+OPTION = "--database"
+ROUTES = "routes"  # the folder in the home
+
+
+def worker_board(home: Path, environment: Mapping[str, str], *, database: bool) -> RouteBoard:
+    """The board of a home: a file, or a view of the database's that never waits for it. Raises `SettingsError` when
+    there should be a database and the environment does not name it."""
+    if not database:
+        return RouteFile(home / ROUTES)
+    url = DatabaseUrl(environment.get(VARIABLE, ""))
+    if not url:
+        raise SettingsError(f"{OPTION} needs the database's URL in {VARIABLE}: set it, as `fairlead up` does")
+    return FollowedBoard(Database(url, "worker"), place_of(home), RouteFile(home / ROUTES / url.tag))
+
+
+def hand_down(url: DatabaseUrl) -> list[str]:
+    """What a worker's command line says of the database; its URL is put where child processes find it."""
+    if not url:
+        return []
+    os.environ[VARIABLE] = url.reveal()
+    return [OPTION]
+
+
+def place_of(home: Path) -> str:
+    """What tells the workers of one machine and home from others."""
+    return f"{socket.gethostname()}:{home}"
