@@ -260,11 +260,13 @@ def free_port() -> int:
 class System:
     """A running `fairlead up` over a home with two versions; the first one serves."""
 
-    def __init__(self, home: Path, wait: Callable[..., None], settings: str = "", workers: int = 2) -> None:
-        """`settings`: the text of a settings file."""
+    def __init__(
+        self, home: Path, wait: Callable[..., None], settings: str = "", workers: int = 2, **variables: str
+    ) -> None:
+        """`settings`: the text of a settings file. `variables` are added to the environment."""
         self.wait = wait
         self.workers = workers
-        self.environment = {**os.environ}
+        self.environment = {**os.environ, **variables}
         home.mkdir(exist_ok=True)
         self.config = home / "settings.yaml"
         self.config.write_text(settings)
@@ -355,8 +357,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sy
     """Starts systems, and stops them at the end. `home`: where, if that was prepared; else see `System`."""
     stack = ExitStack()
 
-    def make(home: Path | None = None, settings: str = "", workers: int = 2) -> System:
-        system = System(home or tmp_path_factory.mktemp("up") / "home", wait, settings, workers)
+    def make(home: Path | None = None, settings: str = "", workers: int = 2, **variables: str) -> System:
+        system = System(home or tmp_path_factory.mktemp("up") / "home", wait, settings, workers, **variables)
         stack.callback(system.end)
         system.wait(system.ready)
         system.wait(system.console_answers)
