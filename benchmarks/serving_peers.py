@@ -1,0 +1,306 @@
+"""The gateway against the servers of the field, from their own packages: what a row costs, how long it takes, and what
+a server holds. `python -m benchmarks.serving_peers`, after `python -m benchmarks.peers.install serving`.
+
+Every server has core 0 to itself while it is asked, with all its processes; the others are stopped. The load comes from
+core 1. All are asked for one row as JSON. fairlead checks its contract, routes, writes its durable log and keeps its
+evidence all the while; of the peers only the FastAPI practice logs. How each is set: `peers/serve_<name>.py`.
+
+    cost      requests a second and CPU time a request; 16 connections, each asks again when it is answered
+    latency   at a constant rate, half of what saturates the server, from the instant each request was due
+    shadow    the same with a second version that answers unseen, and without
+    memory    resident (RSS) and proportional (PSS) MiB of all processes of a server with one worker, after the load
+    cold      seconds from the execution of the program to its first 200
+
+Rounds alternate, in turned order; figures are medians over the rounds, ratios are taken within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pickle
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple, TypeVar
+
+from benchmarks.latency_curve import Curve, save
+from benchmarks.open_loop import Offered, offer
+from benchmarks.peers import loopback
+from benchmarks.peers.serving_systems import PLANS, Place, bare, fairlead
+from benchmarks.peers.systems import SERVING, installed, peers_folder
+from benchmarks.serving import (
+    BARE,
+    CANARY,
+    CHAMPION,
+    OURS,
+    ROLLOUT,
+    Round,
+    Server,
+    made_row,
+    make_home,
+    measure,
+    model_us,
+    ratios,
+    to_onnx,
+    train,
+    warn_if_busy,
+)
+from benchmarks.serving_fleet import Fleet, body_of
+from fairlead.core.route import Arm
+
+LABELS = {
+    "fastapi": "FastAPI practice",
+    "bentoml": "BentoML",
+    "mlserver": "MLServer",
+    "mlflow": "MLflow models serve",
+    "ray": "Ray Serve",
+}
+TIMES = {"fastapi": 3.0, "bentoml": 5.0, "mlserver": 5.0, "mlflow": 10.0, "ray": 5.0}
+BARE_TIMES, SHADOW_TIMES, BEYOND_MS = 1.7, 1.1, 2.0
+LINEAR, SHADOWED, UNSHADOWED = f"{OURS}, linear", f"{OURS}, shadowed", f"{OURS}, alone"
+PARTS = ("linear", "boosted", "onnx", "shadow")
+SHARES = (0.1, 0.25, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+T = TypeVar("T")
+
+
+class Bar(NamedTuple):
+    """What was to be shown, and whether it was."""
+
+    what: str
+    found: str
+    holds: bool
+
+
+class Bench:
+    """One run: its folder, its models and its servers."""
+
+    def __init__(self, options: argparse.Namespace, folder: Path, stack: ExitStack) -> None:
+        self.options, self._folder = options, folder
+        self._peers = peers_folder(options.folder)
+        self.present = ["fastapi", *installed(self._peers, SERVING)]
+        self.fleet = Fleet(0, stack)
+        self.bars: list[Bar] = []
+        boosted = train()
+        self.boosted, self.linear = to_onnx(boosted), to_onnx(train("linear"))
+        (folder / "model.pkl").write_bytes(pickle.dumps(boosted))
+        (folder / "model.onnx").write_bytes(self.boosted)
+
+    def ours(self, name: str, model: bytes, arms: tuple[Arm, ...] = (CHAMPION,), shadows: tuple[int, ...] = ()) -> None:
+        """Starts a gateway worker with a home of its own."""
+        place = self._place(name, "model.onnx")
+        make_home(place.folder / "home", model, arms, shadows)
+        self.fleet.add(name, fairlead(place), place.folder, self.options.starts if name == OURS else 1)
+
+    def bare(self, length: int) -> None:
+        """Starts the application that only reads."""
+        place = self._place(BARE, str(length))
+        self.fleet.add(BARE, bare(place), place.folder, self.options.starts)
+
+    def theirs(self, model: str, suffix: str = "") -> list[str]:
+        """Starts every peer that is installed with that model, and tells their names."""
+        names = []
+        for peer in self.present:
+            name = LABELS[peer] + suffix
+            place = self._place(name, model)
+            self.fleet.add(name, PLANS[peer](place), place.folder, 1 if suffix else self.options.starts)
+            names.append(name)
+        return names
+
+    def _place(self, name: str, model: str) -> Place:
+        own = self._folder / "".join(letter for letter in name if letter.isalnum())
+        own.mkdir()
+        return Place(self._folder / model, made_row(), own, self._peers)
+
+    def alternate(self, names: Sequence[str], rounds: int, work: Callable[[Server], T]) -> dict[str, list[T]]:
+        """Does it to each in turn, so many times."""
+        taken: dict[str, list[T]] = {name: [] for name in names}
+        for turn in range(rounds):
+            for name in names if turn % 2 == 0 else reversed(names):
+                with self.fleet.awake(name) as server:
+                    taken[name].append(work(server))
+        return taken
+
+    def cost(self, names: Sequence[str]) -> dict[str, list[Round]]:
+        """Rounds of closed load."""
+        seconds, connections = self.options.seconds, self.options.connections
+        return self.alternate(names, self.options.rounds, lambda server: measure(server, seconds, connections))
+
+
+def part_linear(bench: Bench) -> None:
+    """What all that the gateway does beyond reading costs, where the model costs least."""
+    bench.ours(LINEAR, bench.linear)
+    bench.ours(ROLLOUT, bench.linear, CANARY)
+    with bench.fleet.awake(LINEAR) as server:
+        length = len(body_of(server))
+    bench.bare(length)
+    taken = bench.cost([LINEAR, ROLLOUT, BARE])
+    print("\nA linear model of 15 features, and an ASGI application that reads the same body and answers as many bytes")
+    print(f"{'server':<26}{'requests/s':>12}{'CPU us/request':>16}{'times bare CPU':>24}")
+    for name, rounds in taken.items():
+        times = ratios([one.cpu_us for one in rounds], [one.cpu_us for one in taken[BARE]])
+        print(f"{name:<26}{_of(rounds, 'rate'):>12,.0f}{_of(rounds, 'cpu_us'):>16.1f}{times:>24}")
+    for name, how in ((LINEAR, "champion alone"), (ROLLOUT, "in a canary rollout")):
+        times_bare = _ratio(taken[name], taken[BARE], "cpu_us")
+        what = f"CPU time, linear model, {how}: <= {BARE_TIMES:g}x a bare ASGI reply"
+        bench.bars.append(Bar(what, f"{times_bare:.2f}x", times_bare <= BARE_TIMES))
+
+
+def part_boosted(bench: Bench) -> None:
+    """The servers as their users have them: each serves the scikit-learn model, the gateway its translation."""
+    bench.ours(OURS, bench.boosted)
+    names = [OURS, *bench.theirs("model.pkl")]
+    taken = bench.cost(names)
+    half = {name: _of(taken[name], "rate") / 2.0 for name in names}
+    seconds = bench.options.seconds
+    late = bench.alternate(names, bench.options.rounds, lambda server: offer(server, half[server.name], seconds))
+    print("\nBoosted trees (100), as each server's users have them; latency at half of its own saturation")
+    print(f"{'server':<26}{'requests/s':>12}{'CPU us/request':>16}{'fairlead in time':>24}{'in CPU time':>24}", end="")
+    print(f"{'at half/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'RSS MiB':>9}{'PSS MiB':>9}{'processes':>11}{'cold s':>8}")
+    for name in names:
+        held, cold = bench.fleet.held[name], median(bench.fleet.cold[name])
+        p50, p99 = _of(late[name], "p50_ms"), _of(late[name], "p99_ms")
+        print(f"{_line(name, taken)}{half[name]:>11,.0f}{p50:>9.2f}{p99:>9.2f}", end="")
+        print(f"{held.rss:>9.0f}{held.pss:>9.0f}{held.processes:>11}{cold:>8.2f}")
+    bench.bars.extend(_throughput(bench, taken))
+    alone_us = model_us(bench.boosted)
+    limit, p99 = BEYOND_MS + 2.0 * alone_us / 1000.0, _of(late[OURS], "p99_ms")
+    what = f"p99 at half of saturation: <= 2x the model's own time ({alone_us:.0f} us) + 2 ms"
+    bench.bars.append(Bar(what, f"{p99:.2f} ms", p99 <= limit))
+    if bench.options.curve:
+        draw_curve(bench, names, {name: 2.0 * rate for name, rate in half.items()})
+
+
+def _throughput(bench: Bench, taken: dict[str, list[Round]]) -> list[Bar]:
+    bars = []
+    for peer, wanted in TIMES.items():
+        what = f"throughput: >= {wanted:g}x {LABELS[peer]}"
+        if peer in bench.present:
+            times = _ratio(taken[OURS], taken[LABELS[peer]], "rate")
+            bars.append(Bar(what, f"{times:.1f}x", times >= wanted))
+        else:
+            bars.append(Bar(what, "not installed", holds=False))
+    return bars
+
+
+def part_onnx(bench: Bench) -> None:
+    """The same, but each peer is handed the gateway's own ONNX model: what the servers alone are worth."""
+    if OURS not in bench.fleet.servers:
+        bench.ours(OURS, bench.boosted)
+    names = [OURS, *bench.theirs("model.onnx", ", ONNX")]
+    taken = bench.cost(names)
+    print("\nThe same trees as ONNX for everybody (no bar: this takes the choice of format away from the gateway)")
+    print(f"{'server':<26}{'requests/s':>12}{'CPU us/request':>16}{'fairlead in time':>24}{'in CPU time':>24}")
+    for name in names:
+        print(_line(name, taken))
+
+
+def part_shadow(bench: Bench) -> None:
+    """What a caller notices of a second version that answers unseen."""
+    bench.ours(UNSHADOWED, bench.boosted)
+    bench.ours(SHADOWED, bench.boosted, shadows=(2,))
+    names = [UNSHADOWED, SHADOWED]
+    rate = _of(bench.cost([UNSHADOWED])[UNSHADOWED], "rate") / 2.0
+    rounds, seconds = bench.options.shadow_rounds, bench.options.seconds
+    late = bench.alternate(names, rounds, lambda server: offer(server, rate, seconds))
+    print(f"\nA shadow that answers every request, at {rate:,.0f} requests a second: half of saturation without it")
+    print(f"{'server':<26}{'p50 ms':>10}{'p99 ms':>10}{'p99.9 ms':>10}")
+    for name in names:
+        cells = (f"{_of(late[name], key):>10.2f}" for key in ("p50_ms", "p99_ms", "p999_ms"))
+        print(f"{name:<26}{''.join(cells)}")
+    times = _ratio(late[SHADOWED], late[UNSHADOWED], "p99_ms")
+    what = f"a shadow costs its caller: <= {100 * (SHADOW_TIMES - 1):.0f} % of p99"
+    bench.bars.append(Bar(what, f"{100.0 * (times - 1.0):+.0f} %", times <= SHADOW_TIMES))
+
+
+def draw_curve(bench: Bench, names: Sequence[str], saturation: dict[str, float]) -> None:
+    """Latency against offered load, for fairlead and those peers that were asked for."""
+    wanted = [OURS, *(LABELS[peer] for peer in bench.options.curve_peers)]
+    curves = []
+    for name in wanted:
+        if name not in names:
+            sys.exit(f"--curve-peers: {name} is not among those that were measured")
+        points = []
+        for share in SHARES:
+            with bench.fleet.awake(name) as server:
+                points.append(offer(server, share * saturation[name], bench.options.seconds))
+        curves.append(Curve(name, [(one.rate, one.p50_ms, one.p99_ms) for one in points]))
+    save(bench.options.curve, curves, "Latency against offered load: one row, boosted trees, one core")
+
+
+def _of(taken: Sequence[Round] | Sequence[Offered], key: str) -> float:
+    """The median over the rounds."""
+    return float(median(getattr(one, key) for one in taken))
+
+
+def _ratio(above: Sequence[NamedTuple], below: Sequence[NamedTuple], key: str) -> float:
+    """The median of the ratios within a round."""
+    pairs = zip(above, below, strict=True)
+    return float(median(getattr(one, key) / getattr(other, key) for one, other in pairs))
+
+
+def _line(name: str, taken: dict[str, list[Round]]) -> str:
+    """One server's cost beside ours."""
+    theirs, ours = taken[name], taken[OURS]
+    line = f"{name:<26}{_of(theirs, 'rate'):>12,.0f}{_of(theirs, 'cpu_us'):>16.1f}"
+    if name == OURS:
+        return f"{line}{'':>48}"
+    in_time = ratios([one.rate for one in ours], [one.rate for one in theirs])
+    return f"{line}{in_time:>24}{ratios([one.cpu_us for one in theirs], [one.cpu_us for one in ours]):>24}"
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each round")
+    parser.add_argument("--shadow-rounds", type=int, default=9)
+    parser.add_argument("--starts", type=int, default=3, help="of each server, for the cold start")
+    parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=PARTS)
+    parser.add_argument("--curve", type=Path, metavar="FILE", help="draw latency against load, as .svg or .png")
+    parser.add_argument("--curve-peers", nargs=2, choices=LABELS, default=("fastapi", "bentoml"), metavar="PEER")
+    parser.add_argument("--folder", help="where the peers' environments are; default: $FAIRLEAD_PEERS")
+    options = parser.parse_args()
+    if options.curve and "boosted" not in options.parts:
+        parser.error("--curve needs the part `boosted`")
+    return options
+
+
+def isolate() -> None:
+    """Takes every other interface away, where the system allows it."""
+    try:
+        loopback.enter()
+    except OSError as error:
+        print(f"warning: {error.strerror}: Ray's own processes will listen on every interface", file=sys.stderr)
+
+
+def main() -> None:
+    """The benchmark. Leaves with 1 where a bar is missed."""
+    options = parse()
+    cores = os.cpu_count() or 1
+    if cores < 2:
+        sys.exit("two cores are needed: one for the servers, one for the load")
+    isolate()
+    warn_if_busy(cores)
+    os.sched_setaffinity(0, {1})
+    begun = time.monotonic()
+    parts = {"linear": part_linear, "boosted": part_boosted, "onnx": part_onnx, "shadow": part_shadow}
+    with tempfile.TemporaryDirectory(prefix="fl") as name, ExitStack() as stack:
+        bench = Bench(options, Path(name), stack)
+        for part in options.parts:
+            parts[part](bench)
+        bars = bench.bars
+    print(f"\n{'bar':<86}{'found':>14}")
+    for bar in bars:
+        print(f"{bar.what:<86}{bar.found:>14}  {'holds' if bar.holds else 'MISSED'}")
+    print(f"took {time.monotonic() - begun:.0f} s")
+    sys.exit(not all(bar.holds for bar in bars))
+
+
+if __name__ == "__main__":
+    main()
