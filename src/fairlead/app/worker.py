@@ -32,6 +32,7 @@ from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
+from fairlead.app import aside
 from fairlead.app.worker_board import worker_board
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
@@ -73,6 +74,7 @@ class Options(Struct, frozen=True):
     trust: list[str]
     limits: dict[str, Limits]
     database: bool
+    aside: aside.Aside
 
 
 def parse(arguments: list[str]) -> Options:
@@ -95,6 +97,7 @@ def parse(arguments: list[str]) -> Options:
         help="a model format that may run code when it is loaded; may be given again",
     )
     parser.add_argument("--limits", type=_limits, default={}, help="limits by model as JSON; those of all under ''")
+    parser.add_argument("--aside", type=aside.read, default=aside.NOTHING, help="fallbacks and quarantine as JSON")
     parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -148,6 +151,7 @@ class Worker:
         if options.when_full == "serve-unlogged":
             self._log = UnloggedWhenFull(self._log, self._count_unlogged)
         self._serving = Serving(self._log, SystemClock(), self._tally, options.limits)
+        aside.arrange(options.aside, self._serving, home, options.worker)
         self._lag = new_timing()
         self._shadows = Shadows(self._serving)
         self._notes = NoteFolder(home / NOTES)
@@ -198,6 +202,8 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._log.close()
+            if self._serving.quarantine is not None:
+                self._serving.quarantine.close()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
         return [self._follower.run(), self._shadows.run(), self._note_counts(), self._time_lag()]
@@ -224,6 +230,7 @@ class Worker:
         generation = self._serving.live.generation if self._serving.live else 0
         counts = self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
         counts.queues = self._serving.queues()
+        counts.quarantine = self._serving.quarantine.counts() if self._serving.quarantine else {}
         counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
         counts.log = self._log.state()
         return counts
