@@ -23,6 +23,7 @@ from fairlead.errors import ContractError, FairleadError, StateError
 from fairlead.flows.batcher import Overfull
 from fairlead.flows.lanes import Lanes
 from fairlead.flows.tally import HUNG_UP, TIMED_OUT, Queue, Tally
+from fairlead.flows.trail import Trail
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.ports.clock import Clock
 from fairlead.ports.log import PredictionLog
@@ -47,13 +48,15 @@ class Ask(NamedTuple):
 class Arrival(NamedTuple):
     """When a request came: `at` in seconds since 1970 UTC, `ticks` on the monotonic clock.
 
-    `refusal` is the status that the caller's protocol gives a row that breaks the contract.
+    `refusal` is the status that the caller's protocol gives a row that breaks the contract. `trail` is there where the
+    request is sampled, to be told of at its end.
     """
 
     at: float
     ticks: float
     trace_id: str | None = None
     refusal: int = 422
+    trail: Trail | None = None
 
 
 class NotReady(FairleadError):
@@ -122,6 +125,8 @@ class Serving:
         row: 500 for those that failed, 200 with its answer for any other.
         """
         rows = [self._row(model, ask, route, arrival.refusal) for ask, route in zip(asks, routes, strict=True)]
+        if arrival.trail is not None:
+            arrival.trail.read(arrival.ticks, self.clock.monotonic())
         first = routes[0].version
         if len(rows) == 1 or all(route.version == first for route in routes):
             answers: Sequence[Answer | Failed] = answer_rows(model.versions[first], rows)
@@ -157,6 +162,8 @@ class Serving:
             rows += [self._row(model, ask, route, arrival.refusal) for ask, route in pairs]
             if len(rows) < len(asks):
                 await asyncio.sleep(0)
+        if arrival.trail is not None:
+            arrival.trail.read(arrival.ticks, self.clock.monotonic())
         answers = await self._in_lanes(model, rows, routes, arrival)
         records = await self._record(model, asks, routes, arrival, answers)
         failed = [index for index, record in enumerate(records) if record.status == 500]

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from fairlead.core.admission import Limits
 from fairlead.core.decode import Answer, Row
+from fairlead.core.fallback import ARM
 from fairlead.core.pace import Pace
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
@@ -35,7 +36,11 @@ class _Job(NamedTuple):
 class Shadows:
     """One worker's queue of unseen answers. A single thread runs the candidates; the event loop writes the log."""
 
-    def __init__(self, serving: Serving, limit: int = 2048) -> None:
+    def __init__(
+        self, serving: Serving, limit: int = 2048, told: Callable[[Sequence[Prediction]], None] | None = None
+    ) -> None:
+        """`told` is called with what was answered and logged."""
+        self._told = told
         self._serving = serving
         self._limit = limit
         self._jobs: deque[_Job] = deque()
@@ -45,7 +50,7 @@ class Shadows:
         """Queues served answers for each shadow of their route; full queues drop and count."""
         dropped = self._serving.tally.shadow_dropped
         for record, route in zip(served, routes, strict=True):
-            for version in route.shadows:
+            for version in route.shadows if record.arm != ARM else ():  # a stand-in's answer is compared with nothing
                 candidate = model.versions.get(version)
                 if candidate is None:
                     dropped["not_warm"] += 1
@@ -88,6 +93,8 @@ class Shadows:
             return
         for record in records:
             tally.answered(record.model_name, record.model_version, SHADOW, record.status, record.latency_ms / 1000.0)
+        if self._told is not None:
+            self._told(records)
 
     def _answer_all(self, turn: Sequence[_Job]) -> list[Prediction]:
         """The records of a turn, in order: status 422 where a candidate's own contract refuses the row, 500 where the

@@ -5,7 +5,11 @@ Requests that are not sampled have no trail: each step costs them one comparison
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec import Struct
+
+from fairlead.core.record import Prediction
 
 
 class Trail(Struct):
@@ -26,6 +30,11 @@ class Trail(Struct):
     decoded: float = 0.0
     predicted: float = 0.0
     logged: float = 0.0
+    records: Sequence[Prediction] = ()
+
+    def read(self, whole: float, decoded: float) -> None:
+        """The request was whole, and then its rows were judged."""
+        self.whole, self.decoded = whole, decoded
 
     @property
     def is_traced(self) -> bool:

@@ -23,6 +23,7 @@ from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.direct import Direct
+from fairlead.faces.gateway.observing import Observer
 from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
@@ -171,15 +172,17 @@ def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
         body_limit: int = BODY_LIMIT,
         shadow_limit: int = 2048,
         limits: dict[str, Limits] | None = None,
+        observer: Observer | None = None,
+        shadows: tuple[int, ...] = (),
     ) -> Running:
         log = MemoryLog()
         serving = Serving(log, SystemClock(), Tally(), limits)
-        serving.live = live()
-        shadows = Shadows(serving, shadow_limit)
+        serving.live = live(shadows=shadows)
+        queue = Shadows(serving, shadow_limit, None if observer is None else observer.shadowed)
         counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
-        house.door.app = Gateway(serving, shadows, counts, sync=sync, body_limit=body_limit)
+        house.door.app = Gateway(serving, queue, counts, sync=sync, body_limit=body_limit, observer=observer)
         running = Running(log, serving, house.port)
-        stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(shadows.run(), house.loop).cancel))
+        stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(queue.run(), house.loop).cancel))
         return running
 
     yield start

@@ -19,6 +19,7 @@ from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.health import health
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
 from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
+from fairlead.faces.gateway.observing import TRAIL, Observer, arrived, note, note_failure, place_of
 from fairlead.faces.gateway.openapi import OpenApi
 from fairlead.faces.gateway.operators import check_operator
 from fairlead.faces.gateway.outcomes import read_outcomes
@@ -47,7 +48,6 @@ from fairlead.flows.serve import (
     ModelFailed,
     Overloaded,
     Serving,
-    is_prompt,
     pin,
 )
 from fairlead.flows.shadow import Shadows
@@ -77,13 +77,15 @@ class Gateway:
         *,
         sync: bool = False,
         body_limit: int = BODY_LIMIT,
+        observer: Observer | None = None,
     ) -> None:
+        self._observer = observer
         self._serving = serving
         self._shadows = shadows
         self._counts = counts
         self._sync = sync
         self._limit = body_limit
-        self.direct = Direct(serving, shadows, new_id, body_limit=body_limit, ready=not sync)
+        self.direct = Direct(serving, shadows, new_id, body_limit=body_limit, ready=not sync, observer=observer)
         version = installed_version("fairlead")
         self._protocol = InferenceProtocol(serving, version, new_id)
         self._openapi = OpenApi(serving, version)
@@ -93,6 +95,9 @@ class Gateway:
         """Answers one request; nothing escapes as a traceback."""
         if scope["type"] != "http":
             raise Refusal(501, f"the gateway speaks HTTP only, not {scope['type']}")
+        if self._observer is not None and TRAIL not in scope:
+            await self._observer.watch(self, scope, receive, send)
+            return
         path: str = scope["path"]
         try:
             check_caller(scope["headers"])
@@ -105,7 +110,7 @@ class Gateway:
         except FairleadError as error:
             await _refuse(send, error, V2_REFUSAL if path.startswith("/v2") else V1_REFUSAL)
         except Exception:  # noqa: BLE001 - the last line: a fault of the gateway is logged whole and answered in one line
-            _log.exception("the gateway failed on %s", path)
+            _log.exception("the gateway failed on %s", place_of(path)[1])
             await reply(send, 500, problem("the gateway failed: the operator's log has the details"))
 
     async def _predict(self, scope: Scope, receive: Receive, send: Send, name: str) -> None:
@@ -113,8 +118,8 @@ class Gateway:
         try:
             only(scope, "POST")
             body, trace_id = await read_json(scope, receive, self._limit)
-            clock = self._serving.clock  # read once the request is whole: a slow sender is no slow version
-            arrival = Arrival(clock.now(), clock.monotonic(), trace_id)
+            # Read once the request is whole: a slow sender is no slow version.
+            arrival = arrived(scope, self._serving.clock, trace_id, V1_REFUSAL)
             model = self._serving.model(name)
             known = name
             if len(body) <= BULK_BYTES:
@@ -125,14 +130,13 @@ class Gateway:
             if pinned is not None:
                 check_operator(scope)
                 routes = [pin(model, pinned)] * len(asks)
-            if is_prompt(model, routes):
-                records = self._serving.answer(model, asks, arrival, routes)
-            else:
-                records = await answered(self._serving, receive, model, asks, arrival, routes)
+            records = await answered(self._serving, receive, model, asks, arrival, routes)
             if self._sync:
                 await self._serving.log.durable()
+            note(scope, records)
         except FairleadError as error:
             self._count(known, error)
+            note_failure(scope, known, error)
             raise
         if len(records) <= BULK_ROWS:
             answer = write_answers(records, batch)
@@ -146,8 +150,7 @@ class Gateway:
         known = ""
         try:
             body = await read_tensors(scope, receive, self._limit)
-            clock = self._serving.clock
-            arrival = Arrival(clock.now(), clock.monotonic(), body.trace_id, V2_REFUSAL)
+            arrival = arrived(scope, self._serving.clock, body.trace_id, V2_REFUSAL)
             model = self._serving.model(name)
             known = name
             if body.size <= BULK_BYTES:
@@ -157,8 +160,10 @@ class Gateway:
             records = await answered(self._serving, receive, model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
+            note(scope, records)
         except FairleadError as error:
             self._count(known, error)
+            note_failure(scope, known, error)
             raise
         if len(records) <= BULK_ROWS:
             written = self._protocol.write(model, asked, records)
@@ -195,7 +200,7 @@ class Gateway:
             listed = self._protocol.index((await read_tensors(scope, receive, self._limit)).json)
             await reply(send, 200, listed)
         else:
-            status, body = self._protocol.get(parts)
+            status, body = self._protocol.get(parts, is_post=is_post)
             only(scope, "GET", "HEAD")
             await reply(send, status, body)
 

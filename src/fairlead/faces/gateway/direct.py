@@ -16,17 +16,22 @@ import msgspec
 from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from fairlead.core.route import Route
 from fairlead.errors import FairleadError
-from fairlead.faces.gateway.predict import read_single, write_answer
+from fairlead.faces.gateway.observing import NO_TRACES, Observer, Traces, Watched, about
+from fairlead.faces.gateway.predict import read_single, write_answer, write_answers
 from fairlead.faces.gateway.refusals import V1_REFUSAL, header_of, path_of, status_of
+from fairlead.faces.gateway.spans import Ended
 from fairlead.faces.gateway.wire import JSON, Header, Refusal, check_caller, check_headers, problem
 from fairlead.flows.dealing import dealt
-from fairlead.flows.serve import Arrival, ModelFailed, Serving
+from fairlead.flows.fallback import recovered
+from fairlead.flows.serve import Arrival, Ask, ModelFailed, Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.turn import Given, Question, Turn
 from fairlead.flows.warm import LiveModel
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
+TEMPLATE = PREFIX + "{model}" + SUFFIX
 MOST_HEADS = 1024  # heads that are known at a time
 HEAD_BYTES = 2048  # of the longest that is
 BODY_BYTES = 2**16  # a larger body is left to the application
@@ -39,11 +44,13 @@ Reply = Callable[[int, bytes, Header | None], None]
 
 
 class Head(Struct, frozen=True):
-    """What a request's head says: whose prediction is asked, the length of its body, the caller's trace."""
+    """What a request's head says: whose prediction is asked, the length of its body, the caller's trace (and the
+    headers that tell it)."""
 
     model: str
     length: int
     trace_id: str | None
+    traces: Traces = NO_TRACES
 
 
 class Direct:
@@ -57,6 +64,7 @@ class Direct:
         *,
         body_limit: int = BODY_BYTES,
         ready: bool = True,
+        observer: Observer | None = None,
     ) -> None:
         self.ready = ready
         self._limit = min(body_limit, BODY_BYTES)
@@ -65,6 +73,8 @@ class Direct:
         self._shadows = shadows
         self._new_id = new_id
         self._turn = Turn(serving)
+        self._observer = observer
+        self._rescues: set[asyncio.Task[None]] = set()
 
     def read_head(self, method: bytes, url: bytes, headers: list[Header]) -> Head | None:
         """What a parsed head asks; None where it is for the application."""
@@ -84,7 +94,8 @@ class Direct:
             trace_id = check_headers(headers, self._limit)
         except Refusal:
             return None
-        return Head(name.decode("ascii", "replace"), int(length), trace_id)
+        traces = (named[b"traceparent"], named.get(b"tracestate", b"")) if trace_id is not None else NO_TRACES
+        return Head(name.decode("ascii", "replace"), int(length), trace_id, traces)
 
     def learn(self, head: bytes, read: Head) -> None:
         """Knows a head's bytes from now on."""
@@ -119,29 +130,66 @@ class Direct:
         """A request's row, dealt and checked. None and many errors mean: not usual."""
         serving = self._serving
         arrival = Arrival(serving.clock.now(), serving.clock.monotonic(), head.trace_id)
+        if self._observer is not None:
+            arrival, send = self._observer.follow(arrival, (TEMPLATE, head.length), send, head.traces)
         ask = read_single(body, arrival, self._new_id)
         if ask is None:
             return None
         route = dealt(model, ask, arrival)
         row, strange = model.versions[route.version].rows.decode(ask.features, ask.path)
+        if arrival.trail is not None:
+            arrival.trail.read(arrival.ticks, serving.clock.monotonic())
         for value in strange:
             serving.tally.strange(model.name, route.version, value.feature, value.what)
 
+        return Question(model, ask, route, arrival, row, self._teller(model, (ask, route, arrival), send))
+
+    def _teller(self, model: LiveModel, asked: tuple[Ask, Route, Arrival], send: Reply) -> Callable[[Given], None]:
+        """What answers a question's caller."""
+        ask, route, arrival = asked
+
         def told(given: Given) -> None:
             if isinstance(given, FairleadError):
-                self._refuse(model.name, given, send)
+                if isinstance(given, ModelFailed) and model.name in self._serving.on_failure:
+                    self._rescue(model, (ask, route, arrival), given, send)
+                else:
+                    self._refuse(model.name, given, send)
                 return
+            if arrival.trail is not None:
+                arrival.trail.records = (given,)
             send(200, write_answer(given), None)
             if route.shadows:
                 self._shadows.offer(model, [given], [route])
 
-        return Question(model, ask, route, arrival, row, told)
+        return told
+
+    def _rescue(self, model: LiveModel, asked: tuple[Ask, Route, Arrival], fault: ModelFailed, send: Reply) -> None:
+        """Asks who stands in for a version that failed; others are answered meanwhile."""
+        ask, route, arrival = asked
+
+        async def rescued() -> None:
+            try:
+                records = await recovered(self._serving, model, [ask], arrival, [route], fault)
+            except FairleadError as error:
+                self._refuse(model.name, error, send)
+            else:
+                if arrival.trail is not None:
+                    arrival.trail.records = records
+                send(200, write_answers(records, False), None)
+
+        task = asyncio.get_running_loop().create_task(rescued())
+        self._rescues.add(task)
+        task.add_done_callback(self._rescues.discard)
 
     def _refuse(self, model: str, error: FairleadError, send: Reply) -> None:
         status = status_of(error, V1_REFUSAL)
         if not isinstance(error, ModelFailed):  # that is counted for the version that failed
             self._serving.tally.refused(model, 0, "", status)
-        send(status, problem(error.line, path_of(error)), header_of(error))
+        answer = problem(error.line, path_of(error))
+        send(status, answer, header_of(error))
+        if self._observer is not None:
+            trail = send.trail if isinstance(send, Watched) else None
+            self._observer.ended(trail, about(Ended("POST", TEMPLATE, status, 0, len(answer)), model, error))
 
 
 def response(status: int, body: bytes, header: Header | None, default: Sequence[Header], *, close: bool) -> bytes:

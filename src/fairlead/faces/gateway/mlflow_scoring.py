@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fairlead.core.contract import Task
+from fairlead.core.fallback import note_of
 from fairlead.core.listing import counted
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
@@ -20,6 +21,7 @@ from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
 from fairlead.faces.gateway.mlflow_csv import read_csv
 from fairlead.faces.gateway.mlflow_rows import PREDICT_PROBA, Params, ReadRow, Table, read_table
+from fairlead.faces.gateway.observing import arrived, note, note_failure
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.refusals import header_of, only, path_of, status_of, version_number
 from fairlead.faces.gateway.wire import JSON, Gone, Header, Receive, Refusal, Scope, Send, read_json, reply
@@ -48,10 +50,21 @@ class ScoringProblem(Struct, omit_defaults=True):
     path: str = ""
 
 
-class Scored(Struct):
-    """The answer: the predicted label or value of each row, or its probabilities in the order of the classes."""
+class FellBack(Struct, omit_defaults=True):
+    """A row, counted from 0, that its version did not answer: who did (champion, or default: nobody), and why."""
+
+    row: int
+    fallback: str
+    reason: str
+    path: str = ""
+
+
+class Scored(Struct, omit_defaults=True):
+    """The answer: the predicted label or value of each row, or its probabilities in the order of the classes.
+    `fallbacks` is fairlead's own, and there only where some row fell back."""
 
     predictions: list[Any]
+    fallbacks: list[FellBack] = []
 
 
 class Asked(NamedTuple):
@@ -110,8 +123,7 @@ class MlflowScoring:
             name, version = _address(parts)
             is_csv = _is_csv(scope["headers"])
             body, trace_id = await read_json(_as_json(scope), receive, self._limit)
-            clock = self._serving.clock
-            arrival = Arrival(clock.now(), clock.monotonic(), trace_id, REFUSAL)
+            arrival = arrived(scope, self._serving.clock, trace_id, REFUSAL)
             model = self._serving.model(self._only_name() if name is None else name)
             known = model.name
             if len(body) <= BULK_BYTES:
@@ -121,8 +133,10 @@ class MlflowScoring:
             records = await answered(self._serving, receive, model, asked.asks, arrival, asked.routes)
             if self._sync:
                 await self._serving.log.durable()
+            note(scope, records)
         except FairleadError as error:
             self._count(known, error)
+            note_failure(scope, known, error)
             raise
         header = (REQUEST_ID, asked.made_id.encode()) if asked.made_id else None
         await reply(send, 200, _encode(_scored(records, asked.method)), JSON, header)
@@ -252,9 +266,11 @@ def _check_method(model: LiveModel, routes: Sequence[Route], method: str) -> Non
 
 
 def _scored(records: Sequence[Prediction], method: str) -> Scored:
+    notes = [(at, note_of(record)) for at, record in enumerate(records) if record.error is not None]
+    told = [FellBack(at, note.fallback, note.reason, note.path) for at, note in notes if note is not None]
     if method == PREDICT_PROBA:
-        return Scored([record.probabilities for record in records])
-    return Scored([record.prediction for record in records])
+        return Scored([record.probabilities for record in records], told)
+    return Scored([record.prediction for record in records], told)
 
 
 async def _refuse(send: Send, error: FairleadError) -> None:

@@ -17,16 +17,22 @@ from msgspec import Raw, Struct
 
 from fairlead.core.record import Prediction
 from fairlead.core.trace import parse_traceparent, parse_tracestate
-from fairlead.faces.gateway.spans import Ended, Finished, Kept, spans_of
-from fairlead.faces.gateway.wire import Message, Receive, Scope, Send
+from fairlead.errors import ContractError, FairleadError
+from fairlead.faces.gateway.spans import UNKNOWN, Ended, Finished, Kept, spans_of
+from fairlead.faces.gateway.wire import Header, Message, Receive, Scope, Send
+from fairlead.flows.serve import Arrival, ModelFailed, Overloaded
 from fairlead.flows.trail import Trail
 from fairlead.ports.clock import Clock
 
 GONE = 499  # told of a caller who hung up before an answer
 SHOWN = 20  # rows of a batch whose features a line may show
+TRAIL, KNOWN = "trail", "known"  # what an observed scope holds of its request
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}
 
+Reply = Callable[[int, bytes, Header | None], None]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Traces = tuple[bytes | None, bytes]  # the headers traceparent and tracestate
+NO_TRACES: Traces = (None, b"")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -113,6 +119,8 @@ class Observer:
     def ended(self, trail: Trail | None, end: Ended) -> None:
         """Tells of a request. To be called for those with a trail, and for every status of 400 and above."""
         now = self._clock.monotonic()
+        if end.method not in METHODS:
+            end = end._replace(method="_OTHER")  # as OpenTelemetry has it
         if trail is not None and end.records:
             trail.predicted = trail.whole + end.records[0].latency_ms / 1000.0
             trail.logged = trail.logged or now
@@ -130,10 +138,16 @@ class Observer:
         if self._keep is not None:
             self._keep.shadowed(records, self._clock.now())
 
+    def follow(self, arrival: Arrival, asked: tuple[str, int], reply: Reply, traces: Traces) -> tuple[Arrival, Reply]:
+        """A direct request and its reply: as they are, or with the trail of one that is sampled. `asked`: the path's
+        template and the length of the body."""
+        trail = self.begin(arrival.at, arrival.ticks, *traces)
+        return (arrival, reply) if trail is None else (followed(arrival, trail), Watched(self, trail, asked, reply))
+
     async def watch(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
-        """Has an application answer a request, and tells of it. The application finds the trail in `scope["trail"]`,
-        and leaves what it knows in `scope["known"]`, an `Ended`."""
-        trail = scope["trail"] = self._begin_of(scope)
+        """Has an application answer a request, and tells of it. The application finds the trail in its
+        scope, and leaves there what it knows (`arrived`, `note`, `note_failure`)."""
+        trail = scope[TRAIL] = self._begin_of(scope)
         sent = _Sent(send)
         try:
             await app(scope, receive, sent)
@@ -170,7 +184,7 @@ class Observer:
             "request",
             self._rules.process,
             protocol,
-            end.method if end.method in METHODS else "{method}",
+            end.method,
             path,
             end.status,
             None if trail is None else round((now - trail.started) * 1000.0, 3),
@@ -189,6 +203,57 @@ class Observer:
             line.features = [record.features for record in records[:SHOWN]]
             line.predictions = [record.prediction for record in records[:SHOWN]]
         return line
+
+
+class Watched:
+    """A direct reply to a sampled request, which is told of once it has left; a failure is told of by who refuses."""
+
+    __slots__ = ("_length", "_observer", "_path", "_reply", "trail")
+
+    def __init__(self, observer: Observer, trail: Trail, asked: tuple[str, int], reply: Reply) -> None:
+        """`asked`: the path's template and the length of the request's body."""
+        self._observer, self.trail, self._reply = observer, trail, reply
+        self._path, self._length = asked
+
+    def __call__(self, status: int, body: bytes, header: Header | None) -> None:
+        """Replies."""
+        self._reply(status, body, header)
+        if status < 400:
+            end = Ended("POST", self._path, status, self._length, len(body), self.trail.records)
+            self._observer.ended(self.trail, end)
+
+
+def arrived(scope: Scope, clock: Clock, trace_id: str | None, refusal: int) -> Arrival:
+    """A request that is whole now."""
+    arrival = Arrival(clock.now(), clock.monotonic(), trace_id, refusal)
+    trail: Trail | None = scope.get(TRAIL)
+    return arrival if trail is None else followed(arrival, trail)
+
+
+def followed(arrival: Arrival, trail: Trail) -> Arrival:
+    """The arrival of a request that is sampled: the trace that was begun for it is its trace."""
+    return arrival._replace(trail=trail, trace_id=trail.trace_id or arrival.trace_id)
+
+
+def note(scope: Scope, records: Sequence[Prediction]) -> None:
+    """A request's records, for its observer."""
+    if scope.get(TRAIL) is not None:
+        scope[KNOWN] = Ended(scope["method"], scope["path"], 200, records=records)
+
+
+def note_failure(scope: Scope, model: str, error: FairleadError) -> None:
+    """Why a request failed, for its observer."""
+    if TRAIL in scope:
+        scope[KNOWN] = about(Ended(scope["method"], scope["path"], 500), model, error)
+
+
+def about(end: Ended, model: str, error: FairleadError) -> Ended:
+    """What is known of a request that failed. The error's text is not told: it may hold what the caller sent."""
+    kind = type(error).__name__
+    if isinstance(error, ContractError) and error.what:
+        kind = f"{kind}.{error.what}"
+    records = error.records if isinstance(error, ModelFailed | Overloaded) else ()
+    return end._replace(model=model, records=records, error=kind)
 
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"))
@@ -214,12 +279,12 @@ def place_of(path: str) -> tuple[str, str]:
         case ["v1", "models", _, "predict"]:
             return "v1", "/v1/models/{model}/predict"
         case ["v2", "models", _, *rest]:
-            return ("v2", f"/v2/models/{{model}}{end}") if (end := _v2(rest)) is not None else ("unknown", "{path}")
+            return ("v2", f"/v2/models/{{model}}{end}") if (end := _v2(rest)) is not None else (UNKNOWN, "{path}")
         case ["models", _, "invocations"]:
             return "mlflow", "/models/{model}/invocations"
         case ["models", _, "versions", _, "invocations"]:
             return "mlflow", "/models/{model}/versions/{version}/invocations"
-    return "unknown", "{path}"
+    return UNKNOWN, "{path}"
 
 
 def _v2(rest: list[str]) -> str | None:
@@ -251,7 +316,7 @@ class _Sent:
 
 
 def _ended(scope: Scope, sent: _Sent) -> Ended:
-    known: Ended | None = scope.get("known")
+    known: Ended | None = scope.get(KNOWN)
     length: Any = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     received = int(length) if length.isdigit() and len(length) < 19 else 0
     status = sent.status or GONE

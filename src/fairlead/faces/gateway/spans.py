@@ -14,6 +14,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.trace import Attribute, Link, Span
 from fairlead.flows.trail import Trail
 
+UNKNOWN = "unknown"  # the protocol of a path that there is not
 REMEMBERED = 4096  # traced requests whose shadows may still answer
 
 
@@ -93,7 +94,6 @@ def spans_of(trail: Trail, finished: Finished, end: Ended) -> list[Span]:
     """A request's spans, its own first."""
     attributes: dict[str, Attribute] = {
         "http.request.method": end.method,
-        "http.route": finished.route,
         "http.response.status_code": end.status,
         "http.request.body.size": end.received,
         "http.response.body.size": end.sent,
@@ -108,9 +108,13 @@ def spans_of(trail: Trail, finished: Finished, end: Ended) -> list[Span]:
         attributes |= {_NAMES[name]: value for name, value in known if value}
     if end.error:
         attributes["error.type"] = end.error
+    name = end.method
+    if finished.protocol != UNKNOWN:
+        name = f"{end.method} {finished.route}"
+        attributes["http.route"] = finished.route
     is_fault = end.status >= 500
     request = Span(
-        f"{end.method} {finished.route}",
+        name,
         "server",
         trail.trace_id,
         trail.span_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import NamedTuple
 
+from fairlead.core.trace import parse_traceparent
 from fairlead.faces.gateway.wire import JSON, Header, Receive, Refusal, Scope, check_type, read_rest, too_large
 
 BINARY = b"application/octet-stream"
@@ -80,8 +81,8 @@ def _encoding(headers: dict[bytes, bytes]) -> bytes | None:
 
 
 def _trace_id(headers: dict[bytes, bytes]) -> str | None:
-    trace = headers.get(b"traceparent", b"")
-    return trace[3:35].decode("ascii", "replace") if len(trace) == 55 else None
+    parent = parse_traceparent(headers.get(b"traceparent", b""))
+    return None if parent is None else parent.trace_id
 
 
 def _unpack(body: bytes, encoding: bytes, limit: int) -> bytes:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from fairlead.core.decode import broken
+from fairlead.core.trace import parse_traceparent
 from fairlead.errors import FairleadError
 
 Scope = MutableMapping[str, Any]
@@ -146,8 +147,9 @@ def check_headers(headers: list[Header], limit: int) -> str | None:
                 raise too_large(limit)
         elif name == b"content-type":
             content_type = value
-        elif name == b"traceparent" and len(value) == 55:
-            trace_id = value[3:35].decode("ascii", "replace")
+        elif name == b"traceparent":
+            parent = parse_traceparent(value)
+            trace_id = None if parent is None else parent.trace_id
         elif name in _UNSUPPORTED and value != b"identity":
             raise Refusal(415, f"the header {name.decode()} is not supported: {_UNSUPPORTED[name]}")
     if content_type != JSON:
