@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fairlead.core import fallback
 from fairlead.core.bundle import HELDOUT, PROFILE, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.event import VersionRegistered
@@ -203,12 +204,14 @@ def test_suspects_are_ranked_by_harm(world: World) -> None:
 
 
 def test_the_same_fact_twice_is_one_fact(world: World) -> None:
-    """Repeated predictions and outcomes change no count; shadows, failures and other models are left out."""
+    """Repeated predictions and outcomes change no count; shadows, answers in a version's place, failures
+    and other models are left out."""
     watch, rows = world.watch(), population(300, 5)
     answered = records(rows)
     truths = outcomes(answered, rows)
     strangers = [
         replace(answered[0], request_id="s", arm="shadow", shadow_of=1),
+        replace(answered[0], request_id="b", arm=fallback.ARM),
         replace(answered[0], request_id="f", status=500, score=None, prediction=None),
         replace(answered[0], request_id="o", model_name="taxi"),
         replace(answered[0], request_id="t", timestamp=1e300),

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from fairlead.core import fallback
 from fairlead.core.event import VersionRegistered, WindowJudged
 from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
@@ -37,6 +38,7 @@ from fairlead.stats.sequential.betting import LossWatch
 
 _LOG = logging.getLogger("fairlead.watch")
 ACTOR = "watch"
+UNWATCHED = ("shadow", fallback.ARM)
 _LAST_INSTANT = 2.5e11  # in the year 9892: what lies beyond, or before 1970, is no event time
 
 
@@ -72,10 +74,11 @@ class Watch:
         self._follow()
 
     def observe(self, predictions: Iterable[Prediction], outcomes: Iterable[OutcomeRecord]) -> None:
-        """Takes log records in, in any order. Shadows' answers and other models' are passed over; the same fact twice
-        is one fact; an outcome counts once it has been observed."""
+        """Takes log records in, in any order. Shadows' answers and other models' are passed over, and so are answers
+        that were given in a version's place: a default is no model's, and rows that only the champion took are no
+        sample of its traffic. The same fact twice is one fact; an outcome counts once it has been observed."""
         for record in predictions:
-            if record.model_name == self.model and record.shadow_of is None and record.arm != "shadow":
+            if record.model_name == self.model and record.shadow_of is None and record.arm not in UNWATCHED:
                 self._take(record)
         self._truths.add(outcomes)
 
