@@ -38,11 +38,15 @@ class Load:
     `broken` counts requests whose connection broke before an answer was whole. It is over when the block is left.
     """
 
-    def __init__(self, port: int, connections: int, *, model: str = "stay", row: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, port: int, connections: int, *, model: str = "stay", row: dict[str, Any] | None = None, pause: float = 0.0
+    ) -> None:
+        """`pause`: seconds that each connection rests between two requests."""
         self.answers: list[Answer] = []
         self.broken: list[str] = []
         self._port, self._connections, self._model = port, connections, model
         self._row = ROW if row is None else row
+        self._pause = pause
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()), daemon=True)
 
@@ -90,8 +94,8 @@ class Load:
                 await asyncio.sleep(0.02)
                 continue
             self.answers.append(answer)
-            if answer.status != 200:
-                await asyncio.sleep(0.02)
+            if self._pause or answer.status != 200:
+                await asyncio.sleep(self._pause or 0.02)
         if streams is not None:
             streams[1].close()
 
