@@ -22,8 +22,8 @@ from fairlead.adapters.file_lock import held
 from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor, worker_options
 from fairlead.app.worker_board import hand_down
-from fairlead.core.event import WorkerChanged
-from fairlead.errors import FairleadError, Refused, StateError
+from fairlead.app.worker_facts import WorkerFacts
+from fairlead.errors import Refused, StateError
 from fairlead.faces.cli.output import say
 from fairlead.faces.cli.session import Session
 from fairlead.operations.context import Context
@@ -88,8 +88,9 @@ class Up:
         settings = home.settings
         options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
         options += hand_down(settings.database)
+        self._facts = WorkerFacts(home.journal, home.clock)
         self._supervisor = Supervisor(
-            home.home, host, ports[0], workers, settings.serving.durability, self._changed, options
+            home.home, host, ports[0], workers, settings.serving.durability, self._facts.add, options
         )
 
     def run(self) -> None:
@@ -111,13 +112,7 @@ class Up:
         finally:
             self._stop_controller()
             self._supervisor.stop()
-
-    def _changed(self, worker: int, state: str, detail: str) -> None:
-        fact = WorkerChanged("", worker, state, detail)
-        try:
-            self._home.journal.append([fact], actor="supervisor", at=self._home.clock.now())
-        except FairleadError as error:
-            _LOG.warning("a worker's change is not in the journal: %s", error.line)
+            self._facts.close(_STOP_SECONDS)
 
     def _start_controller(self) -> None:
         command = [sys.executable, "-m", "fairlead.app.controller", "--home", str(self._home.home)]
