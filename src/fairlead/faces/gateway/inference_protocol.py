@@ -18,7 +18,15 @@ from fairlead.faces.gateway.health import is_ready
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.refusals import version_number
 from fairlead.faces.gateway.tensor_body import BINARY, LENGTH, TensorBody
-from fairlead.faces.gateway.tensor_outputs import Choice, InferAnswer, choose_outputs, flag, metadata, outputs_of
+from fairlead.faces.gateway.tensor_outputs import (
+    Choice,
+    InferAnswer,
+    choose_outputs,
+    fallbacks_of,
+    flag,
+    metadata,
+    outputs_of,
+)
 from fairlead.faces.gateway.tensors import InferBody, check_content_type, rows_of
 from fairlead.faces.gateway.wire import JSON, Header, Refusal, parse
 from fairlead.flows.dealing import dealt, value_of
@@ -141,7 +149,9 @@ class InferenceProtocol:
         """The answer: its body, the body's content type, and the header that goes with it."""
         route = asked.routes[0]
         outputs, parts = outputs_of(records, asked.contract, asked.outputs)
-        answer = _encode(InferAnswer(model.name, str(route.version), asked.request_id, outputs, {"arm": route.arm}))
+        told = {"arm": route.arm} | fallbacks_of(records)
+        version = route.version if told["arm"] == route.arm else records[0].model_version
+        answer = _encode(InferAnswer(model.name, str(version), asked.request_id, outputs, told))
         if not parts:
             return answer, JSON, None
         return b"".join((answer, *parts)), BINARY, (LENGTH, b"%d" % len(answer))
