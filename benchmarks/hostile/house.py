@@ -132,6 +132,7 @@ class House:
     def __init__(self, home: Path, short: Short | None = None, limits: Mapping[str, Limits] | None = None) -> None:
         short = short or Short()
         self.home = home
+        self.names = tuple(RouteFile(home / "routes").current().models)
         self.port = free_port()
         self.errors = home / "worker.err"
         program = [sys.executable, "-m", "benchmarks.hostile.worker", *map(str, short)]
@@ -185,7 +186,7 @@ class House:
 
     def are_right(self) -> bool:
         """Whether all models do."""
-        return all(self.is_right(name) for name in CONTRACTS)
+        return all(self.is_right(name) for name in self.names)
 
     def _is_ready(self) -> bool:
         if self.process.poll() is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.hostile.house import House, furnish
+from benchmarks.hostile.house import CONTRACTS, House, furnish
 
 
 @pytest.fixture
@@ -15,9 +15,9 @@ def start_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
     """Starts workers over a furnished home. At the end each must leave in peace, having said nothing."""
     started: list[House] = []
 
-    def start(*options: Any, **named: Any) -> House:
+    def start(*options: Any, models: tuple[str, ...] = tuple(CONTRACTS), **named: Any) -> House:
         home = tmp_path / str(len(started))
-        furnish(home)
+        furnish(home, models)
         started.append(House(home, *options, **named))
         return started[-1]
 

@@ -168,6 +168,7 @@ def without(name: str) -> dict[str, Any]:
         ({"features": ROW, "timestamp": "2024-03-01T12:00:00"}, 400, "timestamp", "with an offset"),
         ({"features": ROW, "timestamp": 1700000000000}, 400, "timestamp", "milliseconds"),
         ({"features": ROW, "timestamp": -1}, 400, "timestamp", "expected seconds since 1970"),
+        ({"features": ROW, "timestamp": "0001-01-01T00:00:00+14:00"}, 400, "timestamp", "from 1970 on"),
         ({"features": ROW, "timestamp": 10**400}, 400, "timestamp", "64 bits do not hold"),
         ({"instances": [{"features": ROW, "unit": 1}]}, 400, "instances[0]", "unknown field unit"),
         ({"instances": [{"features": ROW, "timestamp": "x"}]}, 400, "instances[0].timestamp", "RFC 3339"),

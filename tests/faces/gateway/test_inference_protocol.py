@@ -253,9 +253,11 @@ def test_the_models_are_listed(gateway: Gateway) -> None:
 
 @pytest.mark.parametrize("what", ["load", "unload"])
 def test_models_are_not_loaded_by_callers(gateway: Gateway, what: str) -> None:
-    """501: what is served follows the route table."""
+    """501: what is served follows the route table. Any other method is 405, as on every path."""
     answer = gateway.http.post(f"/v2/repository/models/hotel/{what}", json={})
     assert (answer.status_code, "route table" in answer.json()["error"]) == (501, True)
+    other = gateway.http.get(f"/v2/repository/models/hotel/{what}")
+    assert (other.status_code, other.headers["allow"]) == (405, "POST")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class InferenceProtocol:
         self._server_version = server_version
         self._new_id = new_id
 
-    def get(self, parts: list[str]) -> tuple[int, bytes]:
+    def get(self, parts: list[str], *, is_post: bool = False) -> tuple[int, bytes]:
         """`parts`: the path below `/v2`. Raises `NotFound`, `NotReady` and `Refusal` (405, 501)."""
         match parts:
             case ["health", "live"]:
@@ -79,9 +79,9 @@ class InferenceProtocol:
                 return 200, _encode(self._metadata(name, parts[3:]))
             case ["models", name, "ready"] | ["models", name, "versions", _, "ready"]:
                 return self._ready(name, parts[3:-1])
-        return 200, _encode(self._whole(parts))
+        return 200, _encode(self._whole(parts, is_post))
 
-    def _whole(self, parts: list[str]) -> dict[str, Any]:
+    def _whole(self, parts: list[str], is_post: bool) -> dict[str, Any]:
         """What is said of the server, or why there is nothing to be said."""
         match parts:
             case []:
@@ -89,10 +89,15 @@ class InferenceProtocol:
             case ["models"]:
                 live = self._serving.live
                 return {"models": sorted(live.models) if live else []}
-            case ["models", _, "infer"] | ["models", _, "versions", _, "infer"] | ["repository", "index"]:
-                raise Refusal(405, "this path takes POST only", header=(b"allow", b"POST"))
-            case ["repository", "models", _, "load" | "unload"]:
+            case ["repository", "models", _, "load" | "unload"] if is_post:
                 raise Refusal(501, "what is loaded follows the route table: deploy or retire a version instead")
+            case (
+                ["models", _, "infer"]
+                | ["models", _, "versions", _, "infer"]
+                | ["repository", "index"]
+                | ["repository", "models", _, "load" | "unload"]
+            ):
+                raise Refusal(405, "this path takes POST only", header=(b"allow", b"POST"))
         raise NotFound(f"no such path: /v2/{'/'.join(parts)[:200]}")
 
     def index(self, body: bytes) -> bytes:

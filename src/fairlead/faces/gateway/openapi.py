@@ -26,7 +26,6 @@ from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, Schema, a_list, 
 from fairlead.faces.gateway.outcomes import LONGEST
 from fairlead.faces.gateway.predict import Answered
 from fairlead.faces.gateway.tensor_outputs import InferAnswer
-from fairlead.faces.gateway.tensors import InferBody
 from fairlead.faces.gateway.wire import Problem
 from fairlead.flows.serve import Serving
 from fairlead.flows.warm import Live
@@ -41,7 +40,7 @@ OUTCOME = an_object(
 )
 _STRING: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
-_SHARED = (Answered, InferBody, InferAnswer, Problem, ScoringProblem)
+_SHARED = (Answered, InferAnswer, Problem, ScoringProblem)
 
 Described = Iterator[tuple[str, str, Operation]]
 
@@ -132,7 +131,8 @@ def _protocol() -> Described:
     yield "/v2/health/ready", "get", probe("Whether it can answer", _OBJECT)
     texts = dict.fromkeys(("name", "version", "state", "reason"), _STRING)
     listed: Schema = {"type": "array", "items": an_object(texts, tuple(texts))}
-    wanted = taken(an_object({"ready": {"type": ["boolean", "null"]}}), {}, required=False)
+    ready = {"type": "object", "properties": {"ready": {"type": ["boolean", "null"]}}}  # others are left alone
+    wanted = taken(ready, {}, required=False)
     yield (
         "/v2/repository/index",
         "post",

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from fairlead.core.contract import Contract, Task
 from fairlead.faces.gateway import openapi_schemas as schemas
+from fairlead.faces.gateway import openapi_tensors
 from fairlead.faces.gateway.openapi_operation import (
     CSV,
     SCORING,
@@ -119,8 +120,6 @@ class ModelPaths:
         )
         yield f"{path}/ready", "get", self._ready(which)
         contract, row = self._contracts[numbers[-1]], self._example(numbers)
-        listed = ", ".join(f"{one.name} {FEATURE_DATATYPES[one.kind]}" for one in contract.features)
-        body = {**ref("InferBody"), "description": f"A tensor of shape [n] or [n, 1] for each feature: {listed}"}
         tensors = [
             {"name": one.name, "shape": [1], "datatype": FEATURE_DATATYPES[one.kind], "data": [row[one.name]]}
             for one in contract.features
@@ -134,10 +133,13 @@ class ModelPaths:
                     said("A tensor of predictions, and one of probabilities for a classifier", ref("InferAnswer"))
                 ),
                 (*TO_BODIES, *TO_ROWS),
-                body=with_bytes(taken(body, {"inputs": tensors})),
+                body=with_bytes(taken(self._tensors(numbers), {"inputs": tensors})),
                 tag=tag,
             ),
         )
+
+    def _tensors(self, numbers: list[int]) -> Schema:
+        return openapi_tensors.body([self._contracts[number] for number in numbers])
 
     def _ready(self, which: str) -> Operation:
         made = probe(f"Whether {self._model.name}{which} can answer", _READY, tag=self._model.name)
@@ -173,10 +175,15 @@ class ModelPaths:
         forms: dict[str, Schema] = {"dataframe_records": a_list(row, maxItems=MOST_ROWS)}
         if len(names) == 1:
             listed = self._all("cells", numbers)
-            columns = {"const": list(contracts[0].names), "description": "In any order"}
-            split = {"columns": columns, "data": a_list(listed, maxItems=MOST_ROWS), "index": {"type": "array"}}
-            forms["dataframe_split"] = an_object(split, ("columns", "data"))
+            numbered = list(range(len(contracts[0].names)))
+            told = "In any order; without columns, or with their numbers, cells stand in the contract's"
+            columns = {"enum": [list(contracts[0].names), numbered, None], "description": told}
+            index = {"description": "Not looked at"}
+            split = {"columns": columns, "data": a_list(listed, maxItems=MOST_ROWS), "index": index}
+            forms["dataframe_split"] = an_object(split, ("data",))
             either.append(listed)
+            if len(numbered) == 1:
+                either.append(schemas.cell(contracts[0].features[0]))
         rows = a_list(one_of(either), maxItems=MOST_ROWS)
         forms |= {"instances": rows, "inputs": rows}
         params = or_null(_params(is_classifier))

@@ -24,7 +24,7 @@ UNIT: Schema = {"anyOf": [ID, {"type": "integer", "description": "Written withou
 INSTANT: Schema = {
     "anyOf": [
         {"type": "number", "minimum": 0, "exclusiveMaximum": LATEST, "description": "Seconds since 1970, UTC"},
-        {"type": "string", "format": "date-time"},
+        {"type": "string", "format": "date-time", "pattern": "^(19[7-9]|[2-9])", "description": "From 1970 on"},
     ]
 }
 _POLICIES = {

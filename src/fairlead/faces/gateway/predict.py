@@ -160,6 +160,8 @@ def event_time(value: float | int | str, path: str) -> float:
                 f"{path}: expected seconds since 1970 or RFC 3339 with an offset, such as 2026-01-31T12:00:00Z",
                 path,
             )
+        if said.timestamp() < 0.0:
+            raise Refusal(400, f"{path}: expected an instant from 1970 on, came {value}", path)
         return said.timestamp()
     if not 0.0 <= value < LATEST:
         came = f"{value:g}" if abs(value) < HUGE else "a number that 64 bits do not hold"  # an integer may be endless
