@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
+import signal
 import sys
 import tempfile
 import time
@@ -285,6 +286,7 @@ def main() -> None:
     cores = os.cpu_count() or 1
     if cores < 2:
         sys.exit("two cores are needed: one for the servers, one for the load")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))  # or the servers would stay
     isolate()
     warn_if_busy(cores)
     os.sched_setaffinity(0, {1})

@@ -28,8 +28,8 @@ class Memory(NamedTuple):
 
 
 def launch(command: Sequence[str], core: int, environment: Mapping[str, str], folder: Path) -> subprocess.Popen[bytes]:
-    """Starts a program in a session of its own, with all that it will start, on one core; what it says is kept in the
-    folder's `said`."""
+    """Starts a program on one core, with all that it will start, out of the reach of the terminal's signals; what it
+    says is kept in the folder's `said`."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -41,7 +41,7 @@ def launch(command: Sequence[str], core: int, environment: Mapping[str, str], fo
                 stdin=subprocess.DEVNULL,
                 stdout=said,
                 stderr=said,
-                start_new_session=True,
+                process_group=0,
             )
     finally:
         os.sched_setaffinity(0, before)
