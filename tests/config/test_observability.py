@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.app.observability import observing_option, read_observing
+from fairlead.app.observability import hand_down, read
 from fairlead.config.fields import Duration, Share, Size
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.errors import SettingsError
@@ -58,6 +58,6 @@ def test_a_worker_reads_what_the_supervisor_wrote() -> None:
         LoggingSettings(level="ERROR", sample_rate=Share(1.0), file_size=Size(2**20)),
         TracingSettings(enabled=True, sample_rate=Share(0.5), timeout=Duration(3.0)),
     )
-    option = observing_option(said)
+    (option,) = hand_down(said)
     assert option.startswith("--observing=")
-    assert read_observing(option.partition("=")[2]) == said
+    assert read(option.partition("=")[2]) == said

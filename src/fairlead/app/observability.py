@@ -26,14 +26,14 @@ PRIVATE = ("fairlead.gateway", "asyncio", "uvicorn.error")  # their exceptions m
 HEADERS = "OTEL_EXPORTER_OTLP_HEADERS"
 
 
-def observing_option(observing: Observing) -> str:
+def hand_down(observing: Observing) -> list[str]:
     """The settings as a worker's command line has them; nothing in them is secret."""
     said = msgspec.json.encode(observing, enc_hook=lambda value: value.__class__.__bases__[0](value))
-    return f"--observing={said.decode()}"
+    return [f"--observing={said.decode()}"]
 
 
-def read_observing(text: str) -> Observing:
-    """What `observing_option` wrote, for argparse."""
+def read(text: str) -> Observing:
+    """What `hand_down` wrote, for argparse."""
     try:
         return msgspec.json.decode(text, type=Observing, dec_hook=lambda kind, value: kind(value))
     except msgspec.MsgspecError as error:

@@ -32,8 +32,9 @@ from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
-from fairlead.app import aside
+from fairlead.app import aside, observability
 from fairlead.app.worker_board import worker_board
+from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
@@ -75,6 +76,7 @@ class Options(Struct, frozen=True):
     limits: dict[str, Limits]
     database: bool
     aside: aside.Aside
+    observing: Observing
 
 
 def parse(arguments: list[str]) -> Options:
@@ -98,6 +100,7 @@ def parse(arguments: list[str]) -> Options:
     )
     parser.add_argument("--limits", type=_limits, default={}, help="limits by model as JSON; those of all under ''")
     parser.add_argument("--aside", type=aside.read, default=aside.NOTHING, help="fallbacks and quarantine as JSON")
+    parser.add_argument("--observing", type=observability.read, default=Observing(), help="lines and traces as JSON")
     parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -153,7 +156,9 @@ class Worker:
         self._serving = Serving(self._log, SystemClock(), self._tally, options.limits)
         aside.arrange(options.aside, self._serving, home, options.worker)
         self._lag = new_timing()
-        self._shadows = Shadows(self._serving)
+        self._told = observability.of_worker(home, options.worker, options.observing)
+        observer = self._told.observer
+        self._shadows = Shadows(self._serving, told=None if observer is None else observer.shadowed)
         self._notes = NoteFolder(home / NOTES)
         self._telling = Telling(_log)
         identity = (options.worker, os.getpid())
@@ -170,6 +175,7 @@ class Worker:
             self._all_counts,
             sync=options.durability == "sync",
             body_limit=options.body_limit,
+            observer=observer,
         )
         self._server = http_server(gateway, drain_seconds(options))
         self._stop = asyncio.Event()
@@ -204,6 +210,7 @@ class Worker:
             self._log.close()
             if self._serving.quarantine is not None:
                 self._serving.quarantine.close()
+            self._told.close()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
         return [self._follower.run(), self._shadows.run(), self._note_counts(), self._time_lag()]
@@ -233,6 +240,7 @@ class Worker:
         counts.quarantine = self._serving.quarantine.counts() if self._serving.quarantine else {}
         counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
         counts.log = self._log.state()
+        counts.told = self._told.counts()
         return counts
 
     def _all_counts(self) -> list[Counts]:

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from msgspec import Struct
 
 from fairlead.core.admission import QUEUE_FULL, TOO_LATE
+from fairlead.flows.told import Told
 from fairlead.ports.log import LogState
 
 # Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
@@ -137,6 +138,7 @@ class Counts(Struct):
     usage: Usage | None = None
     unlogged: int = 0
     log: LogState | None = None
+    told: Told | None = None
     fallbacks: list[FellBack] = []
     quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
     lookups: list[LookedUp] = []
