@@ -6,6 +6,7 @@ from math import isfinite
 
 from msgspec.structs import replace
 
+from fairlead.config.features import FeatureSettings
 from fairlead.config.fields import Duration, Section
 from fairlead.core.admission import Limits
 from fairlead.core.amend import Amendments
@@ -92,6 +93,7 @@ class ModelSettings(Section, frozen=True):
     contract: Amendments = Amendments()
     on_failure: OnFailure = OnFailure.ERROR
     limits: LimitSettings = LimitSettings()
+    features: FeatureSettings | None = None
 
     def __post_init__(self) -> None:
         """A false positive is something only a binary model can give, a default only what states one."""

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Thread
 from typing import Any
 
+from fairlead.core.contract import Kind
 from fairlead.ports.features import FeatureSource, Fields
 
 
 class MemoryFeatures:
     """Looks features up in a dict, by one field of a row; fails or waits as it is told to."""
 
-    def __init__(self, key: str, known: Mapping[Any, Fields], names: Sequence[str]) -> None:
-        """`known` holds, by the key's value, some or all of the features `names`."""
+    def __init__(self, key: str, known: Mapping[Any, Fields], names: Sequence[str], kind: Kind = Kind.INTEGER) -> None:
+        """`known` holds, by the value of the field `key`, some or all of the features `names`."""
         self.key = key
+        self.keys = {key: kind}
         self.known = dict(known)
         self.names = tuple(names)
         self.asked: list[list[Fields]] = []
         self.error: Exception | None = None
+        self.before: Callable[[], object] = lambda: None  # called before each answer
 
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
         """What is known of each row's key. Raises `error` where one is set."""
         self.asked.append(list(rows))
+        self.before()
         if self.error is not None:
             raise self.error
         return [self.known.get(row.get(self.key), {}) for row in rows]

@@ -13,6 +13,7 @@ from fairlead.errors import FairleadError
 from fairlead.faces.cli import (
     drift,
     experiment,
+    features,
     gate,
     incidents,
     journal,
@@ -60,7 +61,20 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         context.obj = Session(home, config, environment, open_context)
 
     readers = (drift, status, performance, experiment)
-    for module in (models, gate, rollouts, score, stream, *readers, outcomes, retrain, incidents, journal, log):
+    for module in (
+        models,
+        features,
+        gate,
+        rollouts,
+        score,
+        stream,
+        *readers,
+        outcomes,
+        retrain,
+        incidents,
+        journal,
+        log,
+    ):
         module.add_to(app)
     return app
 

@@ -1,0 +1,63 @@
+"""Feast's SQLite online store, read only."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from calendar import timegm
+from collections.abc import Sequence
+from pathlib import Path
+from time import localtime
+
+from fairlead.adapters.features.feast_online import Stored
+from fairlead.adapters.features.feast_plan import PlannedView
+from fairlead.ports.features import FeaturesDown
+
+AT_ONCE = 500  # keys of one query: SQLite takes at most 999 parameters in its oldest builds
+
+
+class SqliteStore:
+    """A connection for each thread that reads, opened when it is first needed, and anew after an error."""
+
+    def __init__(self, path: Path, timeout: float) -> None:
+        """`timeout`: how long a read waits for a writer, in seconds."""
+        self._path = path
+        self._timeout = timeout
+        self._own = threading.local()
+
+    def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
+        """For each view, what is held of each entity key. Raises `FeaturesDown`."""
+        try:
+            connection = self._connection()
+            return [_read(connection, view, keys) for view, keys in asked]
+        except sqlite3.Error as error:
+            self._own.connection = None
+            raise FeaturesDown(f"the feature store {self._path} cannot be read: {error}") from error
+
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            address = f"{self._path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(address, timeout=self._timeout, uri=True, isolation_level=None)
+            self._own.connection = connection
+        return connection
+
+
+def _read(connection: sqlite3.Connection, view: PlannedView, keys: Sequence[bytes]) -> list[Stored | None]:
+    names = {feature.name for feature in view.features}
+    found: dict[bytes, tuple[float, dict[str, bytes]]] = {}
+    for start in range(0, len(keys), AT_ONCE):
+        part = keys[start : start + AT_ONCE]
+        marks = ",".join("?" * len(part))
+        table = view.table.replace('"', '""')
+        query = f'SELECT entity_key, feature_name, value, event_ts FROM "{table}" WHERE entity_key IN ({marks})'  # noqa: S608  # the plan names the table
+        for key, name, data, at in connection.execute(query, part):
+            _, values = found.setdefault(key, (_instant(at), {}))
+            if name in names:
+                values[name] = data
+    return [Stored(*found[key]) if key in found else None for key in keys]
+
+
+def _instant(at: float | str | None) -> float:
+    """Seconds since 1970 UTC. Feast takes the UTC time that it writes for one of this place, and so it is read."""
+    return float(timegm(localtime(float(at or 0))))
