@@ -32,7 +32,7 @@ from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
-from fairlead.app import aside, observability
+from fairlead.app import aside, looking, observability
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
@@ -76,6 +76,7 @@ class Options(Struct, frozen=True):
     limits: dict[str, Limits]
     database: bool
     aside: aside.Aside
+    features: looking.Rules
     observing: Observing
 
 
@@ -99,6 +100,7 @@ def parse(arguments: list[str]) -> Options:
         help="a model format that may run code when it is loaded; may be given again",
     )
     parser.add_argument("--limits", type=_limits, default={}, help="limits by model as JSON; those of all under ''")
+    parser.add_argument("--features", type=looking.read, default={}, help="look-ups by model as JSON")
     parser.add_argument("--aside", type=aside.read, default=aside.NOTHING, help="fallbacks and quarantine as JSON")
     parser.add_argument("--observing", type=observability.read, default=Observing(), help="lines and traces as JSON")
     parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
@@ -161,6 +163,7 @@ class Worker:
         self._shadows = Shadows(self._serving, told=None if observer is None else observer.shadowed)
         self._notes = NoteFolder(home / NOTES)
         self._telling = Telling(_log)
+        self._lookups = looking.lookups_of(options.features, home, SystemClock())
         identity = (options.worker, os.getpid())
         self._follower = Follower(
             worker_board(home, os.environ, database=options.database),
@@ -168,6 +171,7 @@ class Worker:
             self._serving,
             identity,
             _settle_memory,
+            self._lookups,
         )
         gateway = Gateway(
             self._serving,
@@ -237,6 +241,7 @@ class Worker:
         generation = self._serving.live.generation if self._serving.live else 0
         counts = self._tally.snapshot(self._options.worker, os.getpid(), generation, self._serving.weights())
         counts.queues = self._serving.queues()
+        counts.lookups = [one.counted for one in self._lookups.values()]
         counts.quarantine = self._serving.quarantine.counts() if self._serving.quarantine else {}
         counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
         counts.log = self._log.state()
