@@ -131,7 +131,7 @@ class InferenceProtocol:
             route = dealt(model, Ask(request_id, unit, at, seen, "inputs"), arrival)
         else:
             route = pin(model, version_number(version))
-        contract = model.versions[route.version].manifest.contract
+        contract = model.versions[route.version].asked
         binary = flag(parameters, "binary_data_output", False, "parameters")
         outputs = choose_outputs(contract, given.outputs, binary)
         rows = rows_of(given.inputs, contract, body.binary)
@@ -166,7 +166,7 @@ class InferenceProtocol:
         number = version_number(rest[0]) if rest else model.route.arms[-1].version
         live = model.version(number)
         platform = "onnx_onnxruntime" if live.manifest.served == PORTABLE else f"fairlead_{live.manifest.model_format}"
-        return metadata(name, list(model.versions), live.manifest.contract, platform)
+        return metadata(name, list(model.versions), live.asked, platform)
 
     def _ready(self, name: str, rest: list[str]) -> tuple[int, bytes]:
         try:
@@ -186,7 +186,7 @@ def _alike(model: LiveModel, given: InferBody, body: TensorBody) -> Raw:
     """A row that stands for all, as the champion's contract has it, where they agree on what the route's split looks
     at: one request has one route."""
     champion = model.versions[model.route.arms[-1].version]
-    rows = rows_of(given.inputs, champion.manifest.contract, body.binary)
+    rows = rows_of(given.inputs, champion.asked, body.binary)
     values = {value_of(row, model.route.split.feature) for row in rows}
     return rows[0] if len(values) == 1 else NOTHING
 

@@ -216,7 +216,7 @@ def _asks(
 
     def read(version: int, row: Any, path: str) -> Raw:
         if version not in readers:
-            readers[version] = table.reader(model.versions[version].manifest.contract)
+            readers[version] = table.reader(model.versions[version].asked)
         return readers[version](row, path)
 
     asks, routes = [], []

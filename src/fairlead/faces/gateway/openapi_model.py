@@ -45,7 +45,7 @@ class ModelPaths:
         self._is_only = is_only
         self._key = re.sub(r"[^\w.-]", "_", model.name, flags=re.ASCII)
         self._address = quote(model.name, safe="")
-        self._contracts = {number: live.manifest.contract for number, live in sorted(model.versions.items())}
+        self._contracts = {number: live.asked for number, live in sorted(model.versions.items())}
         self._answering = sorted({arm.version for arm in model.route.arms})
 
     def components(self) -> dict[str, Schema]:
