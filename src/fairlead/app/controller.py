@@ -22,7 +22,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sized
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -35,6 +35,7 @@ from fairlead.app.console import build
 from fairlead.app.database import fenced, open_lease
 from fairlead.app.follow_up import FollowUp
 from fairlead.app.log_watch import LogWatch
+from fairlead.app.observability import Observability
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.release import Release
 from fairlead.flows.telling import Telling
@@ -214,6 +215,8 @@ def main() -> None:
         except FairleadError as error:
             _LOG.error("%s", error.line)
             raise SystemExit(OCCUPIED if isinstance(error, Refused) else 1) from None
+        logs = context.settings.monitoring.logging
+        until_the_end.enter_context(closing(Observability(context.home, "controller", logs)))
         _serve(context, arguments)
 
 
@@ -226,6 +229,7 @@ def _serve(context: Context, arguments: argparse.Namespace) -> None:
             build(context),
             host="127.0.0.1",
             port=arguments.port,
+            log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,

@@ -50,7 +50,7 @@ class Observability:
         self._handler = JsonLines(self._lines.put, process, () if logs.include_features else PRIVATE)
         self._exporter: OtlpExporter | None = None
         self.observer: Observer | None = None
-        _take_over(self._handler, logs)
+        self._handlers = [self._handler, *_take_over(self._handler, logs)]
 
     def counts(self) -> Told:
         """What was told and what was not, so far."""
@@ -82,7 +82,8 @@ class Observability:
         """Writes and sends what waits, for a moment."""
         if self._exporter is not None:
             self._exporter.close()
-        logging.getLogger().removeHandler(self._handler)
+        for handler in self._handlers:
+            logging.getLogger().removeHandler(handler)
         self._lines.close()
 
 
@@ -105,8 +106,10 @@ def open_exporter(traces: TracingSettings, process: str) -> OtlpExporter:
     return OtlpExporter(traces.url, resource, os.environ.get(HEADERS, ""), float(traces.timeout), traces.queue)
 
 
-def _take_over(handler: JsonLines, logs: LoggingSettings) -> None:
-    """Python's log records become lines as well. What goes to the terminal stays as it is, unless lines go there."""
+def _take_over(handler: JsonLines, logs: LoggingSettings) -> list[logging.Handler]:
+    """Python's log records become lines as well. What goes to the terminal stays as it is, unless lines go there.
+    Returns what was put there for it."""
+    made: list[logging.Handler] = []
     root, ours = logging.getLogger(), logging.getLogger("fairlead")
     for other in list(root.handlers):
         if logs.to == "stdout":
@@ -117,6 +120,8 @@ def _take_over(handler: JsonLines, logs: LoggingSettings) -> None:
         terminal = logging.StreamHandler()
         terminal.setLevel(logging.WARNING)
         root.addHandler(terminal)
+        made.append(terminal)
     handler.setLevel(logs.level)
     ours.setLevel(logs.level)
     root.addHandler(handler)
+    return made

@@ -13,12 +13,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from fairlead.adapters.file_lock import held
+from fairlead.app import aside, observability
 from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor, worker_options
 from fairlead.app.worker_board import hand_down
@@ -87,7 +90,8 @@ class Up:
         self._controller_at = 0.0
         settings = home.settings
         options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
-        options += hand_down(settings.database)
+        options += hand_down(settings.database) + aside.hand_down(settings, workers)
+        options += observability.hand_down(settings.monitoring.observing)
         self._facts = WorkerFacts(home.journal, home.clock)
         self._supervisor = Supervisor(
             home.home, host, ports[0], workers, settings.serving.durability, self._facts.add, options
@@ -96,16 +100,18 @@ class Up:
     def run(self) -> None:
         """Starts everything, watches it, and stops it in order when told to. Raises `Refused` for a home in use."""
         with held(self._home.home / "up.lock", f"another `fairlead up` runs on {self._home.home}: stop it first"):
-            self._run()
+            logs = self._home.settings.monitoring.logging
+            with closing(observability.Observability(self._home.home, "supervisor", logs)):
+                self._run(_LOG.info if logs.to == "stdout" else say)
 
-    def _run(self) -> None:
+    def _run(self, tell: Callable[[str], None]) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._stop.set())
         self._supervisor.start()
         try:
             self._start_controller()
-            say(f"predictions  http://{self._supervisor.host}:{self._supervisor.port}")
-            say(f"console      http://127.0.0.1:{self._control_port}")
+            tell(f"predictions  http://{self._supervisor.host}:{self._supervisor.port}")
+            tell(f"console      http://127.0.0.1:{self._control_port}")
             while not self._stop.wait(_CHECK_SECONDS):
                 self._supervisor.check()
                 self._check_controller()

@@ -33,6 +33,7 @@ class WorkerFacts:
 
     def add(self, worker: int, state: str, detail: str) -> None:
         """Takes a change of a worker. Never waits."""
+        _LOG.log(logging.WARNING if state == "failed" else logging.INFO, "worker %d %s: %s", worker, state, detail)
         self._waiting.append((self._clock.now(), WorkerChanged("", worker, state, detail)))
         self._wake.set()
 
