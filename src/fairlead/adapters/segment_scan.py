@@ -1,7 +1,8 @@
 """Walks one segment's frames: shared by those who follow the log and by what moves it into a table.
 
-A torn end is left where it is. A frame whose bytes do not match its checksum is passed over, with the rest of the
-file when no good frame follows it. A frame of spaces is what an erased record left behind: it counts as nothing.
+A torn end is left where it is. Bytes that are no frame are passed over up to the next good one, whatever became of the
+lengths between: a page that a power cut left as zeros costs the records on it and no other. Where no good frame
+follows, the rest of the file is passed over. A frame of spaces is what an erased record left behind: it counts as nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from zlib import crc32
 from fairlead.adapters.segment_frame import HEAD, LONGEST, MAGIC, frame
 
 CHUNK = 2**20
+_RECORD = b'{"request_id":'  # how every record begins
 
 
 def frames(fd: int, offset: int, size: int) -> Iterator[tuple[int, bytes | None]]:
-    """Where each complete frame begins, and its payload; None for one that is damaged, which ends the walk."""
+    """Where each complete frame begins, and its payload; None for one that is damaged or cut, which ends the walk."""
     buffer, base = b"", offset
     while offset + HEAD.size <= size:
         if offset + HEAD.size > base + len(buffer):
@@ -27,6 +29,7 @@ def frames(fd: int, offset: int, size: int) -> Iterator[tuple[int, bytes | None]
         length, checksum = HEAD.unpack_from(buffer, offset - base)
         end = offset + HEAD.size + length
         if end > size and length <= LONGEST:
+            yield offset, None
             return
         if end > base + len(buffer) and length <= LONGEST:
             buffer, base = os.pread(fd, max(CHUNK, end - offset), offset), offset
@@ -39,14 +42,47 @@ def frames(fd: int, offset: int, size: int) -> Iterator[tuple[int, bytes | None]
 
 
 def past_damage(fd: int, start: int, size: int) -> int:
-    """Where the walk goes on after a damaged frame: at the next good one, else at the end. A damaged last frame is a
-    torn end: the walk stays at its start."""
-    length, _ = HEAD.unpack(os.pread(fd, HEAD.size, start))
+    """Where the walk goes on after a damaged frame: at the next good one, else at the end. A last frame that is damaged
+    or cut is a torn end: the walk stays at its start."""
+    head = os.pread(fd, HEAD.size, start)
+    if len(head) < HEAD.size:
+        return start  # its writer has cut it off since
+    length, _ = HEAD.unpack(head)
     after = start + HEAD.size + length
-    if after == size:
-        return start
-    following = next(frames(fd, after, size), None) if length <= LONGEST else None
-    return after if following is not None and following[1] is not None else size
+    if length <= LONGEST and _is_good(fd, after, size):
+        return after
+    found = _next_record(fd, start + 1, size)
+    if found is not None:
+        return found
+    return start if after >= size and length <= LONGEST else size
+
+
+def _next_record(fd: int, start: int, size: int) -> int | None:
+    """The next whole record, wherever it begins, if there is one. No record's own text can be taken for one: the last
+    byte of a length is below 5, and JSON holds no such byte."""
+    base = start
+    while base < size:
+        buffer = os.pread(fd, CHUNK, base)
+        at = buffer.find(_RECORD)
+        while at >= 0:
+            head = base + at - HEAD.size
+            if head >= start and _is_good(fd, head, size):
+                return head
+            at = buffer.find(_RECORD, at + 1)
+        if len(buffer) <= len(_RECORD):
+            return None
+        base += len(buffer) - len(_RECORD) + 1
+    return None
+
+
+def _is_good(fd: int, head: int, size: int) -> bool:
+    found = os.pread(fd, HEAD.size, head)
+    if len(found) < HEAD.size:
+        return False
+    length, checksum = HEAD.unpack(found)
+    if length > LONGEST or head + HEAD.size + length > size:
+        return False
+    return bool(length) and crc32(os.pread(fd, length, head + HEAD.size)) == int(checksum)
 
 
 def is_erased(payload: bytes) -> bool:

@@ -30,6 +30,7 @@ from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.flows.respond import Responder, ResponsePolicy
+from fairlead.flows.serve import describe
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
@@ -242,7 +243,7 @@ class FollowUp:
             except FairleadError as error:
                 telling.wrong("the registry", f"it cannot be followed yet: {error.line}")
             except Exception as fault:  # noqa: BLE001 - a thread that dies in silence would leave it behind for ever
-                telling.wrong("the registry", f"it cannot be followed yet: {fault!r}", fault)
+                telling.wrong("the registry", f"it cannot be followed yet: {describe(fault)}")
             else:
                 telling.right("the registry")
             self._stop.wait(_SYNC_SECONDS)

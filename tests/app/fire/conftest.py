@@ -47,6 +47,7 @@ class Load:
         self._port, self._connections, self._model = port, connections, model
         self._row = ROW if row is None else row
         self._pause = pause
+        self._name = f"{time.time_ns():x}"  # ids are asked for once, whoever else asks this system
         self._over = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()), daemon=True)
 
@@ -81,7 +82,7 @@ class Load:
         count = 0
         while not self._over.is_set():
             count += 1
-            name = f"f{caller}-{count}"
+            name = f"{self._name}-{caller}-{count}"
             try:
                 if streams is None:
                     streams = await asyncio.open_connection("127.0.0.1", self._port)
