@@ -2,7 +2,8 @@
 
 A torn end is left where it is. Bytes that are no frame are passed over up to the next good one, whatever became of the
 lengths between: a page that a power cut left as zeros costs the records on it and no other. Where no good frame
-follows, the rest of the file is passed over. A frame of spaces is what an erased record left behind: it counts as nothing.
+follows, the rest of the file is passed over. A frame of spaces is what an erased record left behind: it counts as
+nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def past_damage(fd: int, start: int, size: int) -> int:
     if len(head) < HEAD.size:
         return start  # its writer has cut it off since
     length, _ = HEAD.unpack(head)
-    after = start + HEAD.size + length
+    after: int = start + HEAD.size + length
     if length <= LONGEST and _is_good(fd, after, size):
         return after
     found = _next_record(fd, start + 1, size)
