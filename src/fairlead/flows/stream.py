@@ -305,18 +305,19 @@ class Stream:
 
     async def _patiently(self, side: str, call: Callable[[], Awaitable[T]]) -> T:
         """What a call returns, however long its side is away. Raises `Stopped` when the end comes first."""
-        wait, since = FIRST_WAIT, 0.0
+        wait = FIRST_WAIT
+        since: float | None = None
         while True:
             try:
                 result = await call()
             except (StateError, NotReady, NotFound) as error:
-                if not since:
+                if since is None:
                     since = self._clock.monotonic()
                     side = "log" if side == "model" and isinstance(error, StateError) else side
                     self.counts.interrupted[side] += 1
                     self._told(f"{side.replace('_', ' ')} away: {error.line}; trying again")
             else:
-                if since:
+                if since is not None:
                     away = self._clock.monotonic() - since
                     self._told(f"{side.replace('_', ' ')} back after {away:.1f} s")
                 return result
