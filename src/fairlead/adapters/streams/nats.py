@@ -129,17 +129,19 @@ class NatsSource:
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._url.stream}.{self._url.group}"
         await client.publish(subject, json.dumps(ask).encode(), reply)
         found: list[Msg] = []
-        async with asyncio.timeout(seconds):
-            while len(found) < most:
-                message = await self._waiting.get()
-                status = message.headers.get("Status") if message.headers else None
-                if status is None:
-                    found.append(message)
-                elif message.subject == reply:  # else it ends a request of before
-                    if status in (_NO_MESSAGES, _EXPIRED):
+        try:
+            async with asyncio.timeout(seconds):
+                while len(found) < most:
+                    message = await self._waiting.get()
+                    status = message.headers.get("Status") if message.headers else None
+                    if status is None:
+                        found.append(message)
+                    elif message.subject == reply:  # else it ends a request of before
+                        _check_end(status, message, self._url.group)
                         break
-                    said = (message.headers or {}).get("Description", status)
-                    raise OSError(f"consumer {self._url.group}: {said}")
+        except TimeoutError:
+            if not found:  # what has come is not given up for a word that has not
+                raise
         return found
 
     async def done(self, deliveries: Sequence[Delivery]) -> None:
@@ -206,6 +208,12 @@ class NatsSource:
             what = known.filter_subject or "everything"
             raise UsageError(f"group {url.group} of {url.stream} reads {what}, not {url.subject or 'everything'}, or "
                              "needs no acknowledgement: name another with ?group=")  # fmt: skip
+
+
+def _check_end(status: str, message: Msg, group: str) -> None:
+    """Raises `OSError` for a request that did not end because there is no more."""
+    if status not in (_NO_MESSAGES, _EXPIRED):
+        raise OSError(f"consumer {group}: {(message.headers or {}).get('Description', status)}")
 
 
 def _delivery(message: Msg) -> Delivery:
