@@ -14,7 +14,7 @@ from msgspec import Struct, field
 
 from benchmarks.hostile.answers import ALLOWED, PARSER, Answer, Torn, read_answer, rows_of
 from benchmarks.hostile.documents import bytes_changed
-from benchmarks.hostile.house import WIRE, House
+from benchmarks.hostile.house import SLOW, WIRE, House
 from benchmarks.hostile.requests import Request, right
 
 TOGETHER = 128  # connections at a time
@@ -64,6 +64,12 @@ OTHERS = (
     START + b"content-length: 5\r\n\r\n", START[:-2],
 )  # fmt: skip
 
+TAILS = (
+    b"\x00", b"{}", b"GET", b"GET / HTTP/9.9\r\n\r\n", START + b"content-length: x\r\n\r\n", START + b"nocolon\r\n\r\n",
+    START + b"transfer-encoding: chunked\r\n\r\nzz\r\n", START + b"content-length: 5\r\n\r\n{", b"\x16\x03\x01",
+    START + b"a\x00: b\r\n\r\n",
+)  # fmt: skip
+
 
 class Shot(NamedTuple):
     """What one connection is sent, in pieces. `ids`: of the answers that must come, in order, where all of it is right;
@@ -88,7 +94,21 @@ class Heard(Struct):
 
 def shot(random: Random, number: int) -> Shot:
     """One connection's bytes."""
-    kinds = (_length, _coding, _chunk, _line, _head, _bytes, _other, _pieces, _pieces, _pipeline, _pipeline, _leave)
+    kinds = (
+        _length,
+        _coding,
+        _chunk,
+        _line,
+        _head,
+        _bytes,
+        _other,
+        _pieces,
+        _pieces,
+        _pipeline,
+        _pipeline,
+        _tail,
+        _leave,
+    )
     return random.choice(kinds)(random, number)
 
 
@@ -144,7 +164,7 @@ def _other(random: Random, number: int) -> Shot:
 
 def _whole(random: Random, number: int, count: int) -> tuple[bytes, tuple[str, ...]]:
     """Right requests, one behind another, and the ids of their answers."""
-    asked = [right(random, number, "native", WIRE) for _ in range(count)]
+    asked = [right(random, number, "native", random.choice((WIRE, WIRE, WIRE, SLOW))) for _ in range(count)]
     parts = []
     for part, request in enumerate(asked):
         body = request.body.replace(b'"q%d"' % number, b'"w%d-%d"' % (number, part))
@@ -167,6 +187,13 @@ def _pieces(random: Random, number: int) -> Shot:
 def _pipeline(random: Random, number: int) -> Shot:
     raw, ids = _whole(random, number, random.randrange(2, 9))
     return Shot("pipeline", _cut(random, raw, 4) if random.random() < 0.5 else (raw,), ids)
+
+
+def _tail(random: Random, number: int) -> Shot:
+    """Right requests, and behind them what is none: it costs those before it no answer."""
+    raw, ids = _whole(random, number, random.randrange(1, 5))
+    whole = raw + random.choice(TAILS)
+    return Shot("tail", _cut(random, whole, 4) if random.random() < 0.3 else (whole,), ids)
 
 
 def _leave(random: Random, number: int) -> Shot:

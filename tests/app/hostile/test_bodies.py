@@ -9,7 +9,7 @@ from benchmarks.hostile.fuzz import Found, differences, fire, fuzz, logged
 from benchmarks.hostile.house import House, Short
 
 GROWTH = 32 * 2**20  # bytes of resident memory, beyond what the first fifth has left
-SHOT_KINDS = 10
+SHOT_KINDS = 11
 
 
 def check_bodies(house: House, seed: int, count: int) -> Found:

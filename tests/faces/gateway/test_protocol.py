@@ -172,3 +172,92 @@ def test_the_time_between_requests_is_uvicorns(caller: Caller) -> None:
         caller.send(WHOLE)
         assert caller.socket.recv(65536).startswith(b"HTTP/1.1 200")
         time.sleep(0.6)
+
+
+# -- what comes behind a request, and what all connections may bring ----------------------------------------------
+
+
+@pytest.mark.parametrize("sync", [False, True], ids=["direct", "by the application"])
+@pytest.mark.parametrize(
+    "tail",
+    [b"\x00", b"GET", START + b"content-length: x\r\n\r\n", CHUNKED + b"zz\r\n"],
+    ids=["0", "word", "length", "chunk"],
+)
+@pytest.mark.usefixtures("hurried")
+def test_what_is_no_request_costs_those_before_it_nothing(
+    start_gateway: Callable[..., Gateway], tail: bytes, sync: bool
+) -> None:
+    """Two requests and then garbage, at once: the two are answered, first, and the connection is closed."""
+    gateway = start_gateway(sync=sync)
+    caller = Caller(gateway.port)
+    caller.send(WHOLE + WHOLE + tail)
+    heard = caller.heard()
+    assert [part[1:4] for part in heard.split(b"HTTP/1.1")[1:3]] == [b"200", b"200"]
+    assert heard.count(b"HTTP/1.1 200") == 2
+    assert len(gateway.log.kept_predictions) == 2
+    caller.socket.close()
+
+
+def test_who_sends_too_far_ahead_is_answered_so_far(
+    start_gateway: Callable[..., Gateway], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One request is answered and three may wait: of ten, four are answered, and the connection is closed."""
+    monkeypatch.setattr(LimitedProtocol, "most_waiting", 3)
+    gateway = start_gateway(sync=True)
+    gateway.log.durable = lambda: asyncio.sleep(0.05)
+    caller = Caller(gateway.port)
+    caller.send(WHOLE * 10)
+    heard = caller.heard()
+    assert (heard.count(b"HTTP/1.1 200"), heard.count(b"HTTP/1.1")) == (4, 4)
+    assert len(gateway.log.kept_predictions) == 4
+    caller.socket.close()
+
+
+def test_who_does_not_read_is_closed(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once an answer has waited for it long enough, though it goes on asking."""
+    monkeypatch.setattr(LimitedProtocol, "write_seconds", 0.3)
+    caller = Caller(gateway.port)
+    deadline = time.monotonic() + 20
+    while caller.send(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert gateway.predict({"features": {"nights": 1}}, model="price").status_code == 200
+    caller.socket.close()
+
+
+def test_large_bodies_share_a_room(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one takes most of it, another is told to come again, and a small one is answered; once the first has gone,
+    there is room."""
+    monkeypatch.setattr(LimitedProtocol, "room_bytes", 300_000)
+    half = START + b"content-length: 400000\r\n\r\n" + b" " * 200_000
+    first, second, third = (Caller(gateway.port) for _ in range(3))
+    first.send(half)
+    _until(lambda: LimitedProtocol.taken_bytes >= 150_000)
+    second.send(half)
+    heard = second.heard()
+    assert heard.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 1\r\n" in heard
+    assert b"too many large bodies" in heard
+    assert gateway.predict({"features": {"nights": 1}}, model="price").status_code == 200
+    first.socket.close()
+    _until(lambda: LimitedProtocol.taken_bytes == 0)
+    third.send(half + b" " * 199_975 + BODY)
+    assert third.socket.recv(65536).startswith(b"HTTP/1.1 200")
+    _until(lambda: LimitedProtocol.taken_bytes == 0)
+    for caller in (second, third):
+        caller.socket.close()
+
+
+def test_the_largest_body_has_room_when_it_is_alone(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However small the room is."""
+    monkeypatch.setattr(LimitedProtocol, "room_bytes", 1)
+    answer = gateway.predict(b" " * 500_000 + BODY, model="price")
+    assert answer.status_code == 200
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Waits."""
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.002)

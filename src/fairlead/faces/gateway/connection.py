@@ -188,6 +188,14 @@ class Connection(LimitedProtocol):
         if body:
             super().on_body(body)
 
+    def _is_busy(self) -> bool:
+        return self._asked or super()._is_busy()
+
+    def _finish(self) -> None:
+        if not super()._is_busy():
+            self._is_last = True
+        super()._finish()
+
     def _is_owed(self) -> bool:
         return not self._asked and super()._is_owed()
 

@@ -136,5 +136,5 @@ def _protocol() -> Described:
     yield (
         "/v2/repository/index",
         "post",
-        operation("Every version that can be asked", said("The versions", listed), TO_BODIES, body=wanted),
+        operation("Every version that can be asked", said("The versions", listed), (*TO_BODIES, 503), body=wanted),
     )

@@ -27,7 +27,7 @@ _WORDS = {
     431: "The head of the request is too long",
     500: "The model failed; the failure is in the log",
     501: "Models are loaded by publishing a route",
-    503: "Nothing can be answered yet, or not in time: see retry-after, where it is given",
+    503: "Nothing can be answered yet or in time, or too many large bodies come: see retry-after, if it is given",
 }
 
 
