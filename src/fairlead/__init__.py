@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fairlead.operations.slices import find_slices as find_slices
     from fairlead.operations.timeline import DriftTimeline as DriftTimeline
     from fairlead.operations.timeline import drift_timeline as drift_timeline
+    from fairlead.operations.validation import validate as validate
+    from fairlead.operations.validation_values import ContractReport as ContractReport
 
     __version__: str
 
@@ -55,11 +57,14 @@ _HOMES = {
     "multivariate_drift": "fairlead.operations.multivariate",
     "performance": "fairlead.operations.performance",
     "profile": "fairlead.operations.drift",
+    "validate": "fairlead.operations.validation",
+    "ContractReport": "fairlead.operations.validation_values",
 }
 
 __all__ = [
     "ArmComparison",
     "Client",
+    "ContractReport",
     "DriftReport",
     "DriftTimeline",
     "EstimateReport",
@@ -80,6 +85,7 @@ __all__ = [
     "performance",
     "profile",
     "sample_size",
+    "validate",
 ]
 
 

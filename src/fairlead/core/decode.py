@@ -196,20 +196,24 @@ class _Seen(NamedTuple):
         self.fallbacks.append(breach)
 
 
-def cause_of(feature: Feature, value: object, *, there: bool = True) -> str:
-    """What is wrong with one value, whatever the policies: missing, wrong_type, out_of_range, unseen, or nothing. A
-    feature that is not `there` at all is missing, nullable or not.
+def taken(feature: Feature, value: object, *, there: bool = True) -> tuple[Value, str, Policy]:
+    """One value as its contract takes it: what a rule or a model sees of it; what is strange about it (missing,
+    wrong_type, out_of_range, unseen, or nothing); and the policy for that. A feature that is not `there` is missing,
+    nullable or not.
 
-    >>> [cause_of(Feature("n", Kind.INTEGER, maximum=3.0), value) for value in (2, 4, "2", None)]
-    ['', 'out_of_range', 'wrong_type', 'missing']
+    >>> feature = Feature("n", Kind.INTEGER, maximum=3.0, out_of_range=Policy.IMPUTE, fill=1)
+    >>> [taken(feature, value)[:2] for value in (2.0, 4, "2", None)]
+    [(2, ''), (1, 'out_of_range'), (None, 'wrong_type'), (None, 'missing')]
     """
     if value is None:
-        return "" if there and feature.nullable else "missing"
+        what = "" if there and feature.nullable else "missing"
+        return (feature.fill if what and feature.missing is Policy.IMPUTE else None), what, feature.missing
     try:
         typed = _typed(feature, value, "")
     except ContractError:
-        return "wrong_type"
-    return _judge(feature, typed)[0] or ""
+        return None, "wrong_type", Policy.REJECT
+    strange, policy, _ = _judge(feature, typed)
+    return (feature.fill if strange and policy is Policy.IMPUTE else typed), strange or "", policy
 
 
 def _strict_type(feature: Feature) -> Any:

@@ -81,16 +81,41 @@ class _Part(NamedTuple):
     kind: str
 
 
-def checked(rule: Rule, features: Sequence[Feature]) -> Check:
+class Logic:
+    """How the parts of a rule are put together; here over the values of one row. `core.rule_columns` has another."""
+
+    def worked(self, work: Callable[[Any, Any], Any], left: Value, right: Value) -> Value:
+        """A sum, a difference, a product or a quotient."""
+        return lambda row: work(left(row), right(row))
+
+    def gathered(self, parts: Sequence[Value], *, every: bool) -> Value:
+        """All of several truths, or any."""
+        gather = all if every else any
+        return lambda row: gather(part(row) for part in parts)
+
+    def negated(self, part: Value) -> Value:
+        """Not."""
+        return lambda row: not part(row)
+
+    def among(self, value: Value, known: frozenset[Any], *, inside: bool) -> Value:
+        """In a list of constants, or not in it."""
+        return lambda row: (value(row) in known) is inside
+
+
+_ONE_ROW = Logic()
+
+
+def checked(rule: Rule, features: Sequence[Feature], logic: Logic = _ONE_ROW) -> Check:
     """The rule over rows of these features. Raises `UsageError` for one that cannot be read, with the reason."""
-    return _Reader(rule, features).check()
+    return _Reader(rule, features, logic).check()
 
 
 class _Reader:
     """Reads one rule."""
 
-    def __init__(self, rule: Rule, features: Sequence[Feature]) -> None:
+    def __init__(self, rule: Rule, features: Sequence[Feature], logic: Logic) -> None:
         self._rule = rule
+        self._logic = logic
         self._features = {feature.name: (place, feature) for place, feature in enumerate(features)}
         self._named: dict[str, int] = {}  # in the order in which the rule names them
         self._quoted: dict[str, str] = {}
@@ -167,12 +192,11 @@ class _Reader:
         if work is None:
             raise self._refused("it may add, subtract, multiply and divide, nothing else")
         left, right = (self._number(side).value for side in (node.left, node.right))
-        return _Part(lambda row: work(left(row), right(row)), "number")
+        return _Part(self._logic.worked(work, left, right), "number")
 
     def _unary(self, node: ast.UnaryOp) -> _Part:
         if isinstance(node.op, ast.Not):
-            inner = self._truth(node.operand).value
-            return _Part(lambda row: not inner(row), "truth")
+            return _Part(self._logic.negated(self._truth(node.operand).value), "truth")
         if isinstance(node.op, ast.USub | ast.UAdd):
             number, sign = self._number(node.operand).value, -1 if isinstance(node.op, ast.USub) else 1
             return _Part(lambda row: sign * number(row), "number")
@@ -180,13 +204,14 @@ class _Reader:
 
     def _all_or_any(self, node: ast.BoolOp) -> _Part:
         parts = [self._truth(one).value for one in node.values]
-        gather = all if isinstance(node.op, ast.And) else any
-        return _Part(lambda row: gather(part(row) for part in parts), "truth")
+        return _Part(self._logic.gathered(parts, every=isinstance(node.op, ast.And)), "truth")
 
     def _compare(self, node: ast.Compare) -> _Part:
         sides = [node.left, *node.comparators]
         links = [self._link(*link) for link in zip(sides[:-1], node.ops, sides[1:], strict=True)]
-        return links[0] if len(links) == 1 else _Part(lambda row: all(link.value(row) for link in links), "truth")
+        if len(links) == 1:
+            return links[0]
+        return _Part(self._logic.gathered([link.value for link in links], every=True), "truth")
 
     def _link(self, left: ast.expr, how: ast.cmpop, right: ast.expr) -> _Part:
         if isinstance(how, ast.In | ast.NotIn):
@@ -210,8 +235,8 @@ class _Reader:
         listed = [self._part(each) for each in right.elts]
         if any(each.kind != one.kind for each in listed):
             raise self._refused(f"the list after `in` holds something else than a {one.kind}")
-        known, value = frozenset(each.value(()) for each in listed), one.value
-        return _Part(lambda row: (value(row) in known) is inside, "truth")
+        known = frozenset(each.value(()) for each in listed)
+        return _Part(self._logic.among(one.value, known, inside=inside), "truth")
 
     def _number(self, node: ast.expr) -> _Part:
         return self._of_kind(node, "number")

@@ -26,6 +26,7 @@ from fairlead.faces.cli import (
     score,
     status,
     stream,
+    validate,
 )
 from fairlead.faces.cli.session import OpenContext, Session
 
@@ -67,6 +68,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         gate,
         rollouts,
         score,
+        validate,
         stream,
         *readers,
         outcomes,
