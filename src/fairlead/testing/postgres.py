@@ -23,9 +23,11 @@ _OTHER_USER = "nobody"  # PostgreSQL refuses to run as root
 class PostgresServer:
     """One server with databases made on demand. `kill` and `start` again are what a crash does."""
 
-    def __init__(self, folder: Path) -> None:
-        """Makes the files of a cluster in an empty folder that any user can reach; `start` runs it. Raises
-        `MissingExtra` without the wheel."""
+    def __init__(self, folder: Path, *, sync: bool = False) -> None:
+        """Makes the files of a cluster in an empty folder that any user can reach; `start` runs it. `sync` waits for
+        the disk at each commit: that is for power cuts, a killed process loses nothing without. Raises `MissingExtra`
+        without the wheel."""
+        self._sync = sync
         wheel = find_spec("pgserver")
         if wheel is None or wheel.origin is None:
             raise MissingExtra("pgserver", "postgres", "a PostgreSQL server for tests")
@@ -54,9 +56,8 @@ class PostgresServer:
 
     def start(self) -> None:
         """Runs the server and waits until it answers. Raises `StateError`."""
-        # Synced writes are for power cuts: a killed process loses nothing without them.
-        command = [f"{self._programs}/postgres", "-D", f"{self._folder}/data", "-p", str(self.port), "-F"]
-        command += ["-h", "127.0.0.1", "-k", str(self._folder)]
+        command = [f"{self._programs}/postgres", "-D", f"{self._folder}/data", "-p", str(self.port)]
+        command += ["-h", "127.0.0.1", "-k", str(self._folder), *([] if self._sync else ["-F"])]
         deadline = time.monotonic() + _START_SECONDS
         with (self._folder / "server.log").open("ab") as log:
             while True:
