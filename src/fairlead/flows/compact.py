@@ -31,10 +31,11 @@ class Compacted(Struct, frozen=True):
 
 
 class Erased(Struct, frozen=True):
-    """How many of a subject's predictions, and of their outcomes, are gone."""
+    """How many of a subject's predictions, of their outcomes, and of its refused rows are gone."""
 
     predictions: int
     outcomes: int
+    refused: int = 0
 
 
 @dataclass(frozen=True)

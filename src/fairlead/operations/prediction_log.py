@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from fairlead.adapters.disk_room import looked_at
 from fairlead.adapters.file_lock import held
+from fairlead.adapters.quarantine import erase_units
 from fairlead.adapters.segment_store import SegmentStore
 from fairlead.config.settings import Settings
 from fairlead.core.event import RolloutDecided, RolloutStarted, SubjectErased
@@ -125,8 +126,8 @@ def status(context: Context) -> LogStatus:
 
 
 def erase(context: Context, unit: str, reason: str = "") -> Erased:
-    """Removes a subject from the log: its predictions and their outcomes, from the table and from the segments, with
-    their bytes. The journal names who asked, why, and how many; not the subject.
+    """Removes a subject from the log: its predictions and their outcomes, from the table and from the segments, and its
+    rows in the quarantine, with their bytes. The journal names who asked, why, and how many; not the subject.
 
     Without deltalake only the segments are erased, which is then the whole log. Raises `UsageError` for an empty id,
     `MissingExtra` where there is a table and no deltalake, `Refused` while another process is at work, and
@@ -135,7 +136,9 @@ def erase(context: Context, unit: str, reason: str = "") -> Erased:
     if not unit:
         raise UsageError("there is no subject with an empty id: name the unit whose records are to go")
     with _locked(context):
+        refused = erase_units(context.home / "log", {unit})
         done = _erase_segments(context, unit) if _is_segments_only(context) else _erase_all(context, unit)
+        done = msgspec.structs.replace(done, refused=refused)
         fact = SubjectErased("", done.predictions, done.outcomes, reason)
         context.journal.append([fact], actor=context.actor, at=context.clock.now())
     return done

@@ -1,4 +1,4 @@
-"""log status, compact, erase."""
+"""log status, compact, erase, quarantine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fairlead.core.listing import counted
 from fairlead.faces.cli.output import emit_json, instant, say, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import prediction_log
+from fairlead.operations.quarantine import quarantine as refused_rows
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -21,6 +22,7 @@ def add_to(app: typer.Typer) -> None:
     group.command()(status)
     group.command()(compact)
     group.command()(erase)
+    group.command()(quarantine)
     app.add_typer(group, name="log")
 
 
@@ -68,4 +70,28 @@ def erase(
     if json:
         emit_json(erased)
         return
-    say(f"{counted(erased.predictions, 'prediction')} and {counted(erased.outcomes, 'outcome')} are gone")
+    refused = f" (and {counted(erased.refused, 'refused row')})" if erased.refused else ""
+    say(f"{counted(erased.predictions, 'prediction')} and {counted(erased.outcomes, 'outcome')} are gone{refused}")
+
+
+def quarantine(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A model [default: all].")] = None,
+    json: Json = False,
+) -> None:
+    """The rows that contracts refused, by reason and field, with the latest of each."""
+    found = refused_rows(opened(context), name)
+    if json:
+        emit_json(found)
+        return
+    if not found.rows:
+        off = "" if found.is_on else ": the settings keep none; say `log: {quarantine: {}}`"
+        say(f"no refused row is kept{off}")
+        return
+    say(f"{counted(found.rows, 'refused row')}")
+    rows = [
+        (f"{one.model}@{one.version}", one.what.replace("_", " "), one.field, f"{one.rows:,}", instant(one.last_at),
+         one.examples[-1].reason)
+        for one in found.reasons
+    ]  # fmt: skip
+    table("", ("version", "reason", "field", "rows", "last", "for instance"), rows, ("rows",))
