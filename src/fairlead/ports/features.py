@@ -26,7 +26,8 @@ class FeatureSource(Protocol):
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
         """For each row, in order, its features by name; a name that is left out is not known of that row.
 
-        Blocks. Raises what the code of a feature raises, and `FeaturesDown` where they cannot be had now.
+        Blocks. Raises what the code of a feature raises, `FeaturesDown` where they cannot be had now, and
+        `TimeoutError` where that took too long to say.
         """
         ...
 

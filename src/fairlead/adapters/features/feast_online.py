@@ -23,7 +23,8 @@ class OnlineStore(Protocol):
     """A store that Feast writes. Thread-safe."""
 
     def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
-        """For each view, what is held of each entity key; None where nothing is. Raises `FeaturesDown`."""
+        """For each view, what is held of each entity key; None where nothing is. Raises `FeaturesDown`, and
+        `TimeoutError` where it waited for as long as it may."""
         ...
 
 
@@ -48,7 +49,7 @@ class FeastOnline:
         return self._plan.keys
 
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
-        """What is known of each row's entities. Raises `FeaturesDown`."""
+        """What is known of each row's entities. Raises `FeaturesDown` and `TimeoutError`."""
         if not rows:
             return []
         asked = [(view, [_key(view, row) for row in rows]) for view in self._plan.views]

@@ -32,7 +32,7 @@ class RedisStore:
         _redis()
 
     def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
-        """For each view, what is held of each entity key. Raises `FeaturesDown`."""
+        """For each view, what is held of each entity key. Raises `FeaturesDown` and `TimeoutError`."""
         redis = _redis()
         try:
             pipe = self._client().pipeline(transaction=False)
@@ -43,6 +43,8 @@ class RedisStore:
             replies = iter(pipe.execute() if any(keys for _, keys in asked) else [])
         except (redis.RedisError, OSError) as error:
             where = f"{self._options['host']}:{self._options['port']}"
+            if isinstance(error, redis.TimeoutError | TimeoutError):
+                raise TimeoutError(f"the feature store at {where} did not answer") from error
             raise FeaturesDown(f"the feature store at {where} cannot be read: {error}") from error
         return [[_stored(view, next(replies)) for _ in keys] for view, keys in asked]
 

@@ -26,12 +26,15 @@ class SqliteStore:
         self._own = threading.local()
 
     def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
-        """For each view, what is held of each entity key. Raises `FeaturesDown`."""
+        """For each view, what is held of each entity key. Raises `FeaturesDown`, and `TimeoutError` for a writer who
+        does not end."""
         try:
             connection = self._connection()
             return [_read(connection, view, keys) for view, keys in asked]
         except sqlite3.Error as error:
             self._own.connection = None
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise TimeoutError(f"the feature store {self._path} is locked by a writer") from error
             raise FeaturesDown(f"the feature store {self._path} cannot be read: {error}") from error
 
     def _connection(self) -> sqlite3.Connection:
