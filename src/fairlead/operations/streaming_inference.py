@@ -9,8 +9,9 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from fairlead.adapters.streams.opening import open_sink, open_source
 from fairlead.config.stream_url import StreamUrl, dead_letters_beside, is_same, parse_stream_url
 from fairlead.core.admission import Limits
 from fairlead.core.route import Arm, ModelRoute, Route
-from fairlead.errors import NotFound, Refused, UsageError
+from fairlead.errors import NotFound, Refused, StateError, UsageError
 from fairlead.flows.dealing import dealt
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import PINNED, Arrival, Ask, Serving, pin
@@ -37,6 +38,7 @@ from fairlead.flows.warm import Live, LiveModel, load
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
 
+START_SECONDS = 10.0  # what a broker may take to be there at the start
 ANSWER_SECONDS = 600.0  # what a batch may take in a slow model
 MOST_BATCH = 10_000
 LONGEST_READ = 60.0
@@ -176,15 +178,28 @@ class Streaming:
         where = blake2b(str(self._context.home).encode(), digest_size=4).hexdigest()
         source = open_source(self._source, f"fairlead-{socket.gethostname()}-{where}-{seat}")
         stack.push_async_callback(source.close)
-        await source.lag()
+        await self._reached(source.lag)
         sinks = []
         for url in (self._sink, self._dead):
             sink = open_sink(url)
             stack.push_async_callback(sink.close)
-            await sink.write([])
+            await self._reached(partial(sink.write, []))
             sinks.append(sink)
         before = AnsweredLog(self._context.home / "log", self._is_ours)
         return Ends(source, sinks[0], sinks[1], before)
+
+    async def _reached(self, call: Callable[[], Awaitable[object]]) -> None:
+        """A broker may be starting too; one that is still away after a while is told as an error, once."""
+        until = self._context.clock.monotonic() + START_SECONDS
+        while not self._stopped:
+            try:
+                await call()
+            except StateError:
+                if self._context.clock.monotonic() > until:
+                    raise
+                await asyncio.sleep(START_SECONDS / 20)
+            else:
+                return
 
     def _terms(self) -> Terms:
         asked = self._asked

@@ -202,7 +202,23 @@ class KafkaLine:
         self.broker.stop()
 
 
-LINES: dict[str, Callable[[Path], Line]] = {"nats": NatsLine, "redis": RedisLine, "kafka": KafkaLine}
+class BothLine:
+    """From JetStream to Valkey."""
+
+    def __init__(self, folder: Path) -> None:
+        self._nats, self._redis = NatsLine(folder), RedisLine(folder)
+        self.broker: Broker = self._nats.broker
+        self.source, self.sink = self._nats.source, self._redis.sink
+        self.put = self._nats.put
+        self.answers, self.dead = self._redis.answers, self._redis.dead
+
+    def end(self) -> None:
+        """Stops both brokers."""
+        self._nats.end()
+        self._redis.end()
+
+
+LINES: dict[str, Callable[[Path], Line]] = {"nats": NatsLine, "redis": RedisLine, "kafka": KafkaLine, "both": BothLine}
 
 
 @pytest.fixture
@@ -271,7 +287,7 @@ class Home:
 
     def summary(self, process: subprocess.Popen[str]) -> dict[str, Any]:
         """What a process said when it ended by itself."""
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=240)
         assert process.returncode == 0, err
         document: dict[str, Any] = json.loads(out)
         return document
@@ -309,7 +325,7 @@ def make() -> Callable[..., bytes]:
 def wait_until() -> Callable[..., None]:
     """Waits until a condition holds."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 60.0) -> None:
+    def wait(condition: Callable[[], Any], seconds: float = 120.0) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, "what was waited for did not happen"

@@ -51,7 +51,7 @@ def survive(home: Home, line: Line, sender: Sender, kills: int, seed: int) -> di
         for _ in range(kills):
             before = home.size()
             process = home.start(line)
-            deadline = time.monotonic() + 60.0
+            deadline = time.monotonic() + 240.0
             while home.size() <= before and process.poll() is None:
                 assert time.monotonic() < deadline, "nothing was answered"
                 time.sleep(0.02)
@@ -68,22 +68,11 @@ def survive(home: Home, line: Line, sender: Sender, kills: int, seed: int) -> di
     return {**found, "twice": sum(times > 1 for times in answers.values()), "sent": sender.sent}
 
 
-@pytest.mark.parametrize("name", ["nats", "redis"])
-def test_kills_lose_nothing(
-    home: Home, open_line: Callable[[str], Line], make: Callable[..., bytes], name: str
-) -> None:
-    """Two kills under load; a real broker; no answer is on the sink twice, because the broker knows the ids."""
-    line = open_line(name)
-    found = survive(home, line, Sender(line, make, 20_000), 2, seed=1)
+def test_kills_lose_nothing(home: Home, open_line: Callable[[str], Line], make: Callable[..., bytes]) -> None:
+    """Two kills under load, from one real broker to another; no answer is there twice: the sink knows its ids."""
+    line = open_line("both")
+    found = survive(home, line, Sender(line, make, 5_000), 2, seed=1)
     assert found["twice"] == 0
-
-
-def test_a_kill_loses_nothing_on_kafka(
-    home: Home, open_line: Callable[[str], Line], make: Callable[..., bytes]
-) -> None:
-    """The Kafka protocol: what was in hand may be on the sink twice, and is in the log once."""
-    line = open_line("kafka")
-    survive(home, line, Sender(line, make, 20_000), 1, seed=2)
 
 
 @pytest.mark.slow
