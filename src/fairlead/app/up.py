@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from fairlead.adapters.file_lock import held
-from fairlead.app import aside, observability
+from fairlead.app import aside, looking, observability
 from fairlead.app.compose import open_context
 from fairlead.app.supervisor import Supervisor, worker_options
 from fairlead.app.worker_board import hand_down
@@ -90,7 +90,7 @@ class Up:
         self._controller_at = 0.0
         settings = home.settings
         options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
-        options += hand_down(settings.database) + aside.hand_down(settings, workers)
+        options += hand_down(settings.database) + aside.hand_down(settings, workers) + looking.hand_down(settings)
         options += observability.hand_down(settings.monitoring.observing)
         self._facts = WorkerFacts(home.journal, home.clock)
         self._supervisor = Supervisor(

@@ -118,8 +118,15 @@ def _challenger(
             dataset_version=run,
             card=_card(context.bundles.path(champion.bundle), measured=bool(segments)),
             parent=champion.version,
+            feature_code=_feature_code(context.bundles.path(champion.bundle), manifest),
         ),
     )
+
+
+def _feature_code(bundle: Path, manifest: Manifest) -> str:
+    """The champion's feature code, as a registration names it; a challenger sees what it computes."""
+    code = manifest.features
+    return "" if code is None else f"{bundle / code.entry}:{code.call}"
 
 
 def _card(bundle: Path, *, measured: bool) -> dict[str, str]:
