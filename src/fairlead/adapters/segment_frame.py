@@ -16,6 +16,8 @@ HEAD = Layout("<II")
 LONGEST = 64 * 2**20  # a length above this is damage, not a record
 PREDICTIONS = "predictions"
 OUTCOMES = "outcomes"
+EVENTS = "events"
+TRACES = "traces"
 
 _NAME = re.compile(r"w(\d+)-(\d+)-(\d+)-(\d+)\.seg")
 

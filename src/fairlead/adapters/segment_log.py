@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from fairlead.adapters.disk_room import looked_at, remedy, tried
 from fairlead.adapters.folder_sync import sync_folder
@@ -150,10 +151,12 @@ class SegmentLog:
         *,
         segment_bytes: int = SEGMENT_BYTES,
         sync_seconds: float = SYNC_SECONDS,
+        kinds: Sequence[str] = (PREDICTIONS, OUTCOMES),
     ) -> None:
-        """`segment_bytes`: a file is left when it would grow past this. `sync_seconds`: between two batched syncs."""
+        """`segment_bytes`: a file is left when it would grow past this. `sync_seconds`: between two batched syncs.
+        `kinds`: what is written, each in a folder of its own."""
         self._folder = folder
-        self._segments = {kind: _Segment(folder / kind, worker, segment_bytes) for kind in (PREDICTIONS, OUTCOMES)}
+        self._segments = {kind: _Segment(folder / kind, worker, segment_bytes) for kind in kinds}
         self._encode = msgspec.json.Encoder().encode
         self._wait_seconds = sync_seconds
         self._waiters: list[asyncio.Future[None]] = []
@@ -168,11 +171,11 @@ class SegmentLog:
 
     def predictions(self, records: Sequence[Prediction]) -> None:
         """Writes predictions in one system call. Raises `StateError`."""
-        self._append(PREDICTIONS, records)
+        self.append(PREDICTIONS, records)
 
     def outcomes(self, records: Sequence[OutcomeRecord]) -> None:
         """Writes outcomes in one system call. Raises `StateError`."""
-        self._append(OUTCOMES, records)
+        self.append(OUTCOMES, records)
 
     async def durable(self) -> None:
         """Returns when everything written before is on the disk. Raises `StateError` when the disk refuses."""
@@ -212,7 +215,8 @@ class SegmentLog:
         for segment in self._segments.values():
             segment.close()
 
-    def _append(self, kind: str, records: Sequence[Prediction] | Sequence[OutcomeRecord]) -> None:
+    def append(self, kind: str, records: Sequence[Struct]) -> None:
+        """Writes records of one of the `kinds` in one system call. Raises `StateError`."""
         if not records:
             return
         if self._trouble is not None:

@@ -27,19 +27,20 @@ import uvloop
 from msgspec import Struct
 
 from fairlead.adapters.bundle_folder import BundleFolder
+from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app import aside, looking, observability
-from fairlead.app.draining import settle
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.connection import Connection
+from fairlead.faces.gateway.intake import Intake, Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
@@ -123,11 +124,6 @@ class _Server(uvicorn.Server):
         """Leaves the signals to the worker, which has more to end than its connections."""
         yield
 
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Ends connections when nothing is on its way on them."""
-        await settle(self)
-        await super().shutdown(sockets)
-
 
 def http_server(app: Any, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Server:
     """The HTTP server of an ASGI application. It serves until `should_exit` is set; then it takes no more, answers what
@@ -164,6 +160,7 @@ class Worker:
         self._serving = Serving(self._log, SystemClock(), self._tally, options.limits)
         aside.arrange(options.aside, self._serving, home, options.worker)
         self._lag = new_timing()
+        self._facts = SegmentFacts(home / "log", options.worker)
         self._told = observability.of_worker(home, options.worker, options.observing)
         observer = self._told.observer
         self._shadows = Shadows(self._serving, told=None if observer is None else observer.shadowed)
@@ -179,13 +176,17 @@ class Worker:
             _settle_memory,
             self._lookups,
         )
+        sync, logs = options.durability == "sync", options.observing.logging
+        keeps = Keeps(logs.include_prompt, logs.include_response)
+        intake = Intake(self._serving, self._facts, keeps, sync=sync, limit=options.body_limit)
         gateway = Gateway(
             self._serving,
             self._shadows,
             self._all_counts,
-            sync=options.durability == "sync",
+            sync=sync,
             body_limit=options.body_limit,
             observer=observer,
+            intake=intake,
         )
         self._server = http_server(gateway, drain_seconds(options))
         self._stop = asyncio.Event()
@@ -218,6 +219,7 @@ class Worker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             self._log.close()
+            self._facts.close()
             if self._serving.quarantine is not None:
                 self._serving.quarantine.close()
             self._told.close()

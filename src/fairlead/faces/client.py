@@ -38,6 +38,11 @@ class Client:
         """What really happened: dicts with request_id, outcome and, when it differs from now, observed_at."""
         self._post("/v1/outcomes", [dict(outcome) for outcome in outcomes])
 
+    def events(self, events: Sequence[Mapping[str, Any]]) -> None:
+        """What happened to units: dicts with model, unit_id, name, value and, to be one fact however often it is sent,
+        at or event_id."""
+        self._post("/v1/events", [dict(event) for event in events])
+
     def health(self) -> dict[str, Any]:
         """Which version each model serves."""
         return self._answer(self._send("GET", "/health"))

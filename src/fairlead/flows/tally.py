@@ -139,6 +139,8 @@ class Counts(Struct):
     unlogged: int = 0
     log: LogState | None = None
     told: Told | None = None
+    events: int = 0
+    spans: int = 0
     fallbacks: list[FellBack] = []
     quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
     lookups: list[LookedUp] = []
@@ -156,6 +158,8 @@ class Tally:
         self._fallbacks: dict[tuple[str, int, str, str], FellBack] = {}
         self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
         self.outcomes = 0
+        self.events = 0  # business events
+        self.spans = 0  # of applications' own traces
         self.log_failures = 0  # writes that the log refused
         self.unlogged = 0  # answers that were given all the same
 
@@ -226,5 +230,7 @@ class Tally:
             shed=list(self._shed.values()),
             ran=list(self._ran.values()),
             unlogged=self.unlogged,
+            events=self.events,
+            spans=self.spans,
             fallbacks=list(self._fallbacks.values()),
         )

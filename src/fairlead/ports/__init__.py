@@ -3,6 +3,7 @@
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
 from fairlead.ports.engine import Engine, Part, Source
+from fairlead.ports.facts import FactLog, FactReader
 from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
 from fairlead.ports.log import LogReader, PredictionLog
@@ -17,6 +18,8 @@ __all__ = [
     "BundleStore",
     "Clock",
     "Engine",
+    "FactLog",
+    "FactReader",
     "FeatureSource",
     "Journal",
     "LogReader",

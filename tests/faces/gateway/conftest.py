@@ -23,12 +23,14 @@ from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.direct import Direct
+from fairlead.faces.gateway.intake import Intake, Keeps
 from fairlead.faces.gateway.observing import Observer
 from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
+from fairlead.testing.facts import MemoryFacts
 from fairlead.testing.log import MemoryLog
 
 HOTEL = Contract(
@@ -95,6 +97,8 @@ def live(generation: int = 3, share: float = 0.25, shadows: tuple[int, ...] = ()
 class Running:
     """A gateway that listens."""
 
+    facts: MemoryFacts
+
     def __init__(self, log: MemoryLog, serving: Serving, port: int) -> None:
         self.log = log
         self.serving = serving
@@ -133,14 +137,13 @@ class House:
         self.loop = uvloop.new_event_loop()
         listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = listener.getsockname()[1]
-        self._server = http_server(self.door)
-        self.config = self._server.config
-        self._thread = threading.Thread(target=lambda: self.loop.run_until_complete(self._server.serve([listener])))
+        self.server = http_server(self.door)
+        self._thread = threading.Thread(target=lambda: self.loop.run_until_complete(self.server.serve([listener])))
         self._thread.start()
 
     def stop(self) -> None:
         """Closes it."""
-        self._server.should_exit = True
+        self.server.should_exit = True
         self._thread.join()
         self.loop.close()
 
@@ -174,14 +177,20 @@ def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
         limits: dict[str, Limits] | None = None,
         observer: Observer | None = None,
         shadows: tuple[int, ...] = (),
+        keeps: Keeps = Keeps(),  # noqa: B008 - a frozen value
     ) -> Running:
         log = MemoryLog()
         serving = Serving(log, SystemClock(), Tally(), limits)
         serving.live = live(shadows=shadows)
         queue = Shadows(serving, shadow_limit, None if observer is None else observer.shadowed)
         counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
-        house.door.app = Gateway(serving, queue, counts, sync=sync, body_limit=body_limit, observer=observer)
+        facts = MemoryFacts()
+        intake = Intake(serving, facts, keeps, sync=sync, limit=body_limit)
+        house.door.app = Gateway(
+            serving, queue, counts, sync=sync, body_limit=body_limit, observer=observer, intake=intake
+        )
         running = Running(log, serving, house.port)
+        running.facts = facts
         stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(queue.run(), house.loop).cancel))
         return running
 

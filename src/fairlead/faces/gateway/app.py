@@ -18,6 +18,7 @@ from fairlead.faces.gateway.direct import PREFIX, SUFFIX, Direct
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.faces.gateway.health import health
 from fairlead.faces.gateway.inference_protocol import InferenceProtocol
+from fairlead.faces.gateway.intake import Intake
 from fairlead.faces.gateway.mlflow_scoring import MlflowScoring
 from fairlead.faces.gateway.observing import TRAIL, Observer, arrived, note, note_failure, place_of
 from fairlead.faces.gateway.openapi import OpenApi
@@ -78,7 +79,9 @@ class Gateway:
         sync: bool = False,
         body_limit: int = BODY_LIMIT,
         observer: Observer | None = None,
+        intake: Intake | None = None,
     ) -> None:
+        self._intake = intake
         self._observer = observer
         self._serving = serving
         self._shadows = shadows
@@ -177,6 +180,8 @@ class Gateway:
             await self._v2(scope, receive, send, path.split("/")[2:])
         elif path == "/v1/outcomes":
             await self._outcomes(scope, receive, send)
+        elif self._intake is not None and self._intake.takes(path):
+            await self._intake(scope, receive, send)
         elif self._scoring.takes(path):
             await self._scoring(scope, receive, send, path)
         elif path == "/health":

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fairlead.faces.gateway.mlflow_scoring import PING, VERSION, ScoringProblem
+from fairlead.faces.gateway.openapi_facts import event, facts
 from fairlead.faces.gateway.openapi_model import ModelPaths
 from fairlead.faces.gateway.openapi_operation import (
     SCORING,
@@ -66,8 +67,8 @@ def document(live: Live | None, server_version: str) -> dict[str, Any]:
     """The data plane's description. Without a route table it has no model."""
     _, shared = msgspec.json.schema_components(_SHARED, ref_template="#/components/schemas/{name}")
     models = _models(live) if live is not None else []
-    components: dict[str, Schema] = {**shared, "Outcome": OUTCOME}
-    described = list(_fixed())
+    components: dict[str, Schema] = {**shared, "Outcome": OUTCOME, "Event": event(live)}
+    described = [*_fixed(), *facts(live)]
     for model in models:
         components |= model.components()
         described += model.paths()
