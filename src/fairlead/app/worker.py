@@ -34,6 +34,7 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app import aside, looking, observability
+from fairlead.app.draining import settle
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
@@ -123,6 +124,11 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Generator[None, None, None]:
         """Leaves the signals to the worker, which has more to end than its connections."""
         yield
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ends connections when nothing is on its way on them."""
+        await settle(self)
+        await super().shutdown(sockets)
 
 
 def http_server(app: Any, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Server:
