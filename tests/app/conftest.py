@@ -274,6 +274,7 @@ class System:
         self.digests = [put(home, "1"), put(home, "2")]
         facts = [VersionRegistered("stay", n + 1, digest, "drawn") for n, digest in enumerate(self.digests)]
         self.context.journal.append(facts, actor="ana", at=time.time())
+        self.deployed = 0
         self.deploy(1)
         self.home, self.control_port = home, free_port()
         self.http = httpx.Client(timeout=10.0)
@@ -297,10 +298,20 @@ class System:
 
     parents = staticmethod(parents)
 
-    def deploy(self, version: int) -> None:
-        """Someone asks for a rollout."""
-        asked = DeployAsked("stay", f"r{version}", version, self.digests[version - 1], CANARY)
+    def deploy(self, version: int, plan: Plan = CANARY) -> str:
+        """Someone asks for a rollout; returns its id."""
+        self.deployed += 1
+        asked = DeployAsked("stay", f"r{self.deployed}", version, self.digests[version - 1], plan)
         self.context.journal.append([asked], actor="ana", at=time.time())
+        return asked.rollout
+
+    def register(self) -> int:
+        """One more version, with its number."""
+        number = len(self.digests) + 1
+        self.digests.append(put(self.home, str(number)))
+        fact = VersionRegistered("stay", number, self.digests[-1], "drawn")
+        self.context.journal.append([fact], actor="ana", at=time.time())
+        return number
 
     def row(self) -> dict[str, Any]:
         """The features of one more request."""

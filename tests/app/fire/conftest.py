@@ -86,7 +86,7 @@ class Load:
             try:
                 if streams is None:
                     streams = await asyncio.open_connection("127.0.0.1", self._port)
-                answer = await self._one(*streams, name)
+                answer, is_last = await self._one(*streams, name)
             except (OSError, EOFError, ValueError):
                 self.broken.append(name)
                 if streams is not None:
@@ -95,12 +95,16 @@ class Load:
                 await asyncio.sleep(0.02)
                 continue
             self.answers.append(answer)
+            if is_last:
+                streams[1].close()
+                streams = None
             if self._pause or answer.status != 200:
                 await asyncio.sleep(self._pause or 0.02)
         if streams is not None:
             streams[1].close()
 
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> Answer:
+    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str) -> tuple[Answer, bool]:
+        """One request; and whether the server closes the connection after it."""
         body = json.dumps({"features": self._row, "unit_id": name, "request_id": name}).encode()
         head = f"POST /v1/models/{self._model}/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
         begun = time.monotonic()
@@ -109,9 +113,8 @@ class Load:
         fields = dict(line.split(": ", 1) for line in said.split("\r\n")[1:] if line)
         whole = json.loads(await reader.readexactly(int(fields["content-length"])))
         status, retry = int(said[9:12]), fields.get("retry-after", "")
-        if fields.get("connection") == "close":
-            writer.close()
-        return Answer(name, status, whole.get("version", 0), retry, whole.get("error", ""), begun, time.monotonic())
+        answer = Answer(name, status, whole.get("version", 0), retry, whole.get("error", ""), begun, time.monotonic())
+        return answer, fields.get("connection") == "close"
 
 
 @pytest.fixture
