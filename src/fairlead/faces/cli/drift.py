@@ -63,9 +63,9 @@ def drift(
         found = drift_timeline(
             reference, current, timestamp=timestamp, window=window, columns=column or None, alpha=alpha
         )
-        _report(found, lambda: _show_timeline(found), html, json=json)
+        report_and_leave(found, lambda: _show_timeline(found), html, json=json)
     report = _compared(reference, current, engine, columns=column or None, alpha=alpha)
-    _report(report, lambda: _show(report), html, json=json)
+    report_and_leave(report, lambda: show_report(report), html, json=json)
 
 
 def _compared(reference: Path, current: Path, engine: str, *, columns: list[str] | None, alpha: float) -> DriftReport:
@@ -76,7 +76,9 @@ def _compared(reference: Path, current: Path, engine: str, *, columns: list[str]
         return drift_sources(reference, current, columns=columns, alpha=alpha, engine=engine, progress=told)
 
 
-def _report(report: DriftReport | DriftTimeline, show: Callable[[], None], html: Path | None, *, json: bool) -> None:
+def report_and_leave(
+    report: DriftReport | DriftTimeline, show: Callable[[], None], html: Path | None, *, json: bool
+) -> None:
     """Writes the page, prints, and leaves with the verdict's exit code."""
     if html is not None:
         report.save_html(html)
@@ -105,7 +107,7 @@ def _show_timeline(found: DriftTimeline) -> None:
             say(f"{name}: {shape.form.value}{since}; {shape.reason}")
 
 
-def _show(report: DriftReport) -> None:
+def show_report(report: DriftReport) -> None:
     say(f"{report.verdict.outcome.value}: {report.verdict.reason}")
     rows: list[tuple[str | Text, ...]] = []
     for column in report.columns[:_SHOWN]:

@@ -9,9 +9,11 @@ import typer
 
 from fairlead.core.contract import Task
 from fairlead.core.listing import counted
+from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.output import emit_json, figure, instant, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import models
+from fairlead.operations.validation import validate_version
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -80,6 +82,9 @@ def register(
         return
     say(f"{info.model}@{info.version} is registered: bundle {info.bundle[:16]}, in staging")
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(info.metrics.items())))
+    report = validate_version(home, f"{info.model}@{info.version}", str(reference))
+    if report.verdict.outcome is Outcome.BREACHED:  # the settings say of the contract what the data does not keep
+        say(f"of the reference itself {report.verdict.reason}: see `fairlead validate {report.contract} {reference}`")
     say(f"next: `fairlead gate {info.model}@{info.version}`")
 
 
