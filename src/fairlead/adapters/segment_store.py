@@ -18,13 +18,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.adapters.segment_frame import OUTCOMES, PREDICTIONS, SegmentName, parse_name
+from fairlead.adapters.segment_frame import EVENTS, OUTCOMES, PREDICTIONS, TRACES, SegmentName, parse_name
 from fairlead.adapters.segment_scan import Scan, erase
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.errors import StateError
 from fairlead.ports.log import Batch, Pruned
 
 _BITS = 40
+KINDS = (PREDICTIONS, OUTCOMES, EVENTS, TRACES)
 _Record = TypeVar("_Record")
 
 
@@ -49,6 +50,10 @@ def offset_in(name: SegmentName, reached: int, size: int) -> int:
 class _Unit(msgspec.Struct):
     unit_id: str
     request_id: str
+
+
+class _AnyUnit(msgspec.Struct):
+    unit_id: str
 
 
 class _Request(msgspec.Struct):
@@ -156,6 +161,14 @@ class SegmentStore:
                 raise StateError(f"the segment {path} cannot be removed ({error.strerror})") from error
         return Pruned(files, size)
 
+    def count(self, kind: str) -> int:
+        """Records of a kind, read through; those that were written twice count twice. Raises `StateError`."""
+        return sum(len(self._records(kind, name)) for name in self.names(kind))
+
+    def drop(self, kind: str, before: float) -> Pruned:
+        """Removes segments of a kind that no table takes, last written before an instant. Raises `StateError`."""
+        return self.prune(kind, lambda _: place(2**20, 0), before)
+
     def requests_of(self, unit: str) -> set[str]:
         """The request ids of a unit's predictions. Raises `StateError`."""
         decoder, found = msgspec.json.Decoder(_Unit), set()
@@ -168,8 +181,14 @@ class SegmentStore:
         return found
 
     def erase(self, units: Container[str], requests: Container[str]) -> tuple[int, int]:
-        """Overwrites the outcomes of requests, then the predictions of units. Raises `StateError`."""
+        """Overwrites the outcomes of requests, then the predictions of units; first, and not counted, what units did
+        (`events`). Raises `StateError`."""
         by_request, by_unit = msgspec.json.Decoder(_Request), msgspec.json.Decoder(_Unit)
+        by_any = msgspec.json.Decoder(_AnyUnit)
+
+        def of_any_unit(payload: bytes) -> bool:
+            record = _decoded(by_any, payload)
+            return record is not None and record.unit_id in units
 
         def of_request(payload: bytes) -> bool:
             record = _decoded(by_request, payload)
@@ -179,6 +198,7 @@ class SegmentStore:
             record = _decoded(by_unit, payload)
             return record is not None and record.unit_id in units
 
+        self._erase(EVENTS, of_any_unit)
         outcomes = self._erase(OUTCOMES, of_request)
         return self._erase(PREDICTIONS, of_unit), outcomes
 
@@ -191,7 +211,7 @@ class SegmentStore:
             record = _decoded(decoder, payload)
             return record is not None and record.received_at < before
 
-        return sum(self._erase(kind, is_old, only_if_first=True) for kind in (PREDICTIONS, OUTCOMES))
+        return sum(self._erase(kind, is_old, only_if_first=True) for kind in KINDS)
 
     def _erase(self, kind: str, doomed: Callable[[bytes], bool], *, only_if_first: bool = False) -> int:
         count = 0

@@ -51,7 +51,7 @@ def read_outcomes(
     rows = []
     for number, (identity, outcome) in enumerate(zip(ids, outcomes, strict=True)):
         where = f"{path}, row {number + 1}"
-        observed_at = now if instants is None else _instant(instants[number], f"{where}, {columns.observed_at}")
+        observed_at = now if instants is None else instant(instants[number], f"{where}, {columns.observed_at}")
         rows.append(OutcomeRecord(_identity(identity, where), _outcome(outcome, where), observed_at, now))
     return tuple(rows)
 
@@ -84,7 +84,8 @@ def _outcome(value: Any, where: str) -> float | int | str:
     raise TableError(f"{where}: the outcome {value!r} is no label and no number: leave rows without an outcome out")
 
 
-def _instant(value: Any, where: str) -> float:
+def instant(value: Any, where: str) -> float:
+    """Seconds since 1970 of a file's cell. Raises `TableError` that names `where`."""
     if isinstance(value, datetime):
         return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
     if hasattr(value, "isoformat"):  # a date

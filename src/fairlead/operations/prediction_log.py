@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from fairlead.adapters.delta_log import DeltaLog
 
 _LOG = logging.getLogger("fairlead.log")
+FACTS = ("events", "traces")
 STATE = "compaction.json"
 LOCK = "log.lock"
 _BUSY = "the log of {} is being compacted by another process: wait until it is done, and try again"
@@ -60,6 +61,7 @@ class LogStatus(Struct, frozen=True):
     waiting_bytes: int  # of segments that are not in the table yet
     last: LastRound | None
     trouble: str  # one line; empty when all is well
+    facts: dict[str, int] = {}  # business events and spans, which stay in segments of their own
 
 
 def table_of(home: Path, settings: Settings) -> str:
@@ -100,11 +102,13 @@ def status(context: Context) -> LogStatus:
     trouble = "" if find_spec("deltalake") else _ABSENT
     files = size = waiting = 0
     rows: dict[str, int] = {}
+    facts: dict[str, int] = {}
     last = _last(context)
     try:
         names = {kind: store.names(kind) for kind in KINDS}
         files = sum(map(len, names.values()))
         size = waiting = sum(store.waiting(kind, lambda _: 0) for kind in KINDS)
+        facts = {kind: count for kind in FACTS if (count := store.count(kind))}
         if not trouble:
             table = _table(context)
             waiting = sum(store.waiting(kind, table.reached(kind)) for kind in KINDS)
@@ -122,6 +126,7 @@ def status(context: Context) -> LogStatus:
         waiting,
         last,
         trouble,
+        facts,
     )
 
 
@@ -195,8 +200,17 @@ def _round(context: Context, compactor: Compactor, before: LastRound, now: float
     tended_at = before.tended_at
     if now - tended_at >= _DAY:
         compactor.tend(keeping_of(context))
+        _drop_facts(context, now)
         tended_at = now
     return msgspec.structs.replace(moved, pruned=pruned), tended_at
+
+
+def _drop_facts(context: Context, now: float) -> None:
+    """Business events and spans that are older than the retention go with their segments."""
+    retention = context.settings.log.retention
+    if retention is not None:
+        for kind in FACTS:
+            SegmentStore(context.home / "log").drop(kind, now - float(retention))
 
 
 def _erase_all(context: Context, unit: str) -> Erased:

@@ -42,6 +42,7 @@ def status(context: typer.Context, json: Json = False) -> None:
             ("not in the table yet", f"{found.waiting_bytes:,} bytes"),
             ("table", found.table or "none"),
             *(("rows", f"{count:,} {kind}") for kind, count in sorted(found.rows.items())),
+            *((kind, f"{count:,} in segments") for kind, count in sorted(found.facts.items())),
             ("last round", instant(last.at) if last else "none yet"),
             ("damaged records passed over", f"{last.damaged:,}" if last else "0"),
             ("trouble", found.trouble or "none"),

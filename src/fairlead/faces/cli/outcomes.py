@@ -10,7 +10,7 @@ import typer
 from fairlead.core.listing import counted
 from fairlead.faces.cli.output import emit_json, say
 from fairlead.faces.cli.session import opened
-from fairlead.operations import outcomes
+from fairlead.operations import events, outcomes
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -36,7 +36,13 @@ def import_(
     observed_at: Annotated[str, typer.Option(help="The column of instants; without it: now.")] = "observed_at",
     json: Json = False,
 ) -> None:
-    """Writes outcomes to the log. The same outcome twice is one; one may come before its prediction."""
+    """Writes outcomes to the log: the same outcome twice is one, and one may come before its prediction. A file with
+    the columns unit_id, name and value, and at or event_id, is read as business events."""
     columns = outcomes.OutcomeColumns(request_id, outcome, observed_at)
-    written = outcomes.import_outcomes(opened(context), model, path, columns)
-    emit_json({"outcomes": written}) if json else say(f"{counted(written, 'outcome')} in the log")
+    written = events.import_file(opened(context), model, path, columns)
+    if json:
+        emit_json({"events": written.events} if written.events else {"outcomes": written.outcomes})
+    elif written.events:
+        say(f"{counted(written.events, 'business event')} in the log")
+    else:
+        say(f"{counted(written.outcomes, 'outcome')} in the log")
