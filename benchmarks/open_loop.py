@@ -12,6 +12,8 @@ import gc
 import sys
 import time
 from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import cycle
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -36,15 +38,15 @@ class Offered(NamedTuple):
 class _Line(Exchange):
     """A connection that takes the next request that is due."""
 
-    def __init__(self, request: bytes, free: list[_Line], due: deque[float], load: Load) -> None:
+    def __init__(self, requests: Iterator[bytes], free: list[_Line], due: deque[float], load: Load) -> None:
         super().__init__()
-        self._request, self._free, self._due, self._load = request, free, due, load
+        self._requests, self._free, self._due, self._load = requests, free, due, load
         self._due_at = 0.0
 
     def ask(self, due_at: float) -> None:
         assert self.transport is not None
         self._due_at = due_at
-        self.transport.write(self._request)
+        self.transport.write(next(self._requests))
 
     def answered(self, status: bytes) -> None:
         self._load.latencies.append(time.perf_counter() - self._due_at)
@@ -55,12 +57,13 @@ class _Line(Exchange):
             self._free.append(self)
 
 
-async def _offer(port: int, request: bytes, rate: float, seconds: float) -> Load:
+async def _offer(port: int, requests: Sequence[bytes], rate: float, seconds: float) -> Load:
     loop = asyncio.get_running_loop()
     taken, due = Load(0.0, [], []), deque[float]()
     free: list[_Line] = []
+    turns = cycle(requests)
     for _ in range(CONNECTIONS):
-        _, line = await loop.create_connection(lambda: _Line(request, free, due, taken), "127.0.0.1", port)
+        _, line = await loop.create_connection(lambda: _Line(turns, free, due, taken), "127.0.0.1", port)
         free.append(line)
     lines, count, sent = list(free), int(rate * seconds), 0
     begun = time.perf_counter()
@@ -82,12 +85,13 @@ async def _offer(port: int, request: bytes, rate: float, seconds: float) -> Load
     return taken._replace(seconds=took)
 
 
-def offer(server: Server, rate: float, seconds: float) -> Offered:
-    """Offers a server so many requests a second for so long. Ends the program where one fails or is never answered."""
+def offer(server: Server, rate: float, seconds: float, requests: Sequence[bytes] = ()) -> Offered:
+    """Offers a server so many requests a second for so long: its own, or some in turn. Ends the program where one fails
+    or is never answered."""
     gc.disable()
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            taken = runner.run(_offer(server.port, server.request, rate, seconds))
+            taken = runner.run(_offer(server.port, requests or (server.request,), rate, seconds))
     finally:
         gc.enable()
         gc.collect()
