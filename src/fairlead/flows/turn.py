@@ -19,6 +19,8 @@ from fairlead.flows.warm import LiveModel, LiveVersion
 
 MOST = 64  # requests of a turn: who comes first does not wait for more
 
+FAULT = "the gateway failed: the operator's log has the details"
+
 Given = Prediction | FairleadError
 
 
@@ -65,7 +67,7 @@ class Turn:
                 self._answer(questions)
         except Exception:
             for one in questions:
-                one.told(Fault("the gateway failed: the operator's log has the details"))
+                one.told(Fault(FAULT))
             raise
 
     def _answer(self, questions: Sequence[Question]) -> None:

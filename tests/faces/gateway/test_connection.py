@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -146,6 +147,8 @@ def test_what_comes_behind_a_request_that_waits_is_bounded(line: Line, house: Ho
 
     direct.take = hold  # type: ignore[method-assign]
     line.socket.sendall(whole())
+    while not held:
+        time.sleep(0.001)
     line.socket.setblocking(False)
     sent = 0
     for _ in range(1000):
@@ -159,6 +162,35 @@ def test_what_comes_behind_a_request_that_waits_is_bounded(line: Line, house: Ho
     assert sent > BODY_BYTES
     house.loop.call_soon_threadsafe(send, 200, b"{}", None)
     assert line.answer() == (200, b"{}")
+    line.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # the rest is not asked for
+    line.socket.close()
+    while house.server.server_state.connections:
+        time.sleep(0.01)
+
+
+def test_nobody_overtakes_a_request_that_waits(line: Line, house: House, gateway: Gateway) -> None:
+    """Requests that came with it are answered after it, by whichever way: so they are not parsed behind it."""
+    assert gateway
+    direct: Direct = house.door.app.direct
+    held: list[Any] = []
+
+    def hold(head: Any, body: bytes, send: Any) -> bool:
+        assert (head.model, len(body)) == ("price", head.length)
+        held.append(send)
+        return True
+
+    direct.take = hold  # type: ignore[method-assign]
+    line.socket.sendall(whole() + whole())
+    assert [line.answer()[0] for _ in range(2)] == [200, 200]
+    assert held == []
+    line.socket.sendall(whole())
+    while not held:
+        time.sleep(0.001)
+    line.socket.sendall(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+    time.sleep(0.05)
+    house.loop.call_soon_threadsafe(held[0], 200, b"{}", None)
+    assert line.answer() == (200, b"{}")
+    assert b"generation" in line.answer()[1]
 
 
 def test_many_connections_share_a_turn(gateway: Gateway) -> None:
@@ -230,13 +262,37 @@ def test_heads_that_are_known_are_few_and_short(line: Line, direct: Direct) -> N
     assert len(direct.heads) <= MOST_HEADS
 
 
-def test_a_trace_is_told_once(line: Line, gateway: Gateway, direct: Direct) -> None:
-    """Each request's record has its own."""
-    for at in (1, 2):
+def test_each_trace_is_its_own(line: Line, gateway: Gateway, direct: Direct) -> None:
+    """A head is known whatever trace it tells, and each request's record has its own."""
+    heads = []
+    for at in (1, 2, 3):
         trace = b"traceparent: 00-%032x-%016x-01\r\n" % (at, at)
         assert line.ask(START + trace + whole()[len(START) :])[0] == 200
-    assert [record.trace_id for record in gateway.log.kept_predictions] == [f"{1:032x}", f"{2:032x}"]
-    assert not any(b"traceparent" in head and b"%032x" % 1 in head for head in direct.heads)
+        heads.append(list(direct.heads))
+    assert [record.trace_id for record in gateway.log.kept_predictions] == [f"{at:032x}" for at in (1, 2, 3)]
+    assert heads == [[START + b"traceparent: \r\n" + whole()[len(START) : -len(BODY)]]] * 3
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        b"traceparent: 00-%032x-%016x-01\r\ntracestate: a=b\r\n",
+        b"Traceparent: 00-%032x-%016x-01\r\n",
+    ],
+)
+def test_a_trace_told_otherwise_is_parsed_each_time(line: Line, gateway: Gateway, direct: Direct, field: bytes) -> None:
+    """And is no less told."""
+    for at in (1, 2):
+        assert line.ask(START + field % (at, at) + whole()[len(START) :])[0] == 200
+    assert [record.trace_id for record in gateway.log.kept_predictions] == [f"{at:032x}" for at in (1, 2)]
+    assert direct.heads == {}
+
+
+def test_a_trace_that_is_none_is_not_told(line: Line, gateway: Gateway) -> None:
+    """Also where the head is known but for it."""
+    for value in (b"00-%032x-%016x-01" % (1, 1), b"00-%032x-%016x-01" % (0, 1), b"z" * 55):
+        assert line.ask(START + b"traceparent: " + value + b"\r\n" + whole()[len(START) :])[0] == 200
+    assert [record.trace_id for record in gateway.log.kept_predictions] == [f"{1:032x}", None, None]
 
 
 def test_a_body_too_long_for_the_connection_goes_on(line: Line, taken: list[bool]) -> None:
@@ -277,7 +333,7 @@ def test_an_idle_connection_is_closed_in_time(house: House, gateway: Gateway, mo
     """Not while it is used, though no request sets a timer of its own; not by the timer of the first request either."""
     assert gateway
     monkeypatch.setattr(Connection, "read_seconds", 0.4)
-    monkeypatch.setattr(house.config, "timeout_keep_alive", 1.0)
+    monkeypatch.setattr(house.server.config, "timeout_keep_alive", 1.0)
     line = Line(gateway.port)
     begun = time.monotonic()
     while time.monotonic() - begun < 1.5:

@@ -28,6 +28,7 @@ class Connection(LimitedProtocol):
     _after = b""  # what came behind a direct request before its answer left
     _is_unusual = False  # the next request to be parsed is known to be for the application
     _first = b""  # the bytes with which the request that is being parsed began
+    _seen = 0  # bytes that came since then, these among them
     _quiet_at = 0.0  # when a direct request was last here
     _was_asked = False  # the bytes that are being parsed held a direct request
 
@@ -54,7 +55,8 @@ class Connection(LimitedProtocol):
                 data, self._kept = self._kept + data, b""
             if self._take(direct, data):
                 return
-            self._first = data
+            self._first, self._seen = data, 0
+        self._seen += len(data)
         super().data_received(data)
         if self._was_asked:
             self._was_asked = False
@@ -83,10 +85,10 @@ class Connection(LimitedProtocol):
 
     def on_message_complete(self) -> None:
         """It is whole: answered, or given to the application after all."""
-        head = self._held
-        if head is not None and self._direct is not None and len(self._body) == head.length:
-            self._learn(self._direct, head)
-            if self._ask(self._direct, head, self._body):
+        head, direct = self._held, self._direct
+        if head is not None and direct is not None and self._is_alone(head):
+            direct.learn(self._first[: self._seen - head.length], head)
+            if self._ask(direct, head, self._body):
                 self._held = None
                 self._untold = 0
                 self._is_reading = self._is_head = False
@@ -129,7 +131,7 @@ class Connection(LimitedProtocol):
     def _take(self, direct: Direct, data: bytes) -> bool:
         """Whether that is a request with a known head, or its beginning. More than one request is not."""
         end = data.find(_END, 0, HEAD_BYTES) + 4
-        head = direct.heads.get(data[:end])
+        head = direct.known(data[:end])
         if head is None:
             return False
         missing = end + head.length - len(data)
@@ -173,12 +175,11 @@ class Connection(LimitedProtocol):
             self.flow.resume_reading()
             self.data_received(data)
 
-    def _learn(self, direct: Direct, head: Head) -> None:
-        """Knows the head's bytes, where they are surely those that were parsed."""
-        first, self._first = self._first, b""
-        end = first.find(_END) + 4
-        if first.startswith(b"POST ") and end > 4 and len(first) in (end, end + head.length):
-            direct.learn(first[:end], head)
+    def _is_alone(self, head: Head) -> bool:
+        """Whether the request is all that came, so that no other is parsed before it is answered; and whether its head
+        surely is the bytes before the first empty line."""
+        end = self._first.find(_END) + 4
+        return end > 4 and self._first.startswith(b"POST ") and self._seen == end + head.length == end + len(self._body)
 
     def _release(self) -> None:
         """The application takes the request as if it had not been held."""

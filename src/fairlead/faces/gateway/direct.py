@@ -17,6 +17,7 @@ from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from fairlead.core.route import Route
+from fairlead.core.trace import parse_traceparent
 from fairlead.errors import FairleadError
 from fairlead.faces.gateway.observing import NO_TRACES, Observer, Traces, Watched, about
 from fairlead.faces.gateway.predict import read_single, write_answer, write_answers
@@ -27,7 +28,7 @@ from fairlead.flows.dealing import dealt
 from fairlead.flows.fallback import recovered
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Serving
 from fairlead.flows.shadow import Shadows
-from fairlead.flows.turn import Given, Question, Turn
+from fairlead.flows.turn import FAULT, Fault, Given, Question, Turn
 from fairlead.flows.warm import LiveModel
 
 PREFIX, SUFFIX = "/v1/models/", "/predict"
@@ -37,8 +38,9 @@ HEAD_BYTES = 2048  # of the longest that is
 BODY_BYTES = 2**16  # a larger body is left to the application
 
 _OTHERWISE = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_TRACE = b"\r\ntraceparent: "  # as clients spell it; another spelling is parsed each time
+TRACE_BYTES = 55  # of its value
 _PREFIX, _SUFFIX = PREFIX.encode(), SUFFIX.encode()
-
 
 Reply = Callable[[int, bytes, Header | None], None]
 
@@ -98,12 +100,29 @@ class Direct:
         return Head(name.decode("ascii", "replace"), int(length), trace_id, traces)
 
     def learn(self, head: bytes, read: Head) -> None:
-        """Knows a head's bytes from now on."""
-        if len(head) > HEAD_BYTES or read.trace_id is not None:  # a trace is told once
+        """Knows a head's bytes from now on; but for the caller's trace, which is another each time."""
+        if read.trace_id is not None:
+            parts = _cut_trace(head)
+            if parts is None or read.traces != (parts[1], b""):
+                return
+            head, read = parts[0], Head(read.model, read.length, None)
+        if len(head) > HEAD_BYTES:
             return
         if len(self.heads) >= MOST_HEADS:
             self.heads.clear()
         self.heads[head] = read
+
+    def known(self, head: bytes) -> Head | None:
+        """What a head asks whose bytes are known; None for any other."""
+        found = self.heads.get(head)
+        if found is not None:
+            return found
+        parts = _cut_trace(head)
+        found = self.heads.get(parts[0]) if parts is not None else None
+        parent = parse_traceparent(parts[1]) if found is not None and parts is not None else None
+        if found is None or parts is None or parent is None:
+            return None
+        return Head(found.model, found.length, parent.trace_id, (parts[1], b""))
 
     def take(self, head: Head, body: bytes, send: Reply) -> bool:
         """Whether the request will be answered by `send(status, body, header)` in this pass of the event loop.
@@ -172,6 +191,9 @@ class Direct:
                 records = await recovered(self._serving, model, [ask], arrival, [route], fault)
             except FairleadError as error:
                 self._refuse(model.name, error, send)
+            except Exception:
+                self._refuse(model.name, Fault(FAULT), send)
+                raise
             else:
                 if arrival.trail is not None:
                     arrival.trail.records = records
@@ -190,6 +212,15 @@ class Direct:
         if self._observer is not None:
             trail = send.trail if isinstance(send, Watched) else None
             self._observer.ended(trail, about(Ended("POST", TEMPLATE, status, 0, len(answer)), model, error))
+
+
+def _cut_trace(head: bytes) -> tuple[bytes, bytes] | None:
+    """A head without the value of its `traceparent`, and that value; None where it has none."""
+    at = head.find(_TRACE)
+    if at < 0:
+        return None
+    start, end = at + len(_TRACE), at + len(_TRACE) + TRACE_BYTES
+    return (head[:start] + head[end:], head[start:end]) if head[end : end + 2] == b"\r\n" else None
 
 
 def response(status: int, body: bytes, header: Header | None, default: Sequence[Header], *, close: bool) -> bytes:
