@@ -25,6 +25,7 @@ from fairlead.adapters.quarantine import (
 from fairlead.adapters.segment_frame import frame
 from fairlead.core.quarantine import Quarantined, QuarantineLimits
 from fairlead.testing.clock import ManualClock
+from fairlead.testing.quarantine import check_quarantine
 
 ROW = Quarantined("r", "m", 2, "canary", "u", 1.0, 2.0, "expected a number", b'{"age":"x"}', "features.age")
 LIMITS = QuarantineLimits(86_400.0, 10_000_000)
@@ -33,6 +34,11 @@ LIMITS = QuarantineLimits(86_400.0, 10_000_000)
 def kept(folder: Path) -> list[str]:
     """The request ids that are there."""
     return [row.request_id for row in rows_of(folder)]
+
+
+def test_it_keeps_what_every_quarantine_keeps(tmp_path: Path) -> None:
+    """As the fake does."""
+    check_quarantine(QuarantineFolder(tmp_path, 0, LIMITS), lambda: list(rows_of(tmp_path)))
 
 
 def test_a_row_is_kept_as_it_came(tmp_path: Path) -> None:

@@ -23,7 +23,6 @@ from fairlead.core.contract import Contract, DefaultAnswer, Feature, Kind, Polic
 from fairlead.core.decode import FallsBack, OutputReader, RowDecoder
 from fairlead.core.fallback import ARM, Cause, Note, OnFailure, To, note_of, written
 from fairlead.core.pace import Pace
-from fairlead.core.quarantine import Quarantined
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
 from fairlead.core.route import Arm, ModelRoute, Route
@@ -35,6 +34,7 @@ from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import LiveModel, LiveVersion
 from fairlead.testing.log import MemoryLog
+from fairlead.testing.quarantine import MemoryQuarantine
 
 AGE = Feature("age", Kind.INTEGER, minimum=0.0, maximum=99.0, out_of_range=Policy.FALLBACK)
 PLAIN = Contract((AGE,), Task.BINARY, "y", ("no", "yes"), default=DefaultAnswer("no", (0.9, 0.1)))
@@ -85,24 +85,6 @@ def asks(*ages: object) -> list[Ask]:
     ]
 
 
-class Kept:
-    """A quarantine in memory."""
-
-    def __init__(self) -> None:
-        self.rows: list[Quarantined] = []
-
-    def keep(self, row: Quarantined) -> None:
-        """Takes a row."""
-        self.rows.append(row)
-
-    def counts(self) -> dict[str, int]:
-        """All are kept."""
-        return {"kept": len(self.rows)}
-
-    def close(self) -> None:
-        """Nothing is open."""
-
-
 def serve(
     known: LiveModel, asked: list[Ask], routes: list[Route], on_failure: Mapping[str, OnFailure] | None = None,
     limits: Limits | None = None,
@@ -110,7 +92,7 @@ def serve(
     """What a request is answered, with what it left behind."""
     serving = Serving(MemoryLog(), SystemClock(), Tally(), {"m": limits} if limits else {})
     serving.on_failure = on_failure or {}
-    serving.quarantine = Kept()
+    serving.quarantine = MemoryQuarantine()
 
     async def ask() -> list[Prediction]:
         arrival = Arrival(1000.0, serving.clock.monotonic(), "trace")
@@ -171,7 +153,7 @@ def test_a_row_with_nobody_left_is_refused() -> None:
     assert logged(serving) == []
     (series,) = serving.tally.snapshot(0, 1, 2, []).requests
     assert (series.model_version, series.arm, series.code, series.count) == ("2", "canary", 422, 1)
-    assert isinstance(serving.quarantine, Kept)
+    assert isinstance(serving.quarantine, MemoryQuarantine)
     (kept,) = serving.quarantine.rows
     assert (kept.request_id, kept.model_version, kept.what, kept.field) == ("r0", 2, "out_of_range", "age")
     assert kept.features == b'{"age":500}'

@@ -9,6 +9,7 @@ from fairlead.ports.journal import Journal
 from fairlead.ports.log import LogReader, PredictionLog
 from fairlead.ports.notifier import Notice, Notifier
 from fairlead.ports.predictor import Predictor
+from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
 from fairlead.ports.routes import RouteBoard, WorkerState
 from fairlead.ports.stream import StreamSink, StreamSource
@@ -28,6 +29,7 @@ __all__ = [
     "Part",
     "PredictionLog",
     "Predictor",
+    "Quarantine",
     "Registry",
     "RouteBoard",
     "Source",
