@@ -33,6 +33,7 @@ SOURCE = ROOT / "src" / "fairlead"
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 TESTING = TEXTS["docs/testing.md"]
+EXAMPLES = ("docs/testing.md", "docs/contracts.md")  # other pages whose examples run
 METHODS = [name for name in TEXTS if name.startswith("docs/statistics")]  # the overview, and a page for each family
 STATISTICS = "\n".join(TEXTS[name] for name in METHODS)
 
@@ -197,7 +198,7 @@ def test_the_extras_that_a_page_names_exist() -> None:
     assert named <= set(extras)
 
 
-@pytest.mark.parametrize("name", [name for name in (*METHODS, "docs/testing.md") if ">>> " in TEXTS[name]])
+@pytest.mark.parametrize("name", [name for name in (*METHODS, *EXAMPLES) if ">>> " in TEXTS[name]])
 def test_the_examples_of_a_page_run(name: str) -> None:
     """What stands behind `>>>` gives what stands below it."""
     found = doctest.testfile(str(ROOT / name), module_relative=False)
@@ -216,9 +217,9 @@ def test_the_thresholds_in_the_statistics_page_are_the_programs() -> None:
         assert said.replace("%", " %") in STATISTICS
 
 
-def test_the_tests_that_the_statistics_page_quotes_exist() -> None:
+def test_the_tests_that_the_pages_quote_exist() -> None:
     """Each figure names the test that it comes from."""
-    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", STATISTICS)
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", STATISTICS + TEXTS["docs/contracts.md"])
     assert len(named) > 10
     assert [f"{path}::{test}" for path, test in named if f"def {test}(" not in (ROOT / path).read_text()] == []
 
