@@ -78,7 +78,7 @@ def told() -> Told:
 def test_a_state_without_facts_knows_nothing() -> None:
     """No champion, no rollout, nothing asked."""
     state = ModelState("hotel")
-    assert (state.champion, state.champion_bundle, state.running, state.share) == (None, None, None, 0.0)
+    assert (state.champion, state.champion_bundle, state.running, state.main) == (None, None, None, None)
     with pytest.raises(Refused, match="has no rollout to resume: start one with `fairlead deploy hotel@V`"):
         state.ask_operator(OperatorAsked("hotel", "resume"), AT)
 
@@ -107,17 +107,18 @@ def test_evidence_is_asked_about_without_changing_anything(told: Told) -> None:
             for n in range(4)
         ]
     )
-    evidence = told.state.unseen()
+    (track,) = told.state.tracks
+    evidence = track.unseen()
     assert evidence.requests == {"canary": 4}
     before = told.state.rollout
-    after, decision = told.state.ask(evidence, at)
+    decision = track.ask(evidence, at)
     assert told.state.rollout == before
     told.tell(EvidenceSeen("hotel", "r2", raw(evidence)), RolloutDecided("hotel", "r2", raw(decision)))
     assert told.state.rollout is not None
-    assert told.state.rollout.seen == after.seen
-    assert told.state.share == decision.share == 0.1
-    assert told.state.looked_at == told.at
-    assert told.state.unseen() == Evidence()
+    assert told.state.rollout.seen == evidence
+    assert track.share == decision.share == 0.1
+    assert track.looked_at == told.at
+    assert track.unseen() == Evidence()
     assert told.again().rollout == told.state.rollout
 
 
@@ -135,7 +136,7 @@ def test_a_request_waits_until_it_is_answered(told: Told) -> None:
     told.tell(OperatorAsked("hotel", "resume", "refused: it runs", rollout=""))
     assert [fact.verb for _, fact in told.state.requests] == ["pause"]
     assert told.phase == "canary"
-    decision = told.state.ask_operator(told.state.requests[0][1], told.at)
+    ((_, decision),) = told.state.ask_operator(told.state.requests[0][1], told.at)
     assert decision.after is Phase.HELD
     told.tell(
         OperatorAsked("hotel", "pause", "lunch", rollout="r2"),
@@ -154,7 +155,7 @@ def test_a_rollout_that_is_over_runs_no_more(told: Told) -> None:
     told.tell(started(3))
     running = told.state.running
     assert running is not None
-    assert (running.id, running.seen, told.state.share) == ("r3", Evidence(), 0.0)
+    assert (running.id, running.seen, told.state.tracks[0].share) == ("r3", Evidence(), 0.0)
     assert not told.state.asked
 
 

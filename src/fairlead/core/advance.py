@@ -106,6 +106,8 @@ def _move(rollout: Rollout, findings: tuple[Finding, ...], now: float) -> _Move:
     urgent = _urgent(rollout, findings, stay)
     if urgent is not None:
         return urgent
+    if rollout.plan.among is not None:
+        return structs.replace(stay, reason=_standing(rollout, findings))
     lacking = _lacking(rollout, now)
     unmeasured = _first(findings, Holds.FOR_OPERATOR)
     if not lacking and unmeasured:
@@ -114,6 +116,17 @@ def _move(rollout: Rollout, findings: tuple[Finding, ...], now: float) -> _Move:
     if not waits:
         return _onward(rollout, now)
     return _at_deadline(rollout, stay, waits) if _overdue(rollout, now) else structs.replace(stay, reason=waits)
+
+
+def _standing(rollout: Rollout, findings: tuple[Finding, ...]) -> str:
+    """An arm of an A/B rollout keeps its share until a person decides, whatever is not known."""
+    kept = f"the arm keeps {percent(share_of(rollout))} until an operator promotes or aborts it"
+    unknown = _first(findings, Holds.FOR_OPERATOR) or _first(findings, Holds.UNTIL_MORE)
+    if unknown:
+        return f"{kept}; {unknown}"
+    seen = counted(rollout.seen.requests.get("canary", 0), "request")
+    judged = "nothing is judged" if rollout.plan.split.clusters else "no guardrail was broken"
+    return f"{kept}; {seen} so far, and {judged}"
 
 
 def _urgent(rollout: Rollout, findings: tuple[Finding, ...], stay: _Move) -> _Move | None:

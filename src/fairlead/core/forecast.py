@@ -26,7 +26,7 @@ def demands(rollout: Rollout) -> tuple[float, int]:
 
 def forecast(rollout: Rollout, now: float) -> tuple[float | None, str]:
     """Seconds until the present step can be passed at the traffic seen (None where unknown), and a sentence."""
-    if rollout.phase not in (Phase.SHADOW, Phase.CANARY):
+    if rollout.phase not in (Phase.SHADOW, Phase.CANARY) or rollout.plan.among is not None:
         return None, ""
     seconds, requests = demands(rollout)
     elapsed, arm = now - rollout.phase_at, candidate(rollout)

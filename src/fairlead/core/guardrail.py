@@ -12,12 +12,15 @@ from math import log
 
 from msgspec import Struct
 
+from fairlead.core.arms import Among
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Guardrail, Phase, Plan, Reading, Rollout, Units, slow_bound_ms
+from fairlead.core.split import By
 from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
 from fairlead.stats.sequential.failures import failure_log_e
 from fairlead.stats.sequential.latency import SLOW_SHARE, latency_log_e
 from fairlead.stats.sequential.rates import rate_log_e
+from fairlead.stats.sequential.sample_ratio import sample_ratio_log_e
 
 # A champion without a known error rate is taken to fail this often where a plan leaves nothing to compare with, and
 # one that never failed this often at least: a single error must not end a rollout.
@@ -29,6 +32,8 @@ _LEAST_ERROR_RATE = 0.001
 _FEW_SCORES, _ENOUGH_SCORES = 10, 200
 
 _NOBODY = Units()
+
+RATIO = "units as the split says"
 
 TRAFFIC_CHANGED = "the champion's scores moved too: the traffic changed, not the version"
 
@@ -70,7 +75,10 @@ def threshold(plan: Plan) -> float:
 
 def judge(rollout: Rollout) -> tuple[Finding, ...]:
     """A finding for every guardrail of the plan, from all that was seen since the rollout began."""
-    return tuple(_finding(rule, rollout) for rule in rollout.plan.guardrails)
+    if rollout.plan.split.clusters:
+        return tuple(_clustered(rule, rollout) for rule in rollout.plan.guardrails)
+    found = tuple(_finding(rule, rollout) for rule in rollout.plan.guardrails)
+    return found if rollout.plan.among is None else (*found, *_ratio(rollout, rollout.plan.among))
 
 
 def champion_key(guardrail: str) -> str:
@@ -114,6 +122,36 @@ def percent(value: float) -> str:
     ('1.23 %', '50 %', '0 %')
     """
     return f"{100 * value:.3g} %"
+
+
+def _clustered(rule: Guardrail, rollout: Rollout) -> Finding:
+    """No verdict: the tests take units as dealt one by one, and would be sure of what is one cluster's luck."""
+    by = rollout.plan.split.by.value
+    reason = f"unmeasured: the split is by cluster ({by}), and this test takes units as dealt one by one"
+    limit = round(threshold(rollout.plan), 6)
+    return Finding(Reading(rule.text, rule.metric, Call.NOT_YET, 0.0, 0.0, limit, None, None, reason))
+
+
+def _ratio(rollout: Rollout, among: Among) -> tuple[Finding, ...]:
+    """Whether the arm and the champion got the units that the split says. A mismatch is nobody's harm, but what is
+    compared then is not what was planned: a person must look. Left out where a unit can meet both."""
+    split = rollout.plan.split
+    if split.by is not By.UNIT or split.explore:
+        return ()
+    odds = among.odds(rollout.version)
+    counts = [rollout.seen.units.get(arm, _NOBODY).asked for arm in ("champion", "canary")]
+    log_e = round(sample_ratio_log_e([max(0, count) for count in counts], (1.0 - odds, odds)), 6)
+    peak, limit = max(log_e, rollout.peaks.get(RATIO, 0.0)), log(1.0 / rollout.plan.alpha)
+    units = sum(counts)
+    got = counts[1] / units if units else None
+    said = "no unit yet" if got is None else f"{percent(got)} of {counted(units, 'unit')}, planned {percent(odds)}"
+    reason, holds, call = f"{said}; evidence e^{log_e:.1f} of e^{limit:.1f}", Holds.NO, Call.SAFE
+    if peak >= limit:
+        reason, holds, call = f"mismatch: {said}; evidence e^{peak:.1f} over e^{limit:.1f}", Holds.AT_ONCE, Call.NOT_YET
+        if RATIO in rollout.waived:
+            reason, holds = f"{reason}; an operator went on without it", Holds.NO
+    reading = Reading(RATIO, "sample_ratio", call, log_e, peak, round(limit, 6), None, got, reason)
+    return (Finding(reading, holds),)
 
 
 def _finding(rule: Guardrail, rollout: Rollout) -> Finding:

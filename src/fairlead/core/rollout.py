@@ -12,6 +12,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from fairlead.core.arms import Among
+from fairlead.core.arms import fault_of as arms_fault
 from fairlead.core.split import Split, fault_of
 from fairlead.errors import Refused, StateError
 
@@ -66,7 +68,8 @@ class Plan(Struct, frozen=True):
     """How a version is rolled out. `alpha` is the budget of false rollbacks for the whole rollout.
 
     `deadline_seconds` is how long the shadow phase or a step may stay undecided (its own hold, if that is longer).
-    `split` says what is dealt to the two versions: units or requests, as the tests of its evidence take them.
+    `split` says what is dealt to the two versions: units or requests, as the tests of its evidence take them. `among`
+    makes it one arm of an A/B rollout, which may deal clusters too: then its evidence is no verdict.
     """
 
     strategy: str
@@ -77,6 +80,7 @@ class Plan(Struct, frozen=True):
     undecided: str = "hold"  # hold | roll_back | promote: what happens at the deadline
     deadline_seconds: float | None = None
     split: Split = Split()
+    among: Among | None = None
 
 
 class Baseline(Struct, frozen=True):
@@ -210,14 +214,16 @@ def start(
 ) -> Rollout:
     """A rollout at its beginning: unseen where the plan has a shadow phase, else at its first step.
 
-    Raises `Refused` for a plan without steps, with a share of traffic outside (0, 1], or with a split that deals
-    clusters or cannot be dealt.
+    Raises `Refused` for a plan without steps, with a share of traffic outside (0, 1], with a split or arms that cannot
+    be dealt, and for a split that deals clusters outside an A/B rollout.
     """
     if not plan.steps:
         raise Refused(f"the rollout of {model} version {version} has no steps: give at least one share of traffic")
     if fault := fault_of(plan.split):
         raise Refused(f"the rollout of {model} version {version} cannot be dealt: {fault}")
-    if plan.split.clusters:
+    if plan.among is not None and (fault := _arms_fault(plan.among, version, champion)):
+        raise Refused(f"version {version} of {model} cannot be an arm: {fault}")
+    if plan.split.clusters and plan.among is None:
         raise Refused(f"a rollout is judged by units: a split by {plan.split.by.value} is for an experiment")
     for step in plan.steps:
         if not 0.0 < step.traffic <= 1.0:
@@ -234,6 +240,14 @@ def start(
         started_at=now,
         phase_at=now,
     )
+
+
+def _arms_fault(among: Among, version: int, champion: int | None) -> str:
+    if champion is None:
+        return "there is no champion to compare it with: deploy a first version by itself"
+    if version not in (arm.version for arm in among.shares):
+        return "it is none of the challengers"
+    return arms_fault(among)
 
 
 def share_of(rollout: Rollout) -> float:

@@ -57,9 +57,12 @@ def _safe(reading: Reading) -> bool:
 
 def _figures(reading: Reading) -> str:
     """What was measured, on the new version and where known on the champion."""
+    names: tuple[str, ...]
     if reading.metric == "prediction_psi":
         names = ("score psi", "the champion's")
         values = [None if value is None else f"{value:.2f}" for value in (reading.canary, reading.champion)]
+    elif reading.metric == "sample_ratio":
+        names, values = ("its part of the units",), [None if reading.canary is None else percent(reading.canary)]
     else:
         what = "failed" if reading.metric == "error_rate" else "too slow"
         names = (what, "the champion's")

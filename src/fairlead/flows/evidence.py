@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from fairlead.core.arms import label
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Evidence, FirstFailures, Rollout, ShadowPairs, Units, less, merge, slow_bound_ms
 
@@ -34,8 +35,12 @@ class Collector:
 
     def __init__(self, rollout: Rollout) -> None:
         self._model = rollout.model
-        self._rollout = rollout.id
+        among = rollout.plan.among
+        self._rollout = rollout.id if among is None else among.group
         self._arms = {rollout.version: "canary"}
+        # What an arm of an A/B rollout is called in the log; and its part of what it shares with the champion.
+        self._name = "canary" if among is None else label(rollout.version)
+        self._odds = None if among is None else among.odds(rollout.version, rollout.plan.split.explore)
         if rollout.champion is not None:
             self._arms[rollout.champion] = "champion"
         self._candidate = rollout.version
@@ -63,9 +68,13 @@ class Collector:
         shadow = record.arm == "shadow"
         arm = "shadow" if shadow else self._arms.get(record.model_version)
         # Another shadow, or a version that the caller pinned: no draw, no evidence.
-        if arm is None or record.arm != arm or (shadow and record.model_version != self._candidate):
+        if (
+            arm is None
+            or record.arm != (self._name if arm == "canary" else arm)
+            or (shadow and record.model_version != self._candidate)
+        ):
             return
-        share = _UNSEEN if shadow else round(record.propensity if arm == "canary" else 1.0 - record.propensity, 12)
+        share = _UNSEEN if shadow else self._share(record, arm)
         slow = self._slow_above is not None and record.latency_ms > self._slow_above and not shadow
         self._tally(record, arm, slow)
         if record.status >= 500:
@@ -74,6 +83,12 @@ class Collector:
             self._failures["p99_latency"].add(record, arm, share)
         if share == _UNSEEN:
             self._pairs.add(record)
+
+    def _share(self, record: Prediction, arm: str) -> float:
+        """How probable the new version was, of the two that are compared."""
+        if self._odds is not None:
+            return self._odds
+        return round(record.propensity if arm == "canary" else 1.0 - record.propensity, 12)
 
     def _tally(self, record: Prediction, arm: str, slow: bool) -> None:
         failed = record.status >= 500

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
+from fairlead.core.advance import apply_operator
 from fairlead.core.event import (
     AnyFact,
     DeployAsked,
@@ -30,9 +31,11 @@ from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.baseline import baseline_for
 from fairlead.flows.consequences import consequences
-from fairlead.flows.release_state import ModelState, raw
+from fairlead.flows.release_state import ModelState, Track, raw
 from fairlead.flows.telling import Telling
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
+
+Move = tuple[Track, Decision, AnyFact]  # the fact is what the decision follows from
 
 _LOG = logging.getLogger("fairlead.release")
 ACTOR = "controller"
@@ -119,18 +122,19 @@ class Release:
     # -- decisions -----------------------------------------------------------------------------------------------
 
     def _start(self, name: str, model: ModelState) -> None:
-        """Starts the next rollout that was asked for, when none is running; one that cannot start leaves the queue."""
+        """Starts the next rollout that was asked for, when none is running; one that cannot start leaves the queue. The
+        arms of one start together, or none does."""
         if model.running is not None or not model.asked:
             return
-        asked = model.asked[0]
+        together = model.next_asked()
         now = self._clock.now()
         try:
-            started = self._begun(name, model, asked, now)
+            started = [self._begun(name, model, asked, now) for asked in together]
         except (FairleadError, OSError, ValueError) as error:
             reason = error.line if isinstance(error, FairleadError) else f"{type(error).__name__}: {error}"
-            self._append([DeployRefused(name, asked.rollout, asked.version, reason)], now)
+            self._append([DeployRefused(name, asked.rollout, asked.version, reason) for asked in together], now)
             return
-        self._append([started], now)
+        self._append([*started], now)
         self._look(name, model)
 
     def _begun(self, name: str, model: ModelState, asked: DeployAsked, now: float) -> RolloutStarted:
@@ -144,44 +148,51 @@ class Release:
 
     def _look(self, name: str, model: ModelState) -> None:
         """Asks `advance` about what the log added, and journals the answer when it says something new."""
-        rollout = model.running
-        if rollout is None:
-            return
-        now = self._clock.now()
-        evidence = model.unseen()
-        _, decision = model.ask(evidence, now)
-        interval = _EARLY_LOOK_SECONDS if now - rollout.phase_at < _EARLY_SECONDS else _LATE_LOOK_SECONDS
-        if _moved(model, decision) or (evidence != Evidence() and now - model.looked_at >= interval):
-            self._perform(name, model, decision, [EvidenceSeen(name, rollout.id, raw(evidence))])
+        for track in [one for one in model.tracks if one.runs]:
+            now, rollout = self._clock.now(), track.rollout
+            evidence = track.unseen()
+            decision = track.ask(evidence, now)
+            interval = _EARLY_LOOK_SECONDS if now - rollout.phase_at < _EARLY_SECONDS else _LATE_LOOK_SECONDS
+            if _moved(track, decision) or (evidence != Evidence() and now - track.looked_at >= interval):
+                self._perform(name, [(track, decision, EvidenceSeen(name, rollout.id, raw(evidence)))])
 
     def _operate(self, name: str, model: ModelState) -> None:
-        """Performs what an operator asked for."""
+        """Performs what an operator asked for. When one arm is promoted the others end with it."""
         while model.requests:
             entry, request = model.requests[0]
+            now = self._clock.now()
             try:
-                decision = model.ask_operator(request, self._clock.now())
+                decisions = model.ask_operator(request, now)
             except FairleadError as error:
                 refused = OperatorAsked(name, request.verb, f"refused: {error.line}", rollout="")
                 self._append([refused], self._clock.now(), entry.actor)
                 continue
-            performed = OperatorAsked(name, request.verb, request.reason, rollout=decision.rollout)
-            self._perform(name, model, decision, [performed], entry.actor)
+            moves: list[Move] = [
+                (track, decision, OperatorAsked(name, request.verb, request.reason, rollout=track.rollout.id))
+                for track, decision in decisions
+            ]
+            for track, decision in decisions:
+                if decision.after is Phase.PROMOTED:
+                    moves += _endings(name, model, track, now)
+            self._perform(name, moves, entry.actor)
 
-    def _perform(
-        self, name: str, model: ModelState, decision: Decision, because: list[AnyFact], actor: str = ACTOR
-    ) -> None:
-        """Journals a decision with its consequences in one transaction, then swaps the route. Taking traffic away
-        comes before the journal."""
-        moved = _moved(model, decision)
-        rollout = model.rollout
-        assert rollout is not None
-        if decision.after is Phase.ROLLED_BACK:
-            model.doom(rollout)
-            self._route(decision.reason, decision.at, rollout.id)
-        facts = [*because, RolloutDecided(name, rollout.id, raw(decision)), *consequences(name, rollout, decision)]
-        self._append(facts, decision.at, actor)
+    def _perform(self, name: str, moves: list[Move], actor: str = ACTOR) -> None:
+        """Journals decisions, each after what it follows from, with their consequences in one transaction, then swaps
+        the route. Taking traffic away comes before the journal."""
+        moved = any(_moved(track, decision) for track, decision, _ in moves)
+        first, decided, _ = moves[0]
+        rollout = first.rollout.id
+        if decided.after is Phase.ROLLED_BACK:
+            for track, decision, _ in moves:
+                track.doomed = track.doomed or decision.after is Phase.ROLLED_BACK
+            self._route(decided.reason, decided.at, rollout)
+        facts: list[AnyFact] = []
+        for track, decision, because in moves:
+            facts += [because, RolloutDecided(name, track.rollout.id, raw(decision))]
+            facts += consequences(name, track.rollout, decision)
+        self._append(facts, decided.at, actor)
         if moved:
-            self._route(decision.reason, decision.at, rollout.id)
+            self._route(decided.reason, decided.at, rollout)
 
     def _append(self, facts: list[AnyFact], at: float, actor: str = ACTOR) -> None:
         self._journal.append(facts, actor=actor, at=at)
@@ -206,7 +217,7 @@ class Release:
         for name in changed:
             route = wanted[name]
             canary = route.arms[0] if len(route.arms) > 1 else None
-            mine = self._models[name].rollout
+            mine = [track.rollout.id for track in self._models[name].tracks]
             facts.append(
                 RouteChanged(
                     name,
@@ -215,7 +226,7 @@ class Release:
                     route.arms[-1].version,
                     canary.version if canary else None,
                     canary.share if canary else 0.0,
-                    rollout if mine is not None and mine.id == rollout else None,
+                    rollout if rollout in mine else None,
                     decided_at,
                 )
             )
@@ -270,9 +281,24 @@ class Release:
             if rollout is None or failing is None or model.requests or now - rollout.phase_at < _LOAD_SECONDS:
                 continue
             reason = f"worker {failing.worker} cannot serve {name} as routed: {failing.errors[name]}"
-            self._append([OperatorAsked(name, "abort", reason, seen=rollout.id)], now)
+            among = rollout.plan.among
+            meant = rollout.id if among is None else among.group
+            self._append([OperatorAsked(name, "abort", reason, seen=meant)], now)
 
 
-def _moved(model: ModelState, decision: Decision) -> bool:
-    stepped = model.rollout is not None and decision.step != model.rollout.step
-    return stepped or decision.before is not decision.after or decision.share != model.share
+def _moved(track: Track, decision: Decision) -> bool:
+    stepped = decision.step != track.rollout.step
+    return stepped or decision.before is not decision.after or decision.share != track.share
+
+
+def _endings(name: str, model: ModelState, promoted: Track, now: float) -> list[Move]:
+    """The other arms give their traffic up: what they were compared with is gone."""
+    reason = f"version {promoted.rollout.version} was promoted"
+    return [
+        (
+            track,
+            apply_operator(track.rollout, "abort", now, reason)[1],
+            OperatorAsked(name, "abort", reason, rollout=track.rollout.id),
+        )
+        for track in model.others(promoted)
+    ]

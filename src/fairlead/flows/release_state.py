@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from fairlead.core.advance import advance, apply_operator
+from fairlead.core.asked_of import arms_for
 from fairlead.core.event import (
     AliasMoved,
     DeployAsked,
@@ -30,7 +31,7 @@ from fairlead.core.route import ModelRoute
 from fairlead.errors import Refused
 from fairlead.flows.baseline import Recent
 from fairlead.flows.evidence import Collector
-from fairlead.flows.routing import desired_route
+from fairlead.flows.routing import desired_route, shared_route
 
 _LOG = logging.getLogger("fairlead.release")
 OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
@@ -41,6 +42,36 @@ def raw(value: object) -> Raw:
     return Raw(canonical(value))
 
 
+class Track:
+    """One rollout, and the log's evidence for it. An A/B rollout has one for each challenger."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self.rollout = rollout
+        self.collector = Collector(rollout)
+        self.share = 0.0
+        self.looked_at = 0.0
+        self.doomed = False  # it lost its traffic, whether or not the journal knows already
+
+    @property
+    def group(self) -> str:
+        """What an operator means who means all arms of it."""
+        among = self.rollout.plan.among
+        return self.rollout.id if among is None else among.group
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is not over."""
+        return self.rollout.phase not in OVER
+
+    def unseen(self) -> Evidence:
+        """What the log has that the rollout's journal does not."""
+        return self.collector.since(self.rollout.seen)
+
+    def ask(self, evidence: Evidence, now: float) -> Decision:
+        """What `advance` says, without changing anything."""
+        return advance(self.rollout, evidence, now)[1]
+
+
 class ModelState:
     """One model. Only `fold` changes what the journal tells; `observe` only adds evidence."""
 
@@ -48,20 +79,27 @@ class ModelState:
         self.name = name
         self.champion: int | None = None
         self.bundles: dict[int, str] = {}
-        self.rollout: Rollout | None = None
-        self.share = 0.0
+        self.tracks: list[Track] = []  # the latest rollout, or the arms of it
         self.asked: deque[DeployAsked] = deque()
         self.requests: deque[tuple[Entry, OperatorAsked]] = deque()
-        self.looked_at = 0.0
         self.recent = Recent()
         self.swaps: list[RouteChanged] = []  # published tables that some worker may not have yet
-        self._doomed = ""  # a rollout that lost its traffic, whether or not the journal knows already
-        self._collector: Collector | None = None
+
+    @property
+    def main(self) -> Track | None:
+        """The latest rollout: of several arms the promoted one, else one that runs, else the last."""
+        by_phase = sorted(self.tracks, key=lambda one: (one.rollout.phase is Phase.PROMOTED, one.runs))
+        return by_phase[-1] if by_phase else None
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """The latest rollout, as `main` says."""
+        return self.main.rollout if self.main is not None else None
 
     @property
     def running(self) -> Rollout | None:
         """The rollout that is not over, if any."""
-        return self.rollout if self.rollout is not None and self.rollout.phase not in OVER else None
+        return next((one.rollout for one in self.tracks if one.runs), None)
 
     @property
     def champion_bundle(self) -> str | None:
@@ -71,19 +109,15 @@ class ModelState:
     def observe(self, records: Sequence[Prediction]) -> None:
         """Takes log records in, as evidence and as the champion's recent past."""
         self.recent.add(records, self.champion)
-        if self._collector is not None:
-            self._collector.add(records)
+        for track in self.tracks:
+            track.collector.add(records)
 
-    def unseen(self) -> Evidence:
-        """What the log has that the running rollout's journal does not."""
-        assert self.rollout is not None
-        assert self._collector is not None
-        return self._collector.since(self.rollout.seen)
-
-    def ask(self, evidence: Evidence, now: float) -> tuple[Rollout, Decision]:
-        """What `advance` says, without changing anything."""
-        assert self.rollout is not None
-        return advance(self.rollout, evidence, now)
+    def next_asked(self) -> list[DeployAsked]:
+        """What is to be started together: one rollout, or all arms of one."""
+        first = self.asked[0].plan.among
+        if first is None:
+            return [self.asked[0]]
+        return [one for one in self.asked if one.plan.among is not None and one.plan.among.group == first.group]
 
     def check_deploy(self, asked: DeployAsked) -> None:
         """Raises `Refused` for a version that cannot be rolled out beside the present champion."""
@@ -95,29 +129,41 @@ class ModelState:
         if asked.version == self.champion:
             raise Refused(f"version {asked.version} of {self.name} is the champion already")
 
-    def doom(self, rollout: Rollout) -> None:
-        """Takes a rollout's traffic away from now on, before the journal is told."""
-        self._doomed = rollout.id
-
     def route(self) -> ModelRoute | None:
         """What the route table should say; None before the first champion."""
-        if self.champion is None:
+        main, champion = self.main, self.champion
+        if champion is None:
             return None
-        rollout, champion = self.rollout, self.champion
-        if rollout is not None and rollout.id == self._doomed:
+        if main is None:
+            return desired_route(champion, None, 0.0, self.bundles)
+        rollout, among = main.rollout, main.rollout.plan.among
+        standing = [one.rollout.version for one in self.tracks if one.runs and not one.doomed]
+        if among is not None and standing and rollout.phase is not Phase.PROMOTED:
+            return shared_route(champion, among, rollout.plan.split, standing, self.bundles)
+        if main.doomed:
             back = rollout.champion if champion == rollout.version else champion
             return desired_route(champion if back is None else back, None, 0.0, self.bundles)
-        return desired_route(champion, rollout, self.share, self.bundles)
+        return desired_route(champion, rollout, main.share, self.bundles)
 
-    def ask_operator(self, request: OperatorAsked, now: float) -> Decision:
-        """What an operator's verb leads to. Raises `Refused` when it makes no sense now."""
-        if request.seen and (self.rollout is None or self.rollout.id != request.seen):
-            raise Refused(f"rollout {request.seen} is over: look at `fairlead rollout {self.name}` and ask again")
-        if self.rollout is None:
+    def ask_operator(self, request: OperatorAsked, now: float) -> list[tuple[Track, Decision]]:
+        """What an operator's verb leads to, for each arm that is meant. Raises `Refused` when it makes no sense now."""
+        meant = [one for one in self.tracks if request.seen in ("", one.rollout.id, one.group)]
+        if not self.tracks:
             raise Refused(
                 f"{self.name} has no rollout to {request.verb}: start one with `fairlead deploy {self.name}@V`"
             )
-        return apply_operator(self.rollout, request.verb, now, request.reason)[1]
+        if not meant:
+            raise Refused(f"rollout {request.seen} is over: look at `fairlead rollout {self.name}` and ask again")
+        arms = arms_for(request.verb, [one.rollout for one in meant])
+        return [
+            (one, apply_operator(one.rollout, request.verb, now, request.reason)[1])
+            for one in meant
+            if one.rollout in arms
+        ]
+
+    def others(self, promoted: Track) -> list[Track]:
+        """The arms that end when another one is promoted."""
+        return [one for one in self.tracks if one is not promoted and one.runs]
 
     def fold(self, entry: Entry) -> None:
         """Takes one fact of the journal in."""
@@ -162,10 +208,14 @@ class ModelState:
             waiting.append(fact)
         self.asked = deque(waiting)
 
+    def _track(self, rollout: str) -> Track | None:
+        return next((one for one in self.tracks if one.rollout.id == rollout), None)
+
     def _fold_decided(self, fact: RolloutDecided, at: float) -> None:
-        if self.rollout is not None and self.rollout.id == fact.rollout:
-            self.share = msgspec.json.decode(fact.decision, type=Decision).share
-            self.looked_at = at
+        track = self._track(fact.rollout)
+        if track is not None:
+            track.share = msgspec.json.decode(fact.decision, type=Decision).share
+            track.looked_at = at
 
     def _fold_started(self, fact: RolloutStarted, at: float) -> None:
         self.asked = deque(one for one in self.asked if one.rollout != fact.rollout)
@@ -176,14 +226,15 @@ class ModelState:
             _LOG.error("rollout %s cannot be started and is passed over: %s", fact.rollout, error.line)
             return
         self.bundles[fact.version] = fact.bundle
-        self.rollout = rollout
-        self._collector = Collector(rollout)
-        self.share = 0.0
+        track = Track(rollout)
+        beside = fact.plan.among is not None and all(one.group == track.group for one in self.tracks)
+        self.tracks = [*self.tracks, track] if beside else [track]
 
     def _fold_evidence(self, fact: EvidenceSeen, at: float) -> None:
-        if self.rollout is not None and self.rollout.id == fact.rollout:
+        track = self._track(fact.rollout)
+        if track is not None:
             evidence = msgspec.json.decode(fact.evidence, type=Evidence)
-            self.rollout = advance(self.rollout, evidence, at)[0]
+            track.rollout = advance(track.rollout, evidence, at)[0]
 
     def _fold_operator(self, fact: OperatorAsked, entry: Entry) -> None:
         """A request has no rollout; what became of it names the rollout, or nothing when it was refused."""
@@ -192,5 +243,6 @@ class ModelState:
             return
         if self.requests and self.requests[0][1].verb == fact.verb:
             self.requests.popleft()
-        if fact.rollout and self.rollout is not None and self.rollout.id == fact.rollout:
-            self.rollout = apply_operator(self.rollout, fact.verb, entry.at, fact.reason)[0]
+        track = self._track(fact.rollout)
+        if track is not None:
+            track.rollout = apply_operator(track.rollout, fact.verb, entry.at, fact.reason)[0]

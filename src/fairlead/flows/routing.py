@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from fairlead.core.arms import Among, dealt_arms
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.core.split import Split
 
 
 def desired_route(champion: int, rollout: Rollout | None, share: float, bundles: Mapping[int, str]) -> ModelRoute:
@@ -30,6 +32,14 @@ def desired_route(champion: int, rollout: Rollout | None, share: float, bundles:
         )
     arms = (Arm("canary", rollout.version, share), Arm("champion", champion, round(1.0 - share, 12)))
     return ModelRoute(arms=arms, bundles=_named(warm, bundles), salt=rollout.id, split=rollout.plan.split)
+
+
+def shared_route(
+    champion: int, among: Among, split: Split, standing: Sequence[int], bundles: Mapping[int, str]
+) -> ModelRoute:
+    """One model's route while the versions `standing` of an A/B rollout are tried: one draw for all of them."""
+    arms = dealt_arms(among, champion, standing)
+    return ModelRoute(arms=arms, bundles=_named({champion, *standing}, bundles), salt=among.group, split=split)
 
 
 def _named(versions: set[int], bundles: Mapping[int, str]) -> dict[int, str]:
