@@ -15,10 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from fairlead.adapters.file_lock import held
 from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.errors import Refused
+from fairlead.operations.prediction_log import LOCK, compact, history
 
 System = Any  # the fixtures' values: see conftest
 CLIENTS = 3
+SETTINGS = "log: {compact_every: 1s}\n"
 
 
 class Callers:
@@ -27,6 +31,7 @@ class Callers:
     def __init__(self, system: System) -> None:
         self.acknowledged: list[str] = []
         self.refused: list[int] = []
+        self.cut = 0
         self._system = system
         self._over = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(number,), daemon=True) for number in range(CLIENTS)]
@@ -52,6 +57,7 @@ class Callers:
                 try:
                     status = http.post("/v1/models/stay/predict", json=body).status_code
                 except httpx.HTTPError:
+                    self.cut += 1
                     time.sleep(0.02)  # nobody answered: this id is not asked for again
                     continue
                 if status == 200:
@@ -68,9 +74,41 @@ def logged(home: Path) -> Counter[str]:
     return found
 
 
+def tabled(system: System) -> Counter[str]:
+    """How often each request id stands in the table and the segments beyond it."""
+    compact(system.context)
+    reader, found = history(system.context), Counter[str]()
+    while batch := reader.poll()[0]:
+        found.update(record.request_id for record in batch)
+    return found
+
+
+def is_compacting(home: Path) -> bool:
+    """Whether a round of the compactor is under way at this moment."""
+    try:
+        with held(home / "log" / LOCK, "compacting"):
+            return False
+    except Refused:
+        return True
+
+
+def strike_compactor(system: System) -> str:
+    """Kills the controller in the middle of a compaction, if one begins within a while."""
+    deadline = time.monotonic() + 5.0
+    while time.monotonic() < deadline:
+        if is_compacting(system.home):
+            for pid in system.children("controller"):
+                os.kill(pid, signal.SIGKILL)
+            return "compactor"
+        time.sleep(0.005)
+    return "compactor at rest"
+
+
 def strike(system: System, rng: random.Random) -> str:
-    """Kills a worker, the controller or the supervisor itself, whichever the lot names and is alive."""
-    what = rng.choice(["worker", "worker", "controller", "supervisor"])
+    """Kills a worker, the controller, the compactor or the supervisor itself, whichever the lot names and is alive."""
+    what = rng.choice(["worker", "worker", "controller", "supervisor", "compactor"])
+    if what == "compactor":
+        return strike_compactor(system)
     if what == "supervisor":
         system.process.kill()
         system.process.wait()
@@ -84,7 +122,7 @@ def strike(system: System, rng: random.Random) -> str:
 
 
 def survive(system: System, rounds: int, seed: int) -> None:
-    """Strikes at random moments under load; then every acknowledged id is in the log exactly once."""
+    """Strikes at random moments under load; then every acknowledged id is in the log exactly once, and in the table."""
     rng = random.Random(seed)
     struck: Counter[str] = Counter()
     with Callers(system) as callers:
@@ -98,18 +136,19 @@ def survive(system: System, rounds: int, seed: int) -> None:
         system.wait(lambda: len(callers.acknowledged) > seen + 100)
     system.process.send_signal(signal.SIGTERM)
     assert system.process.wait(30) == 0
-    found = logged(system.home)
+    print(f"{rounds} rounds: {dict(struck)}; {len(callers.acknowledged)} acknowledged, {callers.cut} cut off")
     assert sum(struck.values()) == rounds
-    assert [name for name in callers.acknowledged if found[name] != 1] == []
+    for found in (logged(system.home), tabled(system)):
+        assert [name for name in callers.acknowledged if found[name] != 1] == []
     assert callers.refused == []
 
 
-def test_kills_lose_nothing_that_was_acknowledged(start: Callable[[], System]) -> None:
-    """Four kills, of workers, controller and supervisor."""
-    survive(start(), 4, seed=1)
+def test_kills_lose_nothing_that_was_acknowledged(start: Callable[..., System]) -> None:
+    """Four kills, of workers, controller, compactor and supervisor."""
+    survive(start(settings=SETTINGS), 4, seed=1)
 
 
 @pytest.mark.slow
-def test_two_hundred_kills_lose_nothing_that_was_acknowledged(start: Callable[[], System]) -> None:
+def test_two_hundred_kills_lose_nothing_that_was_acknowledged(start: Callable[..., System]) -> None:
     """Two hundred kills at random moments: each acknowledged id is in the log once, and nobody was told of an error."""
-    survive(start(), 200, seed=2)
+    survive(start(settings=SETTINGS), 200, seed=2)
