@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -110,3 +113,22 @@ def test_a_registry_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "registry").write_text("a file")
     with pytest.raises(StateError, match="cannot create the registry's folder"):
         MlflowRegistry(f"sqlite:///{tmp_path}/registry/mlflow.db")
+
+
+@pytest.mark.slow
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
+    """A process killed while it makes one leaves none; the next makes it, and what is there is left as it is."""
+    program = "import sys; from pathlib import Path\nfrom fairlead.adapters.mlflow_registry import MlflowRegistry\n"
+    program += "MlflowRegistry(f'sqlite:///{sys.argv[1]}', None)"
+    database = tmp_path / "mlflow.db"
+    with subprocess.Popen([sys.executable, "-c", program, str(database)]) as maker:
+        while not list(tmp_path.iterdir()):
+            time.sleep(0.001)
+        maker.kill()
+    assert not database.exists()
+    registry = MlflowRegistry(f"sqlite:///{database}", tmp_path / "artifacts")
+    with pytest.raises(NotFound):
+        registry.versions("hotel")
+    found = database.stat().st_ino
+    MlflowRegistry(f"sqlite:///{database}", tmp_path / "artifacts")
+    assert database.stat().st_ino == found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,20 @@ _QUIET = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",  # the first use of a database tells of each of its migrations
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",  # a server that is down is told in seconds, not minutes
 }
+
+
+def _make_database(mlflow: Any, path: Path) -> None:
+    """A new database, whole or not at all: MLflow cannot go on with one whose making was cut short."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    client = mlflow.MlflowClient(tracking_uri=f"sqlite:///{draft}", registry_uri=f"sqlite:///{draft}")
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+    with suppress(FileExistsError):  # another process was first
+        os.link(draft, path)
+    draft.unlink()
 
 
 def import_mlflow() -> Any:
@@ -51,6 +65,8 @@ class MlflowRegistry:
         self._errors: type[Exception] = mlflow.exceptions.MlflowException
         if tracking_uri.startswith("sqlite:///"):
             _make_folder(Path(tracking_uri.removeprefix("sqlite:///")).parent)
+            with self._told("made"):
+                _make_database(mlflow, Path(tracking_uri.removeprefix("sqlite:///")))
         with self._told("opened"):
             self._client = mlflow.MlflowClient(tracking_uri=tracking_uri, registry_uri=tracking_uri)
 

@@ -38,6 +38,7 @@ from fairlead.operations.context import Context
 
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
+_AWAY_SECONDS = 5.0  # between two tries of a registry that is away: a try may cost seconds of CPU time
 _SETTLE_SECONDS = 0.5
 _FAILED_SECONDS = 1.0
 _FOLLOWED = ("version_registered", "rollout_decided", "retrain_decided", "retrain_finished")
@@ -246,4 +247,6 @@ class FollowUp:
                 telling.wrong("the registry", f"it cannot be followed yet: {describe(fault)}")
             else:
                 telling.right("the registry")
-            self._stop.wait(_SYNC_SECONDS)
+                self._stop.wait(_SYNC_SECONDS)
+                continue
+            self._stop.wait(_AWAY_SECONDS)
