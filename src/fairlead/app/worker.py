@@ -41,7 +41,8 @@ from fairlead.core.admission import Limits
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.connection import Connection
-from fairlead.faces.gateway.intake import Intake, Keeps
+from fairlead.faces.gateway.intake import Intake
+from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving

@@ -23,8 +23,9 @@ from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.direct import Direct
-from fairlead.faces.gateway.intake import Intake, Keeps
+from fairlead.faces.gateway.intake import Intake
 from fairlead.faces.gateway.observing import Observer
+from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import Shadows

@@ -9,24 +9,17 @@ import asyncio
 from collections.abc import Callable
 
 import msgspec
-from msgspec import Struct
 
-from fairlead.errors import StateError
+from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.events import read_events
-from fairlead.faces.gateway.refusals import only
-from fairlead.faces.gateway.wire import Receive, Scope, Send, read_json, reply
+from fairlead.faces.gateway.otlp import Keeps, answer, media_of, read_spans, refusal
+from fairlead.faces.gateway.refusals import header_of, only, status_of
+from fairlead.faces.gateway.wire import JSON, Gone, Receive, Scope, Send, read_json, read_rest, reply
 from fairlead.flows.serve import NotReady, Serving
 from fairlead.ports.facts import FactLog
 
 EVENTS, TRACES = "/v1/events", "/v1/traces"
 BULK_BYTES = 2**17  # a body that is larger is read in a thread
-
-
-class Keeps(Struct, frozen=True):
-    """What is kept of an application's own traces."""
-
-    prompts: bool = False
-    responses: bool = False
 
 
 class Intake:
@@ -41,12 +34,15 @@ class Intake:
 
     def takes(self, path: str) -> bool:
         """Whether a path is for it."""
-        return path == EVENTS
+        return path in (EVENTS, TRACES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request. Raises what the gateway answers: `Refusal`, `NotFound`, `NotReady`, `StateError`."""
-        only(scope, "POST")
-        await self._events(scope, receive, send)
+        if scope["path"] == TRACES:
+            await self._traces(scope, receive, send)
+        else:
+            only(scope, "POST")
+            await self._events(scope, receive, send)
 
     async def _events(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, _ = await read_json(scope, receive, self._limit)
@@ -61,6 +57,27 @@ class Intake:
         await self._keep(lambda: self._facts.add_events(records))
         self._serving.tally.events += len(records)
         await reply(send, 200, msgspec.json.encode({"accepted": len(records)}))
+
+    async def _traces(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = JSON
+        try:
+            only(scope, "POST")
+            kind, encoding = media_of(scope["headers"], self._limit)
+            body = await read_rest(await receive(), receive, self._limit)
+            wanted = (body, (kind, encoding), self._limit, self._serving.clock.now(), self._keeps)
+            if len(body) <= BULK_BYTES and encoding is None:
+                taken = read_spans(*wanted)
+            else:
+                taken = await asyncio.to_thread(read_spans, *wanted)
+            await self._keep(lambda: self._facts.add_spans(taken.records))
+        except Gone:
+            raise
+        except FairleadError as error:
+            status = status_of(error, 400)
+            await reply(send, status, refusal(kind, error.line), kind, header_of(error))
+            return
+        self._serving.tally.spans += len(taken.records)
+        await reply(send, 200, answer(kind, taken.rejected), kind)
 
     async def _keep(self, write: Callable[[], None]) -> None:
         try:

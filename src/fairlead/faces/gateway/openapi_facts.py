@@ -10,6 +10,7 @@ from fairlead.faces.gateway.openapi_operation import TO_BODIES, Operation, opera
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, UNIT, Schema, a_list, an_object, or_null
 from fairlead.flows.warm import Live
 
+PROTOBUF = "application/x-protobuf"
 EVENT_EXAMPLE = {"model": "churn", "unit_id": "c-42", "name": "renewed", "value": 1, "at": "2024-01-31T12:00:00Z"}
 
 
@@ -49,3 +50,22 @@ def facts(live: Live | None) -> Iterator[tuple[str, str, Operation]]:
             body=taken({"anyOf": [a_list(ref("Event")), ref("Event")]}, example),
         ),
     )
+    yield "/v1/traces", "post", _traces()
+
+
+def _traces() -> Operation:
+    """As OpenTelemetry's protocol has it, whose errors are a `google.rpc.Status`."""
+    told: Schema = {"type": "object", "description": "ExportTraceServiceRequest, in OTLP's JSON"}
+    made = operation(
+        "An application's own spans (OTLP over HTTP)",
+        said("ExportTraceServiceResponse", {"type": "object"}),
+        body=taken(told, {"resourceSpans": []}),
+    )
+    made["requestBody"]["content"][PROTOBUF] = {"schema": {"description": "ExportTraceServiceRequest"}}
+    made["responses"]["200"]["content"][PROTOBUF] = {"schema": {"description": "ExportTraceServiceResponse"}}
+    status = {"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}
+    words = {400: "It cannot be read", 413: "It is too large", 415: "It is of another type", 501: "No protobuf here"}
+    for number, word in {**words, 503: "The log takes nothing now: send it again"}.items():
+        made["responses"][str(number)] = said(word, status)
+        made["responses"][str(number)]["content"][PROTOBUF] = {"schema": {"description": "google.rpc.Status"}}
+    return made

@@ -39,7 +39,7 @@ async def read_tensors(scope: Scope, receive: Receive, limit: int) -> TensorBody
     if message.get("more_body") or message["type"] == "http.disconnect" or len(body) > limit:
         body = await read_rest(message, receive, limit)
     if encoding is not None:
-        body = _unpack(body, encoding, limit)
+        body = unpack(body, encoding, limit)
     if length is None:
         return TensorBody(body, None, trace_id)
     if not length.isdigit() or len(length) > 19 or not 0 < int(length) <= len(body):
@@ -85,7 +85,8 @@ def _trace_id(headers: dict[bytes, bytes]) -> str | None:
     return None if parent is None else parent.trace_id
 
 
-def _unpack(body: bytes, encoding: bytes, limit: int) -> bytes:
+def unpack(body: bytes, encoding: bytes, limit: int) -> bytes:
+    """A compressed body (gzip, deflate), of at most `limit` bytes. Raises `Refusal` (400, 413)."""
     stream = zlib.decompressobj(_WINDOWS[encoding])
     try:
         made = stream.decompress(body, limit + 1)  # no more is unpacked than is taken
