@@ -28,6 +28,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple, TypeVar
+from urllib.request import urlopen
 
 from benchmarks.latency_curve import Curve, save
 from benchmarks.open_loop import Offered, offer
@@ -54,6 +55,7 @@ from benchmarks.serving import (
 )
 from benchmarks.serving_fleet import Fleet, body_of
 from fairlead.adapters.route_file import RouteFile
+from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 
 LABELS = {
@@ -129,8 +131,12 @@ class Bench:
             names.append(name)
         return names
 
+    def folder(self, name: str) -> Path:
+        """A server's folder."""
+        return self._folder / "".join(letter for letter in name if letter.isalnum())
+
     def _place(self, name: str, model: str) -> Place:
-        own = self._folder / "".join(letter for letter in name if letter.isalnum())
+        own = self.folder(name)
         own.mkdir()
         return Place(self._folder / model, made_row(), own, self._peers)
 
@@ -179,10 +185,25 @@ def part_linear(bench: Bench) -> None:
     for name, rounds in taken.items():
         times = ratios([one.cpu_us for one in rounds], [one.cpu_us for one in taken[BARE]])
         print(f"{name:<26}{_of(rounds, 'rate'):>12,.0f}{_of(rounds, 'cpu_us'):>16.1f}{times:>24}")
+    check_log(bench, LINEAR)
     for name, how in ((LINEAR, "champion alone"), (ROLLOUT, "in a canary rollout")):
         times_bare = _ratio(taken[name], taken[BARE], "cpu_us")
         what = f"CPU time, linear model, {how}: <= {BARE_TIMES:g}x a bare ASGI reply"
         bench.bars.append(Bar(what, f"{times_bare:.2f}x", times_bare <= BARE_TIMES))
+
+
+def check_log(bench: Bench, name: str) -> None:
+    """Everything that was answered is in the log, once. Ends the program where it is not: no figure would count."""
+    with bench.fleet.awake(name) as server, urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=10.0) as page:
+        lines = page.read().decode().splitlines()
+    answered = sum(float(line.split()[-1]) for line in lines if line.startswith("fairlead_inference_requests_total{"))
+    log, ids, count = SegmentReader(bench.folder(name) / "home" / "log"), set[str](), 0
+    while records := log.poll()[0]:
+        ids.update(record.request_id for record in records)
+        count += len(records)
+    if not answered == len(ids) == count:
+        sys.exit(f"{name} answered {answered:,.0f} requests and logged {count:,}, of {len(ids):,} ids")
+    print(f"its log holds each of the {count:,} answers of {name}, once")
 
 
 def part_boosted(bench: Bench) -> None:
