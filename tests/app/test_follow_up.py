@@ -197,6 +197,7 @@ def test_a_registry_that_was_away_is_tried_again(
 ) -> None:
     """However its client put it: what was decided meanwhile reaches it when it is back."""
     monkeypatch.setattr("fairlead.app.follow_up._SYNC_SECONDS", 0.05)
+    monkeypatch.setattr("fairlead.app.follow_up._AWAY_SECONDS", 0.05)
     registry, tries = known_registry(tmp_path), []
 
     def open_registry() -> Registry:
