@@ -108,6 +108,7 @@ def _show_timeline(found: DriftTimeline) -> None:
 
 
 def show_report(report: DriftReport) -> None:
+    """The verdict, and the columns, worst first."""
     say(f"{report.verdict.outcome.value}: {report.verdict.reason}")
     rows: list[tuple[str | Text, ...]] = []
     for column in report.columns[:_SHOWN]:

@@ -13,6 +13,7 @@ from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.output import emit_json, figure, instant, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import models
+from fairlead.operations.context import Context
 from fairlead.operations.validation import validate_version
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -82,10 +83,15 @@ def register(
         return
     say(f"{info.model}@{info.version} is registered: bundle {info.bundle[:16]}, in staging")
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(info.metrics.items())))
-    report = validate_version(home, f"{info.model}@{info.version}", str(reference))
-    if report.verdict.outcome is Outcome.BREACHED:  # the settings say of the contract what the data does not keep
-        say(f"of the reference itself {report.verdict.reason}: see `fairlead validate {report.contract} {reference}`")
+    _check_reference(home, f"{info.model}@{info.version}", reference)
     say(f"next: `fairlead gate {info.model}@{info.version}`")
+
+
+def _check_reference(home: Context, version: str, reference: Path) -> None:
+    """Says so where the settings say of the contract what the reference itself does not keep."""
+    report = validate_version(home, version, str(reference))
+    if report.verdict.outcome is Outcome.BREACHED:
+        say(f"of the reference itself {report.verdict.reason}: see `fairlead validate {version} {reference}`")
 
 
 def list_models(
