@@ -154,8 +154,9 @@ class KafkaSource:
 
     async def close(self) -> None:
         """Leaves the group."""
-        with suppress(FairleadError):
-            await self._caller.run(self._close)
+        if self._asker is not None:
+            with suppress(FairleadError):
+                await self._caller.run(self._close)
         self._caller.end()
 
     def _close(self) -> None:
@@ -288,8 +289,9 @@ class KafkaSink:
 
     async def close(self) -> None:
         """Closes."""
-        with suppress(FairleadError):
-            await self._caller.run(self._drop)
+        if self._producer is not None:
+            with suppress(FairleadError):
+                await self._caller.run(self._drop)
         self._caller.end()
 
     def _drop(self) -> None:
