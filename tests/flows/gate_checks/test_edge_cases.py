@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
-from fairlead.core.decode import RowDecoder, loads
+from fairlead.core.contract import Contract, DefaultAnswer, Feature, Kind, Policy, Rule, Task
+from fairlead.core.decode import FallsBack, RowDecoder, loads
 from fairlead.errors import ContractError
 from fairlead.flows.gate_checks.edge_cases import ANSWERED, REFUSED, EdgeCase, edge_cases
 
@@ -47,7 +47,7 @@ def contracts(draw: st.DrawFn) -> Contract:
                 fill=GOOD[kind],
             )
         )
-    return Contract(tuple(features), Task.BINARY, "y", ("0", "1"))
+    return Contract(tuple(features), Task.BINARY, "y", ("0", "1"), default=DefaultAnswer(0))
 
 
 def answered_by(contract: Contract, case: EdgeCase) -> tuple[int, ...]:
@@ -55,6 +55,8 @@ def answered_by(contract: Contract, case: EdgeCase) -> tuple[int, ...]:
     said = ""
     try:
         RowDecoder(contract).check(loads(case.body)["features"])
+    except FallsBack as error:
+        assert case.field in str(error)  # the default answers
     except ContractError as error:
         said = str(error)
     assert not said or case.field in said
