@@ -12,7 +12,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-ROW = "__row"
+ROW, PLACE = "__row", "__place"
+FILES = ("file", "dask", "duckdb")  # the kinds of offline store that read a view's files
 EVENT = "event_timestamp"
 
 
@@ -104,8 +105,8 @@ def plan(store: Any, asked: dict[str, Any]) -> dict[str, Any]:
 def frame(store: Any, asked: dict[str, Any]) -> dict[str, Any]:
     """Joins features to entities as each was known at the entity's time, and writes the table.
 
-    Each view is asked for by itself, and its rows are put back by number: asked for several at once, Feast's file store
-    leaves out whole rows of which one view knows nothing.
+    Files are joined here: Feast's own join of files leaves out rows of which a view knows nothing and rows that stand
+    there twice, and takes any of two values of one time, whichever was made later. A warehouse joins by its own SQL.
     """
     import pandas as pd
     import pyarrow as pa
@@ -120,21 +121,85 @@ def frame(store: Any, asked: dict[str, Any]) -> dict[str, Any]:
     entities = table.select(keys).to_pandas()
     instants = pd.to_datetime(table.column(asked["time"]).to_pandas(), utc=True)
     entities[EVENT] = instants.astype("datetime64[us, UTC]")
-    entities[ROW] = range(rows)
     known = {}
+    of_files = store.config.offline_store.type in FILES
     for view, alias, features in views:
-        wanted = entities[[*view.join_keys, EVENT, ROW]].dropna()
-        references = [f"{view.name}:{feature}" for feature in features]
-        found = store.get_historical_features(entity_df=wanted, features=references).to_df() if len(wanted) else wanted
+        columns = (joined if of_files else answered)(store, view, features, entities)
         types = {field.name: field.dtype for field in view.features}
-        for feature in features:
+        for feature, column in zip(features, columns, strict=True):
             name = known_as(alias, feature, asked)
-            cells = dict(zip(found[ROW], found[feature], strict=True)) if len(wanted) else {}
-            held = [None if pd.isna(cell := cells.get(row)) else cell for row in range(rows)]
-            table = added(table, name, pa.array(held, arrow_type(pa, types[feature])))
-            known[name] = sum(cell is not None for cell in held)
+            held = column.cast(arrow_type(pa, types[feature]))
+            table = added(table, name, held)
+            known[name] = rows - held.null_count
     pq.write_table(table, asked["out"], compression="zstd", coerce_timestamps="us", allow_truncated_timestamps=True)
     return {"rows": rows, "known": known}
+
+
+def joined(store: Any, view: Any, features: list[str], entities: Any) -> list[Any]:
+    """For each entity, what a view of files knew of it: a column for each feature."""
+    import pandas as pd
+    import pyarrow as pa
+
+    source, at, made = pulled(store, view)
+    keys = list(view.join_keys)
+    known = source.select([*keys, at, *([made] if made else [])]).to_pandas()
+    known[at] = pd.to_datetime(known[at], utc=True).astype("datetime64[us, UTC]")
+    known[PLACE] = range(len(known))
+    known = known.dropna(subset=[*keys, at]).sort_values([at, *([made] if made else [])], kind="stable")
+    known = known.drop_duplicates([*keys, at], keep="last")
+    wanted = entities[[*keys, EVENT]].dropna().sort_values(EVENT, kind="stable")
+    wanted[ROW] = wanted.index
+    wanted = wanted.astype({key: known[key].dtype for key in keys})
+    ttl = pd.Timedelta(view.ttl) if view.ttl else None
+    found = pd.merge_asof(
+        wanted, known[[*keys, at, PLACE]], left_on=EVENT, right_on=at, by=keys, tolerance=ttl, direction="backward"
+    )
+    places = dict(zip(found[ROW], found[PLACE], strict=True))
+    held = [None if pd.isna(place := places.get(row)) else int(place) for row in range(len(entities))]
+    indices = pa.array(held, pa.int64())
+    return [source.column(feature).combine_chunks().take(indices) for feature in features]
+
+
+def pulled(store: Any, view: Any) -> tuple[Any, str, str]:
+    """All rows of a view's source, by the view's own names; the columns of their times, and of when they were made."""
+    from feast.utils import _get_column_names, _run_pyarrow_field_mapping
+
+    entities = [store.get_entity(name) for name in view.entities]
+    keys, features, at, made = _get_column_names(view, entities)
+    provider = store._get_provider()  # noqa: SLF001 - Feast has no public way to a view's own rows
+    job = provider.offline_store.pull_all_from_table_or_query(
+        config=store.config,
+        data_source=view.batch_source,
+        join_key_columns=keys,
+        feature_name_columns=features,
+        timestamp_field=at,
+        created_timestamp_column=made or None,
+    )
+    names = view.batch_source.field_mapping
+    table = _run_pyarrow_field_mapping(job.to_arrow(), names)
+    return table, names.get(at, at), names.get(made, made) if made else ""
+
+
+def answered(store: Any, view: Any, features: list[str], entities: Any) -> list[Any]:
+    """The same as a warehouse answers it: each entity at each time is asked for once, and put back by number."""
+    import pandas as pd
+    import pyarrow as pa
+
+    by = [*view.join_keys, EVENT]
+    wanted = entities[by].dropna()
+    if not len(wanted):
+        return [pa.nulls(len(entities)) for _ in features]
+    wanted[ROW] = wanted.groupby(by, sort=False).ngroup()
+    references = [f"{view.name}:{feature}" for feature in features]
+    once = wanted.drop_duplicates(ROW).reset_index(drop=True)
+    found = store.get_historical_features(entity_df=once, features=references).to_df()
+    answers = {row[ROW]: row for row in found.to_dict("records")}
+    places = wanted[ROW].to_dict()
+    rows = [answers.get(places.get(at)) for at in range(len(entities))]
+    return [
+        pa.array([None if row is None or pd.isna(row[feature]) else row[feature] for row in rows])
+        for feature in features
+    ]
 
 
 def added(table: Any, name: str, column: Any) -> Any:

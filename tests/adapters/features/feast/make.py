@@ -72,7 +72,8 @@ def answers(store: Any) -> dict[str, list[dict[str, Any]]]:
     for service in ("churn", "loyal"):
         answer = store.get_online_features(features=store.get_feature_service(service), entity_rows=ASKED).to_dict()
         found[service] = [
-            {name: column[row] for name, column in answer.items() if name not in ASKED[0]} for row in range(len(ASKED))
+            {name: column[row] for name, column in sorted(answer.items()) if name not in ASKED[0]}
+            for row in range(len(ASKED))
         ]
     return found
 
