@@ -43,7 +43,7 @@ def test_the_log_is_moved_told_and_erased_from(home: Path, capsys: pytest.Captur
     assert call(home, "compact") == 0
     assert "3 predictions and 0 outcomes are in the table" in capsys.readouterr().out
     assert call(home, "erase", "anna", "--reason", "asked", "--json") == 0
-    assert json.loads(capsys.readouterr().out) == {"predictions": 2, "outcomes": 0}
+    assert json.loads(capsys.readouterr().out) == {"predictions": 2, "outcomes": 0, "refused": 0}
     assert call(home, "status", "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["rows"], told["trouble"], told["waiting_bytes"]) == ({"predictions": 1}, "", 0)
