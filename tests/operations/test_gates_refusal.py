@@ -15,8 +15,11 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.config.rollout import RolloutSettings, SplitSettings
 from fairlead.config.settings import Settings
+from fairlead.core.arms import Among, ArmShare
 from fairlead.core.event import DeployAsked
 from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
+from fairlead.core.rollout import Step
+from fairlead.core.split import By
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound, Refused, UsageError
 from fairlead.operations.context import Context
@@ -149,7 +152,7 @@ def _gone(house: House) -> None:
         (_gone, "there is no gate report"),
     ],
 )
-@pytest.mark.parametrize("strategy", [None, "shadow", "canary", "blue-green", "rolling"])
+@pytest.mark.parametrize("strategy", [None, "shadow", "canary", "blue-green", "ab", "rolling"])
 def test_a_version_without_a_passed_gate_is_not_deployed(
     house: House, what: Callable[[House], None], said: str, strategy: str | None
 ) -> None:
@@ -218,6 +221,66 @@ def test_an_unknown_strategy_is_told(house: House, strategy: str) -> None:
     with pytest.raises(UsageError, match="blue-green"):
         deploy(house.context, "hotel@1", strategy)
     assert list(house.journal.read()) == before
+
+
+def test_several_versions_are_the_arms_of_one_rollout(house: House) -> None:
+    """Each is asked for in one append, with one draw and a rollout of its own; none may lack its gate."""
+    house.measured(house.report(1))
+    with pytest.raises(Refused, match="hotel@2 has not passed its gate"):
+        deploy(house.context, "hotel@1,2", "ab")
+    house.measured(house.report(2))
+    before = house.journal.verify()
+    group = deploy(house.context, "hotel@1,2", "ab", arms={2: 0.3, 1: 0.2})
+    asked = [entry.fact for entry in house.journal.read(before)]
+    assert [(fact.rollout, fact.version) for fact in asked if isinstance(fact, DeployAsked)] == [
+        ("hotel-1-1", 1),
+        ("hotel-2-2", 2),
+    ]
+    for fact, share in zip(asked, (0.2, 0.3), strict=True):
+        assert isinstance(fact, DeployAsked)
+        assert (fact.plan.strategy, fact.plan.shadow, fact.plan.steps) == ("ab", None, (Step(share),))
+        assert fact.plan.among == Among(group, (ArmShare(1, 0.2), ArmShare(2, 0.3)))
+
+
+@pytest.mark.parametrize(
+    ("reference", "strategy", "arms", "said"),
+    [
+        ("hotel@1,2", None, {}, "names 2 versions: that is for --strategy ab"),
+        ("hotel@1,2", "canary", {}, "names 2 versions: that is for --strategy ab"),
+        ("hotel@1", "canary", {1: 0.2}, "add --strategy ab"),
+        ("hotel@1,2", "ab", {1: 0.2}, "give each of them one share"),
+        ("hotel@1,2", "ab", {1: 0.2, 2: 0.2, 3: 0.2}, "give each of them one share"),
+        ("hotel@1,2", "ab", {1: 0.5, 2: 0.5}, "leave the champion a share"),
+        ("hotel@1,2", "ab", {1: 0.5, 2: 0.0}, "more than 0%"),
+        ("hotel@1,1", "ab", {}, "named twice"),
+        ("hotel@1,", "ab", {}, "hotel@"),
+        ("hotel@,", "ab", {}, "hotel@"),
+    ],
+)
+def test_arms_that_make_no_sense_are_told(
+    house: House, reference: str, strategy: str | None, arms: dict[int, float], said: str
+) -> None:
+    """One line with the fix, and nothing is journalled."""
+    for version in (1, 2):
+        house.measured(house.report(version))
+    before = list(house.journal.read())
+    with pytest.raises(UsageError, match=said):
+        deploy(house.context, reference, strategy, arms=arms)
+    assert list(house.journal.read()) == before
+
+
+def test_clusters_are_dealt_to_arms_alone(house: House) -> None:
+    """With a split by a feature's value a canary is refused, and an A/B rollout is asked for."""
+    house.measured(house.report())
+    name = house.context.bundles.manifest(house.digests[0]).contract.names[0]
+    settings = RolloutSettings(strategy="ab", split=SplitSettings(by=By.FEATURE, feature=name))
+    context = dataclasses.replace(house.context, settings=Settings(rollout=settings))
+    with pytest.raises(UsageError, match="by feature is for strategy ab"):
+        deploy(context, "hotel@1", "canary")
+    deploy(context, "hotel@1")
+    fact = list(house.journal.read())[-1].fact
+    assert isinstance(fact, DeployAsked)
+    assert fact.plan.split.clusters
 
 
 def test_a_plan_that_cannot_start_is_no_setting() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from fairlead.app.compose import open_context
 from fairlead.core.advance import advance
+from fairlead.core.arms import Among, ArmShare
 from fairlead.core.event import (
     AnyFact,
     DeployAsked,
@@ -25,7 +26,7 @@ from fairlead.core.rollout import Baseline, Evidence, Guardrail, Phase, Plan, Ro
 from fairlead.core.rollout import start as start_rollout
 from fairlead.errors import JournalBroken, NotFound, Refused
 from fairlead.operations.context import Context
-from fairlead.operations.rollouts import VERBS, operate, replay, rollout, rollouts
+from fairlead.operations.rollouts import VERBS, arms, operate, replay, rollout, rollouts
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
 
@@ -223,3 +224,47 @@ def test_a_rollout_that_was_only_asked_for_can_be_operated(told: Told) -> None:
     told.tell(DeployAsked("hotel", "h1", 1, "b" * 64, PLAN))
     operate(told.context, "hotel", "abort", "not today")
     assert len(list(told.journal.read(kinds=["operator_asked"]))) == 1
+
+
+# -- several arms --------------------------------------------------------------------------------------------------
+
+AMONG = Among("hotel-ab-4", (ArmShare(4, 0.2), ArmShare(5, 0.3)))
+
+
+@pytest.fixture
+def arms_told(lives: Told) -> Told:
+    """Versions 4 and 5 of hotel are tried at once."""
+    for version in (4, 5):
+        plan = Plan("ab", (Step(AMONG.share_of(version)),), (PSI,), among=AMONG)
+        lives.begin(f"hotel-{version}-{version}", "hotel", version, 3, plan)
+        lives.look(f"hotel-{version}-{version}", GOOD)
+    return lives
+
+
+def test_a_rollout_of_several_arms_is_shown_as_all_of_them(arms_told: Told) -> None:
+    """Each with its version, share and sentence, in one group; and each replays by itself."""
+    views = arms(arms_told.context, "hotel")
+    assert [(view.version, view.share, view.group) for view in views] == [
+        (4, 0.2, "hotel-ab-4"),
+        (5, 0.3, "hotel-ab-4"),
+    ]
+    assert "Version 4 of hotel has 20 % of the traffic: the arm keeps 20 % until an operator" in views[0].why
+    assert rollout(arms_told.context, "hotel") == views[1]
+    assert all(replay(arms_told.context, view.id).matches for view in views)
+
+
+def test_the_operator_names_an_arm_or_means_all(arms_told: Told) -> None:
+    """`hotel@5` is that arm, `hotel` all of them; a promotion must name one, and a version that is none is told."""
+    context = arms_told.context
+    operate(context, "hotel@5", "promote", "better")
+    operate(context, "hotel", "abort")
+    entries = arms_told.journal.read(kinds=["operator_asked"])
+    asked = [fact for entry in entries if isinstance(fact := entry.fact, OperatorAsked)]
+    assert [(fact.model, fact.verb, fact.seen) for fact in asked[-2:]] == [
+        ("hotel", "promote", "hotel-5-5"),
+        ("hotel", "abort", "hotel-ab-4"),
+    ]
+    with pytest.raises(Refused, match="name it, one of hotel@4, hotel@5"):
+        operate(context, "hotel", "promote")
+    with pytest.raises(NotFound, match="in the latest there is hotel@4, hotel@5"):
+        operate(context, "hotel@9", "abort")

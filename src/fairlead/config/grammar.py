@@ -44,6 +44,23 @@ def share(text: str | float) -> float:
     return value
 
 
+def shares(text: str) -> dict[int, float]:
+    """The shares of versions.
+
+    >>> shares("7=25%, 8=0.2")
+    {7: 0.25, 8: 0.2}
+    """
+    found: dict[int, float] = {}
+    for part in text.split(","):
+        version, equals, amount = part.partition("=")
+        if not equals or not version.strip().isascii() or not version.strip().isdigit():
+            raise SettingsError(f"{part.strip()!r} is no version's share: write 7=25%,8=25%")
+        if int(version) in found:
+            raise SettingsError(f"version {int(version)} has two shares: give each version one")
+        found[int(version)] = share(amount.strip())
+    return found
+
+
 def size(text: str | float) -> int:
     """Bytes. A bare number is bytes.
 

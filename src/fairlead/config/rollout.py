@@ -14,7 +14,7 @@ from fairlead.core.rollout import Plan, ShadowPlan, Step
 from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
 
-Strategy = Literal["shadow", "canary", "blue-green", "rolling"]
+Strategy = Literal["shadow", "canary", "blue-green", "ab", "rolling"]
 
 
 class ShadowSettings(Section, frozen=True):
@@ -33,7 +33,8 @@ class StepSettings(Section, frozen=True):
 
 
 class SplitSettings(Section, frozen=True):
-    """What a rollout deals to the two versions: units, which keep their version, or requests, each anew.
+    """What a rollout deals to its versions: units, which keep theirs, or requests, each anew; an A/B rollout also deals
+    all requests with one value of `feature` together, or all of one `block` of time.
 
     `within` restricts it to requests with some values of `feature` (a region first), `stratified` draws each value's
     units apart, `explore` is the share that is dealt evenly.
@@ -44,21 +45,26 @@ class SplitSettings(Section, frozen=True):
     within: tuple[str, ...] = ()
     stratified: bool = False
     explore: Share = Share(0.0)
+    block: Duration = Duration(0)
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be dealt, and what would be dealt in clusters."""
-        if self.by in (By.FEATURE, By.TIME):
-            raise SettingsError(
-                f"rollout.split deals units or requests, whose evidence is tested one by one; by {self.by.value} is "
-                "for an experiment: write by: unit, with within: [...] for one region first"
-            )
+        """Refuses what cannot be dealt."""
         if fault := fault_of(self.split):
             raise SettingsError(f"rollout.split: {fault}")
 
     @property
     def split(self) -> Split:
         """The same, as routes take it."""
-        return Split(self.by, self.feature, self.within, self.stratified, explore=float(self.explore))
+        return Split(self.by, self.feature, self.within, self.stratified, float(self.block), float(self.explore))
+
+    def fault_for(self, strategy: str) -> str:
+        """Why a strategy cannot be judged under this split; nothing where it can."""
+        if strategy == "ab" or not self.split.clusters:
+            return ""
+        return (
+            f"rollout.split deals units or requests, whose evidence is tested one by one; by {self.by.value} is for "
+            "strategy ab, or an experiment: write by: unit, with within: [...] for one region first"
+        )
 
 
 _STEPS = (
@@ -99,29 +105,33 @@ class RolloutSettings(Section, frozen=True):
             raise SettingsError("rollout.steps must grow: each step takes more traffic than the one before")
         if not 0.0 < self.alpha < 1.0:
             raise SettingsError("rollout.alpha is a budget of false rollbacks: write more than 0% and less than 100%")
+        if fault := self.split.fault_for(self.strategy):
+            raise SettingsError(fault)
         latencies = [bound.rule for bound in self.guardrails if bound.rule.metric == "p99_latency"]
         if len(latencies) > 1:
             raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
 
     def plan(self, strategy: str | None = None) -> Plan:
-        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), rolling
-        (by quarters of all requests, each request dealt anew).
+        """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), ab (one
+        constant share, until a person decides), rolling (by quarters of all requests, each request dealt anew).
 
-        Raises `UsageError` for any other.
+        Raises `UsageError` for any other, and for one that cannot be judged under the split.
         """
         chosen = strategy or self.strategy
         if chosen not in get_args(Strategy):
             raise UsageError(f"{chosen!r} is no strategy: use one of {', '.join(get_args(Strategy))}")
+        if fault := self.split.fault_for(chosen):
+            raise UsageError(fault)
         shadow = self.shadow
         steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
         split = self.split.split
         return Plan(
             strategy=chosen,
-            steps={"blue-green": (Step(1.0),), "rolling": _ROLLING}.get(chosen, steps),
+            steps={"blue-green": (Step(1.0),), "ab": (Step(0.5),), "rolling": _ROLLING}.get(chosen, steps),
             guardrails=tuple(bound.rule for bound in self.guardrails),
             shadow=ShadowPlan(float(shadow.seconds), shadow.at_least) if shadow and chosen == "shadow" else None,
             alpha=float(self.alpha),
             undecided=self.undecided,
-            deadline_seconds=None if self.deadline is None else float(self.deadline),
+            deadline_seconds=None if self.deadline is None or chosen == "ab" else float(self.deadline),
             split=replace(split, by=By.REQUEST) if chosen == "rolling" else split,
         )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.advance import apply_operator
+from fairlead.core.arms import Among, fault_of, stated_shares
+from fairlead.core.asked_of import arms_for
 from fairlead.core.event import DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
 from fairlead.core.listing import first_of
 from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
-from fairlead.core.rollout import Decision, Phase, Rollout
+from fairlead.core.rollout import Decision, Phase, Plan, Rollout, Step
 from fairlead.core.why import why as explain
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
@@ -22,6 +27,7 @@ from fairlead.ports.registry import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
+_EVEN: Mapping[int, float] = MappingProxyType({})
 _OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
 
 
@@ -42,26 +48,72 @@ class RolloutView(Struct, frozen=True):
     requests_exposed: int
     seconds_to_decision: float | None
     seconds_to_swap: float | None
+    group: str = ""  # what the arms of one rollout have in common; the id where there is one
 
 
-def deploy(context: Context, reference: str, strategy: str | None = None, reason: str = "") -> str:
+def deploy(
+    context: Context, reference: str, strategy: str | None = None, reason: str = "", arms: Mapping[int, float] = _EVEN
+) -> str:
     """Asks for a rollout of `name@version` and returns its id. Refused without a passed, unexpired gate of this bundle.
 
-    The controller starts it as soon as no other rollout of the model runs.
+    The controller starts it as soon as no other rollout of the model runs. With the strategy ab `name@7,8` names
+    several challengers, `arms` their shares (even ones where none is given), and the id is that of all of them.
     """
+    plan, now = context.settings.rollout.plan(strategy), context.clock.now()
+    infos = [_deployable(context, one, now) for one in _references(reference, plan.strategy)]
+    model = infos[0].model
+    _refuse_second(context, model)
+    for info in infos:
+        _refuse_unknown_feature(context, info, plan.split.feature)
+    number = sum(1 for _ in context.journal.read(model=model, kinds=["deploy_asked"])) + 1
+    if plan.strategy == "ab":
+        group, asked = _arms_asked(infos, plan, number, arms, reason)
+    elif arms:
+        raise UsageError(f"shares of arms are for the strategy ab, not for {plan.strategy}: add --strategy ab")
+    else:
+        group = f"{model}-{infos[0].version}-{number}"
+        asked = [DeployAsked(model, group, infos[0].version, infos[0].bundle, plan, reason)]
+    context.journal.append(asked, actor=context.actor, at=now)
+    return group
+
+
+def _references(reference: str, strategy: str) -> list[str]:
+    """The versions that are meant, each as `name@version`. Raises `UsageError` for several without the strategy ab."""
+    name, at, which = reference.partition("@")
+    several = [one.strip() for one in which.split(",")]
+    if len(several) > 1 and strategy != "ab":
+        raise UsageError(f"{reference} names {len(several)} versions: that is for --strategy ab, not for {strategy}")
+    return [f"{name}{at}{one}" for one in several]
+
+
+def _deployable(context: Context, reference: str, now: float) -> VersionInfo:
     info = resolve(context, reference)
-    now = context.clock.now()
     passed_gate(context, info, now)
     if "champion" in info.aliases:
         raise Refused(f"{info.model}@{info.version} is the champion already: there is nothing to roll out")
-    _refuse_second(context, info.model)
-    plan = context.settings.rollout.plan(strategy)
-    _refuse_unknown_feature(context, info, plan.split.feature)
-    number = sum(1 for _ in context.journal.read(model=info.model, kinds=["deploy_asked"])) + 1
-    rollout = f"{info.model}-{info.version}-{number}"
-    asked = DeployAsked(info.model, rollout, info.version, info.bundle, plan, reason)
-    context.journal.append([asked], actor=context.actor, at=now)
-    return rollout
+    return info
+
+
+def _arms_asked(
+    infos: Sequence[VersionInfo], plan: Plan, number: int, arms: Mapping[int, float], reason: str
+) -> tuple[str, list[DeployAsked]]:
+    """A rollout for each challenger, and the name of them all. Raises `UsageError` for shares that cannot be dealt."""
+    model, versions = infos[0].model, [info.version for info in infos]
+    strange = [version for version in arms if version not in versions]
+    left_out = [version for version in versions if arms and version not in arms]
+    if strange or left_out:
+        raise UsageError(
+            f"the arms' shares name {list(arms)}, and {versions} are deployed: give each of them one share"
+        )
+    among = Among(f"{model}-ab-{number}", stated_shares(versions, arms))
+    if fault := fault_of(among):
+        raise UsageError(f"{model} cannot be dealt to its arms: {fault}")
+    asked = []
+    for place, info in enumerate(infos):
+        own = replace(plan, steps=(Step(among.share_of(info.version)),), among=among)
+        rollout = f"{model}-{info.version}-{number + place}"
+        asked.append(DeployAsked(model, rollout, info.version, info.bundle, own, reason))
+    return among.group, asked
 
 
 def _refuse_unknown_feature(context: Context, info: VersionInfo, feature: str) -> None:
@@ -81,28 +133,45 @@ def _refuse_second(context: Context, model: str) -> None:
     waiting = [fact.rollout for fact in facts if isinstance(fact, DeployAsked) and fact.rollout not in answered]
     if waiting:
         raise Refused(f"{waiting[0]} was asked for and waits for the controller: is `fairlead up` running?")
-    state = _latest(context, model)
-    if state is not None and state.phase not in _OVER:
+    state = next((one for one in _latest(context, model) if one.phase not in _OVER), None)
+    if state is not None:
         raise Refused(f"{state.id} is under way ({state.phase.value}): wait for it, or `fairlead abort {model}`")
 
 
-def _latest(context: Context, model: str) -> Rollout | None:
-    """The model's last rollout as it stands."""
+def _latest(context: Context, model: str) -> list[Rollout]:
+    """The model's last rollout as it stands; of one with several arms all of them."""
     kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided"]
-    return next(reversed(fold(context.journal.read(model=model, kinds=kinds), model).values()), None)
+    found = list(fold(context.journal.read(model=model, kinds=kinds), model).values())
+    return [one for one in found if _group(one) == _group(found[-1])]
+
+
+def _group(rollout: Rollout) -> str:
+    among = rollout.plan.among
+    return rollout.id if among is None else among.group
 
 
 def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "") -> None:
-    """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it."""
+    """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it. `model` may be
+    `name@version` where several arms run: then that arm alone is meant."""
     if verb not in VERBS:
         raise Refused(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
+    model, _, version = model.partition("@")
     if not any(True for _ in context.journal.read(model=model, kinds=["rollout_started", "deploy_asked"])):
         raise NotFound(f"{model} has no rollout to {verb}: start one with `fairlead deploy {model}@VERSION`")
-    state, now = _latest(context, model), context.clock.now()
-    if state is not None:
-        apply_operator(state, verb, now, reason)  # what makes no sense is refused here and now, not in an hour
+    latest, now = _latest(context, model), context.clock.now()
+    meant = [one for one in latest if version in ("", str(one.version))]
+    if not meant and version:
+        there = ", ".join(f"{model}@{one.version}" for one in latest) or "none"
+        raise NotFound(
+            f"{model}@{version} has no rollout to {verb}: start one with `fairlead deploy {model}@{version}`; "
+            f"in the latest there is {there}"
+        )
+    # What makes no sense is refused here and now, not in an hour.
+    for one in arms_for(verb, meant) if meant else []:
+        apply_operator(one, verb, now, reason)
     # What is meant is the rollout that was seen when asking: by the time it is performed another may run.
-    asked = OperatorAsked(model, verb, reason, seen=state.id if state is not None else "")
+    seen = "" if not meant else meant[0].id if version else _group(meant[0])
+    asked = OperatorAsked(model, verb, reason, seen=seen)
     context.journal.append([asked], actor=actor or context.actor, at=now)
 
 
@@ -124,11 +193,16 @@ def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, .
 
 
 def rollout(context: Context, model: str) -> RolloutView:
-    """The model's latest rollout."""
+    """The model's latest rollout; of one with several arms the last."""
+    return arms(context, model)[-1]
+
+
+def arms(context: Context, model: str) -> tuple[RolloutView, ...]:
+    """The model's latest rollout: one, or each arm of it. Raises `NotFound`."""
     found = rollouts(context, model)
     if not found:
         raise NotFound(f"{model} has no rollout: start one with `fairlead deploy {model}@VERSION`")
-    return found[-1]
+    return tuple(view for view in found if view.group == found[-1].group)
 
 
 def replay(context: Context, rollout_id: str) -> Replay:
@@ -163,4 +237,5 @@ def _view(state: Rollout, decisions: tuple[Decision, ...], applied: list[float])
         requests_exposed=state.seen.requests.get("canary", 0),
         seconds_to_decision=last.at - state.started_at if over and last else None,
         seconds_to_swap=applied[-1] if applied and over else None,
+        group=_group(state),
     )

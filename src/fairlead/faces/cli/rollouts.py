@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from fairlead.config.grammar import shares
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Phase
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
@@ -42,37 +43,52 @@ _VERBS: dict[str, str] = {
 
 def deploy(
     context: typer.Context,
-    version: Annotated[str, typer.Argument(metavar="NAME@V", help="What to roll out.")],
-    strategy: Annotated[str | None, typer.Option(help="shadow (then canary), canary, blue-green, or rolling.")] = None,
+    version: Annotated[str, typer.Argument(metavar="NAME@V", help="What to roll out; several with ab: NAME@7,8.")],
+    strategy: Annotated[
+        str | None, typer.Option(help="shadow (then canary), canary, blue-green, ab, or rolling.")
+    ] = None,
+    arms: Annotated[str, typer.Option(metavar="V=SHARE,…", help="With ab: 7=25%,8=25% [default: even shares]")] = "",
     reason: Reason = "",
     watch: Annotated[bool, typer.Option("--watch", help="Stays until the rollout is over.")] = False,
     json: Json = False,
 ) -> None:
     """Starts a rollout. Refused without passed gates."""
     home = opened(context)
-    rollout_id = rollouts.deploy(home, version, strategy, reason)
+    rollout_id = rollouts.deploy(home, version, strategy, reason, shares(arms) if arms else {})
     if not watch:
         emit_json({"rollout": rollout_id}) if json else say(
             f"{rollout_id} was asked for: `fairlead rollout {version.split('@')[0]}` shows it"
         )
         return
-    view = _watch(home, version.split("@", maxsplit=1)[0], rollout_id)
-    emit_json(view) if json else _show(view)
-    raise typer.Exit(_ENDED.get(view.phase, 0))
+    views = _watch(home, version.split("@", maxsplit=1)[0], rollout_id)
+    _emit(views) if json else _show_all(views)
+    raise typer.Exit(max(_ENDED.get(view.phase, 0) for view in views) if len(views) == 1 else 0)
 
 
-def _watch(home: Context, model: str, rollout_id: str) -> RolloutView:
+def _watch(home: Context, model: str, group: str) -> tuple[RolloutView, ...]:
     last = ""
     while True:
-        view = next((one for one in rollouts.rollouts(home, model) if one.id == rollout_id), None)
-        if view is not None:
-            line = f"{view.phase.value} {view.share:.0%}: {view.decision.forecast if view.decision else ''}"
-            if line != last:
-                progress_note(line)
+        views = tuple(one for one in rollouts.rollouts(home, model) if one.group == group)
+        lines = [
+            f"v{view.version} {view.phase.value} {view.share:.0%}: {view.decision.forecast if view.decision else ''}"
+            for view in views
+        ]
+        if views and (line := "; ".join(lines)) != last:
+            progress_note(line)
             last = line
-            if view.phase in _ENDED:
-                return view
+        if views and all(view.phase in _ENDED for view in views):
+            return views
         time.sleep(0.5)
+
+
+def _emit(views: tuple[RolloutView, ...]) -> None:
+    """A rollout is one document; one with several arms is a list of them."""
+    emit_json(views[0] if len(views) == 1 else views)
+
+
+def _show_all(views: tuple[RolloutView, ...]) -> None:
+    for view in views:
+        _show(view)
 
 
 def rollout(
@@ -81,8 +97,8 @@ def rollout(
     """Where a model's rollout stands, with its evidence and forecast; without a name, all rollouts."""
     home = opened(context)
     if model is not None:
-        view = rollouts.rollout(home, model)
-        emit_json(view) if json else _show(view)
+        views = rollouts.arms(home, model)
+        _emit(views) if json else _show_all(views)
         return
     views = rollouts.rollouts(home)
     if json:
@@ -165,9 +181,11 @@ def replay(
 
 def _operator(verb: rollouts.Verb) -> Callable[..., None]:
     def command(
-        context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], reason: Reason = ""
+        context: typer.Context,
+        model: Annotated[str, typer.Argument(metavar="NAME", help="NAME@V means one arm of several.")],
+        reason: Reason = "",
     ) -> None:
         rollouts.operate(opened(context), model, verb, reason)
-        say(f"{verb} of {model} was asked for: `fairlead rollout {model}` shows what became of it")
+        say(f"{verb} of {model} was asked for: `fairlead rollout {model.split('@')[0]}` shows what became of it")
 
     return command
