@@ -222,7 +222,9 @@ def test_the_metrics_are_those_of_the_page(plane: Plane) -> None:
     ask(plane, "POST /v1/outcomes", '[{"request_id": "x", "outcome": 1}]')
     text = plane.http.get("/metrics").text
     rows = re.findall(r"^\| `(fairlead_\w+)` \| (\w+) \| (.*) \|$", PROTOCOLS, re.MULTILINE)
-    assert dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE)) == {name: kind for name, kind, _ in rows}
+    assert dict(re.findall(r"^# TYPE (fairlead_\w+) (\w+)$", text, re.MULTILINE)) == {
+        name: kind for name, kind, _ in rows
+    }
     for name, _, said in rows:
         samples = re.findall(rf"^{name}(?:_bucket)?{{(.*)}}", text, re.MULTILINE)
         labels = {label for sample in samples for label in re.findall(r'(\w+)="', sample)}

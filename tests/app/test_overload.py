@@ -172,7 +172,7 @@ def test_overload_sheds_and_whoever_is_admitted_is_answered(start_plane: Callabl
     shed = [line for line in metrics.splitlines() if line.startswith("fairlead_requests_shed_total{")]
     assert sum(int(line.rsplit(" ", 1)[1]) for line in shed) == statuses[503]
     assert 'fairlead_queue_depth{model_name="hotel",model_version="1",worker="0"} 0' in metrics
-    assert "fairlead_worker_resident_memory_bytes" in metrics
+    assert "process_resident_memory_bytes" in metrics
 
 
 def test_what_was_admitted_is_answered_when_the_worker_is_told_to_stop(

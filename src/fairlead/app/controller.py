@@ -33,6 +33,7 @@ from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
 from fairlead.app.database import fenced, open_lease
+from fairlead.app.evidence_note import EvidenceNote
 from fairlead.app.follow_up import FollowUp
 from fairlead.app.log_watch import LogWatch
 from fairlead.app.observability import Observability
@@ -163,6 +164,7 @@ class _Lead:
         self._reader = context.open_log()
         # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
         self._release = Release(context.journal, context.board, context.bundles, context.clock)
+        self._evidence = EvidenceNote(context.home, self._release)
         self._caught_up = False
         self._watched = context.open_log()
         self._follow_up = FollowUp(context, *arguments)
@@ -179,6 +181,7 @@ class _Lead:
         self._caught_up = self._caught_up or not more
         if self._caught_up:
             self._release.tick()
+            self._evidence.write()
         if not more:
             self._stop.wait(_TICK_SECONDS)
 

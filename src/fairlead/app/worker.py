@@ -26,6 +26,7 @@ import uvicorn
 import uvloop
 from msgspec import Struct
 
+from fairlead.adapters import process_usage
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.adapters.note_folder import NoteFolder
@@ -35,6 +36,7 @@ from fairlead.adapters.segment_policy import UnloggedWhenFull
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app import aside, looking, observability
 from fairlead.app.draining import settle
+from fairlead.app.evidence_note import read_note
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
@@ -258,14 +260,32 @@ class Worker:
         counts.queues = self._serving.queues()
         counts.lookups = [one.counted for one in self._lookups.values()]
         counts.quarantine = self._serving.quarantine.counts() if self._serving.quarantine else {}
-        counts.usage = Usage(time.process_time(), _resident_bytes(), self._lag)
+        counts.usage = self._usage()
         counts.log = self._log.state()
         counts.told = self._told.counts()
         return counts
 
+    def _usage(self) -> Usage:
+        virtual, resident = process_usage.memory()
+        opened, most = process_usage.descriptors()
+        return Usage(
+            time.process_time(),
+            resident,
+            self._lag,
+            virtual,
+            process_usage.started_at(),
+            opened,
+            most,
+            process_usage.threads(),
+            len(self._server.server_state.connections),
+            process_usage.segment_bytes(self._options.home / "log", self._options.worker),
+        )
+
     def _all_counts(self) -> list[Counts]:
         others = (msgspec.json.decode(note, type=Counts) for note in self._notes.read().values())
-        return [self._counts(), *(counts for counts in others if counts.worker != self._options.worker)]
+        own = self._counts()
+        own.weighed = read_note(self._options.home)
+        return [own, *(counts for counts in others if counts.worker != self._options.worker)]
 
     async def _note_counts(self) -> None:
         while True:
@@ -299,14 +319,6 @@ def drain_seconds(options: Options) -> int:
     """How long a worker that is told to stop goes on answering: whoever was admitted is answered, or out of time."""
     longest = max((limits.timeout for limits in options.limits.values()), default=Limits().timeout)
     return max(DRAIN_SECONDS, ceil(longest) + 1)
-
-
-def _resident_bytes() -> int:
-    """The process's resident memory; 0 where the system does not tell it."""
-    try:
-        return int(Path("/proc/self/statm").read_bytes().split()[1]) * os.sysconf("SC_PAGESIZE")
-    except OSError:
-        return 0
 
 
 def _listen(options: Options) -> socket.socket:

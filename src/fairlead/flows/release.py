@@ -11,7 +11,7 @@ version stays without traffic and the fact is written as soon as it can be. One 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fairlead.core.advance import apply_operator
 from fairlead.core.event import (
@@ -107,6 +107,14 @@ class Release:
         self._route("reconciled with the journal", self._clock.now(), None)
         self._confirm()
         self._give_up()
+
+    def decisions(self) -> Iterator[tuple[str, Decision]]:
+        """What the evidence of each rollout that runs says now, by model; nothing is decided by asking."""
+        now = self._clock.now()
+        for name, model in list(self._models.items()):
+            for track in model.tracks:
+                if track.runs:
+                    yield name, track.ask(track.unseen(), now)
 
     def running(self, name: str) -> Rollout | None:
         """The rollout of a model that is not over, if any."""

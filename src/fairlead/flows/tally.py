@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fairlead.core.admission import QUEUE_FULL, TOO_LATE
 from fairlead.flows.told import Told
+from fairlead.flows.weighed import Weighed
 from fairlead.ports.log import LogState
 
 # Upper bounds of the latency buckets, in seconds: doubling from 0.25 ms to 8 s.
@@ -117,6 +118,13 @@ class Usage(Struct):
     cpu_seconds: float
     resident_bytes: int
     lag: Timing
+    virtual_bytes: int = 0
+    started_at: float = 0.0
+    open_fds: int = 0
+    max_fds: int = 0
+    threads: int = 0
+    connections: int = 0
+    segment_bytes: dict[str, int] = {}
 
 
 class Counts(Struct):
@@ -139,6 +147,7 @@ class Counts(Struct):
     unlogged: int = 0
     log: LogState | None = None
     told: Told | None = None
+    weighed: list[Weighed] = []  # by the controller; of the worker that is asked only
     events: int = 0
     spans: int = 0
     fallbacks: list[FellBack] = []

@@ -69,7 +69,7 @@ def restart_workers(system: System) -> None:
 def measure(system: System) -> tuple[int, int]:
     """The most memory of a worker, in bytes, and the most versions that one keeps warm."""
     text = httpx.get(f"http://127.0.0.1:{system.port}/metrics", timeout=30.0).text
-    found = re.findall(r"^fairlead_worker_resident_memory_bytes\{.*\} (\d+)$", text, re.MULTILINE)
+    found = re.findall(r"^process_resident_memory_bytes\{.*\} (\d+)$", text, re.MULTILINE)
     warm = max(len(state.versions.get("stay", ())) for state in system.context.board.workers())
     return max(map(int, found)), warm
 

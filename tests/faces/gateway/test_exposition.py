@@ -68,8 +68,8 @@ def test_lanes_and_the_worker_itself_are_told() -> None:
         f'fairlead_batch_rows_bucket{{{version},worker="1",le="8"}} 1',
         f'fairlead_batch_rows_sum{{{version},worker="1"}} 5',
         f'fairlead_model_duration_seconds_sum{{{version},worker="1"}} 0.02',
-        'fairlead_worker_cpu_seconds_total{worker="1"} 12.5',
-        'fairlead_worker_resident_memory_bytes{worker="1"} 1048576',
+        'process_cpu_seconds_total{worker="1"} 12.5',
+        'process_resident_memory_bytes{worker="1"} 1048576',
         'fairlead_event_loop_lag_seconds_count{worker="1"} 4',
     ):
         assert line in text.splitlines()

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
+from fairlead.faces.gateway.exposition_process import FAMILIES
+from fairlead.faces.gateway.exposition_process import labels as _labels
 from fairlead.flows.tally import BUCKETS, ROW_BUCKETS, Counts, Ran, Timing
 
 
@@ -38,23 +40,13 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_requests_shed_total", "counter", "Requests that were turned away or given up.", _shed),
         ("fairlead_batch_rows", "histogram", "Rows that were answered at once, off the event loop.", _batch_rows),
         ("fairlead_model_duration_seconds", "histogram", "A batch in the model, off the event loop.", _model_seconds),
-        ("fairlead_worker_cpu_seconds_total", "counter", "User and system time of a worker.", _cpu),
-        ("fairlead_worker_resident_memory_bytes", "gauge", "Resident memory of a worker.", _memory),
         ("fairlead_event_loop_lag_seconds", "histogram", "How late a timer of the event loop was.", _lag),
+        *FAMILIES,
     ):
         lines += [f"# HELP {name} {about}", f"# TYPE {name} {kind}"]
         for counts in ordered:
             lines += [f"{name}{suffix}" for suffix in samples(counts)]
     return ("\n".join(lines) + "\n").encode()
-
-
-def _labels(**labels: object) -> str:
-    pairs = (f'{name}="{_escape(str(value))}"' for name, value in labels.items())
-    return "{" + ",".join(pairs) + "}"
-
-
-def _escape(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def _requests(counts: Counts) -> Iterable[str]:
@@ -196,16 +188,6 @@ def _batch_rows(counts: Counts) -> Iterable[str]:
 def _model_seconds(counts: Counts) -> Iterable[str]:
     for one in counts.ran:
         yield from _histogram(_ran_labels(one, counts), one.timing)
-
-
-def _cpu(counts: Counts) -> Iterable[str]:
-    if counts.usage is not None:
-        yield f"{_labels(worker=counts.worker)} {counts.usage.cpu_seconds!r}"
-
-
-def _memory(counts: Counts) -> Iterable[str]:
-    if counts.usage is not None:
-        yield f"{_labels(worker=counts.worker)} {counts.usage.resident_bytes}"
 
 
 def _lag(counts: Counts) -> Iterable[str]:

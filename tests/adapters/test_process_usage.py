@@ -1,0 +1,60 @@
+"""What this process takes."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+
+from fairlead.adapters.fact_log import SegmentFacts
+from fairlead.adapters.process_usage import descriptors, memory, segment_bytes, started_at, threads
+from fairlead.testing.facts import make_event
+
+
+def test_memory_grows_with_what_is_held() -> None:
+    """In bytes."""
+    before = memory()
+    held = np.ones(40_000_000, np.int8)
+    after = memory()
+    assert (after[0] - before[0] >= 30_000_000, after[1] - before[1] >= 30_000_000) == (True, True)
+    assert held.sum() == 40_000_000
+
+
+def test_descriptors_are_counted() -> None:
+    """Open ones, and the most that may be."""
+    before, most = descriptors()
+    fd = os.open(os.devnull, os.O_RDONLY)
+    assert descriptors()[0] == before + 1
+    os.close(fd)
+    assert most > before
+
+
+def test_threads_are_counted() -> None:
+    """Those of the operating system."""
+    before, end = threads(), threading.Event()
+    one = threading.Thread(target=end.wait)
+    one.start()
+    assert threads() == before + 1
+    end.set()
+    one.join()
+
+
+def test_a_process_began_in_the_past() -> None:
+    """On the clock of the day."""
+    assert 0.0 < time.time() - started_at() < 7 * 86_400.0
+
+
+def test_a_workers_own_segments_are_measured(tmp_path: Path) -> None:
+    """By kind; another worker's are its own."""
+    for worker in (1, 2):
+        facts = SegmentFacts(tmp_path, worker)
+        facts.add_events([make_event("u")] * worker)
+        facts.close()
+    (path,) = (tmp_path / "events").glob("w001-*")
+    found = segment_bytes(tmp_path, 1)
+    assert found == {"events": path.stat().st_size}
+    assert segment_bytes(tmp_path, 2)["events"] > found["events"]
+    assert segment_bytes(tmp_path / "none", 1) == {}
