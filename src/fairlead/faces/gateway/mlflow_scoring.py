@@ -50,7 +50,7 @@ class ScoringProblem(Struct, omit_defaults=True):
     path: str = ""
 
 
-class FellBack(Struct, omit_defaults=True):
+class FellBackRow(Struct, omit_defaults=True):
     """A row, counted from 0, that its version did not answer: who did (champion, or default: nobody), and why."""
 
     row: int
@@ -64,7 +64,7 @@ class Scored(Struct, omit_defaults=True):
     `fallbacks` is fairlead's own, and there only where some row fell back."""
 
     predictions: list[Any]
-    fallbacks: list[FellBack] = []
+    fallbacks: list[FellBackRow] = []
 
 
 class Asked(NamedTuple):
@@ -267,7 +267,7 @@ def _check_method(model: LiveModel, routes: Sequence[Route], method: str) -> Non
 
 def _scored(records: Sequence[Prediction], method: str) -> Scored:
     notes = [(at, note_of(record)) for at, record in enumerate(records) if record.error is not None]
-    told = [FellBack(at, note.fallback, note.reason, note.path) for at, note in notes if note is not None]
+    told = [FellBackRow(at, note.fallback, note.reason, note.path) for at, note in notes if note is not None]
     if method == PREDICT_PROBA:
         return Scored([record.probabilities for record in records], told)
     return Scored([record.prediction for record in records], told)

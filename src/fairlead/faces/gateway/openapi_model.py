@@ -156,7 +156,8 @@ class ModelPaths:
         body["content"][CSV] = {
             "schema": {"type": "string", "description": "A header with the features' names, and rows"}
         }
-        predictions = an_object({"predictions": a_list(one_of(predicted))}, ("predictions",))
+        answered = {"predictions": a_list(one_of(predicted)), "fallbacks": a_list(_FELL_BACK)}
+        predictions = an_object(answered, ("predictions",))
         return operation(
             f"Predictions of {self._model.name}{which}, by MLflow's scoring protocol",
             {**said("One prediction a row", predictions), "headers": {"x-request-id": _MADE_ID}},
@@ -189,6 +190,18 @@ class ModelPaths:
         params = or_null(_params(is_classifier))
         made = [an_object({name: form, "params": params}, (name,)) for name, form in forms.items()]
         return {"anyOf": made, "description": "For instances and inputs an object of columns is taken as well"}
+
+
+_FELL_BACK = an_object(
+    {
+        "row": {"type": "integer", "minimum": 0},
+        "fallback": {"enum": ["champion", "default"]},
+        "reason": {"type": "string"},
+        "path": {"type": "string"},
+    },
+    ("row", "fallback", "reason"),
+    description="A row that its version did not answer: who did, and why",
+)
 
 
 def _params(is_classifier: bool) -> Schema:
