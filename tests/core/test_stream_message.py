@@ -8,11 +8,10 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead.core.stream_message import DeadLetter, event_time, read_message, write_answer, write_letter
+from fairlead.core.stream_message import DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError
 from fairlead.faces.gateway.predict import write_answers
 from fairlead.testing.log import make_prediction
@@ -73,15 +72,3 @@ def test_control_characters_do_not_blow_a_letter_up() -> None:
     written = write_letter(LETTER, body)
     assert len(written) < 1.5 * len(body)
     assert b64decode(msgspec.json.decode(written)["body_base64"]) == body
-
-
-@pytest.mark.parametrize("wrong", ["2026-01-31T12:00:00", "now", "", -1, 1e13, 253_402_300_800])
-def test_a_time_that_is_none_is_refused(wrong: Any) -> None:
-    """A text without an offset, a number in milliseconds, one before 1970."""
-    with pytest.raises(ContractError, match="timestamp: expected seconds since 1970"):
-        event_time(wrong)
-
-
-def test_a_time_is_read_in_both_forms() -> None:
-    """RFC 3339 with an offset, and seconds."""
-    assert event_time("1970-01-01T01:00:30+01:00") == event_time(30) == 30.0

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
-from datetime import datetime
 from hashlib import sha256
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
-from fairlead.core.decode import broken
+from fairlead.core.asking import ABSENT, Asking, answered, event_time, misplaced, unreadable
 from fairlead.core.record import Prediction
 from fairlead.errors import ContractError
 
 LARGEST = 256 * 2**10  # bytes of a message; one row has no use for more
 KEPT = 384 * 2**10  # bytes of a message that its dead letter holds
-LATEST = 253_402_300_800.0  # the year 10000: a time stamp above it is in milliseconds
-
-Id = Annotated[str, Meta(min_length=1, max_length=256)]
-_ABSENT = Raw(b"")
-_AT = re.compile(r"(.*) - at `\$\.?(.*)`")
-
-
-class _Body(Struct, forbid_unknown_fields=True):
-    features: Raw = _ABSENT
-    request_id: Id | None = None
-    unit_id: Id | int | None = None
-    timestamp: float | int | str | None = None
 
 
 class Request(NamedTuple):
@@ -38,17 +24,6 @@ class Request(NamedTuple):
     request_id: str | None
     unit_id: str | None
     timestamp: float | None
-
-
-class Answered(Struct, omit_defaults=True):
-    """The answer, as the gateway's native protocol has it."""
-
-    request_id: str
-    model: str
-    version: int
-    arm: str
-    prediction: float | int | str | None
-    probabilities: tuple[float, ...] | None = None
 
 
 class DeadLetter(Struct, omit_defaults=True):
@@ -72,7 +47,7 @@ class DeadLetter(Struct, omit_defaults=True):
     sha256: str | None = None
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+_decode = msgspec.json.Decoder(Asking).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -86,50 +61,17 @@ def read_message(body: bytes) -> Request:
         raise ContractError(f"the message has {len(body)} bytes: at most {LARGEST} are read")
     try:
         given = _decode(body)
-    except msgspec.ValidationError as error:
-        found = _AT.match(str(error))
-        said, path = found.groups() if found else (str(error), "")
-        said = said.replace("got", "came").replace("`", "")
-        hint = "" if b'"features"' in body else ' (features go under "features": {"features": {...}})'
-        raise ContractError(f"{path}: {said}{hint}" if path else f"{said}{hint}", path) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        if not body:
-            raise ContractError("the message is empty: send a JSON document") from None
-        raise broken(body) from None
-    if given.features is _ABSENT:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise unreadable(error, body, misplaced(body)) from None
+    if given.features is ABSENT:
         raise ContractError("features: expected an object by feature name, came nothing", "features")
-    at = None if given.timestamp is None else event_time(given.timestamp)
+    at = None if given.timestamp is None else event_time(given.timestamp, "timestamp")
     return Request(given.features, given.request_id, None if given.unit_id is None else str(given.unit_id), at)
-
-
-def event_time(value: float | int | str, path: str = "timestamp") -> float:
-    """Seconds since 1970 from a number or an RFC 3339 text. Raises `ContractError`."""
-    if isinstance(value, str):
-        try:
-            said = msgspec.convert(value, datetime)
-        except msgspec.ValidationError:
-            said = None
-        if said is None or said.tzinfo is None:
-            wanted = "seconds since 1970 or RFC 3339 with an offset, such as 2026-01-31T12:00:00Z"
-            raise ContractError(f"{path}: expected {wanted}", path)
-        return said.timestamp()
-    if not 0.0 <= value < LATEST:
-        raise ContractError(f"{path}: expected seconds since 1970, came {value:g} (is it in milliseconds?)", path)
-    return float(value)
 
 
 def write_answer(record: Prediction) -> bytes:
     """The answer to a request, from its record."""
-    return _encode(
-        Answered(
-            record.request_id,
-            record.model_name,
-            record.model_version,
-            record.arm,
-            record.prediction,
-            record.probabilities,
-        )
-    )
+    return _encode(answered(record))
 
 
 def write_letter(letter: DeadLetter, body: bytes, most: int = KEPT) -> bytes:

@@ -8,11 +8,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from fairlead.core.asking import Id
 from fairlead.core.decode import INT64
 from fairlead.core.record import EventRecord, event_id_of
 from fairlead.errors import NotFound
 from fairlead.faces.gateway.outcomes import AHEAD_SECONDS
-from fairlead.faces.gateway.predict import Id, event_time
+from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.wire import Refusal, check_count, parse
 
 LONGEST = 1024  # characters of a value that is a text

@@ -14,9 +14,9 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
+from fairlead.core.asking import ABSENT, Id
 from fairlead.core.contract import Contract
 from fairlead.core.decode import loads, shown
-from fairlead.faces.gateway.predict import ABSENT, Id
 from fairlead.faces.gateway.wire import Refusal, check_count, parse
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead.core.asking import Answered
 from fairlead.faces.gateway.mlflow_scoring import PING, VERSION, ScoringProblem
 from fairlead.faces.gateway.openapi_facts import event, facts
 from fairlead.faces.gateway.openapi_model import ModelPaths
@@ -25,7 +26,6 @@ from fairlead.faces.gateway.openapi_operation import (
 )
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, Schema, a_list, an_object, or_null
 from fairlead.faces.gateway.outcomes import LONGEST
-from fairlead.faces.gateway.predict import Answered
 from fairlead.faces.gateway.tensor_outputs import InferAnswer
 from fairlead.faces.gateway.wire import Problem
 from fairlead.flows.serve import Serving

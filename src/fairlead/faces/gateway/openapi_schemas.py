@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from math import ceil, floor
 from typing import Any
 
+from fairlead.core.asking import LATEST
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.decode import INT64, labels
-from fairlead.faces.gateway.predict import LATEST
 
 Schema = dict[str, Any]
 

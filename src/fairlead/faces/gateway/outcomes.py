@@ -7,9 +7,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
+from fairlead.core.asking import Id
 from fairlead.core.decode import INT64
 from fairlead.core.record import OutcomeRecord
-from fairlead.faces.gateway.predict import Id, event_time
+from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.wire import Refusal, parse
 
 AHEAD_SECONDS = 86_400.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, MutableMapping, Sized
 from ipaddress import ip_address
 from typing import Any
@@ -10,7 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from fairlead.core.decode import broken
+from fairlead.core.asking import unreadable
 from fairlead.core.trace import parse_traceparent
 from fairlead.errors import FairleadError
 
@@ -29,7 +28,6 @@ _UNSUPPORTED = {
     b"content-encoding": "send the JSON uncompressed",
     b"inference-header-content-length": "send the tensors' data as JSON",
 }
-_AT = re.compile(r"^(.*?)(?: - at `\$\.?(.*)`)?$", re.DOTALL)
 
 
 class Refusal(FairleadError):
@@ -112,15 +110,9 @@ def parse(decoder: msgspec.json.Decoder[Any], body: bytes, hint: str = "") -> An
     """Decodes a body by its type. Raises `Refusal` (400) with the field's path."""
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        found = _AT.match(str(error))
-        said, path = found.groups() if found else (str(error), "")
-        said = said.replace("got", "came").replace("`", "")
-        where = f"{path}: " if path else ""
-        raise Refusal(400, f"{where}{said}{hint}", path or "") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        reason = broken(body)
-        raise Refusal(400, reason.line if body else "the body is empty: send a JSON document", reason.path) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = unreadable(error, body, hint)
+        raise Refusal(400, reason.line, reason.path) from None
 
 
 def check_count(rows: Sized, path: str) -> None:
