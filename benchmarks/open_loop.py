@@ -46,6 +46,8 @@ class _Line(Exchange):
     def ask(self, due_at: float) -> None:
         assert self.transport is not None
         self._due_at = due_at
+        if self.transport.is_closing():  # its server is gone: never answered
+            return
         self.transport.write(next(self._requests))
 
     def answered(self, status: bytes) -> None:
@@ -81,7 +83,8 @@ async def _offer(port: int, requests: Sequence[bytes], rate: float, seconds: flo
     while len(taken.latencies) < count and time.perf_counter() < deadline:  # noqa: ASYNC110 - as above
         await asyncio.sleep(0)
     for line in lines:
-        cast("asyncio.Transport", line.transport).close()
+        cast("asyncio.Transport", line.transport).abort()
+    await asyncio.gather(*(line.done for line in lines))
     return taken._replace(seconds=took)
 
 

@@ -103,17 +103,17 @@ def end(process: subprocess.Popen[bytes], seconds: float = 8.0) -> None:
     with suppress(subprocess.TimeoutExpired):
         process.wait(seconds)
     deadline = time.monotonic() + 2.0
-    while time.monotonic() < deadline and any(_lives(pid) for pid in pids[1:]):
+    while time.monotonic() < deadline and any(lives(pid) for pid in pids[1:]):
         time.sleep(0.05)
     for pid in pids:
-        if _lives(pid):
+        if lives(pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     process.wait()
 
 
-def _lives(pid: int) -> bool:
-    """Whether it is there, and one of ours still: a number may have been given again."""
+def lives(pid: int) -> bool:
+    """Whether it is there, and more than a name that nobody has asked for."""
     with suppress(OSError):
         return _stat(pid)[0] != "Z"
     return False
