@@ -10,14 +10,17 @@ import logging
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.errors import StateError
-from fairlead.flows.release import Release
 from fairlead.flows.telling import Telling
 from fairlead.flows.weighed import Weighed, weighed
+
+if TYPE_CHECKING:
+    from fairlead.flows.release import Release  # a worker reads the note and drives nothing
 
 FOLDER, NAME = "evidence", "controller"
 EVERY_SECONDS = 1.0
