@@ -287,9 +287,15 @@ class FullDisk(RouteFile):
 
 
 class BusyJournal(MemoryJournal):
-    """A journal that cannot be written while it is busy."""
+    """A journal that cannot be written while it is busy, nor read where that is `unreadable`."""
 
-    busy = False
+    busy = unreadable = False
+
+    def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
+        """Fails while busy and unreadable."""
+        if self.busy and self.unreadable:
+            raise StateError("the database is locked")
+        return super().read(after, model=model, kinds=kinds)
 
     def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
         """Fails while busy."""
@@ -320,9 +326,12 @@ def test_a_route_that_could_not_be_published_is_published_later(world: World, tm
     assert shares(world) == []
 
 
-def test_a_rollback_does_not_wait_for_the_journal(world: World) -> None:
-    """While the journal is locked by another program the bad version already has no traffic; the facts follow."""
+@pytest.mark.parametrize("unreadable", [False, True])
+def test_a_rollback_does_not_wait_for_the_journal(world: World, unreadable: bool) -> None:
+    """While the journal is locked by another program, for writing or altogether, the bad version already has no
+    traffic; the facts follow."""
     journal = BusyJournal()
+    journal.unreadable = unreadable
     for entry in world.journal.read():
         journal.append([entry.fact], actor=entry.actor, at=entry.at)
     world.journal = journal
@@ -333,7 +342,8 @@ def test_a_rollback_does_not_wait_for_the_journal(world: World) -> None:
     assert shares(world) == [0.1]
     journal.busy = True
     for _ in range(30):
-        world.traffic(50, bad={2})
+        with suppress(StateError):  # which the controller logs
+            world.traffic(50, bad={2})
     assert shares(world) == []
     assert world.release.running("hotel") is not None
     journal.busy = False
@@ -342,6 +352,19 @@ def test_a_rollback_does_not_wait_for_the_journal(world: World) -> None:
     assert world.release.running("hotel") is None
     assert shares(world) == []
     assert replay(world.journal.read(), "r2").matches
+
+
+def test_a_table_that_is_gone_is_made_anew_above_what_workers_have(world: World, tmp_path: Path) -> None:
+    """The folder of the routes is moved away: workers that run generation 7 would never take a generation 1."""
+    world.deploy(2, CANARY)
+    for _ in range(4):
+        world.traffic(50)
+    before = world.board.current()
+    world.board = RouteFile(tmp_path / "another place")
+    world.release = world.controller()
+    world.tick()
+    again = world.board.current()
+    assert (again.models, again.generation > before.generation) == (before.models, True)
 
 
 def test_another_models_trouble_delays_nothing(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
 from fairlead.core.rollout import Baseline, Phase, Plan, Step, start
@@ -46,6 +47,16 @@ def test_after_a_rollback_the_bad_version_is_let_go() -> None:
     route = desired_route(1, rolled_back, 0.0, BUNDLES)
     assert route.bundles == {1: "one"}
     assert route.shadows == ()
+
+
+@pytest.mark.parametrize("champion", [1, 2])
+@pytest.mark.parametrize("share", [0.0, 0.05, 1.0])
+@pytest.mark.parametrize("phase", list(Phase))
+def test_two_versions_are_warm_at_most(phase: Phase, share: float, champion: int) -> None:
+    """Wherever a rollout stands: the champion, and the candidate or the predecessor. Memory is bounded by that."""
+    route = desired_route(champion, replace(ROLLOUT, phase=phase), share, BUNDLES)
+    assert champion in route.bundles
+    assert set(route.bundles) <= {1, 2}
 
 
 def test_the_plans_split_is_the_routes() -> None:

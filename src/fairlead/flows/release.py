@@ -28,7 +28,7 @@ from fairlead.core.event import (
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute, RouteTable
-from fairlead.errors import FairleadError, JournalBroken
+from fairlead.errors import FairleadError, JournalBroken, StateError
 from fairlead.flows.baseline import baseline_for
 from fairlead.flows.consequences import consequences
 from fairlead.flows.release_state import ModelState, Track, raw
@@ -92,8 +92,15 @@ class Release:
                 return
 
     def tick(self) -> None:
-        """Reads what was asked, looks at the evidence, acts. Cheap when there is nothing to do."""
-        self.follow()
+        """Reads what was asked, looks at the evidence, acts. Cheap when there is nothing to do.
+
+        Raises `StateError` for a journal that cannot be read, but only after the looks: no rollback waits for that.
+        """
+        unread: StateError | None = None
+        try:
+            self.follow()
+        except StateError as error:
+            unread = error
         for name, model in list(self._models.items()):
             try:
                 self._operate(name, model)
@@ -104,6 +111,8 @@ class Release:
                 self._telling.wrong(f"the rollout of {name}", f"it cannot go on and is tried again: {said}", fault)
             else:
                 self._telling.right(f"the rollout of {name}")
+        if unread is not None:
+            raise unread
         self._route("reconciled with the journal", self._clock.now(), None)
         self._confirm()
         self._give_up()
