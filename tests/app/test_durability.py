@@ -22,6 +22,7 @@ from fairlead.operations.prediction_log import LOCK, compact, history
 
 System = Any  # the fixtures' values: see conftest
 CLIENTS = 3
+PATIENCE_SECONDS = 240.0  # of a machine that others use too
 SETTINGS = "log: {compact_every: 1s}\n"
 
 
@@ -128,12 +129,12 @@ def survive(system: System, rounds: int, seed: int) -> None:
     with Callers(system) as callers:
         for _ in range(rounds):
             seen = len(callers.acknowledged)
-            system.wait(lambda seen=seen: len(callers.acknowledged) > seen + 20)
+            system.wait(lambda seen=seen: len(callers.acknowledged) > seen + 20, PATIENCE_SECONDS)
             time.sleep(rng.random() * 0.3)
             struck[strike(system, rng)] += 1
-        system.wait(lambda: len(system.children("worker")) == 2)
+        system.wait(lambda: len(system.children("worker")) == 2, PATIENCE_SECONDS)
         seen = len(callers.acknowledged)
-        system.wait(lambda: len(callers.acknowledged) > seen + 100)
+        system.wait(lambda: len(callers.acknowledged) > seen + 100, PATIENCE_SECONDS)
     system.process.send_signal(signal.SIGTERM)
     assert system.process.wait(30) == 0
     print(f"{rounds} rounds: {dict(struck)}; {len(callers.acknowledged)} acknowledged, {callers.cut} cut off")
