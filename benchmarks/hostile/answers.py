@@ -13,6 +13,7 @@ MOST = 64 * 2**20
 ALLOWED = frozenset((200, 400, 403, 404, 405, 408, 413, 415, 422, 431))
 PARSER = b"Invalid HTTP request received."  # uvicorn's own words for what is no HTTP
 SCORING = ("/ping", "/version", "/invocations")
+TRACES, PROTOBUF = "/v1/traces", "application/x-protobuf"
 TEXTS = ("/ping", "/version", "/metrics")
 
 
@@ -92,18 +93,24 @@ def _wrong_success(path: str, answer: Answer) -> str | None:
     kind = answer.headers.get("content-type", "")
     if path in TEXTS:
         return None if kind.startswith("text/plain") else f"the content type {kind}"
+    if kind == PROTOBUF:
+        return None if path == TRACES else f"the content type {kind}"
     if kind == "application/octet-stream":
         return None if answer.headers.get("inference-header-content-length", "").isdigit() else "no length of the JSON"
     return None if kind == "application/json" and _parsed(answer.body) is not None else f"{kind}: {answer.body[:100]!r}"
 
 
 def _wrong_problem(path: str, answer: Answer) -> str | None:
+    if path == TRACES and answer.headers.get("content-type") == PROTOBUF:
+        return None if answer.body.startswith(b"\x12") else f"no status: {answer.body[:200]!r}"
     said = _parsed(answer.body)
     if answer.headers.get("content-type") != "application/json" or not isinstance(said, dict):
         return f"no problem: {answer.body[:200]!r}"
     is_scoring = path in SCORING or (path.startswith("/models/") and path.endswith("/invocations"))
     is_native = answer.status in (403, 408, 431) or "upgrade" in str(said.get("error"))  # the same on every path
-    names = {"error_code", "message"} if is_scoring and not is_native else {"error"}
+    names = {"error_code", "message"} if is_scoring else {"message"} if path == TRACES else {"error"}
+    if is_native:
+        names = {"error"}
     if set(said) - {"path"} != names or not all(isinstance(one, str) and one for one in said.values()):
         return f"a problem of another shape: {answer.body[:200]!r}"
     text = said.get("error") or said["message"]

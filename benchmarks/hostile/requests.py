@@ -17,17 +17,9 @@ from fairlead.core.contract import Kind
 
 JSON = "application/json"
 PROTOCOLS = (
-    "native",
-    "batch",
-    "tensors",
-    "binary tensors",
-    "records",
-    "split",
-    "instances",
-    "inputs",
-    "csv",
-    "outcomes",
-)
+    "native", "batch", "tensors", "binary tensors", "records", "split", "instances", "inputs", "csv", "outcomes",
+    "events", "spans", "protobuf spans",
+)  # fmt: skip
 MODELS = (BINARY, BINARY, VALUE, KINDS)
 SLOW_SHARE = 0.01
 _TYPES = {Kind.NUMBER: "FP64", Kind.INTEGER: "INT64", Kind.CATEGORY: "BYTES", Kind.BOOLEAN: "BOOL"}
@@ -204,6 +196,56 @@ def _outcomes(random: Random, name: str, model: str) -> Request:
     return _post("outcomes", "", "/v1/outcomes", random.choice(([one], one)))
 
 
+def _events(random: Random, name: str, model: str) -> Request:
+    one = {
+        "model": model,
+        "unit_id": random.choice(("u", 7)),
+        "name": "sale",
+        "value": random.choice((1, 0.5, "yes", True)),
+    }
+    if random.random() < 0.5:
+        one |= {"at": random.choice((1.7e9, "2026-01-31T12:00:00Z")), "event_id": name}
+    return _post("events", model, "/v1/events", random.choice(([one], one)))
+
+
+def _spans(random: Random, name: str, model: str) -> Request:
+    del name, model
+    attributes = [
+        {"key": "gen_ai.system", "value": {"stringValue": "x"}},
+        {"key": "tokens", "value": random.choice(({"intValue": "12"}, {"doubleValue": 0.5}, {"boolValue": True}))},
+        {"key": "list", "value": {"arrayValue": {"values": [{"stringValue": "a"}, {"kvlistValue": {"values": []}}]}}},
+    ]
+    span = {
+        "traceId": random.randbytes(16).hex(),
+        "spanId": random.randbytes(8).hex(),
+        "parentSpanId": random.choice(("", random.randbytes(8).hex())),
+        "name": "chat",
+        "kind": 3,
+        "startTimeUnixNano": "1700000000000000000",
+        "endTimeUnixNano": "1700000000500000000",
+        "attributes": attributes,
+        "events": [{"name": "retry", "timeUnixNano": "1700000000100000000"}],
+        "status": {"code": 2, "message": "late"},
+    }
+    resource = {"attributes": [{"key": "service.name", "value": {"stringValue": "shop"}}]}
+    document = {"resourceSpans": [{"resource": resource, "scopeSpans": [{"scope": {"name": "s"}, "spans": [span]}]}]}
+    return _post("spans", "", "/v1/traces", document)
+
+
+def _protobuf(random: Random, name: str, model: str) -> Request:
+    del name, model
+    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+    made = ExportTraceServiceRequest()
+    span = made.resource_spans.add().scope_spans.add().spans.add()
+    span.trace_id, span.span_id, span.name = random.randbytes(16), random.randbytes(8), "chat"
+    span.start_time_unix_nano, span.end_time_unix_nano = 1_700_000_000_000_000_000, 1_700_000_000_500_000_000
+    span.attributes.add(key="tokens").value.int_value = 12
+    span.attributes.add(key="list").value.array_value.values.add().string_value = "a"
+    headers = ((b"content-type", b"application/x-protobuf"),)
+    return Request("protobuf spans", "", "/v1/traces", made.SerializeToString(), headers)
+
+
 _BUILDERS: dict[str, Callable[[Random, str, str], Request]] = {
     "native": _native,
     "batch": _batch,
@@ -215,6 +257,9 @@ _BUILDERS: dict[str, Callable[[Random, str, str], Request]] = {
     "inputs": _scored("inputs", _columns),
     "csv": _csv,
     "outcomes": _outcomes,
+    "events": _events,
+    "spans": _spans,
+    "protobuf spans": _protobuf,
 }
 
 TYPES = (

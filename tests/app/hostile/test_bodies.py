@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from benchmarks.hostile.fuzz import Found, differences, fire, fuzz, logged
 from benchmarks.hostile.house import House, Short
+from benchmarks.hostile.requests import PROTOCOLS
 
 GROWTH = 32 * 2**20  # bytes of resident memory, beyond what the first fifth has left
 SHOT_KINDS = 11
@@ -19,7 +20,7 @@ def check_bodies(house: House, seed: int, count: int) -> Found:
     assert house.are_right()
     assert differences(found, house.home) == []
     assert max(found.resident) - found.resident[0] < GROWTH
-    assert len(found.by_protocol) == 10
+    assert len(found.by_protocol) == len(PROTOCOLS)
     assert {200, 400, 404, 405, 413, 415, 422} <= set(found.statuses)
     return found
 
