@@ -195,18 +195,19 @@ def loop_kafka(folder: Path, host: str, name: str, count: int) -> None:
     consumer = Consumer({"bootstrap.servers": host, **group})
     producer = Producer({"bootstrap.servers": host, "enable.idempotence": True, "linger.ms": 2})
     consumer.subscribe([name])
-    batch = consumer.consume(BATCH, 30.0)  # joining the group takes seconds
+    batch: list[Any] = []
+    while not batch:  # joining the group takes seconds
+        batch = consumer.consume(BATCH, 1.0)
     watch.begin()
     done = 0
-    while True:
-        for answer in model([one.value() or b"" for one in batch]):
-            producer.produce(f"{name}.out", answer)
-        producer.flush()
-        consumer.commit(asynchronous=False)
+    while done < count:
+        if batch:
+            for answer in model([one.value() or b"" for one in batch]):
+                producer.produce(f"{name}.out", answer)
+            producer.flush()
+            consumer.commit(asynchronous=False)
         done += len(batch)
-        if done >= count:
-            break
-        batch = consumer.consume(min(BATCH, count - done), 5.0)
+        batch = consumer.consume(min(BATCH, count - done), 1.0) if done < count else []
     watch.end()
     consumer.close()
 
