@@ -307,11 +307,10 @@ def _rounded(values: list[float]) -> list[float]:
 def tell(found: Soak, verdicts: list[Verdict]) -> bool:
     """Prints the verdicts; whether all hold."""
     late = np.percentile(found.late_ms, [50, 99]).tolist()
-    print(f"the load itself was late by {late[0]:.1f} ms (worst of the median second), {late[1]:.0f} ms (a bad one)")
+    print(f"the load itself was late by {late[0]:.1f} ms (worst in the median second), {late[1]:.0f} (in a bad one)")
     if found.held_up:
-        print(
-            f"the load stood still {len(found.held_up)} times, {sum(long for _, long in found.held_up):.0f} s: taken out"
-        )
+        long = sum(seconds for _, seconds in found.held_up)
+        print(f"the load stood still {len(found.held_up)} times, {long:.0f} s in all, which are taken out")
     for one in verdicts:
         print(f"{'holds ' if one.holds else 'BROKEN'}  {one.what}: {one.said}")
     return all(one.holds for one in verdicts)

@@ -216,6 +216,39 @@ def test_every_path_that_is_dispatched_is_described(gateway: Gateway) -> None:
     assert {one for one in named if not any(path.startswith(one) or path.endswith(one) for path in paths)} == set()
 
 
+ELSEWHERE = (
+    *(
+        f"/v2/models/hotel/{what}"
+        for what in ("config", "stats", "trace/setting", "generate", "generate_stream", "explain")
+    ),
+    *(f"/v2/models/hotel/versions/1/{what}" for what in ("config", "stats", "trace/setting", "load")),
+    *(
+        f"/v2/{what}"
+        for what in ("models/stats", "health", "logging", "trace/setting", "repository", "repository/models")
+    ),
+    *(f"/v2/{kind}sharedmemory/{what}" for kind in ("system", "cuda") for what in ("status", "region/r/status")),
+    *(f"/v1/{what}" for what in ("models", "models/hotel", "models/hotel:predict", "models/hotel/explain", "predict")),
+    *("/", "/v1", "/v3", "/docs", "/redoc", "/swagger.json", "/ready", "/healthz", "/live", "/models", "/models/hotel"),
+    *("/models/hotel/predict", "/predict", "/invocations/x", "/admin", "/.git/config", "/favicon.ico", "/robots.txt"),
+)
+
+
+def test_what_is_not_described_is_not_there(gateway: Gateway) -> None:
+    """Paths that other servers have, of these protocols and beside them, are 404 by every method; those of the document
+    are not, whatever the method."""
+    paths = described(gateway)["paths"]
+    assert not set(ELSEWHERE) & set(paths)
+    for path in ELSEWHERE:
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            answer = gateway.http.request(method, path, json={} if method == "POST" else None)
+            assert answer.status_code == 404, (method, path, answer.text)
+    for path, methods in paths.items():
+        for method in ("get", "post", "put", "delete"):
+            answer = gateway.http.request(method, path)
+            assert (answer.status_code == 405) == (method not in methods), (method, path, answer.text)
+            assert answer.status_code != 404
+
+
 def test_the_short_path_is_described_where_it_answers(gateway: Gateway) -> None:
     """`/invocations` is there with one model, and nowhere else."""
     assert "/invocations" not in described(gateway)["paths"]
