@@ -69,7 +69,7 @@ def connection(seed: str) -> list[bytes]:
 def heard(port: int, pieces: list[bytes]) -> bytes:
     """All that is answered on a connection, but for what is another each time."""
     said = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as line:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as line:
         line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             for piece in pieces:
