@@ -118,8 +118,8 @@ class Bench:
             return
         with self.fleet.awake(like) as server:
             length = len(body_of(server))
-        place = self._place(BARE, str(length))
-        self.fleet.add(BARE, bare(place), place.folder, 1)
+        place = self._place(BARE, "model.onnx")
+        self.fleet.add(BARE, bare(place, length), place.folder, 1)
 
     def theirs(self, model: str, suffix: str = "") -> list[str]:
         """Starts every peer that is installed with that model, and tells their names."""

@@ -59,10 +59,10 @@ def fairlead(place: Place) -> Plan:
     return Plan(command, port, _json(PATH, {"features": place.row}))
 
 
-def bare(place: Place) -> Plan:
-    """An ASGI application that only reads; the name of the model's file is the length of its answer."""
+def bare(place: Place, length: int) -> Plan:
+    """An ASGI application that only reads, and answers so many bytes."""
     port = free_port()
-    command = [sys.executable, "-m", "benchmarks.peers.serve_bare", str(port), place.model.name]
+    command = [sys.executable, "-m", "benchmarks.peers.serve_bare", str(port), str(length)]
     return Plan(command, port, _json(PATH, {"features": place.row}))
 
 
