@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -234,24 +233,38 @@ def test_a_slow_store_holds_up_nobody_else(setting: Callable[..., Setting]) -> N
     """The event loop goes on while a look-up waits, and so does it when every thread hangs."""
     made = setting(timeout=0.05)
 
-    async def asked() -> int:
+    async def asked() -> tuple[int, Found]:
         turns = 0
-        waiting = [asyncio.ensure_future(made.lookups.find([(key,)])) for key in range(20)]
-        while not all(one.done() for one in waiting):
-            turns += 1
-            await asyncio.sleep(0.001)
+        with holding(made.source):
+            waiting = [asyncio.ensure_future(made.lookups.find([(key,)])) for key in range(20)]
+            while not all(one.done() for one in waiting):
+                turns += 1
+                await asyncio.sleep(0.001)
         assert all(isinstance(one.exception(), Unanswered) for one in waiting)
-        return turns
+        while made.lookups.is_busy:  # noqa: ASYNC110  # the threads come free, and what was given up is not asked any more
+            await asyncio.sleep(0.001)
+        return turns, await made.lookups.find([(7,)])
 
-    with holding(made.source):
-        assert asyncio.run(asked()) > 5
-    assert made.counted == {"slow": 20}
-    for _ in range(500):  # the threads come free, and what was given up is not asked any more
-        if len(made.source.asked) >= 4:
-            break
-        time.sleep(0.01)
-    assert len(made.source.asked) == 4
-    assert made.filled({"customer_id": 7, "basket": 1})[0]["orders"] == 3
+    turns, found = asyncio.run(asked())
+    assert turns > 5
+    assert found.known == {(7,): KNOWN[7]}
+    assert made.counted == {"slow": 20, "found": 1}
+    assert [len(rows) for rows in made.source.asked] == [1, 1, 1, 1, 1]
+
+
+def test_while_the_store_is_busy_questions_join(setting: Callable[..., Setting]) -> None:
+    """Those of many requests become one, and each gets its own answer."""
+    made = setting()
+
+    async def asked() -> list[Found]:
+        with holding(made.source):
+            waiting = [asyncio.ensure_future(made.lookups.find([(key % 9,)])) for key in range(30)]
+            await asyncio.sleep(0.05)
+        return [await one for one in waiting]
+
+    found = asyncio.run(asked())
+    assert [one.known for one in found] == [{(key % 9,): KNOWN.get(key % 9, {})} for key in range(30)]
+    assert sorted(len(rows) for rows in made.source.asked) == [1, 1, 1, 1, 26]
 
 
 def test_what_was_found_is_kept_for_a_while(setting: Callable[..., Setting]) -> None:

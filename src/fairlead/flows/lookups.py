@@ -1,29 +1,35 @@
 """Looking up, for a request that waits, what its features are in a feature store.
 
-Look-ups run in threads of their own, all of a request at once, and for no longer than they may: others are answered
-meanwhile. What was found is kept for a while where the model's settings say so.
+Look-ups run in a lane of their own, for no longer than they may: others are answered meanwhile. All of a request's are
+one question, and while the store is busy those of other requests join it. What was found is kept for a while where the
+model's settings say so.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import Raw
+from msgspec.structs import replace
 
+from fairlead.core.admission import Limits
 from fairlead.core.contract import Contract, Feature, Kind
 from fairlead.core.decode import EXPECTED, INT64, shown
 from fairlead.core.lookup import LookedUp, LookupRules, Unavailable, Unknown, looked_up
+from fairlead.core.pace import Pace
 from fairlead.errors import ContractError, SettingsError
+from fairlead.flows.batcher import Lane, Overfull
 from fairlead.flows.tally import LookedUp as Counted
 from fairlead.flows.tally import new_timing
 from fairlead.ports.clock import Clock
 from fairlead.ports.features import FeaturesDown, KeyedSource
 
-THREADS = 4
+TOGETHER = 256  # entities of different requests that are asked for at once
+# A question costs a store about the same whatever it asks: that is why they join.
+PACE = Pace(0.002, ((TOGETHER, 0.004),))
+LIMITS = Limits(concurrency=4, queue=4096, batch=TOGETHER)
 FEAST = "feast"
 OUTCOMES = FOUND, PARTLY, MISSING, CACHED, SLOW, DOWN = ("found", "partly", "missing", "cached", "slow", "down")
 
@@ -61,7 +67,9 @@ class Lookups:
         self._open = open_source
         self._source: KeyedSource | None = None
         self._clock = clock
-        self._threads = ThreadPoolExecutor(THREADS, "fairlead-features")
+        # Who waits longer than he may is given up below; nobody is turned away for what the wait is expected to be.
+        limits = replace(LIMITS, timeout=rules.timeout, wait=float("inf"))
+        self._lane: Lane[Key, Mapping[str, Any] | Exception] = Lane(self._ask, PACE, limits, clock, _nothing)
         self._kept: dict[Key, tuple[float, Mapping[str, Any]]] = {}
 
     def of(self, contract: Contract) -> LookedUp | None:
@@ -101,24 +109,45 @@ class Lookups:
         known, asked = self._from_cache(dict.fromkeys(keys))
         if not asked:
             return Found(known)
-        source, began = self._source, self._clock.monotonic()
-        assert source is not None, "a version was loaded"
-        rows = [dict(zip(self.rules.entity, key, strict=True)) for key in asked]
-        work = asyncio.get_running_loop().run_in_executor(self._threads, source.features, rows)
+        began = self._clock.monotonic()
         try:
-            found = await asyncio.wait_for(work, self.rules.timeout)
-        except TimeoutError:
-            said = f"the feature store did not answer within {self.rules.timeout * 1000:g} ms"
-            return self._without(known, asked, SLOW, said)
-        except FeaturesDown as error:
-            return self._without(known, asked, DOWN, error.line)
+            found = await self._lane.ask(asked, self.rules.timeout)
+        except (TimeoutError, Overfull):
+            return self._without(known, asked, SLOW, self._late)
         finally:
             self.counted.timing.add(self._clock.monotonic() - began, 1)
-        for key, one in zip(asked, found, strict=True):
-            known[key] = one
-            self._count(FOUND if len(one) == len(source.names) else PARTLY if one else MISSING)
-        self._keep(zip(asked, found, strict=True))
+        fault = next((one for one in found if isinstance(one, Exception)), None)
+        if isinstance(fault, TimeoutError):
+            return self._without(known, asked, SLOW, self._late)
+        if fault is not None:
+            return self._without(known, asked, DOWN, str(fault))
+        answers = [one for one in found if not isinstance(one, Exception)]
+        self._learn(known, asked, answers)
         return Found(known)
+
+    @property
+    def _late(self) -> str:
+        return f"the feature store did not answer within {self.rules.timeout * 1000:g} ms"
+
+    def _learn(
+        self, known: dict[Key, Mapping[str, Any]], asked: Sequence[Key], answers: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Takes in what the store answered."""
+        assert self._source is not None, "a version was loaded"
+        names = len(self._source.names)
+        for key, one in zip(asked, answers, strict=True):
+            known[key] = one
+            self._count(FOUND if len(one) == names else PARTLY if one else MISSING)
+        if self.rules.cache:
+            self._keep(zip(asked, answers, strict=True))
+
+    def _ask(self, keys: Sequence[Key]) -> Sequence[Mapping[str, Any] | Exception]:
+        """What the store says of some entities, in a thread of the lane; why it says nothing, for each alike."""
+        assert self._source is not None, "a version was loaded"
+        try:
+            return self._source.features([dict(zip(self.rules.entity, key, strict=True)) for key in keys])
+        except (FeaturesDown, TimeoutError) as error:
+            return [error] * len(keys)
 
     def write(self, part: LookedUp, wanted: Wanted, found: Found) -> Raw:
         """The row as the contract takes it: what the caller brought, and what was found. Raises `ContractError`."""
@@ -135,9 +164,14 @@ class Lookups:
                 row[feature.name] = self._unknown(feature, wanted, None if known is not None else found.instead)
         return Raw(_encode(row))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the store is being asked."""
+        return not self._lane.is_idle
+
     def close(self) -> None:
-        """Begins no more look-ups."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """Lets the threads go."""
+        self._lane.close()
 
     def _unknown(self, feature: Feature, wanted: Wanted, instead: Unavailable | None) -> Any:
         policy = self.rules.missing if instead is None else instead
@@ -163,9 +197,7 @@ class Lookups:
             self._count(CACHED)
         return known, [key for key in keys if key not in known]
 
-    def _keep(self, found: Any) -> None:
-        if not self.rules.cache:
-            return
+    def _keep(self, found: Iterable[tuple[Key, Mapping[str, Any]]]) -> None:
         until = self._clock.monotonic() + self.rules.cache
         for key, one in found:
             self._kept.pop(key, None)  # the oldest stands first
@@ -175,6 +207,10 @@ class Lookups:
 
     def _count(self, outcome: str) -> None:
         self.counted.outcomes[outcome] += 1
+
+
+def _nothing(rows: int, seconds: float) -> None:
+    pass
 
 
 def _named(members: Mapping[str, Raw], name: str, kind: Kind, unit: str | None, path: str) -> int | str:

@@ -55,9 +55,11 @@ def _read(connection: sqlite3.Connection, view: PlannedView, keys: Sequence[byte
         table = view.table.replace('"', '""')
         query = f'SELECT entity_key, feature_name, value, event_ts FROM "{table}" WHERE entity_key IN ({marks})'  # noqa: S608  # the plan names the table
         for key, name, data, at in connection.execute(query, part):
-            _, values = found.setdefault(key, (_instant(at), {}))
+            one = found.get(key)
+            if one is None:
+                one = found[key] = (_instant(at), {})
             if name in names:
-                values[name] = data
+                one[1][name] = data
     return [Stored(*found[key]) if key in found else None for key in keys]
 
 

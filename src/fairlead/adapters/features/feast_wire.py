@@ -22,6 +22,8 @@ KEY_TYPES = ("string", "int32", "int64")
 _TEXT, _WHOLE, _DOUBLE, _FLOAT, _BOOL = 2, (3, 4), 5, 6, 7
 _MASK = 2**64 - 1
 _VARINT, _EIGHT, _BYTES, _FOUR = 0, 1, 2, 5  # wire types
+_DOUBLE_TAG, _DOUBLE_SIZE, _WHOLE_TAGS = _DOUBLE << 3 | _EIGHT, 9, (3 << 3, 4 << 3)
+_unpack_double = struct.Struct("<d").unpack_from
 VALUE_TYPES = ("string", "int32", "int64", "double", "float", "bool")
 
 Cell = float | int | bool | str | None
@@ -44,9 +46,15 @@ def value(data: bytes) -> Cell:
 
     Raises `ValueError` for what is no such message.
     """
+    size = len(data)
+    if size == _DOUBLE_SIZE and data[0] == _DOUBLE_TAG:  # what most are
+        (number,) = _unpack_double(data, 1)
+        return number if isfinite(number) else None
+    if size == 2 and data[0] in _WHOLE_TAGS and data[1] < 0x80:
+        return data[1]
     found: Cell = None
     at = 0
-    while at < len(data):
+    while at < size:
         tag, at = _varint(data, at)
         field, wire = tag >> 3, tag & 7
         raw, at = _field(data, at, wire)
