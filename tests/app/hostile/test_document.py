@@ -25,6 +25,8 @@ CHECKS = (
 )
 STATED = ("2xx", "4xx", "501", "503")  # which of them an operation may answer is `status_code_conformance`'s to say
 
+LEFT = f"/versions/|^/models/({VALUE}|{SLOW})/|^/v2/models/({BINARY}|{KINDS})/|^/v2/repository/models/({VALUE}|{KINDS})"
+
 
 def beyond_schemas(context: Any, failure: Any, case: Any, response: Any) -> bool:
     """Keeps a failure, but for right data that is refused for what no schema can say: the contents of CSV, of tensors
@@ -74,7 +76,7 @@ def check(house: House, seed: int, examples: int, without: str = "^$") -> int:
     made, wrong = asked(house, seed, examples, without)
     assert wrong == []
     operations = {name for name in made if " /" in name}
-    assert len(operations) > 30
+    assert len(operations) >= 25
     assert min(made[name] for name in operations) >= 1
     assert house.are_right()
     return made.total()
@@ -82,10 +84,10 @@ def check(house: House, seed: int, examples: int, without: str = "^$") -> int:
 
 def test_the_gateway_does_what_its_document_says(start_house: Callable[..., House]) -> None:
     """Data that the schemas allow is answered with 200 in the stated shape, data that they do not is refused, no other
-    status than is stated is given, and no other method than is stated is taken. The paths that name a version are left
-    to the longer test."""
+    status than is stated is given, and no other method than is stated is taken. The paths that name a version, and half
+    of the models in each protocol but the native one, are left to the longer test."""
     house = start_house(Short(60.0, 75), models=(BINARY, VALUE, KINDS, SLOW))
-    assert check(house, 3, 2, without="/versions/") > 2000
+    assert check(house, 3, 2, without=LEFT) > 1500
 
 
 @pytest.mark.slow
