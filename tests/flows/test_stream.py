@@ -165,7 +165,7 @@ def test_a_slow_model_is_answered_off_the_event_loop_and_the_batch_is_held() -> 
 @pytest.mark.parametrize(
     ("body", "path", "said"),
     [
-        (b"", "", "the message is empty"),
+        (b"", "", "is empty: send a JSON document"),
         (b"{", "", "broken JSON at line 1"),
         (b'{"features": {"age": "\xff"}}', "features", "not UTF-8"),
         (b'{"features": {"age": NaN}}', "features.age", "NaN and Infinity are not JSON"),
