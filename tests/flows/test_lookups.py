@@ -267,6 +267,29 @@ def test_while_the_store_is_busy_questions_join(setting: Callable[..., Setting])
     assert sorted(len(rows) for rows in made.source.asked) == [1, 1, 1, 1, 26]
 
 
+def test_a_few_entities_of_a_near_store_are_read_at_once(setting: Callable[..., Setting]) -> None:
+    """On the event loop's own thread; many are not, and none for a while after a read that was slow."""
+    made = setting(missing=Unknown.NULL)
+    made.source.is_near = True
+    threads: list[str] = []
+    made.source.before = lambda: threads.append(threading.current_thread().name)
+    main = threading.current_thread().name
+    rows = [{"customer_id": key, "basket": 1} for key in range(9)]
+    made.filled(*rows[:8])
+    made.filled(*rows)
+    assert (threads[0], threads[1] == main) == (main, False)
+    made.source.before = lambda: made.clock.advance(0.01)
+    made.filled(rows[0])
+    made.source.before = lambda: threads.append(threading.current_thread().name)
+    made.filled(rows[0])
+    made.clock.advance(1.0)
+    made.filled(rows[0])
+    assert [name == main for name in threads[2:]] == [False, True]
+    made.source.error = FeaturesDown("gone")
+    with pytest.raises(Unanswered, match="gone"):
+        made.filled(rows[0])
+
+
 def test_what_was_found_is_kept_for_a_while(setting: Callable[..., Setting]) -> None:
     """Until its time is over, nothing known too; the oldest goes first where there is no more room."""
     made = setting(cache=10.0, entries=2, missing=Unknown.NULL)

@@ -1,8 +1,9 @@
 """Looking up, for a request that waits, what its features are in a feature store.
 
-Look-ups run in a lane of their own, for no longer than they may: others are answered meanwhile. All of a request's are
-one question, and while the store is busy those of other requests join it. What was found is kept for a while where the
-model's settings say so.
+A few entities are read from a local file where the request is answered, as its log record is written there: a thread
+would cost several times the read. All other look-ups run in a lane of their own, for no longer than they may, while
+others are answered; all of a request's are one question, and while the store is busy those of other requests join it.
+What was found is kept for a while where the model's settings say so.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from fairlead.flows.tally import new_timing
 from fairlead.ports.clock import Clock
 from fairlead.ports.features import FeaturesDown, KeyedSource
 
+FEW = 8  # entities that are looked up on the event loop, where a local file has them
+SLOW_SECONDS, PATIENT_SECONDS = 0.005, 1.0  # a read that took longer, and for how long none is made there then
 TOGETHER = 256  # entities of different requests that are asked for at once
 # A question costs a store about the same whatever it asks: that is why they join.
 PACE = Pace(0.002, ((TOGETHER, 0.004),))
@@ -70,6 +73,7 @@ class Lookups:
         # Who waits longer than he may is given up below; nobody is turned away for what the wait is expected to be.
         limits = replace(LIMITS, timeout=rules.timeout, wait=float("inf"))
         self._lane: Lane[Key, Mapping[str, Any] | Exception] = Lane(self._ask, PACE, limits, clock, _nothing)
+        self._patient_until = 0.0
         self._kept: dict[Key, tuple[float, Mapping[str, Any]]] = {}
 
     def of(self, contract: Contract) -> LookedUp | None:
@@ -111,7 +115,7 @@ class Lookups:
             return Found(known)
         began = self._clock.monotonic()
         try:
-            found = await self._lane.ask(asked, self.rules.timeout)
+            found = self._at_once(asked, began) or await self._lane.ask(asked, self.rules.timeout)
         except (TimeoutError, Overfull):
             return self._without(known, asked, SLOW, self._late)
         finally:
@@ -124,6 +128,22 @@ class Lookups:
         answers = [one for one in found if not isinstance(one, Exception)]
         self._learn(known, asked, answers)
         return Found(known)
+
+    def _at_once(self, keys: Sequence[Key], now: float) -> Sequence[Mapping[str, Any] | Exception] | None:
+        """What a local file says of a few entities, here and now. One that was slow is left to the lane for a while."""
+        if len(keys) > FEW or now < self._patient_until:
+            return None
+        assert self._source is not None, "a version was loaded"
+        try:
+            found: Sequence[Mapping[str, Any] | Exception] | None = self._source.at_once(self._rows(keys))
+        except FeaturesDown as error:
+            found = [error] * len(keys)
+        if self._clock.monotonic() - now > SLOW_SECONDS:
+            self._patient_until = now + PATIENT_SECONDS
+        return found
+
+    def _rows(self, keys: Sequence[Key]) -> list[dict[str, int | str]]:
+        return [dict(zip(self.rules.entity, key, strict=True)) for key in keys]
 
     @property
     def _late(self) -> str:
@@ -145,7 +165,7 @@ class Lookups:
         """What the store says of some entities, in a thread of the lane; why it says nothing, for each alike."""
         assert self._source is not None, "a version was loaded"
         try:
-            return self._source.features([dict(zip(self.rules.entity, key, strict=True)) for key in keys])
+            return self._source.features(self._rows(keys))
         except (FeaturesDown, TimeoutError) as error:
             return [error] * len(keys)
 

@@ -39,3 +39,8 @@ class KeyedSource(FeatureSource, Protocol):
     def keys(self) -> dict[str, Kind]:
         """The fields that name what is looked up: integers, or texts (`Kind.CATEGORY`)."""
         ...
+
+    def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
+        """The same for a few rows where it takes no wait: from a local file, as the log is written to one. None where
+        it cannot be had without waiting, and always of a store that is asked over a network. Raises `FeaturesDown`."""
+        ...

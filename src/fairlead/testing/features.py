@@ -20,6 +20,7 @@ class MemoryFeatures:
         self.known = dict(known)
         self.names = tuple(names)
         self.asked: list[list[Fields]] = []
+        self.is_near = False
         self.error: Exception | None = None
         self.before: Callable[[], object] = lambda: None  # called before each answer
 
@@ -30,6 +31,10 @@ class MemoryFeatures:
         if self.error is not None:
             raise self.error
         return [self.known.get(row.get(self.key), {}) for row in rows]
+
+    def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
+        """The same where it is told to be near."""
+        return self.features(rows) if self.is_near else None
 
 
 def check_feature_source(source: FeatureSource, rows: Sequence[Fields]) -> None:

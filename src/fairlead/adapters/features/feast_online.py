@@ -19,12 +19,19 @@ class Stored(NamedTuple):
     values: Mapping[str, bytes]
 
 
+Asked = tuple[PlannedView, Sequence[bytes]]  # a view, and keys of its entities
+
+
 class OnlineStore(Protocol):
     """A store that Feast writes. Thread-safe."""
 
-    def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
+    def read(self, asked: Sequence[Asked]) -> list[list[Stored | None]]:
         """For each view, what is held of each entity key; None where nothing is. Raises `FeaturesDown`, and
         `TimeoutError` where it waited for as long as it may."""
+        ...
+
+    def read_at_once(self, asked: Sequence[Asked]) -> list[list[Stored | None]] | None:
+        """The same without waiting for anybody; None where that cannot be. Raises `FeaturesDown`."""
         ...
 
 
@@ -52,17 +59,38 @@ class FeastOnline:
         """What is known of each row's entities. Raises `FeaturesDown` and `TimeoutError`."""
         if not rows:
             return []
-        asked = [(view, [_key(view, row) for row in rows]) for view in self._plan.views]
-        held = self._store.read([(view, [key for key in keys if key is not None]) for view, keys in asked])
+        keyed = self._keyed(rows)
+        return self._made(rows, keyed, self._store.read(_asked(keyed)))
+
+    def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
+        """The same from a local file that nobody writes to just now, else None. Raises `FeaturesDown`."""
+        keyed = self._keyed(rows)
+        held = self._store.read_at_once(_asked(keyed))
+        return None if held is None else self._made(rows, keyed, held)
+
+    def _keyed(self, rows: Sequence[Fields]) -> list[tuple[PlannedView, list[bytes | None]]]:
+        return [(view, [_key(view, row) for row in rows]) for view in self._plan.views]
+
+    def _made(
+        self,
+        rows: Sequence[Fields],
+        keyed: Sequence[tuple[PlannedView, list[bytes | None]]],
+        held: Sequence[Sequence[Stored | None]],
+    ) -> list[Fields]:
+        """What was held, but for what is too old, by the names that a model knows."""
         now = self._now()
         made: list[dict[str, Cell]] = [{} for _ in rows]
-        for (view, keys), stored in zip(asked, held, strict=True):
+        for (view, keys), stored in zip(keyed, held, strict=True):
             found = iter(stored)
             for place, key in enumerate(keys):
                 one = next(found) if key is not None else None
                 if one is not None and not (view.ttl and now - one.at > view.ttl):
                     made[place].update(_cells(view, one))
         return list(made)
+
+
+def _asked(keyed: Sequence[tuple[PlannedView, list[bytes | None]]]) -> list[Asked]:
+    return [(view, [key for key in keys if key is not None]) for view, keys in keyed]
 
 
 def _key(view: PlannedView, row: Fields) -> bytes | None:

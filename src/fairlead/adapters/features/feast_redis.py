@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fairlead.adapters.features.feast_online import Stored
+from fairlead.adapters.features.feast_online import Asked, Stored
 from fairlead.adapters.features.feast_plan import PlannedView
 from fairlead.errors import MissingExtra, SettingsError
 from fairlead.ports.features import FeaturesDown
@@ -31,7 +31,7 @@ class RedisStore:
         self._own = threading.local()
         _redis()
 
-    def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
+    def read(self, asked: Sequence[Asked]) -> list[list[Stored | None]]:
         """For each view, what is held of each entity key. Raises `FeaturesDown` and `TimeoutError`."""
         redis = _redis()
         try:
@@ -47,6 +47,10 @@ class RedisStore:
                 raise TimeoutError(f"the feature store at {where} did not answer") from error
             raise FeaturesDown(f"the feature store at {where} cannot be read: {error}") from error
         return [[_stored(view, next(replies)) for _ in keys] for view, keys in asked]
+
+    def read_at_once(self, asked: Sequence[Asked]) -> list[list[Stored | None]] | None:  # noqa: ARG002  # the port's
+        """None: the network is waited for."""
+        return None
 
     def _client(self) -> Redis:
         client: Redis | None = getattr(self._own, "client", None)

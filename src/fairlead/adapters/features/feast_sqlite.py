@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from time import localtime
 
-from fairlead.adapters.features.feast_online import Stored
+from fairlead.adapters.features.feast_online import Asked, Stored
 from fairlead.adapters.features.feast_plan import PlannedView
 from fairlead.ports.features import FeaturesDown
 
@@ -25,24 +25,35 @@ class SqliteStore:
         self._timeout = timeout
         self._own = threading.local()
 
-    def read(self, asked: Sequence[tuple[PlannedView, Sequence[bytes]]]) -> list[list[Stored | None]]:
+    def read(self, asked: Sequence[Asked]) -> list[list[Stored | None]]:
         """For each view, what is held of each entity key. Raises `FeaturesDown`, and `TimeoutError` for a writer who
         does not end."""
+        return self._read(asked, self._timeout)
+
+    def read_at_once(self, asked: Sequence[Asked]) -> list[list[Stored | None]] | None:
+        """The same; None where a writer would have to be waited for. Raises `FeaturesDown`."""
         try:
-            connection = self._connection()
+            return self._read(asked, 0.0)
+        except TimeoutError:
+            return None
+
+    def _read(self, asked: Sequence[Asked], timeout: float) -> list[list[Stored | None]]:
+        try:
+            connection = self._connection(timeout)
             return [_read(connection, view, keys) for view, keys in asked]
         except sqlite3.Error as error:
-            self._own.connection = None
+            self._own.__dict__.clear()
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
                 raise TimeoutError(f"the feature store {self._path} is locked by a writer") from error
             raise FeaturesDown(f"the feature store {self._path} cannot be read: {error}") from error
 
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._own, "connection", None)
+    def _connection(self, timeout: float) -> sqlite3.Connection:
+        """This thread's, for that patience."""
+        held: dict[float, sqlite3.Connection] = self._own.__dict__.setdefault("held", {})
+        connection = held.get(timeout)
         if connection is None:
             address = f"{self._path.absolute().as_uri()}?mode=ro"
-            connection = sqlite3.connect(address, timeout=self._timeout, uri=True, isolation_level=None)
-            self._own.connection = connection
+            connection = held[timeout] = sqlite3.connect(address, timeout=timeout, uri=True, isolation_level=None)
         return connection
 
 
