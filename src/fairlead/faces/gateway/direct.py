@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from fairlead.core.route import Route
 from fairlead.core.trace import parse_traceparent
 from fairlead.errors import FairleadError
-from fairlead.faces.gateway.observing import NO_TRACES, Observer, Traces, Watched, about
+from fairlead.faces.gateway.observing import NO_TRACES, Observer, Traces, Watched, about, followed
 from fairlead.faces.gateway.predict import read_single, write_answer, write_answers
 from fairlead.faces.gateway.refusals import V1_REFUSAL, header_of, path_of, status_of
 from fairlead.faces.gateway.spans import Ended
@@ -150,7 +150,9 @@ class Direct:
         serving = self._serving
         arrival = Arrival(serving.clock.now(), serving.clock.monotonic(), head.trace_id)
         if self._observer is not None:
-            arrival, send = self._observer.follow(arrival, (TEMPLATE, head.length), send, head.traces)
+            trail = self._observer.begin(arrival.at, arrival.ticks, *head.traces)
+            if trail is not None:
+                arrival, send = followed(arrival, trail), Watched(self._observer, trail, (TEMPLATE, head.length), send)
         ask = read_single(body, arrival, self._new_id)
         if ask is None:
             return None

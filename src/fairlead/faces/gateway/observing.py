@@ -138,12 +138,6 @@ class Observer:
         if self._keep is not None:
             self._keep.shadowed(records, self._clock.now())
 
-    def follow(self, arrival: Arrival, asked: tuple[str, int], reply: Reply, traces: Traces) -> tuple[Arrival, Reply]:
-        """A direct request and its reply: as they are, or with the trail of one that is sampled. `asked`: the path's
-        template and the length of the body."""
-        trail = self.begin(arrival.at, arrival.ticks, *traces)
-        return (arrival, reply) if trail is None else (followed(arrival, trail), Watched(self, trail, asked, reply))
-
     async def watch(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Has an application answer a request, and tells of it. The application finds the trail in its
         scope, and leaves there what it knows (`arrived`, `note`, `note_failure`)."""
@@ -232,7 +226,7 @@ def arrived(scope: Scope, clock: Clock, trace_id: str | None, refusal: int) -> A
 
 def followed(arrival: Arrival, trail: Trail) -> Arrival:
     """The arrival of a request that is sampled: the trace that was begun for it is its trace."""
-    return arrival._replace(trail=trail, trace_id=trail.trace_id or arrival.trace_id)
+    return Arrival(arrival.at, arrival.ticks, trail.trace_id or arrival.trace_id, arrival.refusal, trail)
 
 
 def note(scope: Scope, records: Sequence[Prediction]) -> None:
@@ -258,6 +252,7 @@ def about(end: Ended, model: str, error: FairleadError) -> Ended:
 
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT"))
 _EXACT = {
+    "/v1/models/{model}/predict": "v1",  # as the direct path names it
     "/v1/outcomes": "v1", "/v1/events": "v1", "/v1/traces": "otlp", "/invocations": "mlflow", "/ping": "mlflow",
     "/version": "mlflow", "/health": "fairlead", "/metrics": "fairlead", "/openapi.json": "fairlead", "/v2": "v2",
     "/v2/health/live": "v2", "/v2/health/ready": "v2", "/v2/repository/index": "v2",
