@@ -83,12 +83,20 @@ def test_every_table_comes_and_the_last_one_stays(postgres: PostgresServer, foll
 
 
 def test_a_reader_only_reads(postgres: PostgresServer, follow: Follow) -> None:
-    """Publishing and asking for reports are refused."""
+    """Publishing is refused."""
     board = follow(postgres.create())
     with pytest.raises(StateError, match="ask a writer's"):
         board.publish(table(1))
-    with pytest.raises(StateError, match="ask a writer's"):
-        board.workers()
+
+
+def test_a_reader_knows_the_workers_of_its_own_machine(postgres: PostgresServer, follow: Follow, opened: Open) -> None:
+    """Who serves beside it, and nobody elsewhere."""
+    url = postgres.create()
+    board = follow(url)
+    elsewhere = PostgresBoard(Database(DatabaseUrl(url), "other"), "elsewhere")
+    elsewhere.report(WorkerState(1, 8, 1, 1.0, 2.0))
+    opened(url).report(WorkerState(0, 7, 1, 1.0, 2.0))
+    wait(lambda: [state.pid for state in board.workers()] == [7])
 
 
 def test_a_missed_notice_is_caught_up(postgres: PostgresServer, follow: Follow, opened: Open) -> None:

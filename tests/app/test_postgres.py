@@ -267,6 +267,7 @@ def test_every_verb_of_a_release_works(
         until(lambda: answered(http) == 2)
         fairlead("rollback", "churn", "--reason", "changed my mind")
         until(lambda: answered(http) == 1)
+        until(lambda: stands(home, config) == "rolled_back")  # a rollback's route does not wait for the journal
     assert "changed my mind" in fairlead("why", "churn")
     latest = json.loads(fairlead("rollout", "churn", "--json"))["id"]
     assert json.loads(fairlead("replay", latest, "--json"))["matches"] is True

@@ -15,6 +15,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from fairlead.adapters.postgres_board import say, table_of
 from fairlead.adapters.postgres_database import Database, queries
 from fairlead.adapters.route_file import RouteFile
@@ -44,6 +46,7 @@ class FollowedBoard:
         self._table: RouteTable | None = None
         self._asked = False  # whether the database was tried: only then the kept table is the newest there is
         self._noticed = False  # a notice was read in, and nobody has asked since
+        self._here: tuple[WorkerState, ...] = ()
         self._said: dict[int, WorkerState] = {}  # reports that were not sent yet
         self._stop = threading.Event()
         self._woken, self._waker = os.pipe()
@@ -72,8 +75,9 @@ class FollowedBoard:
         self._wake()
 
     def workers(self) -> tuple[WorkerState, ...]:
-        """Refused: the board's writer asks for it."""
-        raise StateError("the workers' reports are asked for on a reader of the route board: ask a writer's")
+        """What the workers of this machine and home said, as of the last question: up to a second ago, longer while the
+        database is away."""
+        return self._here
 
     def close(self) -> None:
         """Ends the thread."""
@@ -139,6 +143,8 @@ class FollowedBoard:
             row = connection.execute(self._sql["newer"], {"generation": known}).fetchone()
             if row is not None:
                 self._take(table_of(row[0], self._database.shown))
+            others = connection.execute(self._sql["workers_here"], {"place": self._place}).fetchall()
+            self._here = tuple(msgspec.json.decode(one[0], type=WorkerState) for one in others)
             self._asked = True
             while connection.pgconn.notifies() is not None:
                 self._noticed = True

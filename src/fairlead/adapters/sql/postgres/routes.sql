@@ -22,3 +22,7 @@ SELECT content FROM fairlead_workers WHERE said_at > clock_timestamp() - interva
 
 -- name: forget
 DELETE FROM fairlead_workers WHERE said_at < clock_timestamp() - interval '1 day';
+
+-- name: workers_here
+SELECT content FROM fairlead_workers
+WHERE place = %(place)s AND said_at > clock_timestamp() - interval '1 day' ORDER BY worker;
