@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.adapters.otlp_http import OtlpExporter
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.core.trace import Span
 from fairlead.faces.gateway.observing import Observer, Rules, place_of
@@ -369,3 +370,16 @@ def test_a_path_is_told_as_one_of_few_templates(text: str) -> None:
 def test_httpx_is_what_the_tests_use() -> None:
     """The client follows no redirect and adds no trace of its own."""
     assert not {"traceparent", "tracestate"} & set(httpx.Client().headers)
+
+
+def test_a_collector_that_is_gone_costs_no_request_anything(start_gateway: Callable[..., Running]) -> None:
+    """Every request is answered; the spans are dropped and counted."""
+    exporter = OtlpExporter("http://127.0.0.1:9", {"service.name": "fairlead"}, queue=50)
+    rules = Rules("worker-0", log_share=0.0, trace_share=1.0)
+    lines: list[bytes] = []
+    observer = Observer(rules, SystemClock(), lines.append, Kept(exporter.put))
+    gateway = start_gateway(observer=observer)
+    assert {gateway.predict({"features": ROW}).status_code for _ in range(100)} == {200}
+    exporter.close(0.0)
+    assert exporter.dropped["queue_full"] >= 300
+    assert exporter.sent == 0
