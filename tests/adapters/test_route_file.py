@@ -10,12 +10,23 @@ import pytest
 from fairlead.adapters.route_file import RouteFile
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
+from fairlead.ports.routes import WorkerState
 from fairlead.testing.routes import check_board
 
 
 def test_keeps_the_port(tmp_path: Path) -> None:
     """It is a board."""
     check_board(lambda: RouteFile(tmp_path / "routes"))
+
+
+def test_a_worker_that_ended_is_forgotten(tmp_path: Path) -> None:
+    """It is not missed; to forget it twice is to forget it once."""
+    board = RouteFile(tmp_path)
+    board.report(WorkerState(3, 1, 0, 0.0, 0.0))
+    board.report(WorkerState(4, 1, 0, 0.0, 0.0))
+    for _ in range(2):
+        board.forget(3)
+    assert [state.worker for state in board.workers()] == [4]
 
 
 def test_a_reader_never_sees_half_a_table(tmp_path: Path) -> None:

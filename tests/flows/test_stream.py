@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fairlead.core.admission import Limits
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.decode import OutputReader, Row, RowDecoder
@@ -70,13 +72,14 @@ class Bench:
         self.before, self.log, self.said = MemoryAnswers(), MemoryLog(), list[str]()
         self.model = Doubles()
         self.pace = pace
+        self.limits: dict[str, Limits] = {}
         self.terms = terms
         self.make()
 
     def make(self) -> None:
         """A new process over the same brokers and log."""
         kept = KeptLog(self.log)
-        self.serving = Serving(kept, ManualClock(), Tally())
+        self.serving = Serving(kept, ManualClock(), Tally(), self.limits)
         self.route({1: 1.0})
         terms = Terms("m", dealt, until_empty=True, **self.terms)
         ends = Ends(self.source, self.sink, self.dead, self.before)
@@ -136,10 +139,10 @@ def test_each_message_is_answered_logged_and_acknowledged() -> None:
 
 
 def test_a_batch_goes_through_the_model_together() -> None:
-    """As many rows at a time as pay, and the rest of the batch; one at a time for a model that must see it alone."""
-    bench = Bench([ask(n) for n in range(100)], batch=100)
+    """All of it, at most 256 rows at a time; one at a time for a model that must see each alone."""
+    bench = Bench([ask(n % 90) for n in range(400)], batch=300)
     bench.run()
-    assert bench.model.sizes == [64, 36]
+    assert bench.model.sizes == [256, 44, 100]
     alone = Bench([ask(n) for n in range(3)], pace=Pace(0.0001))
     alone.run()
     assert alone.model.sizes == [1, 1, 1]
@@ -160,6 +163,29 @@ def test_a_slow_model_is_answered_off_the_event_loop_and_the_batch_is_held() -> 
     assert len(bench.answers()) == 4
     assert bench.model.sizes == [4]
     assert {one.id for one in bench.source.held} == {f"memory:{n}" for n in range(4)}
+
+
+def test_a_model_that_takes_too_long_is_given_up() -> None:
+    """Status 503 in the log and in the letter; the stream goes on."""
+    bench = Bench([ask(1, request_id="a"), ask(2, request_id="b")], pace=Pace(0.2), batch=1)
+    ended = threading.Event()
+
+    class Hangs(Doubles):
+        def predict(self, rows: Sequence[Row]) -> Any:
+            if rows[0][0] == 1.0:
+                ended.wait(20)
+            return super().predict(rows)
+
+    bench.model = Hangs()
+    bench.limits = {"": Limits(timeout=0.2, concurrency=2)}
+    bench.make()
+    bench.run()
+    ended.set()
+    (letter,) = bench.letters()
+    assert (letter["status"], letter["request_id"]) == (503, "a")
+    assert "did not answer within 0.2 s" in letter["reason"]
+    assert {one.request_id: one.status for one in bench.log.kept_predictions} == {"a": 503, "b": 200}
+    assert set(bench.answers()) == {"b"}
 
 
 @pytest.mark.parametrize(

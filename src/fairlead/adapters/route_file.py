@@ -6,6 +6,7 @@ Workers look at the file's identity (inode, time, size) fifty times a second: on
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -90,6 +91,11 @@ class RouteFile:
             except (FileNotFoundError, msgspec.DecodeError):
                 continue
         return tuple(sorted(states, key=lambda state: state.worker))
+
+    def forget(self, worker: int) -> None:
+        """A worker that ended in order is not missed."""
+        with suppress(OSError):
+            (self._folder / f"worker-{worker}.json").unlink()
 
     def _read(self) -> RouteTable:
         try:

@@ -17,16 +17,16 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.core.stream_message import KEPT, DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError, NotFound, StateError
-from fairlead.flows.serve import Arrival, Ask, ModelFailed, NotReady, Serving
+from fairlead.flows.serve import BULK_ROWS, Arrival, Ask, ModelFailed, NotReady, Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream_counts import StreamCounts
 from fairlead.flows.stream_log import KeptLog
-from fairlead.flows.warm import LiveModel
+from fairlead.flows.warm import LiveModel, LiveVersion
 from fairlead.ports.stream import AnsweredBefore, Delivery, Message, StreamSink, StreamSource, TooLarge
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0  # seconds between two tries of what is away
 LAG_SECONDS = 1.0
-TOGETHER = 64  # messages of one call of the model at most; a model that cannot takes fewer
+TOGETHER = BULK_ROWS  # messages of one call of the model at most
 REMEMBERED = 100_000  # requests that this process has answered last
 CUT = 1_024  # bytes of a message in a dead letter that was too large with all of them
 
@@ -222,11 +222,11 @@ class Stream:
     # -- answering -------------------------------------------------------------------------------------------------
 
     async def _answer(self, cases: Sequence[_Case], hand: _Hand) -> None:
-        """As many at a time as the version takes together: the answers are those that each would get alone."""
+        """Together where each row is answered as it would be alone, else one by one."""
         rest = list(cases)
         while rest:
             model = await self._patiently("model", _at_once(lambda: self._serving.model(self._terms.model)))
-            together = min((live.pace.together(TOGETHER) for live in model.versions.values()), default=1)
+            together = TOGETHER if all(_answers_alike(live) for live in model.versions.values()) else 1
             part, rest = rest[:together], rest[together:]
             while part:
                 part = await self._part(part, hand)
@@ -364,6 +364,11 @@ def _read(delivery: Delivery, now: float) -> _Case:
 
 def _of_record(record: Prediction) -> _Refusal:
     return _Refusal(record.error or "the model failed", "", record.status, record.request_id, record)
+
+
+def _answers_alike(live: LiveVersion) -> bool:
+    """Whether a row gets the same answer beside others as alone: batches were measured only where it does."""
+    return bool(live.pace.batches)
 
 
 def _at_once(call: Callable[[], T]) -> Callable[[], Awaitable[T]]:

@@ -19,6 +19,7 @@ from msgspec import Struct, structs
 
 from fairlead.adapters.answered_log import AnsweredLog, Known
 from fairlead.adapters.metrics_page import metrics_page
+from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.stream_seat import seated
 from fairlead.adapters.streams.opening import open_sink, open_source
@@ -166,6 +167,7 @@ class Streaming:
             models = {self.model: LiveModel(self.model, route, {number: live}, live.pace.is_quick)}
             serving.live = Live(0, models)
             return
+        stack.callback(self._forget, seat)
         follower = Follower(context.board, context.bundles, serving, (seat, os.getpid()), lambda: None)
         for work in (follower.run(), shadows.run()):
             await stack.enter_async_context(_running(work, self.stop))
@@ -174,6 +176,11 @@ class Streaming:
         error = live_now.errors.get(self.model) if live_now is not None else None
         if error and live_now is not None and self.model not in live_now.models:
             raise UsageError(f"model {self.model!r} cannot be served: {error}")
+
+    def _forget(self, seat: int) -> None:
+        """A stream that ended in order is no worker that has fallen silent."""
+        if isinstance(self._context.board, RouteFile):
+            self._context.board.forget(seat)
 
     async def _open(self, stack: AsyncExitStack, seat: int, before: AnsweredBefore) -> Ends:
         """Source, sink and dead letters, each there."""

@@ -20,6 +20,7 @@ from fairlead.errors import FairleadError, NotFound, Refused, SettingsError, Sta
 from fairlead.operations import streaming_inference
 from fairlead.operations.context import Context
 from fairlead.operations.streaming_inference import Said, Streamed, Streaming, StreamingAsked
+from fairlead.ports.routes import WorkerState
 from fairlead.testing.registry import MemoryRegistry
 
 Home = Any  # the fixtures' values: see conftest
@@ -100,6 +101,7 @@ def test_a_change_of_the_route_takes_effect_while_it_runs(
 ) -> None:
     """Units go where the table deals them; the worker reports what it runs, as a gateway's does."""
     line = open_line("redis")
+    reported: list[WorkerState] = []
     canary = ModelRoute((Arm("canary", 2, 0.4), Arm("champion", 1, 0.6)), dict(home.digests), salt="r1")
 
     async def change(streaming: Streaming) -> None:
@@ -109,6 +111,7 @@ def test_a_change_of_the_route_takes_effect_while_it_runs(
         await until(lambda: any(state.generation == 2 for state in home.board.workers()))
         line.put([make(n, f"two-{n}", unit_id=f"u{n}") for n in range(50)])
         await until(lambda: len(home.records()) >= 100)
+        reported.extend(home.board.workers())
         streaming.stop()
 
     found = ran(asked(line, until_empty=False), change)
@@ -121,7 +124,8 @@ def test_a_change_of_the_route_takes_effect_while_it_runs(
             route.version, route.arm, route.propensity, "r1")  # fmt: skip
     assert {records[f"two-{n}"].model_version for n in range(50)} == {1, 2}
     assert (found.answered, found.version) == (100, None)
-    (state,) = home.board.workers()
+    (state,) = reported
+    assert home.board.workers() == (), "one that ended in order is not missed"
     assert (state.worker, state.versions) == (9000, {"stay": [1, 2]})
 
 
