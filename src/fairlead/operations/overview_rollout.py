@@ -77,6 +77,7 @@ class RolloutFold:
             step=0,
             share=0.0 if fact.plan.shadow or not fact.plan.steps else fact.plan.steps[0].traffic,
             phase_at=entry.at,
+            among=fact.plan.among,
         )
         self._series: dict[str, Series] = {}
         self._readings: tuple[Reading, ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fairlead.core import report
+from fairlead.core.arms import Among
 from fairlead.core.rollout import Call, Phase, ShadowPlan, Step
 from fairlead.core.verdict import Outcome
 
@@ -112,6 +113,7 @@ class RolloutView(Struct, frozen=True):
     shares: tuple[SharePoint, ...] = ()
     notes: tuple[Note, ...] = ()
     applied_seconds: float | None = None  # from the last decision until every worker had it
+    among: Among | None = None  # the draw that it has in common with other arms
 
     @property
     def active(self) -> bool:
@@ -279,6 +281,12 @@ class ModelView(Struct, frozen=True):
     def rollout(self) -> RolloutView | None:
         """The active rollout."""
         return next((rollout for rollout in self.rollouts if rollout.active), None)
+
+    def arms_of(self, rollout: RolloutView) -> tuple[RolloutView, ...]:
+        """All arms of an A/B rollout, oldest first; none of a rollout that is alone."""
+        if rollout.among is None:
+            return ()
+        return tuple(one for one in reversed(self.rollouts) if one.among == rollout.among)
 
     @property
     def open_incidents(self) -> tuple[IncidentView, ...]:

@@ -11,8 +11,11 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from msgspec import Raw
 
-from fairlead.core.event import AliasMoved, IncidentOpened, VersionRegistered
+from fairlead.core.arms import Among, ArmShare
+from fairlead.core.event import AliasMoved, IncidentOpened, RolloutStarted, VersionRegistered
+from fairlead.core.rollout import Call, Decision, Phase, Plan, Step
 from fairlead.errors import NotFound, Refused, StateError
 from fairlead.faces.console import build_console, postmortem, words
 from fairlead.faces.console.assets import NAMES
@@ -242,3 +245,27 @@ def test_third_party_file_is_the_one_in_the_notice() -> None:
     assert sha256((folder / "htmx.min.js").read_bytes()).hexdigest() in notice
     assert "4.0.1" in notice
     assert "Zero-Clause BSD" in notice
+
+
+def test_several_arms_stand_on_one_card(told: Any, pages: Any) -> None:
+    """Each with its version, share, requests and reason; the operator's hand means the arm whose card it is, and leads
+    back to the model."""
+    among = Among(f"{MODEL}-ab-9", (ArmShare(8, 0.25), ArmShare(9, 0.25)))
+    for version in (8, 9):
+        plan = Plan("ab", (Step(0.25),), (), among=among)
+        rollout = f"{MODEL}-{version}-{version}"
+        told.tell(RolloutStarted(MODEL, rollout, version, "b", 3, plan, Raw(b"{}")))
+        stay = (Phase.CANARY, Phase.CANARY)
+        kept = Decision(rollout, told.clock.now(), Call.NOT_YET, *stay, 0, 0.25, (), None, "", f"arm {version} is kept")
+        told.look(rollout, kept, {"champion": 40, "canary": 20 + version}, {})
+    console = pages(told, ask=told.ask)
+    text = console.get(f"/models/{MODEL}").text
+    for version in (8, 9):
+        assert f"v{version}, 25" in text
+        assert f"arm {version} is kept" in text
+        assert f"{20 + version} requests" in text
+    assert f'formaction="/models/{MODEL}%409/promote"' in text
+    answer = console.post(f"/models/{MODEL}%409/promote", data={"reason": "better"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/models/{MODEL}")
+    assert told.asked[-1] == (f"{MODEL}@9", "promote", "better", "console")
+    assert "arm 8 is kept" in console.get(f"/rollouts/{MODEL}-8-8").text

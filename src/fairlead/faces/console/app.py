@@ -114,7 +114,8 @@ class _Console:
             raise HTTPException(415, "This address takes a form (application/x-www-form-urlencoded).")
         reason = (await _form(request)).get("reason", "").strip()
         await run_in_threadpool(self._ask, name, verb, reason, actor="console")
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/models/{quote(name, safe='')}", status_code=303)
+        model = quote(name.partition("@")[0], safe="")  # one arm is named `model@version`
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/models/{model}", status_code=303)
 
     def problem(self, request: Request, error: Exception) -> Response:
         """An error page that says what happened and where to go."""
