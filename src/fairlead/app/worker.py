@@ -37,6 +37,7 @@ from fairlead.adapters.system_clock import SystemClock
 from fairlead.app import aside, looking, observability
 from fairlead.app.draining import settle
 from fairlead.app.evidence_note import read_note
+from fairlead.app.standing_by import stand_by
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
@@ -54,7 +55,6 @@ from fairlead.flows.telling import Telling
 from fairlead.ports.log import LogState, PredictionLog
 
 COUNTS_SECONDS = 1.0
-READY_SECONDS = 5.0
 IDLE_SECONDS = 75  # longer than proxies keep a connection: the side that asks is the one that closes
 DRAIN_SECONDS = 10  # at least: see `drain_seconds`
 LAG_SECONDS = 0.1
@@ -177,8 +177,9 @@ class Worker:
         self._telling = Telling(_log)
         self._lookups = looking.lookups_of(options.features, home, SystemClock())
         identity = (options.worker, os.getpid())
+        self._board = worker_board(home, os.environ, database=options.database)
         self._follower = Follower(
-            worker_board(home, os.environ, database=options.database),
+            self._board,
             BundleFolder(home / "bundles", options.trust),
             self._serving,
             identity,
@@ -220,7 +221,7 @@ class Worker:
         for task in tasks:
             task.add_done_callback(self._ended)
         try:
-            await self._wait_ready()
+            await stand_by(self._serving, self._board, self._options.worker, self._follower.ready, self._stop)
             if not self._stop.is_set():
                 await self._server.serve([sock])
         finally:
@@ -235,14 +236,6 @@ class Worker:
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
         return [self._follower.run(), self._shadows.run(), self._note_counts(), self._time_lag()]
-
-    async def _wait_ready(self) -> None:
-        """Takes no connection that another worker could answer while this one is still loading; not for ever, so that
-        health checks are told what is wrong."""
-        events = [asyncio.create_task(event.wait()) for event in (self._follower.ready, self._stop)]
-        await asyncio.wait(events, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-        for event in events:
-            event.cancel()
 
     def _drain(self) -> None:
         self._stop.set()

@@ -98,8 +98,8 @@ class Connection(LimitedProtocol):
         super().on_message_complete()
 
     def shutdown(self) -> None:
-        """The server ends: a direct answer that is under way still leaves."""
-        if self._asked:
+        """The server ends: a request that has begun is answered, and told that it was the last."""
+        if self._asked or self._kept or self._held is not None:
             self._is_last = True
         else:
             super().shutdown()
