@@ -126,6 +126,20 @@ def test_other_keys_than_the_stores_are_told() -> None:
         lookups.of(CONTRACT)
 
 
+def test_a_feature_of_another_kind_is_told() -> None:
+    """A whole number will do for a number; nothing else for anything else."""
+    source = MemoryFeatures("customer_id", KNOWN, ("orders", "tier"))
+    lookups = Lookups("churn", RULES, lambda: source, ManualClock())
+    number = msgspec.structs.replace(CONTRACT, features=(Feature("orders", Kind.NUMBER),))
+    assert lookups.of(number) is not None
+    for name, kind in (("orders", Kind.CATEGORY), ("tier", Kind.NUMBER), ("orders", Kind.BOOLEAN)):
+        odd = msgspec.structs.replace(CONTRACT, features=(Feature(name, kind),))
+        with pytest.raises(
+            SettingsError, match=f"the feature {name} of churn is .* in the store, but the version takes"
+        ):
+            lookups.of(odd)
+
+
 @pytest.mark.parametrize(
     ("missing", "expected"),
     [(Unknown.IMPUTE, {"orders": 2, "tier": "new"}), (Unknown.NULL, {"orders": None, "tier": None})],
@@ -268,7 +282,7 @@ def test_while_the_store_is_busy_questions_join(setting: Callable[..., Setting])
 
 
 def test_a_few_entities_of_a_near_store_are_read_at_once(setting: Callable[..., Setting]) -> None:
-    """On the event loop's own thread; many are not, and none for a while after a read that was slow."""
+    """On the event loop's own thread; many are not, and none for a while after reads that were slow."""
     made = setting(missing=Unknown.NULL)
     made.source.is_near = True
     threads: list[str] = []
@@ -279,7 +293,8 @@ def test_a_few_entities_of_a_near_store_are_read_at_once(setting: Callable[..., 
     made.filled(*rows)
     assert (threads[0], threads[1] == main) == (main, False)
     made.source.before = lambda: made.clock.advance(0.01)
-    made.filled(rows[0])
+    for _ in range(3):
+        made.filled(rows[0])
     made.source.before = lambda: threads.append(threading.current_thread().name)
     made.filled(rows[0])
     made.clock.advance(1.0)

@@ -28,7 +28,8 @@ from fairlead.ports.clock import Clock
 from fairlead.ports.features import FeaturesDown, KeyedSource
 
 FEW = 8  # entities that are looked up on the event loop, where a local file has them
-SLOW_SECONDS, PATIENT_SECONDS = 0.005, 1.0  # a read that took longer, and for how long none is made there then
+SLOW_SECONDS, SLOW_READS = 0.005, 3  # so many reads in a row that took longer (one may be the machine's doing)
+PATIENT_SECONDS = 1.0  # for how long none is made there then
 TOGETHER = 256  # entities of different requests that are asked for at once
 # A question costs a store about the same whatever it asks: that is why they join.
 PACE = Pace(0.002, ((TOGETHER, 0.004),))
@@ -73,7 +74,7 @@ class Lookups:
         # Who waits longer than he may is given up below; nobody is turned away for what the wait is expected to be.
         limits = replace(LIMITS, timeout=rules.timeout, wait=float("inf"))
         self._lane: Lane[Key, Mapping[str, Any] | Exception] = Lane(self._ask, PACE, limits, clock, _nothing)
-        self._patient_until = 0.0
+        self._slow_reads, self._patient_until = 0, 0.0
         self._kept: dict[Key, tuple[float, Mapping[str, Any]]] = {}
 
     def of(self, contract: Contract) -> LookedUp | None:
@@ -83,7 +84,15 @@ class Lookups:
         if set(source.keys) != set(self.rules.entity):
             named, wanted = ", ".join(self.rules.entity) or "none", ", ".join(source.keys)
             raise SettingsError(f"features.entity of {self.counted.model_name} is {named}: write {wanted}")
-        return looked_up(contract, source.names, source.keys, self.rules)
+        part = looked_up(contract, source.names, source.keys, self.rules)
+        for feature in part.features if part is not None else ():
+            kind = source.kinds[feature.name]
+            if kind is not feature.kind and (kind, feature.kind) != (Kind.INTEGER, Kind.NUMBER):
+                raise SettingsError(
+                    f"the feature {feature.name} of {self.counted.model_name} is {EXPECTED[kind]} in the store, but "
+                    f"the version takes {EXPECTED[feature.kind]}: train on `fairlead features frame`"
+                )
+        return part
 
     def read(self, part: LookedUp, features: Raw, unit: str | None, path: str) -> Wanted | None:
         """A caller's row. `unit` is the unit of the request, if it names one and that is the entity.
@@ -138,8 +147,9 @@ class Lookups:
             found: Sequence[Mapping[str, Any] | Exception] | None = self._source.at_once(self._rows(keys))
         except FeaturesDown as error:
             found = [error] * len(keys)
-        if self._clock.monotonic() - now > SLOW_SECONDS:
-            self._patient_until = now + PATIENT_SECONDS
+        self._slow_reads = self._slow_reads + 1 if self._clock.monotonic() - now > SLOW_SECONDS else 0
+        if self._slow_reads >= SLOW_READS:
+            self._slow_reads, self._patient_until = 0, now + PATIENT_SECONDS
         return found
 
     def _rows(self, keys: Sequence[Key]) -> list[dict[str, int | str]]:

@@ -40,6 +40,11 @@ class KeyedSource(FeatureSource, Protocol):
         """The fields that name what is looked up: integers, or texts (`Kind.CATEGORY`)."""
         ...
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each of its features holds."""
+        ...
+
     def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
         """The same for a few rows where it takes no wait: from a local file, as the log is written to one. None where
         it cannot be had without waiting, and always of a store that is asked over a network. Raises `FeaturesDown`."""

@@ -19,6 +19,7 @@ class MemoryFeatures:
         self.keys = {key: kind}
         self.known = dict(known)
         self.names = tuple(names)
+        self.kinds = {name: _kind(known, name) for name in names}
         self.asked: list[list[Fields]] = []
         self.is_near = False
         self.error: Exception | None = None
@@ -35,6 +36,13 @@ class MemoryFeatures:
     def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
         """The same where it is told to be near."""
         return self.features(rows) if self.is_near else None
+
+
+def _kind(known: Mapping[Any, Fields], name: str) -> Kind:
+    """What the first value of a feature says."""
+    value = next((fields[name] for fields in known.values() if fields.get(name) is not None), 0.0)
+    kinds = {bool: Kind.BOOLEAN, int: Kind.INTEGER, str: Kind.CATEGORY}
+    return kinds.get(type(value), Kind.NUMBER)
 
 
 def check_feature_source(source: FeatureSource, rows: Sequence[Fields]) -> None:

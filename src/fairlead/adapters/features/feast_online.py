@@ -55,6 +55,11 @@ class FeastOnline:
         """The join keys, by what a request holds for them."""
         return self._plan.keys
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each feature holds, by its type in the store."""
+        return self._plan.kinds
+
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
         """What is known of each row's entities. Raises `FeaturesDown` and `TimeoutError`."""
         if not rows:

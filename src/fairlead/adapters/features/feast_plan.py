@@ -13,6 +13,12 @@ from fairlead.errors import StateError, UsageError
 
 FOLDER = "features"  # in the home
 FORMAT = 1
+_KINDS = {
+    **dict.fromkeys(("int32", "int64"), Kind.INTEGER),
+    **dict.fromkeys(("float", "double"), Kind.NUMBER),
+    "string": Kind.CATEGORY,
+    "bool": Kind.BOOLEAN,
+}
 
 
 class PlannedFeature(Struct, frozen=True):
@@ -64,6 +70,11 @@ class FeastPlan(Struct, frozen=True):
         return {
             name: Kind.CATEGORY if kind == "string" else Kind.INTEGER for name, kind in sorted(self.key_types.items())
         }
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """What each feature holds, as a contract calls it."""
+        return {feature.known_as: _KINDS[feature.type] for view in self.views for feature in view.features}
 
 
 def check_plan(plan: FeastPlan) -> FeastPlan:
