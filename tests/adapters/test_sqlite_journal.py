@@ -196,6 +196,19 @@ def test_says_which_file_is_not_a_journal(tmp_path: Path) -> None:
         SqliteJournal(tmp_path / "journal.db" / "journal.db")
 
 
+def test_a_journal_that_was_moved_away_does_not_begin_anew(five: SqliteJournal, tmp_path: Path) -> None:
+    """A process that starts meanwhile is told what to do; moved back, everything is there."""
+    path, elsewhere = tmp_path / "journal.db", tmp_path / "elsewhere"
+    path.rename(elsewhere)
+    with pytest.raises(StateError, match="put the file back"):
+        SqliteJournal(path)
+    assert not path.exists()
+    elsewhere.rename(path)
+    again = SqliteJournal(path)
+    assert again.verify() == 5
+    again.close()
+
+
 def test_a_closed_journal_says_so(five: SqliteJournal) -> None:
     """Using a closed journal is an error of the state, not of SQLite."""
     five.close()

@@ -32,11 +32,18 @@ class SqliteJournal:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StateError(f"cannot create the folder of the journal {path}: {error.strerror}") from error
+        self._check_whole()
         with self._readable():
             self._connection = sqlite3.connect(
                 path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
             self._prepare()
+
+    def _check_whole(self) -> None:
+        """A journal whose file is away must not begin anew: SQLite would throw away what its log still holds."""
+        log = self._path.with_name(f"{self._path.name}-wal")
+        if not self._path.exists() and log.exists() and log.stat().st_size:
+            raise StateError(f"the journal {self._path} is gone, and {log.name} is there: put the file back beside it")
 
     def _prepare(self) -> None:
         connection = self._connection
