@@ -217,8 +217,11 @@ def words(answer: httpx.Response) -> str:
         (b"[]", {"content_type": "application/json"}, 400, "object"),
         (b'{"resourceSpans": 7}', {"content_type": "application/json"}, 400, "resourceSpans"),
         (document({**JSON_SPAN, "startTimeUnixNano": "soon"})[:999], {"content_type": "application/json"}, 400, ""),
-        (document({"startTimeUnixNano": "soon"}), {"content_type": "application/json"}, 400, "64-bit"),
-        (document({"startTimeUnixNano": "9" * 30}), {"content_type": "application/json"}, 400, "64-bit"),
+        (document({"startTimeUnixNano": "soon"}), {"content_type": "application/json"}, 400, "startTimeUnixNano"),
+        (document({"startTimeUnixNano": "9" * 30}), {"content_type": "application/json"}, 400, "startTimeUnixNano"),
+        (document({"startTimeUnixNano": 2**63}), {"content_type": "application/json"}, 400, "startTimeUnixNano"),
+        (document({"kind": 10**30}), {"content_type": "application/json"}, 400, "kind"),
+        (document({"status": {"code": -1}}), {"content_type": "application/json"}, 400, "code"),
     ],
 )
 def test_what_cannot_be_read_is_refused(

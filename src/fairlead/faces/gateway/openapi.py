@@ -25,6 +25,7 @@ from fairlead.faces.gateway.openapi_operation import (
     taken,
 )
 from fairlead.faces.gateway.openapi_schemas import ID, INSTANT, Schema, a_list, an_object, or_null
+from fairlead.faces.gateway.otlp_json import OtlpRequest
 from fairlead.faces.gateway.outcomes import LONGEST
 from fairlead.faces.gateway.tensor_outputs import InferAnswer
 from fairlead.faces.gateway.wire import Problem
@@ -41,7 +42,7 @@ OUTCOME = an_object(
 )
 _STRING: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object"}
-_SHARED = (Answered, InferAnswer, Problem, ScoringProblem)
+_SHARED = (Answered, InferAnswer, OtlpRequest, Problem, ScoringProblem)
 
 Described = Iterator[tuple[str, str, Operation]]
 

@@ -55,11 +55,10 @@ def facts(live: Live | None) -> Iterator[tuple[str, str, Operation]]:
 
 def _traces() -> Operation:
     """As OpenTelemetry's protocol has it, whose errors are a `google.rpc.Status`."""
-    told: Schema = {"type": "object", "description": "ExportTraceServiceRequest, in OTLP's JSON"}
     made = operation(
         "An application's own spans (OTLP over HTTP)",
         said("ExportTraceServiceResponse", {"type": "object"}),
-        body=taken(told, {"resourceSpans": []}),
+        body=taken(ref("OtlpRequest"), {"resourceSpans": []}),
     )
     made["requestBody"]["content"][PROTOBUF] = {"schema": {"description": "ExportTraceServiceRequest"}}
     made["responses"]["200"]["content"][PROTOBUF] = {"schema": {"description": "ExportTraceServiceResponse"}}

@@ -17,6 +17,7 @@ from fairlead.core.genai import PROMPT, RESPONSE, held_by
 from fairlead.core.record import SpanRecord
 from fairlead.core.trace import NO_SPAN, NO_TRACE
 from fairlead.errors import MissingExtra
+from fairlead.faces.gateway.otlp_json import OtlpRequest, OtlpSpan, OtlpValue
 from fairlead.faces.gateway.tensor_body import unpack
 from fairlead.faces.gateway.wire import JSON, MOST_ROWS, Header, Refusal, parse, too_large
 
@@ -216,75 +217,13 @@ def _scalar(value: Any) -> Any:
     return None if isinstance(value, float) and value - value != 0.0 else value  # no JSON has NaN or infinity
 
 
-# -- JSON: ids in hex, 64-bit numbers as text or number, unknown fields ignored ------------------------------------
+# -- JSON ----------------------------------------------------------------------------------------------------------
 
-
-class _Value(Struct, rename="camel"):
-    string_value: str | None = None
-    bool_value: bool | None = None
-    int_value: int | str | None = None
-    double_value: float | str | None = None
-    bytes_value: str | None = None
-    array_value: _Values | None = None
-    kvlist_value: _Pairs | None = None
-
-
-class _Values(Struct):
-    values: list[_Value] = []
-
-
-class _Pair(Struct):
-    key: str = ""
-    value: _Value = msgspec.field(default_factory=_Value)
-
-
-class _Pairs(Struct):
-    values: list[_Pair] = []
-
-
-class _Event(Struct):
-    name: str = ""
-
-
-class _Status(Struct):
-    code: int = 0
-
-
-class _Span(Struct, rename="camel"):
-    trace_id: str = ""
-    span_id: str = ""
-    parent_span_id: str = ""
-    name: str = ""
-    kind: int = 0
-    start_time_unix_nano: int | str = 0
-    end_time_unix_nano: int | str = 0
-    attributes: list[_Pair] = []
-    events: list[_Event] = []
-    status: _Status = msgspec.field(default_factory=_Status)
-
-
-class _Scope(Struct, rename="camel"):
-    spans: list[_Span] = []
-
-
-class _Resource(Struct):
-    attributes: list[_Pair] = []
-
-
-class _ResourceSpans(Struct, rename="camel"):
-    resource: _Resource = msgspec.field(default_factory=_Resource)
-    scope_spans: list[_Scope] = []
-
-
-class _Request(Struct, rename="camel"):
-    resource_spans: list[_ResourceSpans] = []
-
-
-_decoder = msgspec.json.Decoder(_Request)
+_decoder = msgspec.json.Decoder(OtlpRequest)
 
 
 def _from_json(body: bytes) -> Iterator[_Given]:
-    request: _Request = parse(_decoder, body)
+    request: OtlpRequest = parse(_decoder, body)
     for resource in request.resource_spans:
         services = (each.value.string_value for each in resource.resource.attributes if each.key == _SERVICE)
         service = next(services, None) or ""
@@ -292,15 +231,15 @@ def _from_json(body: bytes) -> Iterator[_Given]:
             yield from (_of_struct(span, service) for span in scope.spans)
 
 
-def _of_struct(span: _Span, service: str) -> _Given:
+def _of_struct(span: OtlpSpan, service: str) -> _Given:
     return _Given(
         span.trace_id.lower(),
         span.span_id.lower(),
         span.parent_span_id.lower(),
         span.name,
         service,
-        _whole(span.start_time_unix_nano),
-        _whole(span.end_time_unix_nano),
+        int(span.start_time_unix_nano),
+        int(span.end_time_unix_nano),
         span.kind,
         span.status.code,
         [(pair.key, _of_value(pair.value, DEEPEST)) for pair in span.attributes],
@@ -308,7 +247,7 @@ def _of_struct(span: _Span, service: str) -> _Given:
     )
 
 
-def _of_value(value: _Value, depth: int) -> Any:
+def _of_value(value: OtlpValue, depth: int) -> Any:
     if depth == 0:
         return None
     if value.array_value is not None:
@@ -316,19 +255,8 @@ def _of_value(value: _Value, depth: int) -> Any:
     if value.kvlist_value is not None:
         return {_sound(pair.key): _of_value(pair.value, depth - 1) for pair in value.kvlist_value.values}
     if value.int_value is not None:
-        return _whole(value.int_value)
+        return int(value.int_value)
     if isinstance(value.double_value, str):  # NaN, Infinity
         return None
     plain = (value.string_value, value.bool_value, value.double_value, value.bytes_value)
     return _scalar(next((each for each in plain if each is not None), None))
-
-
-def _whole(value: int | str) -> int:
-    """A 64-bit number. Raises `Refusal` (400)."""
-    try:
-        number = int(value) if isinstance(value, int) or len(value) < 25 else None
-    except ValueError:
-        number = None
-    if number is None or not -(2**63) <= number < 2**64:
-        raise Refusal(400, "a 64-bit number is expected as a number or as text of digits")
-    return number
