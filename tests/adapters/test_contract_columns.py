@@ -98,7 +98,7 @@ def gateways(decoder: RowDecoder, contract: Contract, row: dict[str, Any]) -> tu
 
 
 @given(contract=contracts(), table=tables())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_row_has_the_fate_that_the_gateway_gives_it(contract: Contract, table: pa.Table) -> None:
     """Refused, answered by another, imputed, warned of, clean; what is strange about an answered row is the same."""
     look = ContractColumns(contract).look(Chunk(table.num_rows, table))
@@ -113,7 +113,7 @@ def test_every_row_has_the_fate_that_the_gateway_gives_it(contract: Contract, ta
 
 
 @given(contract=contracts(), table=tables())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_lines_are_judged_as_columns_are(contract: Contract, table: pa.Table) -> None:
     """A JSON lines file and a Parquet file of the same rows are one thing."""
     rows = [{name: plain(value) for name, value in row.items()} for row in table.to_pylist()]

@@ -94,7 +94,7 @@ def gateways(contract: Contract, values: dict[str, Any]) -> tuple[Fate, set[tupl
 
 
 @given(contract=contracts(), values=st.dictionaries(st.sampled_from(["f0", "f1", "f2", "f3"]), VALUES))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_row_has_the_fate_that_the_gateway_gives_it(contract: Contract, values: dict[str, Any]) -> None:
     """Refused, answered by another, imputed, warned of or clean; and answered rows are warned of in the same words."""
     found = Examiner(contract).breaches(values)
