@@ -26,10 +26,13 @@ from fairlead.app.compose import open_context
 from fairlead.core.bundle import PORTABLE
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import DigestMismatch, UntrustedFormat, UsageError
+from fairlead.flows.labelled import Labelled
 from fairlead.operations.context import Context
 from fairlead.operations.feature_code import compute_features
 from fairlead.operations.models import Registration, register, resolve, show
+from fairlead.operations.retraining import _challenger, _feature_code
 from fairlead.testing.registry import MemoryRegistry
+from fairlead.testing.trainer import CopyTrainer
 
 BOOKINGS = Path(fairlead.__file__).parent / "faces/demo/data/hotel_bookings.parquet"
 CODE = """
@@ -212,3 +215,29 @@ def test_requests_hold_the_raw_fields_on_every_protocol(case: Case, context: Con
         logged = stage.logged()
     assert [msgspec.json.decode(one.features)["lead_time"] for one in logged] == [12, 12, 12, 424242]
     assert (logged[-1].status, logged[-1].error) == (500, "ValueError: no such booking")
+
+
+def test_a_challenger_brings_the_champions_code(case: Case, context: Context) -> None:
+    """It is trained on what requests held, and registered behind the same function."""
+    info = register(context, case.asked())
+    manifest = context.bundles.manifest(info.bundle)
+    trusting = replace(
+        context,
+        settings=msgspec.structs.replace(context.settings, trust=("python",)),
+        open_trainer=lambda: CopyTrainer(case.model),
+    )
+    raw = case.rows[["lead_time", "hotel", "adr"]].to_dict("records")
+    rows = [
+        Labelled(float(at), f"q{at}", msgspec.Raw(msgspec.json.encode(row)), int(outcome))
+        for at, (row, outcome) in enumerate(zip(raw, case.rows.is_canceled, strict=True))
+    ]
+    (context.home / "runs" / "run-1").mkdir(parents=True)
+    challenger = _challenger(trusting, info, manifest, rows, "run-1")
+    made = context.bundles.manifest(challenger.bundle)
+    assert made.contract.names == manifest.contract.names
+    assert made.features is not None
+    assert manifest.features is not None
+    assert made.features.computed == ("logged", "city")
+    assert made.files[made.features.entry] == manifest.files[manifest.features.entry]
+    bare = context.bundles.manifest(info.bundle)
+    assert _feature_code(Path("bundle"), msgspec.structs.replace(bare, features=None)) == ""
