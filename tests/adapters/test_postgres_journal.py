@@ -38,6 +38,26 @@ def opened() -> Iterator[Opener]:
         journal.close()
 
 
+@pytest.fixture(scope="module")
+def untouched(postgres: PostgresServer) -> str:
+    """A database with a journal of five entries, and a copy of it aside."""
+    url = postgres.create()
+    journal = PostgresJournal(Database(DatabaseUrl(url), "test"))
+    for version in range(1, 6):
+        journal.append([StatusChanged(model="hotel", version=version, status="staging")], actor="anna", at=version)
+    journal.close()
+    postgres.execute(url, "CREATE TABLE aside AS SELECT * FROM fairlead_journal")
+    return url
+
+
+@pytest.fixture
+def five(untouched: str, postgres: PostgresServer, opened: Opener) -> Iterator[tuple[str, PostgresJournal]]:
+    """The journal of five entries; what is done to it is undone after the test."""
+    yield untouched, opened(untouched)
+    restore = "INSERT INTO fairlead_journal SELECT * FROM aside"
+    postgres.execute(untouched, OPEN, "DELETE FROM fairlead_journal", restore)
+
+
 def test_keeps_the_port(postgres: PostgresServer, opened: Opener) -> None:
     """It is a journal: order, chain, filters, all or none, threads."""
     check_journal(lambda: opened(postgres.create()))
@@ -112,13 +132,10 @@ def test_reads_long_journals_in_pages(postgres: PostgresServer, opened: Opener) 
     ],
 )
 def test_finds_what_was_done_to_it(
-    postgres: PostgresServer, opened: Opener, statements: list[str], entry: int, what: str
+    five: tuple[str, PostgresJournal], postgres: PostgresServer, statements: list[str], entry: int, what: str
 ) -> None:
     """Any edit, deletion (also at the end) or change of order is found, and the first bad entry is named."""
-    url = postgres.create()
-    journal = opened(url)
-    for version in range(1, 6):
-        journal.append([StatusChanged(model="hotel", version=version, status="staging")], actor="anna", at=version)
+    url, journal = five
     assert journal.verify() == 5
     postgres.execute(url, OPEN, *statements)
     with pytest.raises(JournalBroken, match=rf"entry {entry} .*{what}") as told:
