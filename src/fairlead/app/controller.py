@@ -35,6 +35,7 @@ from fairlead.app.console import build
 from fairlead.app.database import fenced, open_lease
 from fairlead.app.evidence_note import EvidenceNote
 from fairlead.app.follow_up import FollowUp
+from fairlead.app.known_types import IN_CONTROLLER, learn
 from fairlead.app.log_watch import LogWatch
 from fairlead.app.observability import Observability
 from fairlead.errors import FairleadError, Refused
@@ -65,6 +66,7 @@ class Controller:
     def __init__(
         self, context: Context, config: Path | None, environment: str, lease: PostgresLease | None = None
     ) -> None:
+        learn(IN_CONTROLLER)
         self._stop = threading.Event()
         self._context = context
         self._arguments = (config, environment)

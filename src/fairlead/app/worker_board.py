@@ -10,6 +10,7 @@ from pathlib import Path
 from fairlead.adapters.followed_board import FollowedBoard
 from fairlead.adapters.postgres_database import Database
 from fairlead.adapters.route_file import RouteFile
+from fairlead.app.known_types import IN_WORKER, learn
 from fairlead.config.database import DatabaseUrl
 from fairlead.errors import SettingsError
 from fairlead.ports import RouteBoard
@@ -23,6 +24,7 @@ ROUTES = "routes"  # the folder in the home
 def worker_board(home: Path, environment: Mapping[str, str], *, database: bool) -> RouteBoard:
     """The board of a home: a file, or a view of the database's that never waits for it. Raises `SettingsError` when
     there should be a database and the environment does not name it."""
+    learn(IN_WORKER)  # before the threads that load bundles and follow the board
     if not database:
         return RouteFile(home / ROUTES)
     url = DatabaseUrl(environment.get(VARIABLE, ""))
