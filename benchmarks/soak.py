@@ -31,6 +31,7 @@ from fairlead.core.admission import Limits
 
 WARM_SECONDS = 15
 TICK = 0.001
+IDLE_SECONDS = 20.0  # the side that asks closes what it does not use, before the server does
 HELD_SECONDS = 0.5  # a load that was itself held up for longer is no open loop: that time is taken out, and told
 MOST_CONNECTIONS = 3000
 LIMITS = Limits(timeout=2.0)  # of the slow model: it admits who can be answered within half of it
@@ -82,6 +83,7 @@ class _Line(asyncio.Protocol):
         self._load = load
         self._buffer = b""
         self._due = 0.0
+        self.idle_at = 0.0
         self._transport: asyncio.Transport | None = None
         self._is_asked = False
 
@@ -165,6 +167,7 @@ class _Load:
         if self._waiting:
             line.ask(self._request, self._waiting.pop(0))
         else:
+            line.idle_at = time.perf_counter()
             self._idle.append(line)
 
     def lost(self, line: _Line, due: float | None) -> None:
@@ -174,6 +177,11 @@ class _Load:
             self._idle.remove(line)
         if due is not None:
             self.taken.unsure[int(due)] += 1
+
+    def sweep(self, now: float) -> None:
+        """Ends the connections that were not used for long: the last ones used are used first."""
+        while self._idle and now - self._idle[0].idle_at > IDLE_SECONDS:
+            self._idle.pop(0).close()
 
     def close(self) -> None:
         """Ends all connections."""
@@ -243,6 +251,7 @@ async def _run(house: House, schedules: dict[str, list[int]]) -> tuple[dict[str,
             for load in loads.values():
                 load.shift(now - before)
         for load in loads.values():
+            load.sweep(now)
             load.send_due(now)
         before = now
         await asyncio.sleep(TICK)

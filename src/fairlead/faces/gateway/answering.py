@@ -49,6 +49,7 @@ async def _later(work: Coroutine[Any, Any, list[Prediction]], receive: Receive) 
     finally:
         working.cancel()
         leaving.cancel()
+        del working, leaving  # what failed holds this frame, and must not be held by it: no one waits for the collector
 
 
 async def _until_gone(receive: Receive) -> None:

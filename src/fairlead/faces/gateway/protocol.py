@@ -61,6 +61,7 @@ class LimitedProtocol(HttpToolsProtocol):
             self._running.disconnected = True
             self._running.message_event.set()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # uvicorn leaves it where the caller reset the connection
 
     def pause_writing(self) -> None:
         """The caller does not read."""
