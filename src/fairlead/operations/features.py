@@ -21,7 +21,7 @@ class Planned(Struct, frozen=True):
     """What is looked up for a model from now on, and where that is written."""
 
     model: str
-    path: Path
+    path: str
     keys: dict[str, Kind]
     views: dict[str, tuple[str, ...]]  # view -> its features, as the model knows them
     feast: str
@@ -30,7 +30,7 @@ class Planned(Struct, frozen=True):
 class Framed(Struct, frozen=True):
     """A table with features: its rows, and in how many of them each feature is known."""
 
-    out: Path
+    out: str
     rows: int
     known: dict[str, int]
 
@@ -51,7 +51,7 @@ def plan(context: Context, model: str) -> Planned:
     path = plan_path(context.home, model)
     write_plan(path, made)
     views = {view.name: tuple(feature.known_as for feature in view.features) for view in made.views}
-    return Planned(model, path, made.keys, views, made.feast)
+    return Planned(model, str(path), made.keys, views, made.feast)
 
 
 def frame(context: Context, model: str, entities: Path, out: Path, time: str = "event_timestamp") -> Framed:
@@ -70,7 +70,7 @@ def frame(context: Context, model: str, entities: Path, out: Path, time: str = "
         plain = Path(folder) / "entities.parquet"
         ArrowDataset(table, str(entities)).write(plain, table.column_names)
         joined = join(_asked(settings), plain, time, out)
-    return Framed(out, joined.rows, joined.known)
+    return Framed(str(out), joined.rows, joined.known)
 
 
 def _settings(context: Context, model: str) -> FeatureSettings:

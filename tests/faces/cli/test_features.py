@@ -86,7 +86,9 @@ def test_features_are_planned_and_framed(typed: Typed, tmp_path: Path) -> None:
     who = tmp_path / "who.csv"
     who.write_text("customer_id,city,at,y\n1,Oslo,2026-01-04T00:00:00Z,0\n99,Oslo,2026-01-04T00:00:00Z,1\n")
     out_file = tmp_path / "out.parquet"
-    code, out, _ = typed("frame", "churn", str(out_file), "--entities", str(who), "--time-column", "at")
+    asked = ("frame", "churn", str(out_file), "--entities", str(who), "--time-column", "at")
+    assert json.loads(typed(*asked, "--json")[1])["known"]["orders"] == 1
+    code, out, _ = typed(*asked)
     assert code == 0
     assert "2 rows written to" in out
     rows = pq.read_table(out_file).to_pylist()
