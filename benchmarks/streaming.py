@@ -40,13 +40,13 @@ def prepare(folder: Path) -> None:
     )
 
 
-def bodies(count: int) -> list[bytes]:
-    """Messages."""
+def bodies(count: int, run: str) -> list[bytes]:
+    """Messages, whose ids no other run has: what was answered before is not answered again."""
     import numpy as np
 
     rows = np.random.default_rng(1).normal(size=(min(count, 5_000), COLUMNS))
     drawn = [dict(zip(NAMES, row, strict=True)) for row in rows.tolist()]
-    return [json.dumps({"features": drawn[n % len(drawn)], "request_id": f"q-{n}"}).encode() for n in range(count)]
+    return [json.dumps({"features": drawn[n % len(drawn)], "request_id": f"{run}-{n}"}).encode() for n in range(count)]
 
 
 # -- the brokers: how they are filled, and the plain loops ---------------------------------------------------------
@@ -256,15 +256,16 @@ def measured(call: str) -> tuple[float, float]:
     return wall, cpu
 
 
-def rounds(folder: Path, kind: str, host: str, messages: Sequence[bytes], times: int) -> dict[str, tuple[float, float]]:
+def rounds(folder: Path, kind: str, host: str, count: int, times: int) -> dict[str, tuple[float, float]]:
     """Medians of alternating runs: each over a stream of its own."""
     found: dict[str, list[tuple[float, float]]] = {"fairlead": [], "plain loop": []}
     for turn in range(times):
+        messages = bodies(count, f"{kind}-{turn}-{time.time_ns()}")
         source, sink = FILLS[kind](host, f"{kind}-f{turn}", messages)
         found["fairlead"].append(measured(f"fairlead(Path({str(folder)!r}), {source!r}, {sink!r})"))
         name = f"{kind}-p{turn}"
         FILLS[kind](host, name, messages)
-        found["plain loop"].append(measured(f"loop_{kind}(Path({str(folder)!r}), {host!r}, {name!r}, {len(messages)})"))
+        found["plain loop"].append(measured(f"loop_{kind}(Path({str(folder)!r}), {host!r}, {name!r}, {count})"))
     return {
         who: (statistics.median(wall for wall, _ in runs), statistics.median(cpu for _, cpu in runs))
         for who, runs in found.items()
@@ -283,7 +284,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         prepare(folder)
-        messages = bodies(options.messages)
         makers: dict[str, Callable[[], Any]] = {
             "nats": lambda: start_nats(folder / "nats"),
             "redis": lambda: start_valkey(folder, durable=False),
@@ -292,13 +292,13 @@ def main() -> None:
         for kind in options.brokers:
             broker = makers[kind]()
             try:
-                found = rounds(folder, kind, broker.host, messages, options.rounds)
+                found = rounds(folder, kind, broker.host, options.messages, options.rounds)
             finally:
                 broker.stop()
             base = found["plain loop"]
             for who, (wall, cpu) in found.items():
-                each = cpu / len(messages) * 1e6
-                print(f"{kind:6} {who:11} {len(messages) / wall:9,.0f} messages/s {each:7.1f} us of CPU a message "
+                each = cpu / options.messages * 1e6
+                print(f"{kind:6} {who:11} {options.messages / wall:9,.0f} messages/s {each:7.1f} us of CPU a message "
                       f"{base[0] / wall:5.2f}x as fast, {cpu / base[1]:4.2f} of the CPU", flush=True)  # fmt: skip
 
 
