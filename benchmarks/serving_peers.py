@@ -376,7 +376,8 @@ def main() -> None:
         for part in options.parts:
             parts[part](bench)
         bars = bench.bars
-    print(f"\n{'bar':<76}{'found':>24}")
+    if bars:
+        print(f"\n{'bar':<76}{'found':>24}")
     for bar in bars:
         print(f"{bar.what:<76}{bar.found:>24}  {'holds' if bar.holds else 'MISSED'}")
     print(f"took {time.monotonic() - begun:.0f} s")
