@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import shutil
 import statistics
 import subprocess
 import sys
@@ -261,6 +262,7 @@ def rounds(folder: Path, kind: str, host: str, count: int, times: int) -> dict[s
     found: dict[str, list[tuple[float, float]]] = {"fairlead": [], "plain loop": []}
     for turn in range(times):
         messages = bodies(count, f"{kind}-{turn}-{time.time_ns()}")
+        shutil.rmtree(folder / "home" / "log", ignore_errors=True)  # a start reads what streams have logged before
         source, sink = FILLS[kind](host, f"{kind}-f{turn}", messages)
         found["fairlead"].append(measured(f"fairlead(Path({str(folder)!r}), {source!r}, {sink!r})"))
         name = f"{kind}-p{turn}"
