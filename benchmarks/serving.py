@@ -42,7 +42,7 @@ from fairlead.core.route import Arm, ModelRoute, RouteTable
 FEATURES = 15
 NAMES = tuple(f"feature_{index}" for index in range(FEATURES))
 PATH = "/v1/models/bench/predict"
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[1]
 TICK = os.sysconf("SC_CLK_TCK")
 BUSY = 0.5  # load average a core, from which figures are doubted
 OURS, BARE, ROLLOUT = "fairlead", "bare ASGI", "fairlead, canary 5 %"
@@ -254,7 +254,7 @@ def free_port() -> int:
 def start(name: str, command: Sequence[str], port: int, request: bytes, stack: ExitStack) -> Server:
     """Starts a server on core 0 and waits until it accepts."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, *command], env=environment, cwd=HERE.parent)
+    process = subprocess.Popen([sys.executable, *command], env=environment, cwd=ROOT)
     stack.callback(process.wait)
     stack.callback(process.terminate)
     os.sched_setaffinity(process.pid, {0})
@@ -359,11 +359,8 @@ def warn_if_busy(cores: int) -> None:
     """Says so when others use the machine: the ratios still tell something, the figures do not."""
     load_average = os.getloadavg()[0]
     if load_average > BUSY * cores:
-        print(
-            f"warning: the load average of the last minute is {load_average:.1f} on {cores} cores: others are using "
-            "this machine, so read the ratios, not the figures",
-            file=sys.stderr,
-        )
+        used = f"the load average of the last minute is {load_average:.1f} on {cores} cores"
+        print(f"warning: {used}: others use this machine, read the ratios, not the figures", file=sys.stderr)
 
 
 def main() -> None:
@@ -384,7 +381,7 @@ def main() -> None:
     os.sched_setaffinity(0, {1 % cores})
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        servers = start_linear(folder, stack) if options.peers == "bare" else start_all(folder, stack)
+        servers = (start_linear if options.peers == "bare" else start_all)(folder, stack)
         rounds: dict[str, list[Round]] = {server.name: [] for server in servers}
         for turn in range(options.rounds):
             for server in servers if turn % 2 == 0 else reversed(servers):
