@@ -205,8 +205,8 @@ def _minutes(time: Time, bottom: float) -> list[Markup]:
 
 
 def _summary(verdicts: Sequence[Verdict]) -> str:
-    broken = [one.what for one in verdicts if not one.holds]
-    return "All verdicts hold." if not broken else "Does not hold: " + "; ".join(broken)
+    held = sum(one.holds for one in verdicts)
+    return "All verdicts hold." if held == len(verdicts) else f"{held} of {len(verdicts)} verdicts hold."
 
 
 def _thinned(
