@@ -7,8 +7,6 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from fairlead.adapters.followed_board import FollowedBoard
-from fairlead.adapters.postgres_database import Database
 from fairlead.adapters.route_file import RouteFile
 from fairlead.app.known_types import IN_WORKER, learn
 from fairlead.config.database import DatabaseUrl
@@ -30,6 +28,9 @@ def worker_board(home: Path, environment: Mapping[str, str], *, database: bool) 
     url = DatabaseUrl(environment.get(VARIABLE, ""))
     if not url:
         raise SettingsError(f"{OPTION} needs the database's URL in {VARIABLE}: set it, as `fairlead up` does")
+    from fairlead.adapters.followed_board import FollowedBoard  # not where routes are in a file
+    from fairlead.adapters.postgres_database import Database
+
     return FollowedBoard(Database(url, "worker"), place_of(home), RouteFile(home / ROUTES / url.tag))
 
 
