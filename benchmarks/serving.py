@@ -211,7 +211,11 @@ def to_onnx(model: Any) -> bytes:
 
 
 def make_home(
-    home: Path, onnx_model: bytes, arms: tuple[Arm, ...] = (CHAMPION,), shadows: tuple[int, ...] = ()
+    home: Path,
+    onnx_model: bytes,
+    arms: tuple[Arm, ...] = (CHAMPION,),
+    shadows: tuple[int, ...] = (),
+    shadowed: float = 1.0,
 ) -> None:
     """A home folder that serves the portable model: all versions are of one bundle, so that each costs the same."""
     rows = made_rows()
@@ -240,7 +244,8 @@ def make_home(
     )
     digest = BundleFolder(home / "bundles").put(draft, manifest)
     salt = "bench" if shadows or len(arms) > 1 else ""  # as a rollout has it, and only a rollout
-    route = ModelRoute(arms, dict.fromkeys((*(arm.version for arm in arms), *shadows), digest), shadows, salt)
+    bundles = dict.fromkeys((*(arm.version for arm in arms), *shadows), digest)
+    route = ModelRoute(arms, bundles, shadows, salt, shadowed=shadowed)
     RouteFile(home / "routes").publish(RouteTable(1, {"bench": route}))
 
 

@@ -40,7 +40,6 @@ from benchmarks.serving import (
     CANARY,
     CHAMPION,
     OURS,
-    PATH,
     ROLLOUT,
     Round,
     Server,
@@ -54,9 +53,8 @@ from benchmarks.serving import (
     warn_if_busy,
 )
 from benchmarks.serving_fleet import Fleet, body_of
-from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_reader import SegmentReader
-from fairlead.core.route import Arm, ModelRoute, RouteTable
+from fairlead.core.route import Arm
 
 LABELS = {
     "fastapi": "FastAPI practice",
@@ -103,13 +101,11 @@ class Bench:
         model: bytes,
         arms: tuple[Arm, ...] = (CHAMPION,),
         shadows: tuple[int, ...] = (),
-        other_shadows: tuple[int, ...] | None = None,
+        shadowed: float = 1.0,
     ) -> None:
-        """Starts a gateway worker with a home of its own; with `other_shadows` it serves the model by two names."""
+        """Starts a gateway worker with a home of its own."""
         place = self._place(name, "model.onnx")
-        make_home(place.folder / "home", model, arms, shadows)
-        if other_shadows is not None:
-            serve_twice(place.folder / "home", other_shadows)
+        make_home(place.folder / "home", model, arms, shadows, shadowed)
         self.fleet.add(name, fairlead(place), place.folder, self.options.starts if name == OURS else 1)
 
     def bare(self, like: str) -> None:
@@ -162,16 +158,6 @@ class Bench:
         return self.alternate(
             names, rounds or self.options.rounds, lambda server: offer(server, rates[server.name], seconds, requests)
         )
-
-
-def serve_twice(home: Path, shadows: tuple[int, ...]) -> None:
-    """The home's model by another name too, with shadows of its own."""
-    routes = RouteFile(home / "routes")
-    table = routes.current()
-    first = table.models["bench"]
-    digest = first.bundles[1]
-    other = ModelRoute((CHAMPION,), dict.fromkeys((1, *shadows), digest), shadows, "other" if shadows else "")
-    routes.publish(RouteTable(table.generation + 1, {**table.models, OTHER: other}))
 
 
 def part_linear(bench: Bench) -> None:
@@ -281,15 +267,12 @@ def part_onnx(bench: Bench) -> None:
 
 
 def part_shadow(bench: Bench) -> None:
-    """What a caller notices of a second version that answers unseen. A route shadows all of a model's requests or none,
-    so a shadow on a quarter of the traffic is one on a model that gets every fourth request."""
+    """What a caller notices of a second version that answers unseen. The requests name no unit, so each is its own."""
     names = ["no shadow", "25 % shadowed", "100 % shadowed"]
-    for name, on_one, on_other in zip(names, ((), (), (2,)), ((), (2,), (2,)), strict=True):
-        bench.ours(name, bench.boosted, shadows=on_one, other_shadows=on_other)
-    one = bench.fleet.servers[names[0]].request
-    requests = (one, one, one, one.replace(PATH.encode(), f"/v1/models/{OTHER}/predict".encode(), 1))
+    for name, share in zip(names, (0.0, 0.25, 1.0), strict=True):
+        bench.ours(name, bench.boosted, shadows=(2,) if share else (), shadowed=share or 1.0)
     rate = _of(bench.cost(names[:1])[names[0]], "rate") / 2.0
-    late = bench.late(names, dict.fromkeys(names, rate), bench.options.latency_rounds, requests)
+    late = bench.late(names, dict.fromkeys(names, rate), bench.options.latency_rounds)
     print(
         f"\nfairlead with a shadow of the same model, at {rate:,.0f} requests a second: half of saturation without one"
     )

@@ -117,6 +117,7 @@ def test_an_overlay_is_merged_over_the_file(tmp_path: Path) -> None:
         ("rollout: {steps: []}", "give at least {traffic: 100%}"),
         ("rollout: {steps: [{traffic: 0%}]}", "proves nothing"),
         ("rollout: {steps: [{traffic: 50%}, {traffic: 5%}]}", "must grow"),
+        ("rollout: {shadow: {traffic: 0%}}", "write more than 0%"),
         ("rollout: {alpha: 0%}", "budget of false rollbacks"),
         ("rollout: {guardrails: ['p99_latency <= 2 * champion', 'p99_latency <= 9ms']}", "twice"),
         ("rollout: {split: {by: time}}", "needs the length of its blocks"),

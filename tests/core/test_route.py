@@ -82,3 +82,23 @@ def test_a_route_tells_the_salt_that_drew_it() -> None:
     """With one arm and with several."""
     assert choose(split(0.5, "r1"), "guest-7").rollout == "r1"
     assert choose(ModelRoute((Arm("champion", 1, 1.0),), {}, (2,), "r2"), "guest-7").rollout == "r2"
+
+
+def test_a_shadow_sees_its_share_of_the_units_and_only_those_are_evidence() -> None:
+    """A unit is shadowed always or never, and a larger share only adds units."""
+    champion = (Arm("champion", 1, 1.0),)
+    quarter, half = (ModelRoute(champion, {}, (2,), "r1", shadowed=share) for share in (0.25, 0.5))
+    units = [f"u{at}" for at in range(10_000)]
+    seen = {unit for unit in units if choose(quarter, unit).shadows}
+    assert abs(len(seen) / len(units) - 0.25) < 0.015
+    assert seen <= {unit for unit in units if choose(half, unit).shadows}
+    assert all(choose(quarter, unit).rollout == ("r1" if unit in seen else "") for unit in units)
+
+
+def test_a_shadow_beside_a_canary_leaves_the_arms_their_evidence() -> None:
+    """There the arms were drawn, whoever is shadowed."""
+    arms = (Arm("canary", 2, 0.5), Arm("champion", 1, 0.5))
+    route = ModelRoute(arms, {}, (3,), "r1", shadowed=0.25)
+    found = [choose(route, f"u{at}") for at in range(4_000)]
+    assert {one.rollout for one in found} == {"r1"}
+    assert abs(sum(one.shadows == (3,) for one in found) / len(found) - 0.25) < 0.03

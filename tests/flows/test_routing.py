@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from fairlead.core.rollout import Baseline, Phase, Plan, Step, start
+from fairlead.core.rollout import Baseline, Phase, Plan, ShadowPlan, Step, start
 from fairlead.core.split import Split
 from fairlead.flows.routing import desired_route
 
@@ -26,6 +26,13 @@ def test_a_shadow_answers_unseen() -> None:
     assert route.shadows == (2,)
     assert len(route.arms) == 1
     assert set(route.bundles) == {1, 2}
+
+
+def test_a_shadow_sees_the_share_that_its_plan_says() -> None:
+    """All units where it says nothing."""
+    plan = Plan("shadow", (Step(1.0),), (), ShadowPlan(0.0, 10, 0.25))
+    assert desired_route(1, replace(ROLLOUT, plan=plan), 0.0, BUNDLES).shadowed == 0.25
+    assert desired_route(1, ROLLOUT, 0.0, BUNDLES).shadowed == 1.0
 
 
 def test_a_canary_has_its_share_and_the_champion_the_rest() -> None:

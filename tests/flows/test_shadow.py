@@ -187,10 +187,10 @@ def test_a_shadow_that_hangs_delays_neither_the_served_nor_the_end() -> None:
 def test_slow_shadows_are_logged_soon() -> None:
     """The slower they are, the fewer are answered between two writes of the log; at least one."""
     data_plane, _ = serving()
-    for seconds, expected in ((0.0, 16), (0.02, 5), (30.0, 1)):
+    for seconds, expected in ((0.0, 64), (0.02, 5), (30.0, 1)):
         shadows = Shadows(data_plane)
         candidate = msgspec.structs.replace(version(2, FixedPredictor()), pace=Pace(seconds))
-        shadows.offer(model(candidate), [make_prediction(str(index)) for index in range(20)], [ROUTE] * 20)
+        shadows.offer(model(candidate), [make_prediction(str(index)) for index in range(100)], [ROUTE] * 100)
         assert len(shadows._turn()) == expected
 
 

@@ -18,10 +18,21 @@ Strategy = Literal["shadow", "canary", "blue-green", "ab", "rolling"]
 
 
 class ShadowSettings(Section, frozen=True):
-    """The unseen phase: at least this long, and this many paired requests."""
+    """The unseen phase: at least this long, and this many paired requests, of this share of the units."""
 
     seconds: Duration = field(default=Duration(3600), name="for")
     at_least: int = 1000
+    traffic: Share = Share(1.0)
+
+    def __post_init__(self) -> None:
+        """Refuses a phase that sees nobody."""
+        if not 0.0 < self.traffic <= 1.0:
+            raise SettingsError(f"rollout.shadow.traffic is {self.traffic:g}: write more than 0%, at most 100%")
+
+    @property
+    def plan(self) -> ShadowPlan:
+        """The same, as rollouts take it."""
+        return ShadowPlan(float(self.seconds), self.at_least, float(self.traffic))
 
 
 class StepSettings(Section, frozen=True):
@@ -129,7 +140,7 @@ class RolloutSettings(Section, frozen=True):
             strategy=chosen,
             steps={"blue-green": (Step(1.0),), "ab": (Step(0.5),), "rolling": _ROLLING}.get(chosen, steps),
             guardrails=tuple(bound.rule for bound in self.guardrails),
-            shadow=ShadowPlan(float(shadow.seconds), shadow.at_least) if shadow and chosen == "shadow" else None,
+            shadow=shadow.plan if shadow and chosen == "shadow" else None,
             alpha=float(self.alpha),
             undecided=self.undecided,
             deadline_seconds=None if self.deadline is None or chosen == "ab" else float(self.deadline),

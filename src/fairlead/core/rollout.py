@@ -37,10 +37,11 @@ class Call(StrEnum):
 
 
 class ShadowPlan(Struct, frozen=True):
-    """How long a version answers unseen: at least this long and this many paired requests."""
+    """How long a version answers unseen: at least this long and this many paired requests, of this share of units."""
 
     seconds: float = 0.0
     at_least: int = 0
+    traffic: float = 1.0
 
 
 class Step(Struct, frozen=True):

@@ -25,7 +25,8 @@ class ModelRoute(Struct, frozen=True):
     """How one model's traffic is split. The arms' shares sum to 1; the last arm is the champion.
 
     `bundles` gives the digest of each version that must be warm: arms, shadows, and the versions kept for rollback.
-    `split` says what is dealt to the arms; `salt` makes each rollout a draw of its own.
+    `split` says what is dealt to the arms; `salt` makes each rollout a draw of its own. `shadowed` is the share of the
+    units whose requests the shadows answer too; where the shadows are all that is tried, the others are no evidence.
     """
 
     arms: tuple[Arm, ...]
@@ -33,6 +34,7 @@ class ModelRoute(Struct, frozen=True):
     shadows: tuple[int, ...] = ()
     salt: str = ""
     split: Split = PLAIN
+    shadowed: float = 1.0
 
 
 class RouteTable(Struct, frozen=True):
@@ -79,9 +81,12 @@ def choose(route: ModelRoute, unit: str) -> Route:
     arms = route.arms
     if len(arms) == 1:
         only = arms[0]
+        if route.shadowed < 1.0 and not _is_shadowed(route, unit):
+            return Route(only.version, only.name, 1.0)
         return Route(only.version, only.name, 1.0, route.shadows, route.salt)
     arm = _at(arms, place(route.salt, unit))
-    return Route(arm.version, arm.name, arm.share, route.shadows, route.salt)
+    shadows = route.shadows if route.shadowed == 1.0 or _is_shadowed(route, unit) else ()
+    return Route(arm.version, arm.name, arm.share, shadows, route.salt)
 
 
 def deal(route: ModelRoute, dealt: Dealt) -> Route:
@@ -107,7 +112,12 @@ def deal(route: ModelRoute, dealt: Dealt) -> Route:
     if drawn < split.explore:
         arm = arms[int(drawn / split.explore * len(arms))]
     propensity = (1.0 - split.explore) * arm.share + split.explore / len(arms)
-    return Route(arm.version, arm.name, propensity, route.shadows, route.salt)
+    shadows = route.shadows if route.shadowed == 1.0 or _is_shadowed(route, dealt.unit_id) else ()
+    return Route(arm.version, arm.name, propensity, shadows, route.salt)
+
+
+def _is_shadowed(route: ModelRoute, unit: str) -> bool:
+    return place(f"{route.salt}/shadow", unit) < route.shadowed
 
 
 def _at(arms: tuple[Arm, ...], at: float) -> Arm:

@@ -29,6 +29,7 @@ def desired_route(champion: int, rollout: Rollout | None, share: float, bundles:
             bundles=_named(warm, bundles),
             shadows=(rollout.version,),
             salt=rollout.id,
+            shadowed=rollout.plan.shadow.traffic if rollout.plan.shadow is not None else 1.0,
         )
     arms = (Arm("canary", rollout.version, share), Arm("champion", champion, round(1.0 - share, 12)))
     return ModelRoute(arms=arms, bundles=_named(warm, bundles), salt=rollout.id, split=rollout.plan.split)

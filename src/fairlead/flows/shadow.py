@@ -24,7 +24,8 @@ from fairlead.flows.serve import Arrival, Ask, Failed, Serving, answer_rows, des
 from fairlead.flows.warm import LiveModel, LiveVersion
 
 SHADOW = "shadow"
-TURN, TURN_SECONDS = 16, 0.1  # the most answers between two writes of the log, and about how long they may take
+TURN, TURN_SECONDS = 64, 0.1  # the most answers between two writes of the log, and about how long they may take
+GATHER_SECONDS = 0.01  # how long the first waits for others: a thread that is woken for each contends with the callers
 
 
 class _Job(NamedTuple):
@@ -67,6 +68,8 @@ class Shadows:
         try:
             while True:
                 await self._waiting.wait()
+                if len(self._jobs) < TURN:
+                    await asyncio.sleep(GATHER_SECONDS)
                 turn = self._turn()
                 if not self._jobs:
                     self._waiting.clear()
