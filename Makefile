@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAIRLEAD_PEERS ?= $(CURDIR)/.peers
 export FAIRLEAD_PEERS
 
-.PHONY: help demo test test-all check bench bench-large bench-peers lock format browser clean
+.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving soak lock format browser clean
 
 help:
 	@echo "make demo      the whole loop on real data, about a minute"
@@ -21,6 +21,8 @@ help:
 	@echo "make bench     the benchmarks, with their ratios"
 	@echo "make bench-large   profiles of a hundred million rows; writes 9 GiB (ARGS=\"--folder DIR --sizes 1 2 4 8\")"
 	@echo "make bench-peers   the same work by other systems, from their own packages"
+	@echo "make bench-serving   the gateway against BentoML, MLServer, MLflow and Ray Serve, from their own packages"
+	@echo "make soak      ten minutes of load, a spike, and a picture of it (ARGS=\"--svg FILE --json FILE\")"
 
 $(READY): requirements.lock requirements-installer.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV)
@@ -55,6 +57,12 @@ bench: $(READY)
 	@$(BIN)/python benchmarks/predictors.py
 	@$(BIN)/python benchmarks/scoring.py
 	@$(BIN)/python benchmarks/compaction.py
+	@$(BIN)/python -m benchmarks.observing
+	@$(BIN)/python -m benchmarks.streaming
+	@$(BIN)/python -m benchmarks.features
+	@$(BIN)/python -m benchmarks.route_change
+	@$(BIN)/python -m benchmarks.route_change_postgres
+	@$(BIN)/python -m benchmarks.hostile.fuzz
 
 bench-large: $(READY)
 	@$(BIN)/python benchmarks/out_of_core.py $(ARGS)
@@ -64,6 +72,13 @@ bench-peers: $(READY)
 	@$(BIN)/python -m benchmarks.peer_speed
 	@$(BIN)/python -m benchmarks.calibration
 	@$(BIN)/python -m benchmarks.power
+
+bench-serving: $(READY)
+	@$(BIN)/python -m benchmarks.peers.install serving
+	@$(BIN)/python -m benchmarks.serving_peers $(ARGS)
+
+soak: $(READY)
+	@$(BIN)/python -m benchmarks.soak $(ARGS)
 
 format: $(READY)
 	@$(BIN)/ruff check --fix --quiet src tests benchmarks || true

@@ -6,6 +6,7 @@ from fairlead.ports.engine import Engine, Part, Source
 from fairlead.ports.facts import FactLog, FactReader
 from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
+from fairlead.ports.lease import Lease
 from fairlead.ports.log import LogReader, PredictionLog
 from fairlead.ports.notifier import Notice, Notifier
 from fairlead.ports.predictor import Predictor
@@ -23,6 +24,7 @@ __all__ = [
     "FactReader",
     "FeatureSource",
     "Journal",
+    "Lease",
     "LogReader",
     "Notice",
     "Notifier",
