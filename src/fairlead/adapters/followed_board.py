@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from fairlead.adapters.postgres_board import say, table_of
+from fairlead.adapters.postgres_board import say, table_of, unsay
 from fairlead.adapters.postgres_database import Database, queries
 from fairlead.adapters.route_file import RouteFile
 from fairlead.core.route import RouteTable
@@ -47,7 +47,7 @@ class FollowedBoard:
         self._asked = False  # whether the database was tried: only then the kept table is the newest there is
         self._noticed = False  # a notice was read in, and nobody has asked since
         self._here: tuple[WorkerState, ...] = ()
-        self._said: dict[int, WorkerState] = {}  # reports that were not sent yet
+        self._said: dict[int, WorkerState | None] = {}  # reports that were not sent yet; None: the worker has ended
         self._stop = threading.Event()
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._woken, False)
@@ -72,6 +72,11 @@ class FollowedBoard:
     def report(self, state: WorkerState) -> None:
         """Takes a worker's report; it is sent at once, or when the database is back."""
         self._said[state.worker] = state
+        self._wake()
+
+    def forget(self, worker: int) -> None:
+        """A worker ended in order; the database is told as of a report."""
+        self._said[worker] = None
         self._wake()
 
     def workers(self) -> tuple[WorkerState, ...]:
@@ -174,8 +179,11 @@ class FollowedBoard:
 
     def _send(self, connection: Connection[Any]) -> None:
         for worker, state in list(self._said.items()):
-            say(connection, self._place, state)
-            if self._said.get(worker) is state:
+            if state is None:
+                unsay(connection, self._place, worker)
+            else:
+                say(connection, self._place, state)
+            if self._said[worker] is state:
                 del self._said[worker]
 
     def _notice(self, _: Notify) -> None:

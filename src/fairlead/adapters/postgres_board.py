@@ -50,6 +50,10 @@ class PostgresBoard:
         """A worker says what it runs. Raises `StateError`."""
         self._database.run(lambda connection: say(connection, self._place, state))
 
+    def forget(self, worker: int) -> None:
+        """A worker of this place ended in order: it is not missed. Raises `StateError`."""
+        self._database.run(lambda connection: unsay(connection, self._place, worker))
+
     def workers(self) -> tuple[WorkerState, ...]:
         """What each worker said last, by number, then by machine; not who has been silent for a day."""
         rows = self._database.run(lambda connection: connection.execute(self._sql["workers"]).fetchall())
@@ -79,6 +83,11 @@ def say(connection: Connection[Any], place: str, state: WorkerState) -> None:
     """Keeps a worker's report."""
     values = {"place": place, "worker": state.worker, "content": msgspec.json.encode(state).decode()}
     connection.execute(queries("routes")["report"], values)
+
+
+def unsay(connection: Connection[Any], place: str, worker: int) -> None:
+    """Drops a worker's report."""
+    connection.execute(queries("routes")["unsay"], {"place": place, "worker": worker})
 
 
 def table_of(content: str, where: str) -> RouteTable:

@@ -93,7 +93,7 @@ class RouteFile:
         return tuple(sorted(states, key=lambda state: state.worker))
 
     def forget(self, worker: int) -> None:
-        """A worker that ended in order is not missed."""
+        """A worker that ended in order is not missed. Nothing is raised where its report stays."""
         with suppress(OSError):
             (self._folder / f"worker-{worker}.json").unlink()
 

@@ -45,6 +45,10 @@ class RouteBoard(Protocol):
         """A worker says what it runs."""
         ...
 
+    def forget(self, worker: int) -> None:
+        """A worker of this machine and home ended in order: it is not missed. Raises `StateError`."""
+        ...
+
     def workers(self) -> tuple[WorkerState, ...]:
         """What each worker said last."""
         ...

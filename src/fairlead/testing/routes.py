@@ -43,6 +43,11 @@ class MemoryBoard:
         self._check()
         self._states[state.worker] = state
 
+    def forget(self, worker: int) -> None:
+        """A worker ended in order."""
+        self._check()
+        self._states.pop(worker, None)
+
     def workers(self) -> tuple[WorkerState, ...]:
         """What each worker said last."""
         self._check()
@@ -84,6 +89,11 @@ def check_board(open_board: Callable[[], RouteBoard], open_reader: Callable[[], 
     assert _soon(lambda: writer.workers() == both, seconds), "every worker's report, by number"
     reader.report(WorkerState(0, 7, 2, 1.0, 3.0, error="no such bundle"))
     assert _soon(lambda: writer.workers()[0].error == "no such bundle", seconds), "the last word counts"
+    for _ in range(2):
+        reader.forget(0)
+    assert _soon(lambda: writer.workers() == (states[0],), seconds), "who ended in order is not listed, nor missed"
+    reader.report(states[1])
+    assert _soon(lambda: writer.workers() == both, seconds), "and is listed when it is back"
 
 
 def _soon(condition: Callable[[], bool], seconds: float) -> bool:

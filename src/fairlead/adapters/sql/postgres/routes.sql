@@ -20,6 +20,9 @@ ON CONFLICT (place, worker) DO UPDATE SET content = excluded.content, said_at = 
 -- name: workers
 SELECT content FROM fairlead_workers WHERE said_at > clock_timestamp() - interval '1 day' ORDER BY worker, place;
 
+-- name: unsay
+DELETE FROM fairlead_workers WHERE place = %(place)s AND worker = %(worker)s;
+
 -- name: forget
 DELETE FROM fairlead_workers WHERE said_at < clock_timestamp() - interval '1 day';
 
