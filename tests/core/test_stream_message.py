@@ -11,6 +11,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead.core.fallback import ARM, Cause, Note, To, written
 from fairlead.core.stream_message import DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError
 from fairlead.faces.gateway.predict import write_answers
@@ -47,9 +48,13 @@ def test_what_was_written_is_read(features: Any, request_id: Any, unit: Any, at:
 
 
 def test_the_answer_is_the_gateways_byte_for_byte() -> None:
-    """With probabilities and without."""
-    for record in (make_prediction("a", probabilities=(0.25, 0.75)), make_prediction("b", prediction=3)):
+    """With probabilities and without, and where it fell back."""
+    note = written(Note(To.CHAMPION, 2, Cause.CONTRACT, "expected a number", "features.age"))
+    fallen = make_prediction("c", arm=ARM, error=note)
+    for record in (make_prediction("a", probabilities=(0.25, 0.75)), make_prediction("b", prediction=3), fallen):
         assert write_answer(record) == write_answers([record], batch=False)
+    found = msgspec.json.decode(write_answer(fallen))
+    assert (found["fallback"], found["reason"], found["path"]) == ("champion", "expected a number", "features.age")
 
 
 @given(st.binary(max_size=300), st.integers(1, 400))

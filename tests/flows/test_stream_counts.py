@@ -14,7 +14,9 @@ def samples(counts: StreamCounts) -> dict[str, str]:
 def test_every_counter_is_told() -> None:
     """By model and group, whose names are escaped; the lag only once it is known."""
     named = 'model_name="stay",group="a\\"b\\\\c\\nd"'
-    counts = StreamCounts(answered=3, dead=2, duplicate=1, redelivered=4, failed=1, republished=5, batches=6)
+    counts = StreamCounts(
+        answered=3, dead=2, duplicate=1, redelivered=4, failed=1, republished=5, batches=6, fell_back=8
+    )
     counts.interrupted["sink"] = 7
     found = samples(counts)
     assert f"fairlead_stream_lag{{{named}}}" not in found
@@ -24,6 +26,7 @@ def test_every_counter_is_told() -> None:
         f'fairlead_stream_messages_total{{{named},result="duplicate"}}': "1",
         f"fairlead_stream_redelivered_total{{{named}}}": "4",
         f"fairlead_stream_republished_total{{{named}}}": "5",
+        f"fairlead_stream_fell_back_total{{{named}}}": "8",
         f"fairlead_stream_failed_total{{{named}}}": "1",
         f"fairlead_stream_batches_total{{{named}}}": "6",
         **{

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from fairlead.core.decode import broken
+from fairlead.core.fallback import note_of
 from fairlead.core.record import Prediction
 from fairlead.errors import ContractError
 
@@ -52,6 +53,25 @@ def answered(record: Prediction) -> Answered:
         record.prediction,
         record.probabilities,
     )
+
+
+class FellBack(Answered, omit_defaults=True):
+    """The answer to a row that its version may not or could not answer (`arm` is fallback): `fallback` says who
+    answered, the champion or nobody (default); `reason` and `path` why. A default has the dealt version's number."""
+
+    fallback: str = ""
+    reason: str = ""
+    path: str = ""
+
+
+def answer_of(record: Prediction) -> Answered:
+    """The same, and where the answer is a fallback, why."""
+    given = answered(record)
+    note = None if record.error is None else note_of(record)
+    if note is None:
+        return given
+    said = msgspec.structs.asdict(given)
+    return FellBack(**said, fallback=note.fallback, reason=note.reason, path=note.path)
 
 
 def misplaced(body: bytes) -> str:

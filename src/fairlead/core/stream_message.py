@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Raw, Struct
 
-from fairlead.core.asking import ABSENT, Asking, answered, event_time, misplaced, unreadable
+from fairlead.core.asking import ABSENT, Asking, answer_of, event_time, misplaced, unreadable
 from fairlead.core.record import Prediction
 from fairlead.errors import ContractError
 
@@ -70,8 +70,8 @@ def read_message(body: bytes) -> Request:
 
 
 def write_answer(record: Prediction) -> bytes:
-    """The answer to a request, from its record."""
-    return _encode(answered(record))
+    """The answer to a request, from its record. It is the gateway's, byte for byte."""
+    return _encode(answer_of(record))
 
 
 def write_letter(letter: DeadLetter, body: bytes, most: int = KEPT) -> bytes:

@@ -71,9 +71,12 @@ async def recovered(
     `ContractError`, and then nothing is logged.
     """
     rescue = _Rescue(serving, model, arrival)
-    if isinstance(fault, FallsBack):
-        return await rescue.of_refused(asks, routes)
-    return await rescue.of_failed(asks, fault)
+    try:
+        if isinstance(fault, FallsBack):
+            return await rescue.of_refused(asks, routes)
+        return await rescue.of_failed(asks, fault)
+    finally:
+        del fault  # it holds this frame where it is raised, and must not be held by it
 
 
 class _Rescue:
@@ -107,14 +110,17 @@ class _Rescue:
     async def of_failed(self, asks: Sequence[Ask], fault: ModelFailed | Overloaded) -> list[Prediction]:
         """The rows that failed are answered anew; the others have their records. A version that was pinned answers by
         itself."""
-        found = dict(enumerate(fault.records))
-        lost = [self._failed(at, asks[at], record) for at, record in found.items() if record.status != 200]
-        if not lost or any(one.is_hopeless for one in lost):
-            raise fault
-        found |= await self._rounds([], lost)
-        if any(record.status != 200 for record in found.values()):
-            raise fault
-        return [found[at] for at in range(len(asks))]
+        try:
+            found = dict(enumerate(fault.records))
+            lost = [self._failed(at, asks[at], record) for at, record in found.items() if record.status != 200]
+            if not lost or any(one.is_hopeless for one in lost):
+                raise fault
+            found |= await self._rounds([], lost)
+            if any(record.status != 200 for record in found.values()):
+                raise fault
+            return [found[at] for at in range(len(asks))]
+        finally:
+            del fault  # as above
 
     def _read(self, at: int, ask: Ask, route: Route, *, counted: bool) -> _Asked | _Lost:
         """A row as its version takes it, or why it falls back. Raises `ContractError`."""
@@ -134,7 +140,10 @@ class _Rescue:
                 serving.tally.strange(self._model.name, route.version, value.feature, value.what)
             return _Asked(at, ask, route, row)
         serving.refuse(self._model, ask, route, self._arrival.refusal, fault)
-        raise fault
+        try:
+            raise fault
+        finally:
+            del fault
 
     def _failed(self, at: int, ask: Ask, record: Prediction) -> _Lost:
         """A row whose version failed."""

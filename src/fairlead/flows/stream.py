@@ -8,19 +8,20 @@ been sent. Whatever is away is waited for with everything in hand, so nothing is
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple, TypeVar
 
+from fairlead.core.fallback import ARM
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.core.stream_message import KEPT, DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError, NotFound, StateError
-from fairlead.flows.serve import BULK_ROWS, Arrival, Ask, ModelFailed, NotReady, Serving
+from fairlead.flows.answering import answered
+from fairlead.flows.serve import BULK_ROWS, PINNED, Arrival, Ask, ModelFailed, NotReady, Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream_counts import StreamCounts
-from fairlead.flows.stream_log import KeptLog
+from fairlead.flows.stream_log import KeptLog, place_of, placed, without_place
 from fairlead.flows.warm import LiveModel, LiveVersion
 from fairlead.ports.stream import AnsweredBefore, Delivery, Message, StreamSink, StreamSource, TooLarge
 
@@ -32,7 +33,6 @@ CUT = 1_024  # bytes of a message in a dead letter that was too large with all o
 
 T = TypeVar("T")
 Told = Callable[[str], None]
-_INDEX = re.compile(r"messages\[(\d+)\]\.?")
 
 
 class Stopped(Exception):
@@ -84,7 +84,7 @@ class _Hand:
         self.answers: list[Message] = []
         self.letters: list[tuple[Delivery, _Refusal]] = []
         self.finished: list[str] = []  # requests
-        self.answered = self.dead = self.failed = self.duplicate = self.republished = 0
+        self.answered = self.fell_back = self.dead = self.failed = self.duplicate = self.republished = 0
 
     def answer(self, record: Prediction) -> None:
         """Takes an answer."""
@@ -99,7 +99,7 @@ class _Hand:
 
     def count(self, counts: StreamCounts) -> None:
         """Adds it up."""
-        for name in ("answered", "dead", "failed", "duplicate", "republished"):
+        for name in ("answered", "fell_back", "dead", "failed", "duplicate", "republished"):
             setattr(counts, name, getattr(counts, name) + getattr(self, name))
 
 
@@ -209,7 +209,7 @@ class Stream:
     def _was_answered(self, case: _Case, hand: _Hand) -> bool:
         """Whether the log has the request: then its answer is sent again as it was."""
         record = self._ends.before.find(case.ask.request_id)
-        if record is None:
+        if record is None or not self._is_final(record):
             return False
         hand.duplicate += 1
         hand.republished += 1
@@ -218,6 +218,11 @@ class Stream:
         else:
             hand.bury(case.delivery, _of_record(record))
         return True
+
+    def _is_final(self, record: Prediction) -> bool:
+        """Whether a record is the last word on a request: a stand-in may have been kept from answering by a kill."""
+        may_fall_back = record.arm not in (PINNED, ARM) and self._terms.model in self._serving.on_failure
+        return record.status == 200 or not may_fall_back
 
     # -- answering -------------------------------------------------------------------------------------------------
 
@@ -234,18 +239,18 @@ class Stream:
     async def _part(self, part: list[_Case], hand: _Hand) -> list[_Case]:
         """Answers messages by one call; returns those that are left because another broke the contract."""
         arrival = Arrival(self._clock.now(), self._clock.monotonic())
-        named = [case.ask._replace(path=f"messages[{place}].features") for place, case in enumerate(part)]
+        named = [case.ask._replace(path=placed(place)) for place, case in enumerate(part)]
         try:
             await self._patiently("model", lambda: self._served(named, arrival))
         except ContractError as error:
-            place = _INDEX.match(error.path)
-            at = int(place[1]) if place else 0
+            place = place_of(error.path)
+            at = place or 0
             if place is None and len(part) > 1:  # it names none: each is asked alone
                 for case in part:
                     await self._part([case], hand)
                 return []
-            line = _INDEX.sub("", error.line)
-            refusal = _Refusal(line, _INDEX.sub("", error.path), arrival.refusal, part[at].ask.request_id)
+            said, path = without_place(error.line), without_place(error.path)
+            refusal = _Refusal(said, path, arrival.refusal, part[at].ask.request_id)
             hand.bury(part[at].delivery, refusal)
             hand.dead += 1
             return part[:at] + part[at + 1 :]
@@ -255,6 +260,7 @@ class Stream:
             if record.status == 200:
                 hand.answer(record)
                 hand.answered += 1
+                hand.fell_back += record.arm == ARM
             else:
                 hand.bury(case.delivery, _of_record(record))
                 hand.dead += 1
@@ -262,11 +268,14 @@ class Stream:
         return []
 
     async def _served(self, asks: Sequence[Ask], arrival: Arrival) -> None:
-        """Has rows answered and logged; where some of them fail, the log has the truth of each."""
+        """Has rows answered and logged; where some of them fail, the log has the truth of each. What was answered
+        before the log went away is not asked again."""
+        if self._kept.has_any:
+            asks = [ask for ask in asks if not self._kept.has(ask.request_id)]
         model = self._serving.model(self._terms.model)
         routes = [self._terms.route(model, ask, arrival) for ask in asks]
         try:
-            records = await self._serving.answer_later(model, asks, arrival, routes)
+            records = await answered(self._serving, model, asks, arrival, routes)
         except (ModelFailed, NotReady):
             if not self._kept.has_any:
                 raise

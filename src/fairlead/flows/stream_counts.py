@@ -19,6 +19,7 @@ class StreamCounts(Struct):
 
     read: int = 0
     answered: int = 0
+    fell_back: int = 0  # of the answered: by who stands in for the version that was dealt
     dead: int = 0
     duplicate: int = 0
     redelivered: int = 0
@@ -38,6 +39,7 @@ def stream_exposition(counts: StreamCounts, model: str, group: str) -> bytes:
         ("fairlead_stream_messages_total", "counter", "Messages that were finished, by result.", _results),
         ("fairlead_stream_redelivered_total", "counter", "Messages that came again.", _redelivered),
         ("fairlead_stream_republished_total", "counter", "Answers that were sent again.", _republished),
+        ("fairlead_stream_fell_back_total", "counter", "Messages that another answered than was dealt.", _fell_back),
         ("fairlead_stream_failed_total", "counter", "Messages that the model could not answer.", _failed),
         ("fairlead_stream_batches_total", "counter", "Reads that brought messages.", _batches),
         ("fairlead_stream_reconnects_total", "counter", "How often a side was away.", _interrupted),
@@ -66,6 +68,10 @@ def _redelivered(counts: StreamCounts) -> Samples:
 
 def _republished(counts: StreamCounts) -> Samples:
     yield "", counts.republished
+
+
+def _fell_back(counts: StreamCounts) -> Samples:
+    yield "", counts.fell_back
 
 
 def _failed(counts: StreamCounts) -> Samples:

@@ -10,7 +10,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -19,29 +19,31 @@ from msgspec import Struct, structs
 
 from fairlead.adapters.answered_log import AnsweredLog, Known
 from fairlead.adapters.metrics_page import metrics_page
-from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.stream_seat import seated
 from fairlead.adapters.streams.opening import open_sink, open_source
 from fairlead.config.stream_url import StreamUrl, dead_letters_beside, is_same, parse_stream_url
 from fairlead.core.admission import Limits
-from fairlead.core.route import Arm, ModelRoute, Route
+from fairlead.core.route import Arm, ModelRoute, Route, RouteTable
 from fairlead.errors import NotFound, Refused, StateError, UsageError
 from fairlead.flows.dealing import dealt
 from fairlead.flows.follow import Follower
+from fairlead.flows.lookups import Lookups
 from fairlead.flows.serve import PINNED, Arrival, Ask, Serving, pin
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream import Ends, Stream, Terms
 from fairlead.flows.stream_counts import stream_exposition
 from fairlead.flows.stream_log import KeptLog
 from fairlead.flows.tally import Tally
-from fairlead.flows.warm import Live, LiveModel, load
+from fairlead.flows.warm import LiveModel, arrange, load
 from fairlead.operations.context import Context
+from fairlead.operations.looking import lookups_of, rules_of
 from fairlead.operations.models import resolve
 from fairlead.ports.stream import AnsweredBefore
 
 START_SECONDS = 10.0  # what a broker may take to be there at the start
 ANSWER_SECONDS = 600.0  # what a batch may take in a slow model
+LOOKUP_SECONDS = 2.0  # what a look-up may take at least: no caller waits for it
 MOST_BATCH = 10_000
 LONGEST_READ = 60.0
 
@@ -75,6 +77,7 @@ class Streamed(Struct, frozen=True):
     worker: int
     read: int
     answered: int
+    fell_back: int
     dead: int
     duplicate: int
     redelivered: int
@@ -130,6 +133,7 @@ class Streaming:
             kept = KeptLog(SegmentLog(self._context.home / "log", seat))
             stack.callback(kept.close)
             serving = Serving(kept, self._context.clock, Tally(), self._limits())
+            serving.on_failure = self._context.settings.on_failure()
             shadows = Shadows(serving)
             await self._make_ready(stack, serving, shadows, seat)
             ends = await self._open(stack, seat, before)
@@ -157,18 +161,28 @@ class Streaming:
             for name, one in limits.items()
         }
 
+    def _lookups(self, stack: AsyncExitStack) -> dict[str, Lookups]:
+        """A stream waits longer for a feature store than a caller does."""
+        rules = {
+            name: structs.replace(one, timeout=max(LOOKUP_SECONDS, one.timeout))
+            for name, one in rules_of(self._context.settings).items()
+        }
+        found = lookups_of(rules, self._context.home, self._context.clock)
+        for one in found.values():
+            stack.callback(one.close)
+        return found
+
     async def _make_ready(self, stack: AsyncExitStack, serving: Serving, shadows: Shadows, seat: int) -> None:
         """Loads what is served, and follows the route table unless a version was named."""
-        context = self._context
+        context, lookups = self._context, self._lookups(stack)
         if self._pinned is not None:
             number, digest = self._pinned.version, self._pinned.bundle
-            live = await asyncio.to_thread(load, number, digest, context.bundles, context.clock)
+            live = await asyncio.to_thread(load, number, digest, context.bundles, context.clock, lookups)
             route = ModelRoute((Arm(PINNED, number, 1.0),), {number: digest})
-            models = {self.model: LiveModel(self.model, route, {number: live}, live.pace.is_quick)}
-            serving.live = Live(0, models)
+            serving.live = arrange(RouteTable(0, {self.model: route}), {digest: live}, {}, None)
             return
         stack.callback(self._forget, seat)
-        follower = Follower(context.board, context.bundles, serving, (seat, os.getpid()), lambda: None)
+        follower = Follower(context.board, context.bundles, serving, (seat, os.getpid()), lambda: None, lookups)
         for work in (follower.run(), shadows.run()):
             await stack.enter_async_context(_running(work, self.stop))
         await follower.ready.wait()
@@ -179,7 +193,7 @@ class Streaming:
 
     def _forget(self, seat: int) -> None:
         """A stream that ended in order is no worker that has fallen silent."""
-        if isinstance(self._context.board, RouteFile):
+        with suppress(StateError):  # then it is listed for a while
             self._context.board.forget(seat)
 
     async def _open(self, stack: AsyncExitStack, seat: int, before: AnsweredBefore) -> Ends:
@@ -238,6 +252,7 @@ class Streaming:
             worker=seat,
             read=counts.read,
             answered=counts.answered,
+            fell_back=counts.fell_back,
             dead=counts.dead,
             duplicate=counts.duplicate,
             redelivered=counts.redelivered,

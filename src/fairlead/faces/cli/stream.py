@@ -101,6 +101,8 @@ def _show(found: Streamed) -> None:
     say(f"{found.model}{version} answered {counted(found.answered, 'message')} of {found.source} to {found.sink}")
     lag = "" if found.lag is None else f"; {found.lag:,} not done yet"
     say(f"{speed}{lag}")
+    if found.fell_back:
+        say(f"fell back: {found.fell_back:,} of them, see `fallback` and `reason` in their answers")
     if found.dead:
         say(f"without an answer: {found.dead:,}, {found.failed:,} of them failed in the model; see {found.dead_letter}")
     if found.duplicate or found.redelivered:

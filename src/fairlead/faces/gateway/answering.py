@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from fairlead.core.decode import FallsBack
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.faces.gateway.wire import Gone, Receive
-from fairlead.flows.fallback import recovered
-from fairlead.flows.features import with_features
-from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt
+from fairlead.flows.answering import Work
+from fairlead.flows.answering import answered as rows_answered
+from fairlead.flows.serve import Arrival, Ask, Serving
 from fairlead.flows.warm import LiveModel
 
 
-async def answered(
+def answered(
     serving: Serving,
     receive: Receive,
     model: LiveModel,
     asks: Sequence[Ask],
     arrival: Arrival,
     routes: Sequence[Route],
-) -> list[Prediction]:
-    """The logged answers, in order. Raises what `Serving.answer` and `Serving.answer_later` do, and `Gone`.
-
-    What a model's features are looked up for is done first: the rows are then as if the caller had sent them all.
-    """
-    try:
-        if model.lookups is not None:
-            asks = await with_features(serving, model, asks, arrival, routes)
-        if is_prompt(model, routes):
-            return serving.answer(model, asks, arrival, routes)
-        return await _later(serving.answer_later(model, asks, arrival, routes), receive)
-    except (FallsBack, ModelFailed, Overloaded) as fault:
-        return await _later(recovered(serving, model, asks, arrival, routes, fault), receive)
+) -> Work:
+    """To be awaited: the logged answers, in order. Raises what `flows.answering.answered` does, and `Gone`."""
+    return rows_answered(serving, model, asks, arrival, routes, lambda work: _later(work, receive))
 
 
-async def _later(work: Coroutine[Any, Any, list[Prediction]], receive: Receive) -> list[Prediction]:
+async def _later(work: Work, receive: Receive) -> list[Prediction]:
     """What is not prompt, unless the caller hangs up meanwhile: then what has not begun is not begun."""
     working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_until_gone(receive))
     try:

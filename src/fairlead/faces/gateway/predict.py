@@ -9,8 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from fairlead.core import asking
-from fairlead.core.asking import ABSENT, Answered, Asking, Instant, answered, misplaced
-from fairlead.core.fallback import note_of
+from fairlead.core.asking import ABSENT, Answered, Asking, Instant, answer_of, answered, misplaced
 from fairlead.core.record import Prediction
 from fairlead.errors import ContractError
 from fairlead.faces.gateway.wire import Refusal, check_count, parse
@@ -28,15 +27,6 @@ class _Probe(Struct):
     """Tells an instance with an identity from a bare object of features."""
 
     features: Raw = ABSENT
-
-
-class FellBack(Answered, omit_defaults=True):
-    """The answer to a row that its version may not or could not answer (`arm` is fallback): `fallback` says who
-    answered, the champion or nobody (default); `reason` and `path` why. A default has the dealt version's number."""
-
-    fallback: str = ""
-    reason: str = ""
-    path: str = ""
 
 
 class AnsweredBatch(Struct):
@@ -95,16 +85,8 @@ def write_answer(record: Prediction) -> bytes:
 
 def write_answers(records: Sequence[Prediction], batch: bool) -> bytes:
     """The response body."""
-    answers = [answered(record) if record.error is None else _fell_back(record) for record in records]
+    answers = [answer_of(record) for record in records]
     return _encode(AnsweredBatch(answers) if batch else answers[0])
-
-
-def _fell_back(record: Prediction) -> Answered:
-    given, note = answered(record), note_of(record)
-    if note is None:
-        return given
-    said = msgspec.structs.asdict(given)
-    return FellBack(**said, fallback=note.fallback, reason=note.reason, path=note.path)
 
 
 def event_time(value: Instant, path: str) -> float:
