@@ -52,10 +52,10 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         (", timeout: 0s", "features.timeout is what a request waits"),
         (", timeout: 1m", "features.timeout is what a request waits"),
         (", entries: 0", "features.entries is 0: write 1 to 1000000"),
-        (", missing: refuse", "Invalid enum value 'refuse'"),
-        (", slow: reject", "Invalid enum value 'reject'"),
+        (", missing: refuse", "expected one of reject, impute, null, got 'refuse'"),
+        (", slow: reject", "expected one of refuse, impute, null, got 'reject'"),
         (", timout: 1s", "unknown key 'timout' .did you mean 'timeout'"),
-        (", source: tecton", "Invalid enum value 'tecton'"),
+        (", source: tecton", "expected feast, got 'tecton'"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, more: str, what: str) -> None:

@@ -22,6 +22,7 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _AT = re.compile(r" - at `\$([^`]*)`$")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
+_NO_CHOICE = re.compile(r"Invalid enum value '?([^']*)'?")
 
 
 def load_settings(path: Path | None, environ: Mapping[str, str], environment: str = "") -> Settings:
@@ -97,6 +98,14 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _hook(kind: type, value: Any) -> Any:
+    """A value of the grammar. What it cannot read is a `ValueError`, to which msgspec adds the place."""
+    try:
+        return _read_as(kind, value)
+    except SettingsError as error:
+        raise ValueError(error.line) from None
+
+
+def _read_as(kind: type, value: Any) -> Any:
     if kind is Duration:
         return Duration(duration(value))
     if kind is Share:
@@ -141,6 +150,9 @@ def _explain(message: str, path: Path, node: yaml.Node | None) -> str:
             f" (did you mean {close[0]!r}?)" if close else f": known are {', '.join(known)}"
         )
         where = f"{where}.{key}"
+    elif choice := _NO_CHOICE.match(said):
+        words = _choices_at(where)
+        said = f"expected {'one of ' if len(words) > 1 else ''}{', '.join(words)}, got {choice.group(1)!r}"
     line = _line(node, where)
     place = f"{path}, line {line}" if line else str(path)
     return f"{place}: {said}" + (f" (at {where.lstrip('.')})" if where and not unknown else "")
@@ -148,10 +160,23 @@ def _explain(message: str, path: Path, node: yaml.Node | None) -> str:
 
 def _keys_at(where: str) -> list[str]:
     """The keys that the settings know at a place such as `.rollout.steps[...]`."""
+    info = _type_at(where)
+    return [entry.encode_name for entry in info.fields] if isinstance(info, inspect.StructType) else []
+
+
+def _choices_at(where: str) -> list[str]:
+    """The words that may stand at a place."""
+    info = _type_at(where)
+    if isinstance(info, inspect.EnumType):
+        return [str(choice.value) for choice in info.cls]
+    return [str(choice) for choice in info.values] if isinstance(info, inspect.LiteralType) else []
+
+
+def _type_at(where: str) -> inspect.Type:
     info: inspect.Type = inspect.type_info(Settings)
     for name, _ in _PART.findall(where):
         info = _descend(info, name)
-    return [entry.encode_name for entry in info.fields] if isinstance(info, inspect.StructType) else []
+    return info
 
 
 def _descend(info: inspect.Type, name: str) -> inspect.Type:
@@ -163,7 +188,8 @@ def _descend(info: inspect.Type, name: str) -> inspect.Type:
     elif isinstance(info, inspect.DictType):
         info = info.value_type
     if isinstance(info, inspect.UnionType):
-        info = next((option for option in info.types if isinstance(option, inspect.StructType)), info)
+        told = (inspect.StructType, inspect.EnumType, inspect.LiteralType)
+        info = next((option for option in info.types if isinstance(option, told)), info)
     return info
 
 
