@@ -129,7 +129,8 @@ def judge_schema(problems: Sequence[str], seen: SchemaSeen, policy: GatePolicy) 
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         reason = (
-            f"{counted(len(problems), 'difference')} between contract and training: {'; '.join(problems[:3])}{more}."
+            f"{counted(len(problems), 'difference')} between contract and training: {'; '.join(problems[:3])}{more}: "
+            "mend the data (`fairlead validate` shows its rows) or the contract, and register again."
         )
         return Check("schema_equals_training", Outcome.BREACHED, reason, measured, required)
     if seen.heldout_rows == 0:

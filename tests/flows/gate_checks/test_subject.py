@@ -26,6 +26,18 @@ def test_bodies_are_golden_rows_then_held_out_rows(put: Put, subject: MakeSubjec
     assert len(examined.bodies(10)) == 10
 
 
+def test_rows_that_the_contract_refuses_are_not_asked(put: Put, subject: MakeSubject) -> None:
+    """Neither as the good row nor among the bodies; where the contract takes none, all are, so that it is seen."""
+    examined = subject(put())
+    refused = {**examined.golden.rows[0], "city": 7}
+    examined.__dict__["golden"] = Golden((refused, *examined.golden.rows), ())
+    assert examined.good_row == examined.golden.rows[1]
+    assert json.dumps(refused).encode() not in examined.bodies(50)
+    nothing = subject(put())
+    nothing.__dict__["golden"] = Golden((refused,), ())
+    assert (nothing.good_row, nothing.bodies(1)) == (refused, [json.dumps(refused).encode()])
+
+
 def test_rows_are_turned_to_the_other_contracts_order() -> None:
     """By name, not by place."""
     age, _, city = CONTRACT.features

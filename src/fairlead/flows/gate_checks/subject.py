@@ -13,8 +13,9 @@ import msgspec
 
 from fairlead.core.bundle import GOLDEN, HELDOUT, Golden, Manifest
 from fairlead.core.contract import Contract
+from fairlead.core.decode import RowDecoder
 from fairlead.core.gate import GatePolicy
-from fairlead.errors import BundleError
+from fairlead.errors import BundleError, ContractError
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.dataset import Dataset
 from fairlead.ports.predictor import Predictor
@@ -59,12 +60,13 @@ class Subject:
         """The golden rows as tuples in the contract's order."""
         return [tuple(row.get(name) for name in self.contract.names) for row in self.golden.rows]
 
-    @property
+    @cached_property
     def good_row(self) -> Mapping[str, Any]:
-        """A row that must be answered: the first of the golden set. Raises `BundleError` when there is none."""
+        """A row that must be answered: the first of the golden set that the contract takes. Raises `BundleError` when
+        the set is empty."""
         if not self.golden.rows:
             raise BundleError(f"the golden set of {self.info.bundle[:12]} is empty: register the version again")
-        return self.golden.rows[0]
+        return self._taken(self.golden.rows)[0]
 
     @cached_property
     def heldout(self) -> Dataset:
@@ -77,7 +79,8 @@ class Subject:
         return self.bundles.load(self.info.bundle)
 
     def bodies(self, count: int) -> list[bytes]:
-        """`count` feature objects in JSON to ask with: the golden rows, then held-out rows, again and again."""
+        """`count` feature objects in JSON to ask with: the golden rows, then held-out rows, again and again; without
+        those that the contract itself refuses, which `check_schema` tells."""
         rows: list[Mapping[str, Any]] = list(self.golden.rows)
         if len(rows) < count and self.heldout.rows:
             names = self.contract.names
@@ -85,8 +88,21 @@ class Subject:
             rows += [dict(zip(names, values, strict=True)) for values in more]
         if not rows:
             raise BundleError(f"the bundle {self.info.bundle[:12]} has no rows to ask with: register the version again")
-        texts = [json.dumps(row, allow_nan=False).encode() for row in rows[:count]]
+        texts = [json.dumps(row, allow_nan=False).encode() for row in self._taken(rows[:count])]
         return [texts[index % len(texts)] for index in range(count)]
+
+    def _taken(self, rows: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        """The rows that the contract answers; all of them where it answers none, so that the refusal is seen."""
+        reader = RowDecoder(self.contract)
+        return [row for row in rows if _passes(reader, row)] or rows
+
+
+def _passes(reader: RowDecoder, row: Mapping[str, Any]) -> bool:
+    try:
+        reader.check(row)
+    except ContractError:
+        return False
+    return True
 
 
 def spread(table: Dataset, most: int) -> Sequence[int] | slice:
