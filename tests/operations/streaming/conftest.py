@@ -141,13 +141,14 @@ class RedisLine:
 
     def answers(self) -> list[bytes]:
         """What is on the sink."""
-        return self._all("answers")
+        return self.read("answers")
 
     def dead(self) -> list[bytes]:
         """What is on the stream of dead letters."""
-        return self._all("answers.dead")
+        return self.read("answers.dead")
 
-    def _all(self, name: str) -> list[bytes]:
+    def read(self, name: str) -> list[bytes]:
+        """What is on a stream."""
         entries: Any = self.client.xrange(name)
         return [fields[b"body"] for _, fields in entries]
 
