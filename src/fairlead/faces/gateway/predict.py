@@ -85,7 +85,7 @@ def write_answer(record: Prediction) -> bytes:
 
 def write_answers(records: Sequence[Prediction], batch: bool) -> bytes:
     """The response body."""
-    answers = [answer_of(record) for record in records]
+    answers = [answered(record) if record.error is None else answer_of(record) for record in records]
     return _encode(AnsweredBatch(answers) if batch else answers[0])
 
 
