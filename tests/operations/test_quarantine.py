@@ -15,6 +15,7 @@ from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
 from fairlead.core.quarantine import Quarantined, QuarantineLimits
+from fairlead.errors import NotFound
 from fairlead.faces.cli.app import build, run
 from fairlead.operations import prediction_log
 from fairlead.operations.context import Context
@@ -56,7 +57,8 @@ def test_rows_are_counted_by_reason_and_field(filled: Context) -> None:
     assert first.examples[0].features == '{"age":"x"}'
     assert [one.model for one in quarantine(filled, "price").reasons] == ["price"]
     assert quarantine(filled, "price").reasons[0].examples[0].features.endswith("...")
-    assert quarantine(filled, "nobody").rows == 0
+    with pytest.raises(NotFound, match="there is no model 'nobody' in this home"):
+        quarantine(filled, "nobody")
 
 
 def test_an_erasure_takes_the_refused_rows_too(filled: Context) -> None:
@@ -72,15 +74,21 @@ def cli(context: Context, *arguments: str) -> int:
 
 
 def test_the_verb_shows_them(filled: Context, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a table and as JSON; and says so where none is kept, and how to keep them."""
+    """As a table and as JSON; a model that is not there is an error."""
     assert cli(filled, "log", "quarantine") == 0
     out = capsys.readouterr().out
     assert "7 refused rows" in out
     assert "wrong type" in out
     assert cli(filled, "log", "quarantine", "hotel", "--json") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 6
-    assert cli(filled, "log", "quarantine", "nobody") == 0
+    assert cli(filled, "log", "quarantine", "nobody") == 2
+    assert "there is no model 'nobody'" in capsys.readouterr().err
+
+
+def test_the_verb_says_that_nothing_is_kept(context: Context, capsys: pytest.CaptureFixture[str]) -> None:
+    """And how to keep rows where the settings keep none."""
+    assert cli(context, "log", "quarantine") == 0
     assert "log: {quarantine: {}}" in capsys.readouterr().out
-    kept = with_settings(filled, settings=parse_settings("log: {quarantine: {}}"))
-    assert cli(kept, "log", "quarantine", "nobody") == 0
+    kept = with_settings(context, settings=parse_settings("log: {quarantine: {}}"))
+    assert cli(kept, "log", "quarantine") == 0
     assert capsys.readouterr().out == "no refused row is kept\n"

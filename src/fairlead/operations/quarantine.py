@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fairlead.adapters.quarantine import rows_of
 from fairlead.core.quarantine import Quarantined
+from fairlead.errors import NotFound
 from fairlead.operations.context import Context
 
 EXAMPLES = 3  # of each reason, the latest
@@ -45,7 +46,7 @@ class QuarantineReport(Struct, frozen=True):
 
 
 def quarantine(context: Context, model: str | None = None) -> QuarantineReport:
-    """What is kept of refused rows, of one model or of all. Raises `StateError`."""
+    """What is kept of refused rows, of one model or of all. Raises `NotFound` for an unknown model, `StateError`."""
     counts: Counter[tuple[str, int, str, str]] = Counter()
     spans: dict[tuple[str, int, str, str], tuple[float, float]] = {}
     latest: dict[tuple[str, int, str, str], list[Quarantined]] = {}
@@ -60,9 +61,15 @@ def quarantine(context: Context, model: str | None = None) -> QuarantineReport:
         kept.append(row)
         if len(kept) > EXAMPLES:
             kept.remove(min(kept, key=lambda one: one.received_at))
+    if model is not None and not counts and not _is_known(context, model):
+        raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
     order = sorted(counts, key=lambda key: (-counts[key], key))
     reasons = tuple(RefusedFor(*key, counts[key], *spans[key], tuple(map(_shown, latest[key]))) for key in order)
     return QuarantineReport(counts.total(), reasons, context.settings.log.quarantine is not None)
+
+
+def _is_known(context: Context, model: str) -> bool:
+    return any(True for _ in context.journal.read(model=model, kinds=["version_registered"]))
 
 
 def _shown(row: Quarantined) -> RefusedRow:

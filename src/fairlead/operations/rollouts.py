@@ -132,7 +132,9 @@ def _refuse_second(context: Context, model: str) -> None:
     answered = {fact.rollout for fact in facts if isinstance(fact, DeployRefused | RolloutStarted)}
     waiting = [fact.rollout for fact in facts if isinstance(fact, DeployAsked) and fact.rollout not in answered]
     if waiting:
-        raise Refused(f"{waiting[0]} was asked for and waits for the controller: is `fairlead up` running?")
+        raise Refused(
+            f"{waiting[0]} was asked for before and still waits for the controller: is `fairlead up` running?"
+        )
     state = next((one for one in _latest(context, model) if one.phase not in _OVER), None)
     if state is not None:
         raise Refused(f"{state.id} is under way ({state.phase.value}): wait for it, or `fairlead abort {model}`")

@@ -92,7 +92,8 @@ def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
     strange: Counter[str] = Counter()
     for feature, one in zip(features, judged, strict=True):
         for what, where in one.strange.items():
-            strange[f"{feature.name} {what}"] += int((where & ~odd).sum())
+            if let := int((where & ~odd).sum()):
+                strange[f"{feature.name} {what}"] += let
     slow, refused = _slow_look(live, chunk, np.flatnonzero(odd).tolist(), strange)
     fast = np.flatnonzero(~odd)
     if slow:

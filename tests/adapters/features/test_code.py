@@ -101,7 +101,7 @@ def test_a_wrong_name_is_told(name: str, error: type[Exception], what: str, tmp_
 def test_what_is_no_mapping_is_the_functions_failure(tmp_path: Path) -> None:
     """It says what came instead."""
     source = packaged(saved(tmp_path, "def features(row): return [1]"), None)
-    with pytest.raises(TypeError, match=r"made.py:features returned a list, not a mapping"):
+    with pytest.raises(TypeError, match=r"made.py:features returned list, not a mapping"):
         source.features(ROWS)
 
 

@@ -57,7 +57,7 @@ def test_what_is_read_is_known(code: str, read: set[str], tmp_path: Path) -> Non
             "def features(row): return {'n': 1} if row['nights'] < 3 else {'m': 1}",
             r"does not compute m, n for every row",
         ),
-        ("def features(row): return 3", r"TypeError: made.py:features returned a int, not a mapping"),
+        ("def features(row): return 3", r"TypeError: made.py:features returned int, not a mapping"),
         ("INPUTS = ('other',)\ndef features(row): return {}", r"made.py:features reads other, which rows.parquet does"),
     ],
 )

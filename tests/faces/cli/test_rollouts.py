@@ -84,7 +84,7 @@ def test_a_second_deploy_is_refused_while_one_waits(
     assert typed("deploy", "hotel@1", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"rollout": "hotel-1-1"}
     assert typed("deploy", "hotel@1") == 2
-    assert "hotel-1-1 was asked for and waits for the controller" in capsys.readouterr().err
+    assert "hotel-1-1 was asked for before and still waits for the controller" in capsys.readouterr().err
     assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 1
 
 

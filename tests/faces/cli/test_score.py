@@ -117,7 +117,7 @@ def test_a_person_reads_what_it_came_to(hotel: Hotel, tmp_path: Path, capsys: py
     assert "rows/s" in told
     assert f"{tmp_path}/a.parquet is written; not logged" in told
     assert fairlead(hotel.home, *command, str(tmp_path / "b.parquet"), "--max-errors", "0.1%") == 1
-    assert "more than the 0.001 that --max-errors allows" in capsys.readouterr().out
+    assert "more than the 0.1% that --max-errors allows" in capsys.readouterr().out
     assert fairlead(hotel.home, *command, str(tmp_path / "c.parquet"), "--strict") == 2
     told = capsys.readouterr().err
     assert "some.parquet, row 8: features.adr: expected a number, came Infinity" in told
@@ -132,7 +132,7 @@ def test_a_person_reads_what_it_came_to(hotel: Hotel, tmp_path: Path, capsys: py
         (["hotel@1", "nope.parquet", "out.csv"], "nope.parquet does not exist"),
         (["hotel@1", "later.parquet", "later.csv"], "exists: name another output, or replace it with --overwrite"),
         (["hotel@1", "later.parquet", "out.xlsx"], "is no output that can be written"),
-        (["hotel@1", "later.parquet", "out.csv", "--max-errors", "many"], "'many' is not a share"),
+        (["hotel@1", "later.parquet", "out.csv", "--max-errors", "many"], "--max-errors: 'many' is not a share"),
         (["hotel@1", "later.parquet", "out.csv", "--engine", "spark"], "there is no engine 'spark'"),
         (["hotel@1", "later.parquet", "out.csv", "--id", "nope"], "no column 'nope' for --id"),
         (["hotel@1", "later.parquet", "out.csv", "--workers", "0"], "at least one has to do the work"),

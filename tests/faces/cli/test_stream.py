@@ -119,7 +119,10 @@ def test_a_person_reads_what_it_came_to(
         (["stay", "--from", "redis://h/in", "--to", "redis://h/in"], "--to is the stream that is read"),
         (["hotel", "--from", "redis://h/in", "--to", "redis://h/out"], "no model 'hotel' is served"),
         (["stay", "--from", "redis://h/in", "--to", "redis://h/out", "--batch", "0"], "--batch is 0"),
-        (["stay", "--from", "redis://h/in", "--to", "redis://h/out", "--wait", "soon"], "'soon' is not a duration"),
+        (
+            ["stay", "--from", "redis://h/in", "--to", "redis://h/out", "--wait", "soon"],
+            "--wait: 'soon' is not a duration",
+        ),
         (["stay", "--from", "redis://h/in", "--to", "redis://h/out", "--metrics-port", "70000"], "--metrics-port"),
         (["stay", "--from", "redis://:x@HOST/in", "--to", "redis://h/out"], "refuses the user, the password"),
         (["stay", "--from", "redis://:s3cret@HOST/nope", "--to", "redis://h/out"], "there is no stream nope"),

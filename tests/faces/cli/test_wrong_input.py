@@ -52,7 +52,7 @@ OPTIONS = [
     ([*DRIFT, "--column", "l"], "which is no single value a row"),
     ([*DRIFT, "--timestamp", "nope", "--window", "7d"], "there is no column 'nope'"),
     ([*DRIFT, "--timestamp", "arm", "--window", "7d"], "column 'arm' holds text"),
-    ([*DRIFT, "--timestamp", "at", "--window", "soon"], "'soon' is not a duration"),
+    ([*DRIFT, "--timestamp", "at", "--window", "soon"], "window: 'soon' is not a duration"),
     ([*DRIFT, "--timestamp", "at", "--window", "1s"], "at most 20,000"),
     ([*PERFORMANCE, "--score", "arm"], "column 'arm' holds text: a score is a number"),
     ([*PERFORMANCE, "--segment", "nope"], "there is no column 'nope'"),
@@ -60,9 +60,9 @@ OPTIONS = [
     ([*READ, "--metric", "arm"], "column 'arm' holds text"),
     ([*READ, "--arm", "p"], "an arm column has 2 to 20"),
     ([*READ, "--unit", "l"], "not one value a row"),
-    ([*READ, "--alpha", "2"], "'2' is not a share"),
+    ([*READ, "--alpha", "2"], "--alpha: '2' is not a share"),
     ([*PLAN, "--alpha", "2"], "'2' is not a share"),
-    ([*PLAN, "--baseline", "nan"], "'nan' is not a share"),
+    ([*PLAN, "--baseline", "nan"], "--baseline: 'nan' is not a share"),
     ([*PLAN, "--traffic", "nan/day"], "write units and time"),
 ]
 

@@ -171,6 +171,14 @@ def test_rules_over_several_features_hold_for_columns_too(live: LiveVersion) -> 
     assert dict(looked.strange) == {"adr > nights broken_rule": 1}
 
 
+def test_what_only_refused_rows_hold_was_not_let_through(live: LiveVersion) -> None:
+    """A strange value of a row that another value refuses is not counted, not even as none."""
+    table = pa.table({"lead_time": [900.0, 1.0], "adr": [1.0, 1.0], "nights": [99, 1], "repeated": [True] * 2,
+                      "segment": ["Direct"] * 2})  # fmt: skip
+    looked = look(live, Chunk(2, table), given=True)
+    assert (list(looked.refused), dict(looked.strange)) == ([0], {})
+
+
 def test_no_rows_are_no_answers(live: LiveVersion) -> None:
     """An empty batch of a model has the model's width."""
     assert answer_many(live, []).values.shape == (0, 2)

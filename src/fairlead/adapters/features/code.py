@@ -44,7 +44,7 @@ class PackagedFeatures:
         for row in rows:
             found = function(row)
             if not isinstance(found, Mapping):
-                raise TypeError(f"{self.path.name}:{self.call} returned a {type(found).__name__}, not a mapping")
+                raise TypeError(f"{self.path.name}:{self.call} returned {type(found).__name__}, not a mapping")
             made.append(found)
         return made
 

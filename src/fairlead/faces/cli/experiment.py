@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from fairlead.config.grammar import share
 from fairlead.core.listing import counted
 from fairlead.errors import UsageError
+from fairlead.faces.cli.options import share_option
 from fairlead.faces.cli.output import emit_json, leave, probability, say, state, table
 
 if TYPE_CHECKING:
@@ -63,8 +63,8 @@ def plan(
         _value(baseline, metric, "--baseline"),
         None if detect is None else _value(detect, metric, "--detect"),
         sd=sd,
-        alpha=share(alpha),
-        power=share(power),
+        alpha=share_option("--alpha", alpha),
+        power=share_option("--power", power),
         sides=1 if one_sided else 2,
         arms=arms,
         ratio=ratio,
@@ -116,7 +116,7 @@ def read(
         segments=segment or (),
         method="always-valid" if always_valid else None,
         expected_shares=_shares(share_of or []),
-        alpha=share(alpha),
+        alpha=share_option("--alpha", alpha),
         higher_is_better=not lower_is_better,
         time=time,
     )
@@ -131,7 +131,7 @@ def read(
 
 def _value(text: str, metric: str, option: str) -> float:
     if metric == "proportion":
-        return share(text)
+        return share_option(option, text)
     try:
         return float(text)
     except ValueError:
@@ -151,7 +151,7 @@ def _shares(texts: list[str]) -> dict[str, float] | None:
         name, equals, said = text.rpartition("=")
         if not equals or not name:
             raise UsageError(f"--share {text}: write the arm and its share, as in control=80%")
-        found[name] = share(said)
+        found[name] = share_option("--share", said)
     return found or None
 
 

@@ -11,6 +11,7 @@ import typer
 from fairlead.config.grammar import shares
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Phase
+from fairlead.faces.cli.options import read_as
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import rollouts
@@ -54,10 +55,11 @@ def deploy(
 ) -> None:
     """Starts a rollout. Refused without passed gates."""
     home = opened(context)
-    rollout_id = rollouts.deploy(home, version, strategy, reason, shares(arms) if arms else {})
+    rollout_id = rollouts.deploy(home, version, strategy, reason, read_as(shares, "--arms", arms) if arms else {})
     if not watch:
         emit_json({"rollout": rollout_id}) if json else say(
-            f"{rollout_id} was asked for: `fairlead rollout {version.split('@')[0]}` shows it"
+            f"{rollout_id} was asked for: `fairlead rollout {version.split('@')[0]}` shows "
+            f"{'its arms, each a rollout of its own' if ',' in version else 'it'}"
         )
         return
     views = _watch(home, version.split("@", maxsplit=1)[0], rollout_id)

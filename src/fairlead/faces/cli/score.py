@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fairlead.config.grammar import share
 from fairlead.core.listing import counted
+from fairlead.faces.cli.options import share_option
 from fairlead.faces.cli.output import emit_json, progress, say
 from fairlead.faces.cli.session import opened
 from fairlead.operations import scoring
@@ -59,7 +59,7 @@ def score(
         engine=engine,
         workers=workers,
         strict=strict,
-        max_errors=share(max_errors),
+        max_errors=share_option("--max-errors", max_errors),
         log=log,
         overwrite=overwrite,
         restart=restart,
@@ -78,9 +78,10 @@ def _show(found: Scored) -> None:
     say(speed if not found.resumed else f"{speed}; {counted(found.resumed, 'row')} of an earlier run were kept")
     if found.refused or found.failed:
         said = f"{found.refused:,} refused by the contract, {found.failed:,} failed in the model"
-        over = f", more than the {found.max_errors:.3g} that --max-errors allows" if found.bad else ""
+        over = f", more than the {100 * found.max_errors:.4g}% that --max-errors allows" if found.bad else ""
         say(f"without an answer: {said} ({found.errors:.3%}{over})")
-    for what, number in found.strange.items():
-        say(f"let through: {what}, {counted(number, 'value')}")
-    where = f"logged as {found.batch}" if found.logged else "not logged"
-    say(f"{found.output} is written; {where}")
+    for where, number in found.strange.items():
+        name, _, what = where.rpartition(" ")
+        say(f"let through: {name} {what.replace('_', ' ')}, {counted(number, 'value')}")
+    logged = f"logged as {found.batch}" if found.logged else "not logged"
+    say(f"{found.output} is written; {logged}")

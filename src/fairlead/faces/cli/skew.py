@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from fairlead.config.grammar import duration, share
 from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.faces.cli.drift import report_and_leave, show_report
+from fairlead.faces.cli.options import duration_option, share_option
 from fairlead.faces.cli.output import emit_json, leave, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations.context import Context
@@ -57,7 +57,9 @@ def skew(
         return
     if html is not None:
         raise UsageError("--html is a page of distributions: leave --training out, or take --json")
-    report = value_skew(home, name, training, Matching(on, time), limit=share(at_most), alpha=alpha, since=since)
+    report = value_skew(
+        home, name, training, Matching(on, time), limit=share_option("--at-most", at_most), alpha=alpha, since=since
+    )
     if json:
         emit_json(report.to_dict())
     else:
@@ -66,7 +68,7 @@ def skew(
 
 
 def _since(home: Context, window: str | None) -> float:
-    return 0.0 if window is None else max(0.0, home.clock.now() - duration(window))
+    return 0.0 if window is None else max(0.0, home.clock.now() - duration_option("--window", window))
 
 
 def _show(report: SkewReport) -> None:

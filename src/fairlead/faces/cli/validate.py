@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from fairlead.config.grammar import share
 from fairlead.core.listing import counted
+from fairlead.faces.cli.options import share_option
 from fairlead.faces.cli.output import emit_json, leave, progress, say, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations.validation import validate_version
@@ -32,7 +32,7 @@ def validate(
     """What would the gateway make of each row of a table? Exit 0: all may be answered; 1: some would be refused or fall
     back; 3: there are no rows."""
     with progress("validating") as told:
-        report = validate_version(opened(context), version, data, allow=share(allow), progress=told)
+        report = validate_version(opened(context), version, data, allow=share_option("--allow", allow), progress=told)
     if json:
         emit_json(report.to_dict())
     else:

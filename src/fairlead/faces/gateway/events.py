@@ -10,6 +10,7 @@ from msgspec import Meta, Struct
 
 from fairlead.core.asking import Id
 from fairlead.core.decode import INT64
+from fairlead.core.listing import counted
 from fairlead.core.record import EventRecord, event_id_of
 from fairlead.errors import NotFound
 from fairlead.faces.gateway.outcomes import AHEAD_SECONDS
@@ -56,7 +57,9 @@ def _record(one: GivenEvent, path: str, now: float, models: Container[str]) -> E
     at = now if one.at is None else event_time(one.at, f"{path}at")
     if at > now + AHEAD_SECONDS:
         days = (at - now) / 86400.0
-        raise Refusal(422, f"{path}at: {days:.3g} days in the future: send events once they happened", f"{path}at")
+        raise Refusal(
+            422, f"{path}at: {counted(round(days), 'day')} in the future: send events once they happened", f"{path}at"
+        )
     value, unit = _value(one.value, f"{path}value"), str(one.unit_id)
     identity = one.event_id or event_id_of(one.model, unit, one.name, value, at)
     return EventRecord(identity, one.model, unit, one.name, value, at, now)

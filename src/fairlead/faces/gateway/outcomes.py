@@ -9,6 +9,7 @@ from msgspec import Meta, Struct
 
 from fairlead.core.asking import Id
 from fairlead.core.decode import INT64
+from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord
 from fairlead.faces.gateway.predict import event_time
 from fairlead.faces.gateway.wire import Refusal, parse
@@ -60,6 +61,8 @@ def _observed_at(one: Given, path: str, now: float) -> float:
     at = event_time(one.observed_at, path)
     if at > now + AHEAD_SECONDS:
         raise Refusal(
-            422, f"{path}: {(at - now) / 86400.0:.3g} days in the future: send outcomes once they are known", path
+            422,
+            f"{path}: {counted(round((at - now) / 86400.0), 'day')} in the future: send outcomes once they are known",
+            path,
         )
     return at

@@ -1,0 +1,37 @@
+"""Options that the settings' grammar reads: what it cannot read is told with the option's name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from fairlead.config.grammar import duration, share
+from fairlead.errors import SettingsError, UsageError
+
+T = TypeVar("T")
+
+
+def duration_option(option: str, text: str) -> float:
+    """Seconds of an option such as `--wait 1s`. Raises `UsageError`.
+
+    >>> duration_option("--wait", "250ms")
+    0.25
+    """
+    return read_as(duration, option, text)
+
+
+def share_option(option: str, text: str) -> float:
+    """The share of an option such as `--allow 5%`, in [0, 1]. Raises `UsageError`.
+
+    >>> share_option("--allow", "5%")
+    0.05
+    """
+    return read_as(share, option, text)
+
+
+def read_as(read: Callable[[str], T], option: str, text: str) -> T:
+    """What `read` makes of an option's text. Raises `UsageError` with the option's name."""
+    try:
+        return read(text)
+    except SettingsError as error:
+        raise UsageError(f"{option}: {error.line}") from None
