@@ -148,13 +148,14 @@ def _parsed(feature: Feature, held: pa.Array) -> tuple[Cells, Mask]:
     try:
         values = pc.cast(held, pa.float64())
     except pa.ArrowInvalid:
-        read = [number_of(one) for one in held.to_pylist()]
-        values = pa.array([one if isinstance(one, float) else None for one in read], pa.float64())
-        unread: Mask = np.array([isinstance(one, str) for one in read], np.bool_)
+        spelt = [number_of(one) for one in held.to_pylist()]
+        values = pa.array([one if isinstance(one, float) else None for one in spelt], pa.float64())
+        unread: Mask = np.array([isinstance(one, str) for one in spelt], np.bool_)
     else:
         unread = np.zeros(len(held), np.bool_)
     missing = _nulls(held)
-    numbers = np.where(unread | missing, 0.0, np.nan_to_num(values.to_numpy(zero_copy_only=False), nan=np.inf))
+    read = values.to_numpy(zero_copy_only=False)  # NaN and what is infinite stay odd: neither becomes a number
+    numbers = np.where(unread | missing, 0.0, np.where(np.isnan(read), np.inf, read))
     if feature.kind is Kind.NUMBER:
         return Cells(numbers, missing), unread | np.isinf(numbers)
     cells, odd = _whole_floats(numbers, missing)

@@ -126,6 +126,18 @@ def test_texts_are_read_as_their_features_kinds(
     check_same(look(live, Chunk(table.num_rows, table, text=True), given=True), live, rows)
 
 
+def test_a_text_that_is_infinite_is_no_number(live: LiveVersion) -> None:
+    """It is refused with its text, as in a request, where all other cells of the column are numbers."""
+    table = pa.table({"lead_time": ["1"] * 4, "adr": ["1", "inf", "-inf", "nan"], "nights": ["1"] * 4,
+                      "repeated": ["true"] * 4, "segment": ["Direct"] * 4})  # fmt: skip
+    looked = look(live, Chunk(4, table, text=True), given=True)
+    assert list(looked.places) == [0]
+    assert looked.refused == {
+        place: f'features.adr: expected a number, came "{text}"'
+        for place, text in ((1, "inf"), (2, "-inf"), (3, "nan"))
+    }
+
+
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.sampled_from([*USUAL, "more"]), FLOATS.filter(np.isfinite) | WORDS | st.none())))
 def test_lines_are_answered_as_requests_are(live: LiveVersion, rows: list[dict[str, Any]]) -> None:
