@@ -35,7 +35,7 @@ demo: $(READY)
 	@$(BIN)/fairlead demo $(ARGS)
 
 test: $(READY) browser
-	@$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	@$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 test-all: $(READY) browser
 	@$(BIN)/python -m pytest $(ARGS)
