@@ -128,7 +128,10 @@ def test_the_version_takes_what_a_request_holds(case: Case, context: Context) ->
 
 def test_code_that_is_not_trusted_neither_registers_nor_serves(case: Case, context: Context) -> None:
     """With the fix; and code that was changed in the bundle is not what was registered."""
-    with pytest.raises(UntrustedFormat, match=r"shared.py is Python code: allow it with --trust python"):
+    with pytest.raises(
+        UntrustedFormat,
+        match=r"shared.py is Python code: if you know who wrote it, say `trust: .python.` in the settings",
+    ):
         register(context, case.asked(trust=()))
     assert context.registry.models() == ()
     digest = register(context, case.asked()).bundle

@@ -40,11 +40,11 @@ def import_file(
 
     Raises `NotFound` for an unknown model and `TableError` for a file that cannot be used; nothing is written then.
     """
+    if not any(True for _ in context.journal.read(model=model, kinds=["version_registered"])):
+        raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
     held = set(read_table(path).column_names)
     if columns.request_id in held or not held.issuperset(NEEDED):
         return Imported(outcomes=import_outcomes(context, model, path, columns))
-    if not any(True for _ in context.journal.read(model=model, kinds=["version_registered"])):
-        raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
     records = read_events(path, model, context.clock.now())
     with closing(SegmentFacts(context.home / "log", COMMAND)) as facts:
         facts.add_events(records)

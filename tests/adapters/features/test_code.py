@@ -76,7 +76,10 @@ def test_code_runs_only_when_it_is_trusted(tmp_path: Path) -> None:
     mark = tmp_path / "ran"
     place = saved(tmp_path, f"open({str(mark)!r}, 'w').close()\n{CODE}")
     for trust in ((), ("pickle",)):
-        with pytest.raises(UntrustedFormat, match=r"made.py is Python code: allow it with --trust python"):
+        with pytest.raises(
+            UntrustedFormat,
+            match=r"made.py is Python code: if you know who wrote it, say `trust: .python.` in the settings",
+        ):
             packaged(place, trust)
     assert not mark.exists()
     packaged(place, None)

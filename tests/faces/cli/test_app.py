@@ -202,3 +202,20 @@ def test_the_shipped_pairs_are_what_their_page_says(capsys: pytest.CaptureFixtur
     names = [column["name"] for column in document["columns"]]
     assert {"adr", "lead_time", "market_segment"} <= set(names[:5])
     assert document["columns"][-1]["level"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("typed", "help_of"),
+    [
+        (["log", "erase"], "fairlead log erase"),
+        (["log", "nope"], "fairlead log"),
+        (["drift", "--nope"], "fairlead drift"),
+        (["nope"], "fairlead"),
+    ],
+)
+def test_what_is_typed_wrongly_is_sent_to_the_help_of_its_verb(
+    typed: list[str], help_of: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not to that of the whole command line."""
+    assert fairlead(*typed) == 2
+    assert f"`{help_of} --help` says what there is" in capsys.readouterr().err

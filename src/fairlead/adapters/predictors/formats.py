@@ -87,11 +87,14 @@ def check_trust(name: str, form: str, trust: Collection[str]) -> None:
     """Raises `UntrustedFormat` for a format that runs code when it is loaded, unless it is trusted by name."""
     if form in ("python", "pyfunc") and form not in trust:
         what = "Python code" if form == "python" else "an MLflow model, which runs its own code when it is loaded"
-        raise UntrustedFormat(f"{name} is {what}: allow it with --trust {form} if you know who wrote it")
+        raise UntrustedFormat(
+            f"{name} is {what}: if you know who wrote it, say `trust: [{form}]` in the settings, "
+            f"or --trust {form} to register"
+        )
     if form in RUN_CODE and form not in trust:
         raise UntrustedFormat(
             f"{name} is a {form} file, which runs code when it is loaded: save the model with skops.io.dump(), "
-            f"or allow the format with --trust {form} if you know who wrote it"
+            f"or, if you know who wrote it, say `trust: [{form}]` in the settings, or --trust {form} to register"
         )
 
 

@@ -92,7 +92,7 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
         if "\n" in message:  # no verb given: the message is the help text
             sys.stdout.write(message + "\n")
             return 0
-        return _fail(message, "`fairlead --help` lists the verbs and options")
+        return _fail(message, f"`{_verb_of(error)} --help` says what there is")
     except FairleadError as error:
         return _fail(error.line)
     except KeyboardInterrupt:
@@ -101,6 +101,16 @@ def run(app: typer.Typer, arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     return code if isinstance(code, int) else 0
+
+
+def _verb_of(error: TyperException) -> str:
+    """The command that was typed wrongly, as in `fairlead log erase`; all of them where it is not known."""
+    names: list[str] = []
+    context = getattr(error, "ctx", None)
+    while context is not None and context.parent is not None:  # the outermost is named after how it was started
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(["fairlead", *names])
 
 
 def _fail(line: str, hint: str = "") -> int:
