@@ -210,7 +210,9 @@ def test_the_verb_leaves_with_the_verdict(context: Context, tmp_path: Path, caps
     training = frame()
     training.to_parquet(tmp_path / "training.parquet")
     assert cli(context, "skew", "stay", "--training", str(tmp_path / "training.parquet")) == 3
-    assert "nothing was served yet" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "nothing was served yet" in told
+    assert "unequal" not in told  # no table of nothing
     serve(context, training, age=training.age + 1)
     assert cli(context, "skew", "stay", "--training", str(tmp_path / "training.parquet")) == 1
     out = capsys.readouterr().out

@@ -80,7 +80,8 @@ def _show(report: SkewReport) -> None:
         say(f"not in the training data: {', '.join(report.absent)}")
     rows = [_row(one) for one in report.features[:SHOWN]]
     heads = ("feature", "", "unequal", "of", "share", "low", "high", "served", "trained")
-    table("", heads, rows, heads[2:7])
+    if rows:
+        table("", heads, rows, heads[2:7])
     if len(report.features) > SHOWN:
         say(f"and {counted(len(report.features) - SHOWN, 'more feature')}: --json lists all")
 
