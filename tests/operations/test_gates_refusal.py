@@ -16,7 +16,7 @@ from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.config.rollout import RolloutSettings, SplitSettings
 from fairlead.config.settings import Settings
 from fairlead.core.arms import Among, ArmShare
-from fairlead.core.event import DeployAsked
+from fairlead.core.event import AliasMoved, DeployAsked
 from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
 from fairlead.core.rollout import Step
 from fairlead.core.split import By
@@ -229,6 +229,9 @@ def test_several_versions_are_the_arms_of_one_rollout(house: House) -> None:
     with pytest.raises(Refused, match="hotel@2 has not passed its gate"):
         deploy(house.context, "hotel@1,2", "ab")
     house.measured(house.report(2))
+    with pytest.raises(Refused, match="hotel has no champion to compare its arms with"):
+        deploy(house.context, "hotel@1,2", "ab")
+    house.journal.append([AliasMoved("hotel", "champion", 9, None)], actor="controller", at=AT)
     before = house.journal.verify()
     group = deploy(house.context, "hotel@1,2", "ab", arms={2: 0.3, 1: 0.2})
     asked = [entry.fact for entry in house.journal.read(before)]
@@ -272,6 +275,7 @@ def test_arms_that_make_no_sense_are_told(
 def test_clusters_are_dealt_to_arms_alone(house: House) -> None:
     """With a split by a feature's value a canary is refused, and an A/B rollout is asked for."""
     house.measured(house.report())
+    house.journal.append([AliasMoved("hotel", "champion", 9, None)], actor="controller", at=AT)
     name = house.context.bundles.manifest(house.digests[0]).contract.names[0]
     settings = RolloutSettings(strategy="ab", split=SplitSettings(by=By.FEATURE, feature=name))
     context = dataclasses.replace(house.context, settings=Settings(rollout=settings))

@@ -15,6 +15,7 @@ from fairlead.core.arms import Among, ArmShare
 from fairlead.core.event import (
     AnyFact,
     DeployAsked,
+    DeployRefused,
     EvidenceSeen,
     OperatorAsked,
     RolloutDecided,
@@ -26,7 +27,8 @@ from fairlead.core.rollout import Baseline, Evidence, Guardrail, Phase, Plan, Ro
 from fairlead.core.rollout import start as start_rollout
 from fairlead.errors import JournalBroken, NotFound, Refused
 from fairlead.operations.context import Context
-from fairlead.operations.rollouts import VERBS, arms, operate, replay, rollout, rollouts
+from fairlead.operations.refused import refusals, refused_last
+from fairlead.operations.rollouts import VERBS, arms, operate, replay, replays, rollout, rollouts
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
 
@@ -268,3 +270,31 @@ def test_the_operator_names_an_arm_or_means_all(arms_told: Told) -> None:
         operate(context, "hotel", "promote")
     with pytest.raises(NotFound, match="in the latest there is hotel@4, hotel@5"):
         operate(context, "hotel@9", "abort")
+
+
+def test_arms_are_replayed_by_what_they_have_in_common(arms_told: Told) -> None:
+    """The id that a deploy of several answers with; one arm's id is that arm."""
+    found = replays(arms_told.context, "hotel-ab-4")
+    assert list(found) == ["hotel-4-4", "hotel-5-5"]
+    assert all(one.matches and one.decisions for one in found.values())
+    assert list(replays(arms_told.context, "hotel-5-5")) == ["hotel-5-5"]
+    with pytest.raises(NotFound, match="there is no rollout 'hotel-ab-9'"):
+        replays(arms_told.context, "hotel-ab-9")
+
+
+def test_a_refused_deploy_is_told_where_its_rollout_is_asked_for(told: Told) -> None:
+    """Each arm of it, by its group; until a rollout starts."""
+    for version in (4, 5):
+        plan = Plan("ab", (Step(AMONG.share_of(version)),), (PSI,), among=AMONG)
+        told.tell(DeployAsked("hotel", f"hotel-{version}-{version}", version, "b" * 64, plan))
+    told.tell(*(DeployRefused("hotel", f"hotel-{version}-{version}", version, "no champion") for version in (4, 5)))
+    assert [(one.rollout, one.group) for one in refused_last(told.context, "hotel")] == [
+        ("hotel-4-4", "hotel-ab-4"),
+        ("hotel-5-5", "hotel-ab-4"),
+    ]
+    with pytest.raises(NotFound, match="hotel has no rollout: hotel-ab-4 was refused: no champion"):
+        rollout(told.context, "hotel")
+    told.begin("h6", "hotel", 6, None)
+    assert refused_last(told.context, "hotel", rollout(told.context, "hotel").started_at) == ()
+    assert len(refusals(told.context, "hotel")) == 2
+    assert refusals(told.context, "churn") == ()

@@ -59,6 +59,10 @@ def _deploy(fact: event.DeployAsked) -> _Words:
     return f"Asked to deploy v{fact.version} ({fact.plan.strategy})", fact.reason, "plain", fact.rollout
 
 
+def _refused(fact: event.DeployRefused) -> _Words:
+    return f"Could not deploy v{fact.version}", fact.reason, "bad", fact.rollout
+
+
 def _rollout(fact: event.RolloutStarted) -> _Words:
     steps = " → ".join(percent(step.traffic) for step in fact.plan.steps)
     against = f"against v{fact.champion}" if fact.champion is not None else "as the first champion"
@@ -144,6 +148,7 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.AliasMoved: _alias,
     event.GateMeasured: _gate,
     event.DeployAsked: _deploy,
+    event.DeployRefused: _refused,
     event.RolloutStarted: _rollout,
     event.OperatorAsked: _asked,
     event.RouteChanged: _route,

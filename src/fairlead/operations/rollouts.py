@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fairlead.core.advance import apply_operator
 from fairlead.core.arms import Among, fault_of, stated_shares
 from fairlead.core.asked_of import arms_for
-from fairlead.core.event import DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
+from fairlead.core.event import AliasMoved, DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
 from fairlead.core.listing import first_of
 from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
@@ -23,6 +23,7 @@ from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.models import resolve
+from fairlead.operations.refused import refused_last
 from fairlead.ports.registry import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
@@ -68,6 +69,7 @@ def deploy(
     number = sum(1 for _ in context.journal.read(model=model, kinds=["deploy_asked"])) + 1
     if plan.strategy == "ab":
         group, asked = _arms_asked(infos, plan, number, arms, reason)
+        _refuse_without_champion(context, infos)
     elif arms:
         raise UsageError(f"shares of arms are for the strategy ab, not for {plan.strategy}: add --strategy ab")
     else:
@@ -123,6 +125,19 @@ def _refuse_unknown_feature(context: Context, info: VersionInfo, feature: str) -
         near = get_close_matches(feature, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has {first_of(names)}"
         raise UsageError(f"rollout.split names the feature {feature!r}, which {info.model} does not have: {hint}")
+
+
+def _refuse_without_champion(context: Context, infos: Sequence[VersionInfo]) -> None:
+    """Arms are compared with the champion that the journal knows. Raises `Refused`."""
+    model, champion = infos[0].model, None
+    for entry in context.journal.read(model=model, kinds=["alias_moved"]):
+        if isinstance(entry.fact, AliasMoved) and entry.fact.alias == "champion":
+            champion = entry.fact.version
+    if champion is None:
+        raise Refused(
+            f"{model} has no champion to compare its arms with: make one first, "
+            f"`fairlead deploy {model}@{infos[0].version} --strategy canary`"
+        )
 
 
 def _refuse_second(context: Context, model: str) -> None:
@@ -202,6 +217,8 @@ def rollout(context: Context, model: str) -> RolloutView:
 def arms(context: Context, model: str) -> tuple[RolloutView, ...]:
     """The model's latest rollout: one, or each arm of it. Raises `NotFound`."""
     found = rollouts(context, model)
+    if not found and (refused := refused_last(context, model)):
+        raise NotFound(f"{model} has no rollout: {refused[-1].group} was refused: {refused[-1].reason}")
     if not found:
         raise NotFound(f"{model} has no rollout: start one with `fairlead deploy {model}@VERSION`")
     return tuple(view for view in found if view.group == found[-1].group)
@@ -219,6 +236,18 @@ def replay(context: Context, rollout_id: str) -> Replay:
         raise NotFound(f"there is no rollout {rollout_id!r}: `fairlead rollout` lists them")
     kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided"]
     return replay_entries(context.journal.read(model=started[0].model, kinds=kinds), rollout_id)
+
+
+def replays(context: Context, rollout: str) -> dict[str, Replay]:
+    """The same by rollout; of what several arms have in common, each of them. Raises `NotFound`."""
+    ids = [
+        fact.rollout
+        for entry in context.journal.read(kinds=["rollout_started"])
+        if isinstance(fact := entry.fact, RolloutStarted)
+        and fact.plan.among is not None
+        and fact.plan.among.group == rollout
+    ]
+    return {one: replay(context, one) for one in ids or [rollout]}
 
 
 def _view(state: Rollout, decisions: tuple[Decision, ...], applied: list[float]) -> RolloutView:

@@ -13,7 +13,16 @@ import pytest
 from fairlead.adapters.gate_store import GateStore
 from fairlead.app.compose import open_context
 from fairlead.core.advance import advance
-from fairlead.core.event import AnyFact, EvidenceSeen, OperatorAsked, RolloutDecided, RolloutStarted, canonical
+from fairlead.core.arms import Among, ArmShare
+from fairlead.core.event import (
+    AnyFact,
+    DeployRefused,
+    EvidenceSeen,
+    OperatorAsked,
+    RolloutDecided,
+    RolloutStarted,
+    canonical,
+)
 from fairlead.core.gate import CHECKS, Check, GatePolicy, GateReport
 from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
 from fairlead.core.verdict import Outcome
@@ -109,6 +118,59 @@ def test_watching_ends_with_the_rollout(context: Context, typed: Typed, capsys: 
     begun(context)
     assert typed("deploy", "hotel@1", "--watch", "--json") == 0
     assert json.loads(capsys.readouterr().out)["phase"] == "promoted"
+
+
+def test_a_refused_deploy_is_shown(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """By `rollout` and `why`, beside what went before; `--watch` does not wait for it: exit 2 with the reason."""
+    refused = DeployRefused("hotel", "hotel-1-1", 1, "the bundle is gone")
+    context.journal.append([refused], actor="controller", at=context.clock.now())
+    assert typed("deploy", "hotel@1", "--watch") == 2
+    assert "hotel-1-1 was refused: the bundle is gone" in capsys.readouterr().err
+    assert typed("rollout", "hotel") == 2
+    assert "hotel-1-1 was refused: the bundle is gone" in capsys.readouterr().err
+    assert typed("why", "hotel") == 0
+    assert "hotel-1-1: version 1 was refused: the bundle is gone" in capsys.readouterr().out
+    assert typed("why", "hotel", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"rollout": "hotel-1-1", "phase": "refused", "why": "the bundle is gone"}
+    ]
+    assert typed("status", "--json") == 0
+    note = json.loads(capsys.readouterr().out)["models"][0]["notes"][1]
+    assert (note["title"], note["reason"], note["tone"]) == ("Could not deploy v1", "the bundle is gone", "bad")
+    begun(context)
+    assert typed("rollout", "hotel") == 0
+    assert "refused" not in capsys.readouterr().out
+    context.journal.append([refused], actor="controller", at=context.clock.now() + 1.0)
+    assert typed("rollout", "hotel") == 0
+    said = capsys.readouterr().out
+    assert "promoted, 100% of traffic" in said
+    assert "version 1 was refused: the bundle is gone" in said
+
+
+def test_arms_need_a_champion(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Told at once with the fix, and nothing is journalled."""
+    before = context.journal.verify()
+    assert typed("deploy", "hotel@1", "--strategy", "ab") == 2
+    said = capsys.readouterr().err
+    assert "hotel has no champion to compare its arms with" in said
+    assert "`fairlead deploy hotel@1 --strategy canary`" in said
+    assert context.journal.verify() == before
+
+
+def test_every_arm_is_shown(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
+    """`status` names each arm of a running rollout, and `replay` takes the id that the deploy answered with."""
+    among = Among("hotel-ab-4", (ArmShare(4, 0.2), ArmShare(5, 0.3)))
+    for version in (4, 5):
+        plan = Plan("ab", (Step(among.share_of(version)),), (), among=among)
+        fact = RolloutStarted("hotel", f"hotel-{version}-{version}", version, "b" * 64, 3, plan, raw(BASELINE))
+        context.journal.append([fact], actor="controller", at=context.clock.now())
+    assert typed("status") == 0
+    said = capsys.readouterr().out
+    assert ("hotel-4-4" in said, "hotel-5-5" in said) == (True, True)
+    assert typed("replay", "hotel-ab-4") == 0
+    assert capsys.readouterr().out.count("0 decisions recomputed") == 2
+    assert typed("replay", "hotel-ab-4", "--json") == 0
+    assert [one["rollout"] for one in json.loads(capsys.readouterr().out)] == ["hotel-4-4", "hotel-5-5"]
 
 
 def test_a_rollout_is_shown(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:

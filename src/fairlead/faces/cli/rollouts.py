@@ -10,12 +10,15 @@ import typer
 
 from fairlead.config.grammar import shares
 from fairlead.core.listing import counted
+from fairlead.core.replay import Replay
 from fairlead.core.rollout import Phase
+from fairlead.errors import Refused
 from fairlead.faces.cli.options import read_as
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import rollouts
 from fairlead.operations.context import Context
+from fairlead.operations.refused import Refusal, refusals, refused_last
 from fairlead.operations.rollouts import RolloutView
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -68,6 +71,7 @@ def deploy(
 
 
 def _watch(home: Context, model: str, group: str) -> tuple[RolloutView, ...]:
+    """Stays until it is over. Raises `Refused` where the controller cannot start it."""
     last = ""
     while True:
         views = tuple(one for one in rollouts.rollouts(home, model) if one.group == group)
@@ -80,6 +84,8 @@ def _watch(home: Context, model: str, group: str) -> tuple[RolloutView, ...]:
             last = line
         if views and all(view.phase in _ENDED for view in views):
             return views
+        if not views and (refused := [one for one in refusals(home, model) if one.group == group]):
+            raise Refused(f"{group} was refused: {refused[-1].reason}")
         time.sleep(0.5)
 
 
@@ -100,7 +106,12 @@ def rollout(
     home = opened(context)
     if model is not None:
         views = rollouts.arms(home, model)
-        _emit(views) if json else _show_all(views)
+        if json:
+            _emit(views)
+            return
+        _show_all(views)
+        for refused in refused_last(home, model, max(view.started_at for view in views)):
+            say(_told(refused))
         return
     views = rollouts.rollouts(home)
     if json:
@@ -146,39 +157,58 @@ def _show(view: RolloutView) -> None:
 
 
 def why(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
-    """One sentence for each decision about a model's versions."""
-    views = rollouts.rollouts(opened(context), model) or (rollouts.rollout(opened(context), model),)
+    """One sentence for each decision about a model's versions, and for each deploy that was refused."""
+    home = opened(context)
+    refused = refusals(home, model)
+    views = rollouts.rollouts(home, model) if refused else rollouts.rollouts(home, model) or rollouts.arms(home, model)
     if json:
-        emit_json([{"rollout": view.id, "phase": view.phase, "why": view.why} for view in views])
+        told = [{"rollout": view.id, "phase": str(view.phase.value), "why": view.why} for view in views]
+        emit_json([*told, *({"rollout": one.rollout, "phase": "refused", "why": one.reason} for one in refused)])
         return
-    for view in views:
-        say(f"{instant(view.decision.at if view.decision else view.started_at)}  {view.id}: {view.why}")
+    lines = [(view.decision.at if view.decision else view.started_at, f"{view.id}: {view.why}") for view in views]
+    lines += [(one.at, _told(one)) for one in refused]
+    for at, line in sorted(lines):
+        say(f"{instant(at)}  {line}")
+
+
+def _told(refused: Refusal) -> str:
+    return f"{refused.rollout}: version {refused.version} was refused: {refused.reason}"
 
 
 def replay(
     context: typer.Context, rollout_id: Annotated[str, typer.Argument(metavar="ROLLOUT")], json: Json = False
 ) -> None:
-    """Recomputes every decision of a rollout from the journal's evidence and compares it byte for byte."""
-    result = rollouts.replay(opened(context), rollout_id)
+    """Recomputes every decision of a rollout from the journal's evidence and compares it byte for byte; of a rollout
+    with several arms, each arm's."""
+    results = rollouts.replays(opened(context), rollout_id)
     if json:
-        emit_json(
-            {
-                "rollout": rollout_id,
-                "matches": result.matches,
-                "decisions": len(result.decisions),
-                "phase": result.final.phase,
-                "digest": result.digest,
-                "first_difference": result.first_difference,
-            }
-        )
-    elif result.matches:
+        told = [_as_json(one, result) for one, result in results.items()]
+        emit_json(told[0] if rollout_id in results else told)
+    else:
+        for one, result in results.items():
+            _say_replay(one, result)
+    raise typer.Exit(0 if all(result.matches for result in results.values()) else 1)
+
+
+def _as_json(rollout_id: str, result: Replay) -> dict[str, object]:
+    return {
+        "rollout": rollout_id,
+        "matches": result.matches,
+        "decisions": len(result.decisions),
+        "phase": result.final.phase,
+        "digest": result.digest,
+        "first_difference": result.first_difference,
+    }
+
+
+def _say_replay(rollout_id: str, result: Replay) -> None:
+    if result.matches:
         say(
             f"{rollout_id}: {counted(len(result.decisions), 'decision')} recomputed, each the same byte for byte; "
             f"ended {result.final.phase.value.replace('_', ' ')} ({result.digest[:16]})"
         )
     else:
         say(f"{rollout_id}: the journal and the recomputation differ: {result.first_difference}")
-    raise typer.Exit(0 if result.matches else 1)
 
 
 def _operator(verb: rollouts.Verb) -> Callable[..., None]:

@@ -11,7 +11,7 @@ from fairlead.errors import NotFound
 from fairlead.faces.cli.output import emit_json, leave, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations.context import Context
-from fairlead.operations.overview import LiveOverview, ModelView, Overview
+from fairlead.operations.overview import LiveOverview, ModelView, Overview, RolloutView
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -47,7 +47,7 @@ def status(context: typer.Context, json: Json = False) -> None:
     rows = []
     for model in overview.models:
         arms = ", ".join(f"{arm.name} v{arm.version} {arm.share:.0%}" for arm in model.arms) or "nothing is served"
-        rollout = f"{model.rollout.id}: {model.rollout.phase.value}" if model.rollout else "none"
+        rollout = "; ".join(f"{one.id}: {one.phase.value}" for one in _running(model)) or "none"
         rungs = worst(Verdict(rung.outcome, rung.reason) for rung in model.ladder[:2])
         rows.append((model.name, arms, rollout, state(rungs.outcome.value), str(len(model.open_incidents))))
     table("", ("model", "traffic", "rollout", "data and model", "open incidents"), rows, ("open incidents",))
@@ -59,6 +59,11 @@ def status(context: typer.Context, json: Json = False) -> None:
         table("", ("worker", "pid", "generation", "", ""), workers)
     else:
         say("no workers: `fairlead up` starts the gateway")
+
+
+def _running(model: ModelView) -> tuple[RolloutView, ...]:
+    """The active rollout; of one with several arms every arm, one that has ended too."""
+    return () if model.rollout is None else model.arms_of(model.rollout) or (model.rollout,)
 
 
 def watch(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
