@@ -195,6 +195,24 @@ def test_the_log_is_compared_with_the_reference(context: Context) -> None:
     assert moved.current.rows == ROWS
 
 
+def test_rows_that_were_scored_are_no_requests(context: Context) -> None:
+    """What `fairlead score` wrote is left out of both forms, and they say how many rows that is."""
+    training = frame()
+    records = serve(context, training)
+    alone = distribution_skew(context, "stay")
+    assert "left out" not in alone.verdict.reason
+    log = context.open_writer()
+    log.predictions([replace(one, request_id=f"b{one.request_id}", arm="batch") for one in records[:300]])
+    log.close()
+    found = distribution_skew(context, "stay")
+    assert (found.current, found.columns) == (alone.current, alone.columns)
+    said = f"{alone.verdict.reason}; 300 rows scored by `fairlead score` left out"
+    assert found.verdict == replace(alone.verdict, reason=said)
+    report = value_skew(context, "stay", training)
+    assert (report.served, report.joined) == (ROWS, ROWS)
+    assert report.verdict.reason.endswith("; 300 rows scored by `fairlead score` left out")
+
+
 def test_an_empty_log_is_unmeasured(context: Context) -> None:
     """It is no success."""
     assert distribution_skew(context, "stay").verdict.outcome is Outcome.UNMEASURED

@@ -19,11 +19,13 @@ from fairlead.core.bundle import PROFILE
 from fairlead.core.check import judge_drift
 from fairlead.core.decode import shown
 from fairlead.core.inference import label_text
+from fairlead.core.listing import counted
 from fairlead.core.record import Prediction
 from fairlead.core.report import SCORE
 from fairlead.core.skew import TOLERANCE, judge_skew, same
 from fairlead.core.verdict import Verdict
 from fairlead.errors import BundleError, TableError, UsageError
+from fairlead.flows.score import BATCH
 from fairlead.flows.watching.features import profile_rows
 from fairlead.operations.context import Context
 from fairlead.operations.drift_report import DriftReport, check_alpha
@@ -124,19 +126,20 @@ def value_skew(
 
     `limit` is the share of unequal values that is allowed, in [0, 1); both errors of the verdict are at most `alpha`.
     `since` leaves out requests with an earlier event time. Of a request that was answered several times the first
-    counts; shadows see the same values and do not count. Raises `TableError`, `UsageError`, `StateError`.
+    counts; shadows see the same values and do not count, nor do rows that `fairlead score` wrote: no caller sent
+    them, and the verdict says how many they are. Raises `TableError`, `UsageError`, `StateError`.
     """
     if not 0.0 <= limit < 1.0 or not 0.0 < alpha < 0.5:
         raise UsageError(f"limit {limit:g} and alpha {alpha:g}: the one is a share below 1, the other below 0.5")
     table = read_table(training) if isinstance(training, str | Path) else as_table(training)
     rows = _Trained(table, matching)
-    pairs = _Pairs(rows)
-    for record in _served(context, model, since):
+    pairs, served = _Pairs(rows), _Served(context, model, since)
+    for record in served:
         pairs.add(record)
     found = disagreements(pairs.counts(), limit=limit, alpha=alpha)
     verdict = judge_skew(found, pairs.joined, pairs.served, limit=limit, alpha=alpha, key=matching.said)
     return SkewReport(
-        verdict,
+        served.said_with(verdict),
         model,
         matching.said,
         pairs.served,
@@ -166,31 +169,52 @@ def distribution_skew(
     reference = TableProfile(whole.rows, tuple(one for one in whole.columns if one.grid.name != SCORE))
     current = profile_rows([], np.empty(0), reference)
     waiting: list[Raw] = []
-    for record in _served(context, model, since):
+    served = _Served(context, model, since)
+    for record in served:
         waiting.append(record.features)
         if len(waiting) == CHUNK:
             current, waiting = current + profile_rows(waiting, np.full(CHUNK, np.nan), reference), []
     if waiting:
         current += profile_rows(waiting, np.full(len(waiting), np.nan), reference)
     columns = compare(reference, current, alpha=alpha)
-    return DriftReport(judge_drift(columns), ranked(columns), reference, current, alpha)
+    return DriftReport(served.said_with(judge_drift(columns)), ranked(columns), reference, current, alpha)
 
 
-def _served(context: Context, model: str, since: float) -> Iterator[Prediction]:
-    """A model's requests as they were sent, each once. What a version failed on and another answered is one request."""
-    reader = context.open_log()
-    seen: set[int] = set()
-    while True:
-        records, outcomes = reader.poll()
-        if not records and not outcomes:
-            return
-        for record in records:
-            if record.model_name != model or record.shadow_of is not None or record.timestamp < since:
+class _Served:
+    """A model's requests as they were sent, each once. What a version failed on and another answered is one request.
+    `left_out`: rows that were scored from a table, and no request."""
+
+    def __init__(self, context: Context, model: str, since: float) -> None:
+        self._context, self._model, self._since = context, model, since
+        self.left_out = 0
+
+    def __iter__(self) -> Iterator[Prediction]:
+        seen: set[int] = set()
+        for record in self._records():
+            if record.arm == BATCH:
+                self.left_out += 1
                 continue
             key = hash((record.request_id, record.unit_id))
             if key not in seen:
                 seen.add(key)
                 yield record
+
+    def _records(self) -> Iterator[Prediction]:
+        reader = self._context.open_log()
+        while True:
+            records, outcomes = reader.poll()
+            if not records and not outcomes:
+                return
+            for record in records:
+                if record.model_name == self._model and record.shadow_of is None and record.timestamp >= self._since:
+                    yield record
+
+    def said_with(self, verdict: Verdict) -> Verdict:
+        """The verdict, and how many rows it leaves out."""
+        if not self.left_out:
+            return verdict
+        left_out = f"{counted(self.left_out, 'row')} scored by `fairlead score` left out"
+        return msgspec.structs.replace(verdict, reason=f"{verdict.reason}; {left_out}")
 
 
 class _Trained:
