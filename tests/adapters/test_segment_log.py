@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from fairlead.adapters import segment_log
 from fairlead.adapters.segment_frame import PREDICTIONS, parse_name
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
@@ -232,6 +233,26 @@ def test_a_disk_that_refuses_to_sync_is_told(tmp_path: Path, monkeypatch: pytest
     log.close()
     assert ids(SegmentReader(tmp_path)) == ["a", "b", "c"]
     assert len(list((tmp_path / PREDICTIONS).iterdir())) == 3, "no file is written on once a part of it may be gone"
+
+
+def test_who_waits_after_a_sync_failed_is_not_told_of_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The batch's sync may lose a record before its writer waits for it: the next sync, which finds nothing to do, is
+    no word for that record. A while later there is none left of whom this could be true."""
+    log = SegmentLog(tmp_path, 0, sync_seconds=60.0)
+    log.predictions([make_prediction("a")])
+    log.predictions([make_prediction("b")])
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", refuse)
+        log._sync_once()
+    for _ in "ab":
+        with pytest.raises(StateError, match="not on the disk"):
+            asyncio.run(log.durable())
+    monkeypatch.setattr(segment_log, "SUSPECT_SECONDS", 0.0)
+    with pytest.raises(StateError, match="not on the disk"):  # as the next who writes is told
+        log.predictions([make_prediction("told")])
+    log.predictions([make_prediction("c")])
+    asyncio.run(log.durable())
+    log.close()
 
 
 def test_the_batch_syncs_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,9 @@ from fairlead.ports.log import LogState
 SEGMENT_BYTES = 64 * 2**20
 SYNC_SECONDS = 0.1
 DURABLE_SECONDS = 10.0  # who waits for the disk longer than this is told so
+# After a sync that failed nobody is told for this long that a record is on the disk: it may be one that was written
+# before, and its file has nothing left to sync.
+SUSPECT_SECONDS = 1.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -163,6 +166,7 @@ class SegmentLog:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
+        self._failed: tuple[float, StateError] | None = None  # when a sync failed last, on the monotonic clock, and why
         self._trouble: StateError | None = None  # a batched sync that failed: told to the next who writes
         self._refused: dict[str, str] = {}  # why the last write of a kind failed, until one is known to succeed
         self._syncing_since: float | None = None
@@ -247,8 +251,11 @@ class SegmentLog:
                 segment.sync()
         except OSError as error:
             failure = StateError(f"the log is not on the disk: fsync failed ({error.strerror}); check the disk")
+            self._failed = (time.monotonic(), failure)
             self._trouble = None if waiters else failure
         self._syncing_since = None
+        if self._failed is not None and time.monotonic() - self._failed[0] < SUSPECT_SECONDS:
+            failure = self._failed[1]
         for waiter in waiters:
             with suppress(RuntimeError):  # its event loop is closed: nobody waits any more
                 waiter.get_loop().call_soon_threadsafe(_settle, waiter, failure)
