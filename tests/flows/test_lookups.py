@@ -162,6 +162,19 @@ def test_an_unknown_entity_is_refused_by_default(setting: Callable[..., Setting]
         assert caught.value.path == "features.customer_id"
 
 
+@pytest.mark.parametrize(("ttl", "said"), [(2_592_000.0, "30 days"), (90.0, "90 s"), (86_400.0, "86400 s")])
+def test_what_is_too_old_is_told_by_its_ttl(setting: Callable[..., Setting], ttl: float, said: str) -> None:
+    """A feature with a ttl may be there and be older; one without is not known at all."""
+    made = setting()
+    made.source.ttls = {"orders": ttl}
+    with pytest.raises(
+        ContractError, match=rf"nothing newer than the ttl of {said} is known of customer_id 99 .orders."
+    ):
+        made.filled({"customer_id": 99, "basket": 1})
+    with pytest.raises(ContractError, match=r"nothing is known of customer_id 8 .tier."):
+        made.filled({"customer_id": 8, "basket": 1})
+
+
 @pytest.mark.parametrize(
     ("row", "unit", "what"),
     [

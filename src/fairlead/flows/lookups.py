@@ -35,6 +35,7 @@ TOGETHER = 256  # entities of different requests that are asked for at once
 PACE = Pace(0.002, ((TOGETHER, 0.004),))
 LIMITS = Limits(concurrency=4, queue=4096, batch=TOGETHER)
 FEAST = "feast"
+DAY_SECONDS = 86_400.0
 OUTCOMES = FOUND, PARTLY, MISSING, CACHED, SLOW, DOWN = ("found", "partly", "missing", "cached", "slow", "down")
 
 Key = tuple[int | str, ...]
@@ -208,7 +209,9 @@ class Lookups:
         if policy is Unknown.REJECT:
             named = ", ".join(f"{n} {shown(v)}" for n, v in zip(self.rules.entity, wanted.key or (), strict=True))
             where = f"{wanted.path}.{self.rules.entity[0]}"
-            raise ContractError(f"{where}: nothing is known of {named} ({feature.name})", where)
+            assert self._source is not None, "a version was loaded"
+            newer = _newer(self._source.ttls.get(feature.name))
+            raise ContractError(f"{where}: nothing{newer} is known of {named} ({feature.name})", where)
         return feature.fill if policy in (Unknown.IMPUTE, Unavailable.IMPUTE) else None
 
     def _without(self, known: Mapping[Key, Mapping[str, Any]], asked: Sequence[Key], what: str, said: str) -> Found:
@@ -237,6 +240,17 @@ class Lookups:
 
     def _count(self, outcome: str) -> None:
         self.counted.outcomes[outcome] += 1
+
+
+def _newer(ttl: float | None) -> str:
+    """What is too old is not known: whoever asks is told that it may be there."""
+    if ttl is None:
+        return ""
+    return (
+        f" newer than the ttl of {ttl / DAY_SECONDS:g} days"
+        if ttl > DAY_SECONDS
+        else f" newer than the ttl of {ttl:g} s"
+    )
 
 
 def _nothing(rows: int, seconds: float) -> None:

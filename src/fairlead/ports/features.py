@@ -45,6 +45,11 @@ class KeyedSource(FeatureSource, Protocol):
         """What each of its features holds."""
         ...
 
+    @property
+    def ttls(self) -> dict[str, float]:
+        """How old a feature may be to be known, in seconds; those that may be as old as they like are left out."""
+        ...
+
     def at_once(self, rows: Sequence[Fields]) -> list[Fields] | None:
         """The same for a few rows where it takes no wait: from a local file, as the log is written to one. None where
         it cannot be had without waiting, and always of a store that is asked over a network. Raises `FeaturesDown`."""

@@ -20,6 +20,7 @@ class MemoryFeatures:
         self.known = dict(known)
         self.names = tuple(names)
         self.kinds = {name: _kind(known, name) for name in names}
+        self.ttls: dict[str, float] = {}
         self.asked: list[list[Fields]] = []
         self.is_near = False
         self.error: Exception | None = None

@@ -62,6 +62,8 @@ def test_what_is_too_old_is_not_known(store: Path) -> None:
     for age, known in ((30 * 86400.0, True), (30 * 86400.0 + 1.0, False)):
         (row,) = opened(store, "churn", newest + age).features([{"customer_id": 1, "city": "Oslo"}])
         assert ("orders" in row, row["tier"]) == (known, "gold")
+    ttls = opened(store, "churn").ttls
+    assert (ttls["orders"], "tier" in ttls) == (30 * 86400.0, False)
 
 
 def test_a_key_that_cannot_be_one_is_not_known(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -60,6 +60,11 @@ class FeastOnline:
         """What each feature holds, by its type in the store."""
         return self._plan.kinds
 
+    @property
+    def ttls(self) -> dict[str, float]:
+        """How old each feature may be, in seconds, where its view has a ttl."""
+        return self._plan.ttls
+
     def features(self, rows: Sequence[Fields]) -> list[Fields]:
         """What is known of each row's entities. Raises `FeaturesDown` and `TimeoutError`."""
         if not rows:

@@ -72,6 +72,11 @@ class FeastPlan(Struct, frozen=True):
         }
 
     @property
+    def ttls(self) -> dict[str, float]:
+        """How old each feature may be, in seconds, where its view has a ttl."""
+        return {feature.known_as: view.ttl for view in self.views for feature in view.features if view.ttl}
+
+    @property
     def kinds(self) -> dict[str, Kind]:
         """What each feature holds, as a contract calls it."""
         return {feature.known_as: _KINDS[feature.type] for view in self.views for feature in view.features}
