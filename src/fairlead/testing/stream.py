@@ -157,7 +157,7 @@ def check_answers(answers: AnsweredBefore, record: Prediction, absent: str) -> N
 async def _read(source: StreamSource, count: int) -> list[Delivery]:
     """So many messages, however many reads they take."""
     found: list[Delivery] = []
-    for _ in range(40):
+    for _ in range(120):  # a group may take long to be dealt its part of a stream
         found += await source.read(count - len(found), 0.5)
         if len(found) >= count:
             break

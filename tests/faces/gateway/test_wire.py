@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.faces.gateway.protocol import LimitedProtocol
+
 Gateway = Any  # the fixture's value: see conftest
 BODY = b'{"features":{"nights":2}}'
 SMUGGLED = b"GET /smuggled HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -102,9 +104,11 @@ def test_a_connection_is_kept(line: Line) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(line: Line) -> None:
-    """However many come at once."""
-    line.send(b"".join(post(b'{"features":{"nights":%d}}' % number) for number in range(300)))
-    assert [line.answer()[2]["prediction"] for _ in range(300)] == [100.0 * number for number in range(300)]
+    """As many as may wait, at once, and then as many again."""
+    most = LimitedProtocol.most_waiting
+    for _ in range(3):
+        line.send(b"".join(post(b'{"features":{"nights":%d}}' % number) for number in range(most)))
+        assert [line.answer()[2]["prediction"] for _ in range(most)] == [100.0 * number for number in range(most)]
 
 
 def test_requests_that_wait_for_the_disk_keep_their_order(

@@ -56,15 +56,20 @@ class _Link:
         url = self.url
         scheme = "tls" if url.tls else "nats"
         client = Client()
-        await client.connect(
-            servers=[f"{scheme}://{host}:{port}" for host, port in url.hosts],
-            name="fairlead",
-            user=url.user or None,
-            password=url.password or None,
-            allow_reconnect=False,
-            connect_timeout=CONNECT_SECONDS,
-            error_cb=_ignore,
-        )
+        try:
+            await client.connect(
+                servers=[f"{scheme}://{host}:{port}" for host, port in url.hosts],
+                name="fairlead",
+                user=url.user or None,
+                password=url.password or None,
+                allow_reconnect=False,
+                connect_timeout=CONNECT_SECONDS,
+                error_cb=_ignore,
+            )
+        except BaseException:  # who was refused still holds a socket
+            with suppress(Exception):
+                await client.close()
+            raise
         return client
 
     async def drop(self) -> None:
