@@ -223,8 +223,12 @@ def test_without_a_plan_the_model_is_not_served_and_says_why(shop: Shop, home: A
     with closing(shop.start(home.board.publish)) as http:
         home.wait(lambda: any(state.error for state in home.board.workers()))
         assert "run `fairlead features plan spend`" in home.board.workers()[0].error
+        health = http.get("/health").json()
+        assert (health["status"], health["models"]) == ("degraded", {})
+        assert "run `fairlead features plan spend`" in health["errors"]["spend"]
         aside.rename(plan)
         home.wait(lambda: _ready(http) and "spend" in http.get("/health").json()["models"])
+        assert http.get("/health").json()["errors"] == {}
         assert ask(http, features=GOLD).status_code == 200
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from fairlead.adapters.features.feast_plan import FeastPlan, PlannedFeature, PlannedView, plan_path, write_plan
 from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.config.features import FeatureSettings
+from fairlead.config.models import ModelSettings
 from fairlead.config.rollout import RolloutSettings, SplitSettings
 from fairlead.config.settings import Settings
 from fairlead.core.arms import Among, ArmShare
@@ -21,7 +25,7 @@ from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateRepor
 from fairlead.core.rollout import Step
 from fairlead.core.split import By
 from fairlead.core.verdict import Outcome
-from fairlead.errors import FairleadError, NotFound, Refused, UsageError
+from fairlead.errors import FairleadError, NotFound, Refused, SettingsError, StateError, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.rollouts import deploy
 from fairlead.testing.bundles import ScriptedBundles, example
@@ -54,6 +58,7 @@ class House:
             journal=self.journal,
             bundles=self.bundles,
             board=RouteFile(home / "routes"),
+            follow_board=lambda: nullcontext(RouteFile(home / "routes")),
             open_registry=lambda: registry,
             open_log=lambda: SegmentReader(home / "log"),
             open_writer=lambda: SegmentLog(home / "log", 0),
@@ -311,3 +316,27 @@ def test_a_split_by_a_feature_that_nobody_sends_is_told(house: House) -> None:
 def _dealing(house: House, feature: str) -> Context:
     split = SplitSettings(feature=feature, stratified=True)
     return dataclasses.replace(house.context, settings=Settings(rollout=RolloutSettings(split=split)))
+
+
+def test_a_model_whose_look_ups_have_no_plan_is_not_deployed(house: House) -> None:
+    """No worker would serve it: told with the command, and nothing is journalled. A plan that goes with it will do."""
+    house.measured(house.report())
+    before = house.journal.verify()
+    looked = FeatureSettings(repo="features", entity="guest", service="stays")
+    context = dataclasses.replace(house.context, settings=Settings(models={"hotel": ModelSettings(features=looked)}))
+    with pytest.raises(StateError, match="run `fairlead features plan hotel`"):
+        deploy(context, "hotel@1")
+    for key, kind, said in (("room", "int64", "entity of hotel is guest: write room"), ("guest", "string", "nights")):
+        write_plan(plan_path(house.home, "hotel"), _plan(key, kind))
+        with pytest.raises(SettingsError, match=said):
+            deploy(context, "hotel@1")
+    assert house.journal.verify() == before
+    write_plan(plan_path(house.home, "hotel"), _plan("guest", "int64"))
+    deploy(context, "hotel@1")
+    assert house.journal.verify() == before + 1
+
+
+def _plan(key: str, kind: str) -> FeastPlan:
+    """A feature view with the model's feature, of a kind, by a key."""
+    view = PlannedView("stays", "hotel_stays", ((key, "int64"),), 0.0, (PlannedFeature("nights", "nights", kind),))
+    return FeastPlan("hotel", 3, (view,), "0.64.0")

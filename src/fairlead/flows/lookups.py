@@ -9,7 +9,7 @@ What was found is kept for a while where the model's settings say so.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Raw
@@ -62,6 +62,36 @@ class Found(NamedTuple):
     instead: Unavailable | None = None
 
 
+class Planned(Protocol):
+    """What can be looked up, as a source and its plan say it (`KeyedSource`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def keys(self) -> dict[str, Kind]: ...
+
+    @property
+    def kinds(self) -> dict[str, Kind]: ...
+
+
+def part_of(model: str, contract: Contract, planned: Planned, rules: LookupRules) -> LookedUp | None:
+    """A version's part (`looked_up`). Raises `SettingsError` where the settings name other fields than the store is
+    asked by, or the version takes another kind of value than it holds."""
+    if set(planned.keys) != set(rules.entity):
+        named, wanted = ", ".join(rules.entity) or "none", ", ".join(planned.keys)
+        raise SettingsError(f"features.entity of {model} is {named}: write {wanted}")
+    part = looked_up(contract, planned.names, planned.keys, rules)
+    for feature in part.features if part is not None else ():
+        kind = planned.kinds[feature.name]
+        if kind is not feature.kind and (kind, feature.kind) != (Kind.INTEGER, Kind.NUMBER):
+            raise SettingsError(
+                f"the feature {feature.name} of {model} is {EXPECTED[kind]} in the store, but "
+                f"the version takes {EXPECTED[feature.kind]}: train on `fairlead features frame`"
+            )
+    return part
+
+
 class Lookups:
     """One model's look-ups in one worker."""
 
@@ -82,18 +112,7 @@ class Lookups:
         """A version's part. Blocks while it opens the source; raises what that does, and `SettingsError` where the
         settings name other fields than the source is asked by."""
         source = self._source = self._source or self._open()
-        if set(source.keys) != set(self.rules.entity):
-            named, wanted = ", ".join(self.rules.entity) or "none", ", ".join(source.keys)
-            raise SettingsError(f"features.entity of {self.counted.model_name} is {named}: write {wanted}")
-        part = looked_up(contract, source.names, source.keys, self.rules)
-        for feature in part.features if part is not None else ():
-            kind = source.kinds[feature.name]
-            if kind is not feature.kind and (kind, feature.kind) != (Kind.INTEGER, Kind.NUMBER):
-                raise SettingsError(
-                    f"the feature {feature.name} of {self.counted.model_name} is {EXPECTED[kind]} in the store, but "
-                    f"the version takes {EXPECTED[feature.kind]}: train on `fairlead features frame`"
-                )
-        return part
+        return part_of(self.counted.model_name, contract, source, self.rules)
 
     def read(self, part: LookedUp, features: Raw, unit: str | None, path: str) -> Wanted | None:
         """A caller's row. `unit` is the unit of the request, if it names one and that is the entity.

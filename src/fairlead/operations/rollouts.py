@@ -22,6 +22,7 @@ from fairlead.core.why import why as explain
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.gates import passed_gate
+from fairlead.operations.looking import check_plan_of
 from fairlead.operations.models import resolve
 from fairlead.operations.refused import refused_last
 from fairlead.ports.registry import VersionInfo
@@ -65,7 +66,9 @@ def deploy(
     model = infos[0].model
     _refuse_second(context, model)
     for info in infos:
-        _refuse_unknown_feature(context, info, plan.split.feature)
+        contract = context.bundles.manifest(info.bundle).contract
+        _refuse_unknown_feature(model, contract.names, plan.split.feature)
+        check_plan_of(context, model, contract)
     number = sum(1 for _ in context.journal.read(model=model, kinds=["deploy_asked"])) + 1
     if plan.strategy == "ab":
         group, asked = _arms_asked(infos, plan, number, arms, reason)
@@ -118,13 +121,12 @@ def _arms_asked(
     return among.group, asked
 
 
-def _refuse_unknown_feature(context: Context, info: VersionInfo, feature: str) -> None:
+def _refuse_unknown_feature(model: str, names: Sequence[str], feature: str) -> None:
     """A split by what no request has would deal nothing. Raises `UsageError`."""
-    names = context.bundles.manifest(info.bundle).contract.names
     if feature and feature not in names:
         near = get_close_matches(feature, names, n=1)
         hint = f"did you mean {near[0]}?" if near else f"it has {first_of(names)}"
-        raise UsageError(f"rollout.split names the feature {feature!r}, which {info.model} does not have: {hint}")
+        raise UsageError(f"rollout.split names the feature {feature!r}, which {model} does not have: {hint}")
 
 
 def _refuse_without_champion(context: Context, infos: Sequence[VersionInfo]) -> None:

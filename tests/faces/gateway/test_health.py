@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fairlead.ports.log import LogState
 
@@ -23,6 +24,19 @@ def test_a_log_that_refuses_is_told_to_whoever_asks(
     assert gateway.http.get("/v2/health/ready").status_code == code
     assert gateway.http.get("/ping").status_code == code
     assert gateway.http.get("/v2/health/live").status_code == 200
+
+
+def test_a_model_that_is_routed_and_not_served_is_named(gateway: Gateway) -> None:
+    """With the worker's error, by the status too; what is served goes on, and a log that refuses comes first."""
+    assert gateway.http.get("/health").json()["errors"] == {}
+    reason = "version 1: there is no plan of features: run `fairlead features plan spend`"
+    gateway.serving.live = replace(gateway.serving.live, errors={"spend": reason})
+    health = gateway.http.get("/health")
+    assert (health.status_code, health.json()["status"]) == (200, "degraded")
+    assert health.json()["errors"] == {"spend": reason}
+    assert "spend" not in health.json()["models"]
+    assert gateway.http.post("/v1/models/hotel/predict", json={"features": ROW}).status_code == 200
+    assert gateway.http.get("/v2/health/ready").status_code == 200
 
 
 ROW = {"lead_time": 30.5, "nights": 2, "segment": "Groups", "repeated": None}

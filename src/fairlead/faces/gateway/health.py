@@ -16,10 +16,11 @@ def is_ready(serving: Serving) -> bool:
 def health(serving: Serving) -> tuple[int, bytes]:
     """`GET /health`: the status (503 where nothing is answered) and the body.
 
-    `status` is ok, starting, log_refused (predictions get 503) or unlogged (they are answered and not logged).
+    `status` is ok, starting, log_refused (predictions get 503), unlogged (they are answered and not logged) or
+    degraded: `errors` names each model that this worker cannot serve as it is routed, and why.
     """
     live, log = serving.live, serving.log.state()
-    status = "ok" if live else "starting"
+    status = "starting" if not live else "degraded" if live.errors else "ok"
     if live and log.refused:
         status = "log_refused" if log.sheds else "unlogged"
     said = {
@@ -27,6 +28,7 @@ def health(serving: Serving) -> tuple[int, bytes]:
         "generation": live.generation if live else 0,
         "log": {"refused": log.refused, "behind_seconds": round(log.behind, 3)},
         "models": _models(live) if live else {},
+        "errors": live.errors if live else {},
     }
     return 200 if live and not log.sheds else 503, msgspec.json.encode(said)
 
