@@ -66,13 +66,19 @@ class Planned(Protocol):
     """What can be looked up, as a source and its plan say it (`KeyedSource`)."""
 
     @property
-    def names(self) -> tuple[str, ...]: ...
+    def names(self) -> tuple[str, ...]:
+        """The features that there are."""
+        ...
 
     @property
-    def keys(self) -> dict[str, Kind]: ...
+    def keys(self) -> dict[str, Kind]:
+        """The fields that name what is looked up."""
+        ...
 
     @property
-    def kinds(self) -> dict[str, Kind]: ...
+    def kinds(self) -> dict[str, Kind]:
+        """What each feature holds."""
+        ...
 
 
 def part_of(model: str, contract: Contract, planned: Planned, rules: LookupRules) -> LookedUp | None:
