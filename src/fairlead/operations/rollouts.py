@@ -51,6 +51,7 @@ class RolloutView(Struct, frozen=True):
     seconds_to_decision: float | None
     seconds_to_swap: float | None
     group: str = ""  # what the arms of one rollout have in common; the id where there is one
+    refused: str = ""  # of the model's latest: the deploy that was refused since, and why
 
 
 def deploy(
@@ -223,7 +224,9 @@ def arms(context: Context, model: str) -> tuple[RolloutView, ...]:
         raise NotFound(f"{model} has no rollout: {refused[-1].group} was refused: {refused[-1].reason}")
     if not found:
         raise NotFound(f"{model} has no rollout: start one with `fairlead deploy {model}@VERSION`")
-    return tuple(view for view in found if view.group == found[-1].group)
+    since = refused_last(context, model, found[-1].started_at)
+    said = f"{since[-1].group} was refused: {since[-1].reason}" if since else ""
+    return tuple(replace(view, refused=said) for view in found if view.group == found[-1].group)
 
 
 def replay(context: Context, rollout_id: str) -> Replay:

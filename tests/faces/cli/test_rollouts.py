@@ -144,7 +144,9 @@ def test_a_refused_deploy_is_shown(context: Context, typed: Typed, capsys: pytes
     assert typed("rollout", "hotel") == 0
     said = capsys.readouterr().out
     assert "promoted, 100% of traffic" in said
-    assert "version 1 was refused: the bundle is gone" in said
+    assert "since then hotel-1-1 was refused: the bundle is gone" in said
+    assert typed("rollout", "hotel", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["refused"] == "hotel-1-1 was refused: the bundle is gone"
 
 
 def test_arms_need_a_champion(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from fairlead.faces.cli.output import emit_json, figure, instant, progress_note,
 from fairlead.faces.cli.session import opened
 from fairlead.operations import rollouts
 from fairlead.operations.context import Context
-from fairlead.operations.refused import Refusal, refusals, refused_last
+from fairlead.operations.refused import Refusal, refusals
 from fairlead.operations.rollouts import RolloutView
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -97,6 +97,8 @@ def _emit(views: tuple[RolloutView, ...]) -> None:
 def _show_all(views: tuple[RolloutView, ...]) -> None:
     for view in views:
         _show(view)
+    if views[-1].refused:
+        say(f"since then {views[-1].refused}")
 
 
 def rollout(
@@ -106,12 +108,7 @@ def rollout(
     home = opened(context)
     if model is not None:
         views = rollouts.arms(home, model)
-        if json:
-            _emit(views)
-            return
-        _show_all(views)
-        for refused in refused_last(home, model, max(view.started_at for view in views)):
-            say(_told(refused))
+        _emit(views) if json else _show_all(views)
         return
     views = rollouts.rollouts(home)
     if json:
