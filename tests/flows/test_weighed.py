@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from fairlead.core.rollout import Call, Decision, Phase, Reading
 from fairlead.faces.gateway.exposition import exposition
 from fairlead.flows.tally import Tally, Usage, new_timing
-from fairlead.flows.told import Told
+from fairlead.flows.telemetry import Told
 from fairlead.flows.weighed import Weighed, weighed
 
 RULE = 'p99_latency <= "2" * champion'

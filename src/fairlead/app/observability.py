@@ -19,7 +19,7 @@ from fairlead.adapters.system_clock import SystemClock
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.faces.gateway.observing import Observer, Rules
 from fairlead.faces.gateway.spans import Kept
-from fairlead.flows.told import Told
+from fairlead.flows.telemetry import Told
 
 LOGS = "logs"  # the folder in the home
 PRIVATE = ("fairlead.gateway", "asyncio", "uvicorn.error")  # their exceptions may hold what a caller sent

@@ -7,7 +7,7 @@ from bisect import bisect_left
 from msgspec import Struct
 
 from fairlead.core.admission import QUEUE_FULL, TOO_LATE
-from fairlead.flows.told import Told
+from fairlead.flows.telemetry import Told
 from fairlead.flows.weighed import Weighed
 from fairlead.ports.log import LogState
 
