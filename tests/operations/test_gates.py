@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace as with_field
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def open_home(home: Path) -> Context:
         journal=MemoryJournal(),
         bundles=BundleFolder(home / "bundles"),
         board=RouteFile(home / "routes"),
+        follow_board=lambda: nullcontext(RouteFile(home / "routes")),
         open_registry=lambda: registry,
         open_log=lambda: SegmentReader(home / "log"),
         open_writer=lambda: SegmentLog(home / "log", 0),

@@ -138,6 +138,7 @@ class FollowedBoard:
                 if self._noticed or connection.fileno() in ready or time.monotonic() >= due:
                     self._ask(connection)
                     due = time.monotonic() + ASK_SECONDS
+        self._send(connection)  # what was said just before the end
 
     def _ask(self, connection: Connection[Any]) -> None:
         """Takes the table if it is another than the one in memory. The question reads notices in as well; one that came

@@ -13,6 +13,7 @@ from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app.database import open_board, open_journal
+from fairlead.app.worker_board import follow_board
 from fairlead.config.load import load_settings
 from fairlead.config.settings import Alerting, Channel, Settings
 from fairlead.errors import SettingsError, StateError
@@ -44,6 +45,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         journal=open_journal(home, settings.database),
         bundles=BundleFolder(home / "bundles", settings.trust),
         board=open_board(home, settings.database),
+        follow_board=lambda: follow_board(home, settings.database),
         open_registry=lambda: open_registry(home, settings),
         open_log=lambda: open_history(home / "log", table_of(home, settings), settings.log.storage),
         # Not a worker's number: what a command writes lies beside what the workers write.

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, closing, nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairlead.adapters.route_file import RouteFile
 from fairlead.app.known_types import IN_WORKER, learn
 from fairlead.config.database import DatabaseUrl
 from fairlead.errors import SettingsError
 from fairlead.ports import RouteBoard
+
+if TYPE_CHECKING:
+    from fairlead.adapters.followed_board import FollowedBoard
 
 # The URL is no argument: every user of the machine can see those.
 VARIABLE = "FAIRLEAD_DATABASE"
@@ -28,10 +33,13 @@ def worker_board(home: Path, environment: Mapping[str, str], *, database: bool) 
     url = DatabaseUrl(environment.get(VARIABLE, ""))
     if not url:
         raise SettingsError(f"{OPTION} needs the database's URL in {VARIABLE}: set it, as `fairlead up` does")
-    from fairlead.adapters.followed_board import FollowedBoard  # not where routes are in a file
-    from fairlead.adapters.postgres_database import Database
+    return _followed(home, url, "worker")
 
-    return FollowedBoard(Database(url, "worker"), place_of(home), RouteFile(home / ROUTES / url.tag))
+
+def follow_board(home: Path, url: DatabaseUrl) -> AbstractContextManager[RouteBoard]:
+    """The same for a command that answers like a worker, until its end."""
+    learn(IN_WORKER)
+    return closing(_followed(home, url, "stream")) if url else nullcontext(RouteFile(home / ROUTES))
 
 
 def hand_down(url: DatabaseUrl) -> list[str]:
@@ -45,3 +53,10 @@ def hand_down(url: DatabaseUrl) -> list[str]:
 def place_of(home: Path) -> str:
     """What tells the workers of one machine and home from others."""
     return f"{socket.gethostname()}:{home}"
+
+
+def _followed(home: Path, url: DatabaseUrl, purpose: str) -> FollowedBoard:
+    from fairlead.adapters.followed_board import FollowedBoard  # not where routes are in a file
+    from fairlead.adapters.postgres_database import Database
+
+    return FollowedBoard(Database(url, purpose), place_of(home), RouteFile(home / ROUTES / url.tag))

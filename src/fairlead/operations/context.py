@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +14,11 @@ from fairlead.ports import BundleStore, Clock, Journal, LogReader, PredictionLog
 
 @dataclass(frozen=True)
 class Context:
-    """One home, opened. The registry is opened on first use: it is heavy, and many verbs never need it."""
+    """One home, opened. The registry is opened on first use: it is heavy, and many verbs never need it.
+
+    `board` asks whoever has the routes, each time. `follow_board` opens that of those who must not wait: it answers
+    from memory, or from what the home keeps while a database is away.
+    """
 
     home: Path
     settings: Settings
@@ -22,6 +27,7 @@ class Context:
     journal: Journal
     bundles: BundleStore
     board: RouteBoard
+    follow_board: Callable[[], AbstractContextManager[RouteBoard]]
     open_registry: Callable[[], Registry]
     open_log: Callable[[], LogReader]
     open_writer: Callable[[], PredictionLog]

@@ -35,10 +35,11 @@ from fairlead.flows.stream import Ends, Stream, Terms
 from fairlead.flows.stream_counts import stream_exposition
 from fairlead.flows.stream_log import KeptLog
 from fairlead.flows.tally import Tally
-from fairlead.flows.warm import LiveModel, arrange, load
+from fairlead.flows.warm import Live, LiveModel, arrange, load
 from fairlead.operations.context import Context
 from fairlead.operations.looking import lookups_of, rules_of
 from fairlead.operations.models import resolve
+from fairlead.ports.routes import RouteBoard
 from fairlead.ports.stream import AnsweredBefore
 
 START_SECONDS = 10.0  # what a broker may take to be there at the start
@@ -113,8 +114,9 @@ class Streaming:
         _check_apart(self._source, self._sink, self._dead)
         self.model = name
         self._pinned = resolve(context, asked.model) if at else None
-        if self._pinned is None and name not in context.board.current().models:
-            raise NotFound(f"no model {name!r} is served: `fairlead deploy` a version, or name one as in {name}@1")
+        self._away: StateError | None = None  # why the database could not be asked what is served
+        if self._pinned is None:
+            self._look()
         self._stream: Stream | None = None
         self._stopped = False
 
@@ -153,6 +155,22 @@ class Streaming:
 
     # -- what it needs ---------------------------------------------------------------------------------------------
 
+    def _look(self) -> None:
+        """Sees that the model is served. A database that is away does not keep it: the home may know the routes."""
+        try:
+            table = self._context.board.current()
+        except StateError as error:
+            if not self._context.settings.database:
+                raise
+            self._away = error
+            return
+        if self.model not in table.models:
+            raise self._unserved()
+
+    def _unserved(self) -> NotFound:
+        name = self.model
+        return NotFound(f"no model {name!r} is served: `fairlead deploy` a version, or name one as in {name}@1")
+
     def _limits(self) -> dict[str, Limits]:
         """A stream waits for a slow model: nobody is turned away."""
         limits = self._context.settings.limits()
@@ -181,20 +199,24 @@ class Streaming:
             route = ModelRoute((Arm(PINNED, number, 1.0),), {number: digest})
             serving.live = arrange(RouteTable(0, {self.model: route}), {digest: live}, {}, None)
             return
-        stack.callback(self._forget, seat)
-        follower = Follower(context.board, context.bundles, serving, (seat, os.getpid()), lambda: None, lookups)
+        board = stack.enter_context(context.follow_board())
+        stack.callback(_forget, board, seat)
+        follower = Follower(board, context.bundles, serving, (seat, os.getpid()), lambda: None, lookups)
         for work in (follower.run(), shadows.run()):
             await stack.enter_async_context(_running(work, self.stop))
         await follower.ready.wait()
-        live_now = serving.live
-        error = live_now.errors.get(self.model) if live_now is not None else None
-        if error and live_now is not None and self.model not in live_now.models:
-            raise UsageError(f"model {self.model!r} cannot be served: {error}")
+        if serving.live is not None:
+            self._check_served(serving.live)
 
-    def _forget(self, seat: int) -> None:
-        """A stream that ended in order is no worker that has fallen silent."""
-        with suppress(StateError):  # then it is listed for a while
-            self._context.board.forget(seat)
+    def _check_served(self, live: Live) -> None:
+        """Raises why the model is not among what the first table brought."""
+        if self.model in live.models:
+            return
+        if self.model in live.errors:
+            raise UsageError(f"model {self.model!r} cannot be served: {live.errors[self.model]}")
+        if self._away is not None and live.generation == 0:
+            raise self._away
+        raise self._unserved()
 
     async def _open(self, stack: AsyncExitStack, seat: int, before: AnsweredBefore) -> Ends:
         """Source, sink and dead letters, each there."""
@@ -279,6 +301,12 @@ def _check_apart(source: StreamUrl, sink: StreamUrl, dead: StreamUrl) -> None:
             raise Refused(f"{option} is the stream that is read: its messages would be read again, name another")
     if is_same(sink, dead):
         raise Refused("--dead-letter is the stream of the answers: name another")
+
+
+def _forget(board: RouteBoard, seat: int) -> None:
+    """A stream that ended in order is no worker that has fallen silent."""
+    with suppress(StateError):  # then it is listed for a while
+        board.forget(seat)
 
 
 @asynccontextmanager

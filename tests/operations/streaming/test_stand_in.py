@@ -103,6 +103,19 @@ class Shop:
 
         return asyncio.run(work())
 
+    def follow(self, line: Line, beside: Callable[[Streaming], Any]) -> Streamed:
+        """Answers until what is beside it stops it."""
+
+        async def work() -> Streamed:
+            streaming = Streaming(self.context, StreamingAsked("spend", line.source, line.sink, wait=0.2), {})
+            task = asyncio.create_task(beside(streaming))
+            async with asyncio.timeout(60):
+                found = await streaming.run(Said(lambda _: None))
+            await task
+            return found
+
+        return asyncio.run(work())
+
     def logged(self) -> list[Prediction]:
         """The log."""
         return SegmentReader(self.home / "log").poll()[0]
@@ -198,14 +211,13 @@ def test_a_stream_that_ended_is_not_missed_on_a_database(
     line.put(MESSAGES[:1])
     seen: list[int] = []
     board = shop.context.board
-    report = board.report
 
-    def noted(state: Any) -> None:
-        report(state)
-        seen.extend(one.worker for one in board.workers())
+    async def look(streaming: Streaming) -> None:
+        while not seen:
+            seen.extend(one.worker for one in board.workers())
+            await asyncio.sleep(0.02)
+        streaming.stop()
 
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(board, "report", noted)
-        assert shop.drain(line).answered == 1
-    assert 9000 in seen
+    assert shop.follow(line, look).answered == 1
+    assert seen == [9000]
     assert board.workers() == ()
