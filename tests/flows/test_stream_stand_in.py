@@ -275,6 +275,45 @@ def test_a_message_that_nothing_is_found_for_is_buried(more: dict[str, Any], pat
     assert set(bench.answers()) == {"a"}
 
 
+@pytest.mark.parametrize("wrong", [{"customer_id": 9}, {"customer_id": "x"}, {"customer_id": 7, "orders": 3}])
+def test_bad_messages_do_not_have_the_others_looked_up_again(wrong: dict[str, Any]) -> None:
+    """However many there are: each customer is asked for once, and each bad message is buried with its own field."""
+    bodies = [ask(f"q{at}", at % 40, **({"customer_id": 8} if at % 2 else wrong)) for at in range(40)]
+    bodies[0], bodies[5] = ask("q0", "old", customer_id=8), ask("q5", 5, customer_id=7)
+    bench = looking(*bodies)
+    stream = bench.run()
+    assert bench.features is not None
+    asked = [row["customer_id"] for question in bench.features.asked for row in question]
+    assert sorted(asked) == sorted({8, 7} | ({9} if wrong == {"customer_id": 9} else set()))
+    assert set(bench.answers()) == {f"q{at}" for at in range(1, 40, 2)}
+    assert bench.answers()["q39"]["prediction"] == 2.0 * (39 + 4)
+    paths = {one["request_id"]: one["path"] for one in bench.letters()}
+    assert paths.pop("q0") == "features.age"
+    assert set(paths.values()) == {"features.orders" if "orders" in wrong else "features.customer_id"}
+    assert len(paths) == 19
+    assert (stream.counts.answered, stream.counts.dead) == (20, 20)
+
+
+def test_what_was_found_before_a_wait_is_not_used_after_it() -> None:
+    """A disk may be full for long: the features are looked up anew."""
+
+    class Fills(MemoryLog):
+        refused = False
+
+        def predictions(self, records: Sequence[Prediction]) -> None:
+            if not self.refused:
+                self.refused = True
+                raise StateError("the disk is full")
+            super().predictions(records)
+
+    bench = looking(ask("a", 1, customer_id=7))
+    bench.log = Fills()
+    bench.run()
+    assert bench.features is not None
+    assert bench.features.asked == [[{"customer_id": 7}]] * 2
+    assert bench.answers()["a"]["prediction"] == 8.0
+
+
 def test_a_feature_store_that_is_away_is_waited_for() -> None:
     """Nothing is lost, nothing is logged meanwhile, and it is told."""
     bench = looking(ask("a", 1, customer_id=7))

@@ -17,10 +17,10 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.core.stream_message import KEPT, DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError, NotFound, StateError
-from fairlead.flows.answering import answered
 from fairlead.flows.serve import BULK_ROWS, PINNED, Arrival, Ask, ModelFailed, NotReady, Serving
 from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream_counts import StreamCounts
+from fairlead.flows.stream_features import Filled
 from fairlead.flows.stream_log import KeptLog, place_of, placed, without_place
 from fairlead.flows.warm import LiveModel, LiveVersion
 from fairlead.ports.stream import AnsweredBefore, Delivery, Message, StreamSink, StreamSource, TooLarge
@@ -65,6 +65,10 @@ class _Case(NamedTuple):
 
     delivery: Delivery
     ask: Ask
+
+    def placed(self, place: int) -> _Case:
+        """The same with its place in a call of the model."""
+        return self._replace(ask=self.ask._replace(path=placed(place)))
 
 
 class _Refusal(NamedTuple):
@@ -233,22 +237,24 @@ class Stream:
             model = await self._patiently("model", _at_once(lambda: self._serving.model(self._terms.model)))
             together = TOGETHER if all(_answers_alike(live) for live in model.versions.values()) else 1
             part, rest = rest[:together], rest[together:]
+            part = [case.placed(place) for place, case in enumerate(part)]
+            filled = Filled(self._serving)
             while part:
-                part = await self._part(part, hand)
+                part = await self._part(part, hand, filled)
 
-    async def _part(self, part: list[_Case], hand: _Hand) -> list[_Case]:
+    async def _part(self, part: list[_Case], hand: _Hand, filled: Filled) -> list[_Case]:
         """Answers messages by one call; returns those that are left because another broke the contract."""
         arrival = Arrival(self._clock.now(), self._clock.monotonic())
-        named = [case.ask._replace(path=placed(place)) for place, case in enumerate(part)]
+        asks = [case.ask for case in part]
         try:
-            await self._patiently("model", lambda: self._served(named, arrival))
+            await self._patiently("model", lambda: self._served(asks, arrival, filled))
         except ContractError as error:
             place = place_of(error.path)
-            at = place or 0
             if place is None and len(part) > 1:  # it names none: each is asked alone
                 for case in part:
-                    await self._part([case], hand)
+                    await self._part([case], hand, filled)
                 return []
+            at = next((at for at, ask in enumerate(asks) if place_of(ask.path) == place), 0)
             said, path = without_place(error.line), without_place(error.path)
             refusal = _Refusal(said, path, arrival.refusal, part[at].ask.request_id)
             hand.bury(part[at].delivery, refusal)
@@ -267,7 +273,7 @@ class Stream:
                 hand.failed += 1
         return []
 
-    async def _served(self, asks: Sequence[Ask], arrival: Arrival) -> None:
+    async def _served(self, asks: Sequence[Ask], arrival: Arrival, filled: Filled) -> None:
         """Has rows answered and logged; where some of them fail, the log has the truth of each. What was answered
         before the log went away is not asked again."""
         if self._kept.has_any:
@@ -275,7 +281,7 @@ class Stream:
         model = self._serving.model(self._terms.model)
         routes = [self._terms.route(model, ask, arrival) for ask in asks]
         try:
-            records = await answered(self._serving, model, asks, arrival, routes)
+            records = await filled.answered(model, asks, arrival, routes)
         except (ModelFailed, NotReady):
             if not self._kept.has_any:
                 raise
