@@ -81,7 +81,7 @@ def test_a_stream_is_drained(
     """Each broker: answers by request id, poison beside it with its reason, the log as a gateway writes it, and what is
     drained stays drained."""
     line = open_line(name)
-    line.put([make(0, "a", unit_id="u"), b"{", make(1), make(2, "a")])
+    line.put([make(0, "a", unit_id="u"), b"{", make(1), make(2, "a", unit_id="u")])  # whichever of both is first
     found = ran(asked(line))
     answers = {one["request_id"]: one for one in map(json.loads, line.answers())}
     derived = next(request_id for request_id in answers if request_id != "a")
