@@ -90,13 +90,12 @@ def test_kafka_keeps_the_port(kafka: Broker) -> None:
         seen: list[bytes] = []
 
         async def kept() -> list[bytes]:
-            while True:
-                found = await asyncio.to_thread(
-                    reader.consume, 1000, 60.0 if len(seen) < 300 else 1.0
-                )  # a group may be dealt its part late
+            quiet = 0  # seconds; a group may be dealt its part late
+            while quiet < (1 if len(seen) >= 300 else 60):
+                found = await asyncio.to_thread(reader.consume, 1000, 1.0)
                 seen.extend(one.value() or b"" for one in found)
-                if not found:
-                    return list(seen)
+                quiet = 0 if found else quiet + 1
+            return list(seen)
 
         await check_stream_sink(lambda: open_sink(sink), kept)
         reader.close()
