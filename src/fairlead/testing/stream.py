@@ -112,7 +112,7 @@ async def check_stream_source(open_source: Callable[[str], StreamSource], put: P
     bodies = [b'{"n": %d}' % number for number in range(5)] + [b"\xff\x00", b"{" * 5000]
     await put(bodies)
     taken = await _read(first, 3)
-    assert len(taken) == 3, "no more than the limit"
+    assert len(taken) == 3, f"no more than the limit, and no less: {[one.id for one in taken]}"
     assert await first.lag() == len(bodies), "what is handed out and not done is counted"
     taken += await _read(first, len(bodies) - 3)
     assert sorted(one.body for one in taken) == sorted(bodies), "each message once, byte for byte"

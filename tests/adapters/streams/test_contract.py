@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from fairlead.adapters.streams.opening import open_sink, open_source
 from fairlead.config.stream_url import parse_stream_url
 from fairlead.testing.brokers import Broker
@@ -70,6 +72,7 @@ def test_valkey_keeps_the_port(valkey: Broker) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow  # beside other tests the mock cluster deals a new group its partitions after a minute, or not at all
 def test_kafka_keeps_the_port(kafka: Broker) -> None:
     """Source and sink, over the protocol."""
     from confluent_kafka import Consumer, Producer
