@@ -21,7 +21,7 @@ from fairlead.core.route import Route
 from fairlead.errors import ContractError, StateError
 from fairlead.flows.batcher import Lane
 from fairlead.flows.serve import Arrival, Ask, Failed, Serving, answer_rows, describe, record_of
-from fairlead.flows.warm import LiveModel, LiveVersion
+from fairlead.flows.warm import LiveModel, LiveVersion, by_version
 
 SHADOW = "shadow"
 TURN, TURN_SECONDS = 64, 0.1  # the most answers between two writes of the log, and about how long they may take
@@ -103,7 +103,7 @@ class Shadows:
         """The records of a turn, in order: status 422 where a candidate's own contract refuses the row, 500 where the
         candidate fails. Rows of one candidate are answered together as far as that pays."""
         records: dict[int, Prediction] = {}
-        for candidate, places in _by_candidate(turn):
+        for candidate, places in by_version(job.candidate for job in turn):
             size = candidate.pace.together(TURN)
             for start in range(0, len(places), size):
                 some = places[start : start + size]
@@ -119,14 +119,6 @@ class Shadows:
         given = [row if isinstance(row, Failed) else next(answers) for row in read]
         elapsed = (clock.monotonic() - started) * 1000.0
         return [_record(job, candidate, answer, started, elapsed) for job, answer in zip(jobs, given, strict=True)]
-
-
-def _by_candidate(turn: Sequence[_Job]) -> list[tuple[LiveVersion, list[int]]]:
-    """The candidates of a turn, and the places of their jobs."""
-    places: dict[int, tuple[LiveVersion, list[int]]] = {}
-    for at, job in enumerate(turn):
-        places.setdefault(id(job.candidate), (job.candidate, []))[1].append(at)
-    return list(places.values())
 
 
 def _row(candidate: LiveVersion, served: Prediction) -> Row | Failed:

@@ -15,7 +15,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.serve import Arrival, Ask, Failed, Serving, answer_rows, failure, record_of
-from fairlead.flows.warm import LiveModel, LiveVersion
+from fairlead.flows.warm import LiveModel, by_version
 
 MOST = 64  # requests of a turn: who comes first does not wait for more
 
@@ -96,12 +96,8 @@ def _answers(questions: Sequence[Question]) -> list[Answer | Failed]:
     if len(questions) == 1:
         only = questions[0]
         return list(answer_rows(only.model.versions[only.route.version], [only.row]))
-    places: dict[int, tuple[LiveVersion, list[int]]] = {}
-    for at, one in enumerate(questions):
-        live = one.model.versions[one.route.version]
-        places.setdefault(id(live), (live, []))[1].append(at)
     answers: dict[int, Answer | Failed] = {}
-    for live, own in places.values():
+    for live, own in by_version(one.model.versions[one.route.version] for one in questions):
         size = live.pace.together(MOST)
         for start in range(0, len(own), size):
             some = own[start : start + size]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isclose
 from pathlib import Path
 from types import MappingProxyType
@@ -87,6 +87,14 @@ class Live(Struct, frozen=True):
         except KeyError:
             known = ", ".join(sorted(self.models)) or "none yet: deploy one"
             raise NotFound(f"no model {name!r} is served here; served are: {known}") from None
+
+
+def by_version(versions: Iterable[LiveVersion]) -> list[tuple[LiveVersion, list[int]]]:
+    """Each version once, with the places at which it stands, in order."""
+    places: dict[int, tuple[LiveVersion, list[int]]] = {}
+    for at, live in enumerate(versions):
+        places.setdefault(id(live), (live, []))[1].append(at)
+    return list(places.values())
 
 
 def load(
