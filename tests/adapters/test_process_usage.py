@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 from fairlead.adapters.fact_log import SegmentFacts
-from fairlead.adapters.process_usage import descriptors, segment_bytes, started_at, threads
+from fairlead.adapters.process_usage import descriptors, segment_bytes, started_at
 from fairlead.testing.facts import make_event
 
 HOLDING = """
@@ -19,6 +18,21 @@ before = memory()
 held = bytearray(b"1") * 40_000_000
 after = memory()
 print(after[0] - before[0] >= 30_000_000, after[1] - before[1] >= 30_000_000)
+"""
+
+WAITING = """
+import os
+import threading
+from fairlead.adapters.process_usage import threads
+before, end = threads(), threading.Event()
+waiting = [threading.Thread(target=end.wait) for _ in range(2)]
+for one in waiting:
+    one.start()
+print(1 + threads() - len(os.listdir("/proc/self/task")), 1 + threads() - before)
+end.set()
+for one in waiting:
+    one.join()
+print(1 + threads() - before)
 """
 
 
@@ -38,13 +52,9 @@ def test_descriptors_are_counted() -> None:
 
 
 def test_threads_are_counted() -> None:
-    """Those of the operating system."""
-    before, end = threads(), threading.Event()
-    one = threading.Thread(target=end.wait)
-    one.start()
-    assert threads() == before + 1
-    end.set()
-    one.join()
+    """Those of the operating system; in a process of its own, where nobody else starts or ends one meanwhile."""
+    found = subprocess.run([sys.executable, "-c", WAITING], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["1", "3", "1"]
 
 
 def test_a_process_began_in_the_past() -> None:
