@@ -145,7 +145,7 @@ class _File:
 
     def _open_next(self, now: float) -> bool:
         """Removes what is old, and begins a file where there is room. Raises `OSError`."""
-        self._others = self._tidy(now)
+        self._others = tidied(self._folder, self._worker, self._limits, now)
         if self._others + len(MAGIC) >= self._limits.most_bytes:
             self._full_until = now + LOOK_SECONDS
             return False
@@ -158,24 +158,25 @@ class _File:
         self._until = now + min(self._limits.keep_seconds / PARTS, _DAY)
         return True
 
-    def _tidy(self, now: float) -> int:
-        """Removes files that are old, whoever wrote them; the bytes of this worker's that stay."""
-        kept = 0
-        for path, name in _files(self._folder):
-            with contextlib.suppress(FileNotFoundError):
-                seen = path.stat()
-                if seen.st_mtime < now - self._limits.keep_seconds:
-                    path.unlink()
-                elif name.worker == self._worker:
-                    kept += seen.st_size
-        return kept
-
     def _cut(self) -> None:
         """Leaves no half of a row behind."""
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, self._size)
         self.close()
+
+
+def tidied(folder: Path, worker: int, limits: QuarantineLimits, now: float) -> int:
+    """Removes files that are old, whoever wrote them; the bytes of a worker's that stay. Raises `OSError`."""
+    kept = 0
+    for path, name in _files(folder):
+        with contextlib.suppress(FileNotFoundError):
+            seen = path.stat()
+            if seen.st_mtime < now - limits.keep_seconds:
+                path.unlink()
+            elif name.worker == worker:
+                kept += seen.st_size
+    return kept
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, SegmentName]]:

@@ -29,6 +29,14 @@ from fairlead.flows.warm import LiveModel, LiveVersion
 Fault = FallsBack | ModelFailed | Overloaded
 
 
+class Case(NamedTuple):
+    """A row that stands by itself, and why it has no answer: what its contract says, or the record of its failure."""
+
+    ask: Ask
+    route: Route
+    fault: FallsBack | Prediction
+
+
 class _Lost(NamedTuple):
     """A row without an answer: its ask, the version it was dealt, why it has none, and who may still be asked: the
     champion, where `row` is what it takes the row for, and then the default."""
@@ -79,6 +87,15 @@ async def recovered(
         del fault  # it holds this frame where it is raised, and must not be held by it
 
 
+async def each_recovered(
+    serving: Serving, model: LiveModel, cases: Sequence[Case], arrival: Arrival
+) -> list[list[Prediction]]:
+    """The same for rows that stand each by itself: the further records of each, logged and counted, in order; the last
+    one is its answer where its status is 200. None at all where nobody is left: what its contract refuses is refused
+    then (counted, and kept where refused rows are), what failed has failed."""
+    return await _Rescue(serving, model, arrival).of_each(cases)
+
+
 class _Rescue:
     """One request's."""
 
@@ -101,11 +118,26 @@ class _Rescue:
             else:
                 asked.append(read)
         found = await self._rounds(asked, lost)
-        failed = [at for at, record in found.items() if record.status != 200]
-        records = [found[at] for at in range(len(asks))]
+        records = [found[at][-1] for at in range(len(asks))]
+        failed = [at for at, record in enumerate(records) if record.status != 200]
         if failed:
-            raise failure(self._model.name, records, sorted(failed))
+            raise failure(self._model.name, records, failed)
         return records
+
+    async def of_each(self, cases: Sequence[Case]) -> list[list[Prediction]]:
+        """See `each_recovered`."""
+        lost: list[_Lost] = []
+        for at, (ask, route, fault) in enumerate(cases):
+            if isinstance(fault, Prediction):
+                one = self._failed(at, ask, fault)
+            else:
+                one = self._refused(at, ask, route, fault)
+                if one.is_hopeless:
+                    self._serving.refuse(self._model, ask, route, self._arrival.refusal, fault)
+            if not one.is_hopeless:
+                lost.append(one)
+        found = await self._rounds([], lost)
+        return [found.get(at, []) for at in range(len(cases))]
 
     async def of_failed(self, asks: Sequence[Ask], fault: ModelFailed | Overloaded) -> list[Prediction]:
         """The rows that failed are answered anew; the others have their records. A version that was pinned answers by
@@ -115,7 +147,7 @@ class _Rescue:
             lost = [self._failed(at, asks[at], record) for at, record in found.items() if record.status != 200]
             if not lost or any(one.is_hopeless for one in lost):
                 raise fault
-            found |= await self._rounds([], lost)
+            found |= {at: records[-1] for at, records in (await self._rounds([], lost)).items()}
             if any(record.status != 200 for record in found.values()):
                 raise fault
             return [found[at] for at in range(len(asks))]
@@ -128,8 +160,7 @@ class _Rescue:
         try:
             row, strange = dealt.rows.decode(ask.features, ask.path)
         except FallsBack as cause:
-            wanted = OnFailure.ERROR if route.arm == PINNED else OnFailure.CHAMPION
-            lost = self._lost(at, ask, dealt, (Cause.CONTRACT, cause.line, cause.path), wanted)
+            lost = self._refused(at, ask, route, cause)
             if not lost.is_hopeless:
                 return lost
             fault = ContractError(cause.line, cause.path, cause.what, cause.field)
@@ -144,6 +175,12 @@ class _Rescue:
             raise fault
         finally:
             del fault
+
+    def _refused(self, at: int, ask: Ask, route: Route, cause: FallsBack) -> _Lost:
+        """A row that its version's contract does not take."""
+        wanted = OnFailure.ERROR if route.arm == PINNED else OnFailure.CHAMPION
+        dealt = self._model.versions[route.version]
+        return self._lost(at, ask, dealt, (Cause.CONTRACT, cause.line, cause.path), wanted)
 
     def _failed(self, at: int, ask: Ask, record: Prediction) -> _Lost:
         """A row whose version failed."""
@@ -178,15 +215,16 @@ class _Rescue:
             own = self._champion.manifest.contract.default
         return own if isinstance(own, DefaultAnswer) else None
 
-    async def _rounds(self, asked: Sequence[_Asked], lost: Sequence[_Lost]) -> dict[int, Prediction]:
-        """Asks who is next for each row until all have an answer or nobody is left. The last record of each row."""
-        found: dict[int, Prediction] = {}
+    async def _rounds(self, asked: Sequence[_Asked], lost: Sequence[_Lost]) -> dict[int, list[Prediction]]:
+        """Asks who is next for each row until all have an answer or nobody is left. The records of each row."""
+        found: dict[int, list[Prediction]] = {}
         while asked or lost:
             going = [*asked, *(_to_champion(one, self._champion.version) for one in lost if one.row is not None)]
             given = await self._answered(going)
             given |= {one.at: self._default_record(one, one.default) for one in lost if one.row is None and one.default}
             self._keep(given)
-            found |= given
+            for at, record in given.items():
+                found.setdefault(at, []).append(record)
             again = [self._again(one, given[one.at]) for one in going if given[one.at].status != 200]
             asked, lost = (), [one for one in again if not one.is_hopeless]
         return found

@@ -138,7 +138,8 @@ class Lookups:
             key = None
         else:
             assert self._source is not None, "a version was loaded"
-            key = tuple(_named(members, name, self._source.keys[name], unit, path) for name in self.rules.entity)
+            kinds = self._source.keys
+            key = tuple(_named(members, name, kinds[name], unit, f"{path}.{name}") for name in self.rules.entity)
         for name in part.aside:
             members.pop(name, None)
         return Wanted(members, key, path)
@@ -163,6 +164,25 @@ class Lookups:
         answers = [one for one in found if not isinstance(one, Exception)]
         self._learn(known, asked, answers)
         return Found(known)
+
+    def find_here(self, keys: Sequence[Key], waits: Sequence[float], pause: Callable[[float], None]) -> Found:
+        """The same in the caller's own thread, for those who have time: a store that does not answer is asked again
+        after each of `waits` (seconds, spent by `pause`) before it counts as away. Raises `Unanswered`."""
+        assert self._source is not None, "a version was loaded"
+        known: dict[Key, Mapping[str, Any]] = {}
+        asked = list(dict.fromkeys(keys))
+        rows = self._rows(asked)
+        for wait in (*waits, None):
+            try:
+                answers = self._source.features(rows)
+            except (FeaturesDown, TimeoutError) as error:
+                what, said = (DOWN, error.line) if isinstance(error, FeaturesDown) else (SLOW, self._late)
+            else:
+                self._learn(known, asked, answers)
+                return Found(known)
+            if wait is not None:
+                pause(wait)
+        return self._without(known, asked, what, said)
 
     def _at_once(self, keys: Sequence[Key], now: float) -> Sequence[Mapping[str, Any] | Exception] | None:
         """What a local file says of a few entities, here and now. One that was slow is left to the lane for a while."""
@@ -219,6 +239,13 @@ class Lookups:
             else:
                 row[feature.name] = self._unknown(feature, wanted, None if known is not None else found.instead)
         return Raw(_encode(row))
+
+    def cells(self, features: Sequence[Feature], key: Key, path: str, found: Found) -> list[Any]:
+        """The same of some of the features, as values. Raises `ContractError`."""
+        wanted, known = Wanted({}, key, path), found.known.get(key)
+        instead = None if known is not None else found.instead
+        held = known or {}
+        return [held[one.name] if one.name in held else self._unknown(one, wanted, instead) for one in features]
 
     @property
     def is_busy(self) -> bool:
@@ -282,18 +309,26 @@ def _nothing(rows: int, seconds: float) -> None:
     pass
 
 
-def _named(members: Mapping[str, Raw], name: str, kind: Kind, unit: str | None, path: str) -> int | str:
+def _named(members: Mapping[str, Raw], name: str, kind: Kind, unit: str | None, where: str) -> int | str:
     """The value of a field that names the entity: the row's own, else the unit. Raises `ContractError`."""
-    where = f"{path}.{name}"
-    if name not in members:
-        if unit is None:
-            raise ContractError(f"{where}: expected {EXPECTED[kind]}, came nothing (the field is missing)", where)
-        if kind is Kind.CATEGORY:
-            return unit
-        if not unit.removeprefix("-").isascii() or not unit.removeprefix("-").isdigit() or len(unit) > 19:
-            raise ContractError(f"unit_id: expected an integer, the {name}, came {shown(unit)}", "unit_id")
-        return int(unit)
-    value = msgspec.json.decode(members[name])
+    if name in members:
+        return named_value(msgspec.json.decode(members[name]), kind, where)
+    return named_unit(unit, name, kind, where)
+
+
+def named_unit(unit: str | None, name: str, kind: Kind, where: str) -> int | str:
+    """The entity that a unit names. Raises `ContractError`."""
+    if unit is None:
+        raise ContractError(f"{where}: expected {EXPECTED[kind]}, came nothing (the field is missing)", where)
+    if kind is Kind.CATEGORY:
+        return unit
+    if not unit.removeprefix("-").isascii() or not unit.removeprefix("-").isdigit() or len(unit) > 19:
+        raise ContractError(f"unit_id: expected an integer, the {name}, came {shown(unit)}", "unit_id")
+    return int(unit)
+
+
+def named_value(value: Any, kind: Kind, where: str) -> int | str:
+    """The entity that a field names. Raises `ContractError`."""
     if kind is Kind.CATEGORY and isinstance(value, str):
         return value
     if isinstance(value, float) and value.is_integer():
