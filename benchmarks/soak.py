@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import signal
 import sys
 import tempfile
 import time
@@ -29,7 +31,7 @@ from benchmarks.serving import cpu_seconds, post, warn_if_busy
 from benchmarks.soak_verdict import Verdict, judge
 from fairlead.core.admission import Limits
 
-WARM_SECONDS = 15
+WARM_SECONDS, WARM_STOPS, STOPPED_SECONDS = 60, 20, 0.8
 TICK = 0.001
 IDLE_SECONDS = 20.0  # the side that asks closes what it does not use, before the server does
 HELD_SECONDS = 0.5  # a load that was itself held up for longer is no open loop: that time is taken out, and told
@@ -263,6 +265,19 @@ async def _run(house: House, schedules: dict[str, list[int]]) -> tuple[dict[str,
     return {name: load.taken for name, load in loads.items()}, Watched(resident, shares, late, clock.held_up)
 
 
+async def _warm(house: House, schedules: dict[str, list[int]]) -> None:
+    """A load, under which the worker is stopped some times, as a machine that is short of time does. All who come
+    meanwhile are held at once when it goes on, and the heap keeps the most that it ever held: a mark that is reached
+    soon, and is no growth."""
+    loaded = asyncio.ensure_future(_run(house, schedules))
+    for _ in range(WARM_STOPS):
+        await asyncio.sleep(STOPPED_SECONDS * 2)
+        os.kill(house.pid, signal.SIGSTOP)
+        await asyncio.sleep(STOPPED_SECONDS)
+        os.kill(house.pid, signal.SIGCONT)
+    await loaded
+
+
 def _request(name: str) -> bytes:
     return post(f"/v1/models/{NAMES[name]}/predict", msgspec.json.encode({"features": ROWS[NAMES[name]]}))
 
@@ -287,7 +302,7 @@ def soak(options: argparse.Namespace) -> Soak:
         house = House(home, Short(60.0, 75, 8 * 2**20), {SLOW: LIMITS})
         try:
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_run(house, {name: [rate] * WARM_SECONDS for name, rate in rates.items()}))
+                runner.run(_warm(house, {name: [rate] * WARM_SECONDS for name, rate in rates.items()}))
                 schedules = {name: [rate * factor for factor in factors] for name, rate in rates.items()}
                 taken, seen = runner.run(_run(house, schedules))
         finally:
