@@ -50,6 +50,38 @@ class GateMeasured(Fact, frozen=True, tag="gate_measured"):
     passed: bool
     failed: tuple[str, ...]  # names of the checks that did not hold
     report: str  # SHA-256 of the stored report
+    environment: str = "production"  # dev | staging | production: whose policy it was measured by
+
+
+class GateWaived(Fact, frozen=True, tag="gate_waived"):
+    """Somebody answers for a check that does not hold, for one bundle in one environment, until a day."""
+
+    version: int
+    bundle: str
+    environment: str
+    check: str
+    until: float  # seconds since 1970
+    reason: str
+
+
+class ItemAttested(Fact, frozen=True, tag="item_attested"):
+    """An answer to an item of a checklist that no machine can know."""
+
+    item: str
+    answer: str
+    owner: str
+    link: str = ""
+    until: float | None = None  # when it has to be answered again
+    version: int | None = None  # None: of every version of the model
+
+
+class EnvironmentEntered(Fact, frozen=True, tag="environment_entered"):
+    """A version may be deployed in an environment: its gate passed by that environment's policy."""
+
+    version: int
+    bundle: str
+    environment: str  # dev | staging | production
+    reason: str = ""
 
 
 class DeployAsked(Fact, frozen=True, tag="deploy_asked"):
@@ -102,6 +134,75 @@ class OperatorAsked(Fact, frozen=True, tag="operator_asked"):
     reason: str = ""
     rollout: str | None = None
     seen: str = ""  # the rollout that the operator saw when asking: no other may be meant
+
+
+class GoldenTested(Fact, frozen=True, tag="golden_tested"):
+    """A served version's answers to its golden rows changed between right and wrong on a worker."""
+
+    version: int
+    worker: int
+    holds: bool
+    reason: str = ""
+
+
+class PromotionSeen(Fact, frozen=True, tag="promotion_seen"):
+    """What the log and the outcomes added to the evidence on a promoted version since the last look."""
+
+    rollout: str
+    evidence: Raw  # core.after's evidence, canonical
+
+
+class PromotionDecided(Fact, frozen=True, tag="promotion_decided"):
+    """What the watch over a promoted version decided on the evidence before it."""
+
+    rollout: str
+    decision: Raw  # core.after's decision, canonical
+
+
+class SelfTested(Fact, frozen=True, tag="self_tested"):
+    """Rollouts of a version against itself were replayed over the model's own logged traffic."""
+
+    runs: int
+    rolled_back: int
+    upper: float  # upper bound (95 %) of the share that is rolled back
+    alpha: float  # the budget
+    digest: str  # SHA-256 of plan and traffic: what it was tested on
+    reason: str = ""
+
+
+class ExperimentStarted(Fact, frozen=True, tag="experiment_started"):
+    """An experiment began, with the plan that it is read by."""
+
+    experiment: str
+    rollout: str  # the group of its A/B rollout
+    plan: Raw  # core.experiment's plan, canonical
+
+
+class ExperimentStopped(Fact, frozen=True, tag="experiment_stopped"):
+    """An experiment ended, with its last reading."""
+
+    experiment: str
+    decision: str  # ship | investigate | extend | stop
+    report: Raw
+    reason: str = ""
+
+
+class PipelineStep(Fact, frozen=True, tag="pipeline_step"):
+    """A step of a pipeline's run began, ended or was passed over; `model` is empty where it concerns none."""
+
+    run: str
+    stage: str
+    step: str
+    state: str  # started | passed | failed | skipped
+    reason: str = ""
+
+
+class BundleRemoved(Fact, frozen=True, tag="bundle_removed"):
+    """A version's bundle was deleted: nothing that may still be served needs it."""
+
+    version: int
+    bundle: str
+    reason: str = ""
 
 
 class RouteChanged(Fact, frozen=True, tag="route_changed"):
@@ -228,6 +329,17 @@ AnyFact = (
     | StatusChanged
     | AliasMoved
     | GateMeasured
+    | GateWaived
+    | ItemAttested
+    | EnvironmentEntered
+    | GoldenTested
+    | PromotionSeen
+    | PromotionDecided
+    | SelfTested
+    | ExperimentStarted
+    | ExperimentStopped
+    | PipelineStep
+    | BundleRemoved
     | DeployAsked
     | DeployRefused
     | RolloutStarted

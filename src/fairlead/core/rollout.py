@@ -50,19 +50,23 @@ class Step(Struct, frozen=True):
     traffic: float
     hold_seconds: float = 0.0
     at_least: int = 0
+    manual: bool = False  # whether an operator must let the rollout go on from here
 
 
 class Guardrail(Struct, frozen=True):
     """A bound that the new version must not break.
 
-    `metric` is error_rate, p99_latency or prediction_psi. With `relative` the bound is that multiple of the
-    champion's value; otherwise it is the value itself. `text` is the rule as the user wrote it.
+    `metric` is error_rate, p99_latency, prediction_psi, … (`core.metrics`). With `relative` the bound is that multiple
+    of the champion's value plus `margin`; otherwise it is the value itself. With `lower` the version must not fall
+    below it. `text` is the rule as the user wrote it.
     """
 
     text: str
     metric: str
     bound: float
     relative: bool = False
+    lower: bool = False
+    margin: float = 0.0  # in the metric's unit, added to the bound
 
 
 class Plan(Struct, frozen=True):
@@ -70,7 +74,8 @@ class Plan(Struct, frozen=True):
 
     `deadline_seconds` is how long the shadow phase or a step may stay undecided (its own hold, if that is longer).
     `split` says what is dealt to the two versions: units or requests, as the tests of its evidence take them. `among`
-    makes it one arm of an A/B rollout, which may deal clusters too: then its evidence is no verdict.
+    makes it one arm of an A/B rollout, which may deal clusters too: then its evidence is no verdict. New plans are of
+    the newest `edition`.
     """
 
     strategy: str
@@ -82,6 +87,7 @@ class Plan(Struct, frozen=True):
     deadline_seconds: float | None = None
     split: Split = Split()
     among: Among | None = None
+    edition: int = 1  # of the rules that judge it: what was decided is replayed by the rules it was decided by
 
 
 class Baseline(Struct, frozen=True):

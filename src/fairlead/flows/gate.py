@@ -11,17 +11,16 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 
 from fairlead.core.gate import CHECKS, Check, CheckName, GatePolicy, GateReport, unmeasured
 from fairlead.errors import FairleadError
-from fairlead.flows.gate_checks.agreement import check_clean, check_portable
-from fairlead.flows.gate_checks.comparison import check_comparison
-from fairlead.flows.gate_checks.content import check_card, check_digest, check_schema
-from fairlead.flows.gate_checks.edges import check_edges
-from fairlead.flows.gate_checks.rehearsal import check_rehearsal
-from fairlead.flows.gate_checks.served import Heard, candidate_table, check_logging, check_served
+from fairlead.flows.gate_checks.agreement import check_clean
+from fairlead.flows.gate_checks.book import READ, SERVED, Served
+from fairlead.flows.gate_checks.content import check_digest
+from fairlead.flows.gate_checks.served import Heard, candidate_table
 from fairlead.flows.gate_checks.subject import OpenDataset, Subject
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
@@ -99,10 +98,8 @@ def _checks(ports: GatePorts, subject: Subject) -> Generator[Check, None, None]:
     with ExitStack() as stack, ThreadPoolExecutor(2) as pool:
         clean = pool.submit(_made, ports.clock, "loads_in_clean_process", lambda: check_clean(subject, ports.clean))
         stage = pool.submit(_enter, stack, ports.open_stage, subject)
-        yield _made(ports.clock, "model_card_complete", lambda: check_card(subject))
-        yield _made(ports.clock, "schema_equals_training", lambda: check_schema(subject))
-        yield _made(ports.clock, "portable_agrees", lambda: check_portable(subject))
-        yield _made(ports.clock, "better_than_champion", lambda: check_comparison(subject))
+        for name, read in READ.items():
+            yield _made(ports.clock, name, partial(read, subject))
         yield clean.result()
         yield from _staged(ports.clock, subject, stage)
 
@@ -110,10 +107,12 @@ def _checks(ports: GatePorts, subject: Subject) -> Generator[Check, None, None]:
 def _staged(clock: Clock, subject: Subject, stage: Future[Stage]) -> Iterator[Check]:
     """The checks that need a real worker, on the same one. A stage that does not open leaves each unmeasured."""
     heard = Heard()
-    yield _made(clock, "latency_and_memory", lambda: check_served(subject, stage.result(), heard))
-    yield _made(clock, "edge_cases_answered", lambda: check_edges(subject, stage.result()))
-    yield _made(clock, "logging_proven", lambda: check_logging(subject, stage.result(), heard))
-    yield _made(clock, "rollback_rehearsed", lambda: check_rehearsal(subject, stage.result()))
+    for name, served in SERVED.items():
+        yield _made(clock, name, partial(_on_stage, served, subject, stage, heard))
+
+
+def _on_stage(served: Served, subject: Subject, stage: Future[Stage], heard: Heard) -> Check:
+    return served(subject, stage.result(), heard)
 
 
 def _enter(stack: ExitStack, open_stage: OpenStage, subject: Subject) -> Stage:
