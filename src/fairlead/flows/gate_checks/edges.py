@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fairlead.core.agreement import agreement
 from fairlead.core.gate import Check
-from fairlead.core.gate_judgement import EdgeAnswer, judge_edges
+from fairlead.core.judge_runtime import EdgeAnswer, judge_edges
 from fairlead.flows.gate_checks.agreement import tolerance
 from fairlead.flows.gate_checks.caller import Caller, Reply, predict_path
 from fairlead.flows.gate_checks.edge_cases import ANSWERED, EdgeCase, edge_cases, features_body

@@ -8,7 +8,7 @@ from threading import Event, Thread
 from time import perf_counter, sleep
 
 from fairlead.core.gate import Check
-from fairlead.core.gate_judgement import Rehearsal, judge_rehearsal
+from fairlead.core.judge_runtime import Rehearsal, judge_rehearsal
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
 from fairlead.flows.gate_checks.caller import Caller, ask, predict_path

@@ -9,7 +9,7 @@ from time import sleep
 import msgspec
 
 from fairlead.core.gate import Check
-from fairlead.core.gate_judgement import Served, judge_logging, judge_served
+from fairlead.core.judge_runtime import Served, judge_logging, judge_served
 from fairlead.core.record import Prediction
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.flows.gate_checks.caller import Caller, Reply, ask, predict_path
