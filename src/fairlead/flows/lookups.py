@@ -120,6 +120,12 @@ class Lookups:
         source = self._source = self._source or self._open()
         return part_of(self.counted.model_name, contract, source, self.rules)
 
+    @property
+    def keys(self) -> dict[str, Kind]:
+        """What each field that names an entity holds."""
+        assert self._source is not None, "a version was loaded"
+        return self._source.keys
+
     def read(self, part: LookedUp, features: Raw, unit: str | None, path: str) -> Wanted | None:
         """A caller's row. `unit` is the unit of the request, if it names one and that is the entity.
 
@@ -137,8 +143,7 @@ class Lookups:
         if len(own) == len(part.features):
             key = None
         else:
-            assert self._source is not None, "a version was loaded"
-            kinds = self._source.keys
+            kinds = self.keys
             key = tuple(_named(members, name, kinds[name], unit, f"{path}.{name}") for name in self.rules.entity)
         for name in part.aside:
             members.pop(name, None)

@@ -10,7 +10,7 @@ from fairlead.adapters.features.feast_open import open_online
 from fairlead.adapters.features.feast_plan import plan_path, read_plan
 from fairlead.config.settings import Settings
 from fairlead.core.contract import Contract
-from fairlead.core.lookup import LookupRules
+from fairlead.core.lookup import LookedUp, LookupRules
 from fairlead.flows.lookups import Lookups, part_of
 from fairlead.operations.context import Context
 from fairlead.ports.clock import Clock
@@ -37,7 +37,12 @@ def check_plan_of(context: Context, model: str, contract: Contract) -> None:
     asked. Raises `StateError` without a plan, `SettingsError` for one that does not go with the version."""
     known = context.settings.models.get(model)
     if known is not None and known.features is not None:
-        part_of(model, contract, read_plan(plan_path(context.home, model)), known.features.rules)
+        part_for(context.home, model, contract, known.features.rules)
+
+
+def part_for(home: Path, model: str, contract: Contract, rules: LookupRules) -> LookedUp | None:
+    """What is looked up for a version, as far as the plan tells. Raises as `check_plan_of`."""
+    return part_of(model, contract, read_plan(plan_path(home, model)), rules)
 
 
 def _lookups(name: str, rules: LookupRules, home: Path, clock: Clock) -> Lookups:

@@ -1,6 +1,7 @@
 """Batch inference: a registered version's answers to a table of any length, each row once.
 
-The version answers as it does when it is served: the same bundle, contract, policies and predictor. The input is cut
+The version answers as it does when it is served: the same bundle, contract, policies and predictor, the same look-ups
+and the same stand-ins, but that each row stands by itself. The input is cut
 into parts, an engine answers them, and what is done stays done: a run that was cut off goes on where it was. The output
 gets its name when all of it is there.
 """
@@ -11,26 +12,31 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.adapters.sinks.opening import Output, output_of
 from fairlead.adapters.sources.rows import RowInput, open_rows
-from fairlead.core.bundle import Manifest
-from fairlead.core.contract import Policy
-from fairlead.core.listing import first_of
-from fairlead.errors import Refused, TableError, UsageError
+from fairlead.core.contract import Contract
+from fairlead.core.fallback import OnFailure
+from fairlead.core.lookup import LookupRules
+from fairlead.errors import Refused, UsageError
 from fairlead.operations.context import Context
+from fairlead.operations.looking import part_for, rules_of
 from fairlead.operations.models import resolve
-from fairlead.operations.scoring_part import FIXED, loaded, probability_names, score_part
+from fairlead.operations.scoring_aside import may_fall_back
+from fairlead.operations.scoring_columns import LookedUpBy, columns_of
+from fairlead.operations.scoring_part import loaded, looking_of, score_part, stand_in
 from fairlead.operations.scoring_state import Workplace
 from fairlead.operations.scoring_values import PartDone, PartJob, Plan, Scored, Scoring, Told
 from fairlead.operations.streaming import open_engine
 from fairlead.ports.engine import Engine
+
+LOOKUP_SECONDS = 10.0  # what a look-up may take at least: no caller waits for it
 
 Progress = Callable[[int, int], None]
 
@@ -45,7 +51,7 @@ def score(
 
     Raises `NotFound` for an unknown version; `TableError`, `ContractError` and `Refused` for what cannot be read,
     answered or written as asked, and nothing is left behind then; `BundleError` for a bundle that is not what was
-    registered; `StateError` when the disk is full, and what is done is kept then.
+    registered; `StateError` when the disk is full or a feature store is away, and what is done is kept then.
     """
     _check(asked)
     info = resolve(context, asked.version)
@@ -54,24 +60,36 @@ def score(
     source = open_rows(asked.source)
     _check_apart(asked, output)
     manifest = context.bundles.verify(info.bundle)
+    rules = _rules(context, asked, info.model)
+    on_failure = context.settings.on_failure().get(info.model, OnFailure.ERROR)
     told = Told(info.model, info.version, info.bundle, asked.source, source.fingerprint, _options(asked),
-                str(output.path))  # fmt: skip
-    columns, types = _columns(source, asked, manifest)
+                str(output.path), _decisive(rules, on_failure))  # fmt: skip
+    looked = _looked(context, info.model, manifest.contract, rules)
+    columns, types = columns_of(source, asked, manifest.contract, looked)
+    may_need = on_failure is not OnFailure.ERROR or may_fall_back(manifest.contract)
+    champion = partial(_champion, context, info.model, info.version) if may_need else _nobody
+    kept = context.settings.log.quarantine
     workplace = Workplace(output, context.home / "scoring")
     with (
         _running(asked, engine) as running,
-        workplace.opened(told, context.clock.now(), restart=asked.restart, overwrite=asked.overwrite) as batch,
+        workplace.opened(
+            told, context.clock.now(), champion, restart=asked.restart, overwrite=asked.overwrite
+        ) as batch,
     ):
         plan = Plan(
             batch=batch,
             asked=asked,
             output=output,
             parts=workplace.parts,
+            home=context.home,
             bundles=context.home / "bundles",
             trust=tuple(context.settings.trust),
             log=context.home / "log" if asked.log else None,
             columns=columns,
             kept=types,
+            lookups=rules if looked is not None else None,
+            on_failure=on_failure,
+            quarantine=kept.share(context.settings.serving.workers) if kept else None,
         )
         earlier = workplace.done()
         try:
@@ -111,7 +129,8 @@ def _answered(plan: Plan, source: RowInput, workplace: Workplace, telling: _Tell
     found = workplace.done()
     telling.done(sum(one.rows for one in found.values()))
     if not workplace.whole:
-        loaded(plan)  # what is wrong with the bundle shows here, once
+        looking_of(plan, loaded(plan).manifest.contract)  # what is wrong with a bundle, or a store, shows here, once
+        stand_in(plan)
         for done in engine.map(partial(score_part, plan=plan), _jobs(source, frozenset(found))):
             found[done.place] = done
             telling.done(done.rows)
@@ -128,8 +147,10 @@ def _jobs(source: RowInput, earlier: Set[int]) -> Iterator[PartJob]:
 
 def _summed(plan: Plan, done: Sequence[PartDone], earlier: dict[int, PartDone], seconds: float) -> Scored:
     strange: Counter[str] = Counter()
+    looked_up: Counter[str] = Counter()
     for one in done:
         strange.update(one.strange)
+        looked_up.update(one.looked_up)
     rows = sum(one.rows for one in done)
     resumed = sum(one.rows for one in earlier.values())
     told, asked = plan.batch.told, plan.asked
@@ -149,6 +170,9 @@ def _summed(plan: Plan, done: Sequence[PartDone], earlier: dict[int, PartDone], 
         batch=plan.batch.batch,
         logged=asked.log,
         strange={name: strange[name] for name in sorted(strange)},
+        fell_back=sum(one.fell_back for one in done),
+        quarantined=sum(one.quarantined for one in done),
+        looked_up={name: looked_up[name] for name in sorted(looked_up)},
     )
 
 
@@ -165,9 +189,42 @@ def _check(asked: Scoring) -> None:
 def _options(asked: Scoring) -> str:
     """What decides the answers' bytes, and where they go."""
     named = {name: getattr(asked, name) for name in ("id", "unit", "timestamp", "keep", "strict", "log")}
+    if not asked.lookup:
+        named["no_lookup"] = True
     return msgspec.json.encode(
         {name: value for name, value in named.items() if value not in (None, (), False)}
     ).decode()
+
+
+def _decisive(rules: LookupRules | None, on_failure: OnFailure) -> str:
+    """What of the settings decides the answers; empty where they say nothing."""
+    said: dict[str, Any] = {} if on_failure is OnFailure.ERROR else {"on_failure": on_failure}
+    if rules is not None:
+        said |= {name: getattr(rules, name) for name in ("repo", "entity", "missing", "slow", "down", "override")}
+    return msgspec.json.encode(said).decode() if said else ""
+
+
+def _rules(context: Context, asked: Scoring, model: str) -> LookupRules | None:
+    """How a model's features are looked up: patiently, and each chunk's anew."""
+    rules = rules_of(context.settings).get(model) if asked.lookup else None
+    return None if rules is None else replace(rules, timeout=max(LOOKUP_SECONDS, rules.timeout), cache=0.0)
+
+
+def _looked(context: Context, model: str, contract: Contract, rules: LookupRules | None) -> LookedUpBy | None:
+    """What is looked up for a version. Raises `StateError` without a plan, and `SettingsError`."""
+    part = part_for(context.home, model, contract, rules) if rules is not None else None
+    return None if rules is None or part is None else LookedUpBy(part, rules.entity)
+
+
+def _champion(context: Context, model: str, version: int) -> tuple[int, str] | None:
+    """Who may stand in for a version now, with its bundle. Raises `StateError`."""
+    route = context.board.current().models.get(model)
+    champion = route.arms[-1].version if route is not None and route.arms else version
+    return None if route is None or champion == version else (champion, route.bundles[champion])
+
+
+def _nobody() -> None:
+    pass
 
 
 def _check_apart(asked: Scoring, output: Output) -> None:
@@ -181,37 +238,3 @@ def _check_apart(asked: Scoring, output: Output) -> None:
         raise Refused(f"{asked.output} lies inside the input folder {asked.source}: write it somewhere else")
     if source.is_relative_to(target):
         raise Refused(f"the input {asked.source} lies inside the output {asked.output}: write it somewhere else")
-
-
-def _columns(source: RowInput, asked: Scoring, manifest: Manifest) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The columns that are read, and the Arrow type of each that is kept. Raises `TableError` for one that is not
-    there, or whose name the output has for something else."""
-    for feature in manifest.contract.features:
-        if feature.name not in source.columns and feature.missing in (Policy.REJECT, Policy.FALLBACK):
-            raise TableError(f"{source.location} has no column {feature.name!r}, which {manifest.name} needs"
-                             f"{_nearest(feature.name, source.columns)}")  # fmt: skip
-    special = [("--id", asked.id), ("--unit", asked.unit), ("--timestamp", asked.timestamp)]
-    named = [*special, *(("--keep", name) for name in asked.keep)]
-    for option, name in named:
-        if name is not None and name not in source.columns:
-            raise TableError(f"{source.location} has no column {name!r} for {option}{_nearest(name, source.columns)}")
-    taken = {*FIXED, *probability_names(manifest.contract)}
-    for place, name in enumerate(asked.keep):
-        if name in taken or name in asked.keep[:place]:
-            raise TableError(f"the output has a column {name!r} already: leave --keep {name} out, or rename it")
-    wanted = [*manifest.contract.names, *(name for _, name in named if name is not None)]
-    read = tuple(dict.fromkeys(name for name in wanted if name in source.columns))
-    return read, {name: _kept_type(source, name) for name in asked.keep}
-
-
-def _kept_type(source: RowInput, name: str) -> Any:
-    import pyarrow as pa
-    import pyarrow.types as t
-
-    held = source.types.get(name, pa.string())
-    return held.value_type if t.is_dictionary(held) else held
-
-
-def _nearest(name: str, columns: Sequence[str]) -> str:
-    near = get_close_matches(name, columns, n=3, cutoff=0.6)
-    return f" (did you mean {', '.join(near)}?)" if near else f": it has {first_of(columns)}"

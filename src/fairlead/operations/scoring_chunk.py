@@ -24,15 +24,41 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+PATH = "features"  # what a row is called in errors
+
+
+class Breach(NamedTuple):
+    """Why a row is not answered, and what it brought; None for what is no row."""
+
+    error: ContractError
+    given: dict[str, Any] | None
+
+
+def breach(error: ContractError, given: dict[str, Any] | None) -> Breach:
+    """One that holds no frame: through it the chunk would hold itself."""
+    error.__traceback__ = error.__context__ = None
+    return Breach(error, given)
+
+
 class Looked(NamedTuple):
     """A chunk's rows after the contract: those that have an answer to come, by place, with what was given for each by
-    feature; the reasons of the others; and what was strange, by `feature what`."""
+    feature; why the others have none; and what was strange, by `feature what`."""
 
     places: Sequence[int]
     given: list[dict[str, Any]]
     answered: Answered
-    refused: dict[int, str]
+    broke: dict[int, Breach]
     strange: Counter[str]
+
+    @property
+    def refused(self) -> dict[int, str]:
+        """The reasons, by place."""
+        return {place: one.error.line for place, one in self.broke.items()}
+
+    def at(self, places: Sequence[int], broke: dict[int, Breach]) -> Looked:
+        """The same of the rows at `places` of a chunk whose others are `broke`."""
+        moved = {places[place]: one for place, one in self.broke.items()} | broke
+        return self._replace(places=[places[place] for place in self.places], broke=moved)
 
 
 def look(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
@@ -44,10 +70,11 @@ def look(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
 
 def objects(chunk: Chunk) -> list[Mapping[str, Any] | ContractError]:
     """The lines of a chunk, parsed; an error where one is no object."""
-    return [_object(line) for line in chunk.lines]
+    return [object_of(line) for line in chunk.lines]
 
 
-def _object(line: bytes) -> Mapping[str, Any] | ContractError:
+def object_of(line: bytes) -> Mapping[str, Any] | ContractError:
+    """A line, parsed; an error where it is no object."""
     try:
         found = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -62,21 +89,21 @@ def _look_at_lines(live: LiveVersion, chunk: Chunk) -> Looked:
     names = live.manifest.contract.names
     rows: dict[int, Row] = {}
     given: list[dict[str, Any]] = []
-    refused: dict[int, str] = {}
+    broke: dict[int, Breach] = {}
     strange: Counter[str] = Counter()
     for place, found in enumerate(objects(chunk)):
         if isinstance(found, ContractError):
-            refused[place] = found.line
+            broke[place] = breach(found, None)
             continue
         values = {name: found[name] for name in names if name in found}
         try:
-            rows[place], let = live.rows.check(values)
+            rows[place], let = live.rows.check(values, PATH)
         except ContractError as error:
-            refused[place] = error.line
+            broke[place] = breach(error, values)
             continue
         strange.update(_said(let))
         given.append(values)
-    return Looked(list(rows), given, answer_many(live, list(rows.values())), refused, strange)
+    return Looked(list(rows), given, answer_many(live, list(rows.values())), broke, strange)
 
 
 def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
@@ -84,7 +111,7 @@ def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
     table = chunk.table
     judged = [
         judge(feature, table.column(feature.name) if feature.name in table.column_names else None, chunk.rows,
-              text=chunk.text)
+              text=chunk.is_text(feature.name))
         for feature in features
     ]  # fmt: skip
     odd = np.logical_or.reduce([one.odd for one in judged]) if judged else np.zeros(chunk.rows, np.bool_)
@@ -94,14 +121,14 @@ def _look_at_table(live: LiveVersion, chunk: Chunk, *, given: bool) -> Looked:
         for what, where in one.strange.items():
             if let := int((where & ~odd).sum()):
                 strange[f"{feature.name} {what}"] += let
-    slow, refused = _slow_look(live, chunk, np.flatnonzero(odd).tolist(), strange)
+    slow, broke = _slow_look(live, chunk, np.flatnonzero(odd).tolist(), strange)
     fast = np.flatnonzero(~odd)
     if slow:
-        return _mixed(live, judged, fast.tolist(), slow, Looked((), [], Answered(np.empty(0), {}), refused, strange))
+        return _mixed(live, judged, fast.tolist(), slow, Looked((), [], Answered(np.empty(0), {}), broke, strange))
     all_fast = fast.size == chunk.rows
     columns = [one.cells if all_fast else _picked(one.cells, fast) for one in judged]
     answered = answer_columns(live, columns, int(fast.size))
-    return Looked(fast.tolist(), _given(live, judged, fast) if given else [], answered, refused, strange)
+    return Looked(fast.tolist(), _given(live, judged, fast) if given else [], answered, broke, strange)
 
 
 def _broken(live: LiveVersion, judged: Sequence[Judged], rows: int) -> NDArray[np.bool_]:
@@ -118,8 +145,8 @@ def _broken(live: LiveVersion, judged: Sequence[Judged], rows: int) -> NDArray[n
 
 def _slow_look(
     live: LiveVersion, chunk: Chunk, places: Sequence[int], strange: Counter[str]
-) -> tuple[dict[int, tuple[Row, dict[str, Any]]], dict[int, str]]:
-    """Odd rows as the gateway reads them: those that pass, with what was given, and the reasons of the others."""
+) -> tuple[dict[int, tuple[Row, dict[str, Any]]], dict[int, Breach]]:
+    """Odd rows as the gateway reads them: those that pass, with what was given, and why the others do not."""
     if not places:
         return {}, {}
     picked = chunk.table.take(places)
@@ -127,19 +154,19 @@ def _slow_look(
     for feature in live.manifest.contract.features:
         if feature.name in picked.column_names:
             held = values_of(picked.column(feature.name))
-            columns[feature.name] = [value_of(feature, one) for one in held] if chunk.text else held
+            columns[feature.name] = [value_of(feature, one) for one in held] if chunk.is_text(feature.name) else held
     passed: dict[int, tuple[Row, dict[str, Any]]] = {}
-    refused: dict[int, str] = {}
+    broke: dict[int, Breach] = {}
     for at, place in enumerate(places):
         values = {name: held[at] for name, held in columns.items()}
         try:
-            row, let = live.rows.check(values)
+            row, let = live.rows.check(values, PATH)
         except ContractError as error:
-            refused[place] = error.line
+            broke[place] = breach(error, values)
             continue
         strange.update(_said(let))
         passed[place] = row, values
-    return passed, refused
+    return passed, broke
 
 
 def _mixed(

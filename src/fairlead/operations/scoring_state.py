@@ -4,6 +4,7 @@
   batch.json      what was asked, of which input, by which bundle: whoever asks for anything else is refused
   parts/          the parts, each under its own name when it is whole
   done/           a note of each part that is done
+  found/          what was looked up for the parts that are at work, where that is logged
   whole           every part is done
   made            the output has been made, and waits for its name
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -25,8 +26,11 @@ from fairlead.adapters.sinks.opening import Form, Output, check_free
 from fairlead.adapters.sinks.parts import commit_delta, join, no_space, put
 from fairlead.adapters.sources.delta import is_delta
 from fairlead.errors import Refused, StateError
-from fairlead.operations.scoring_part import loaded, schema_of
+from fairlead.operations.scoring_answers import schema_of
+from fairlead.operations.scoring_part import loaded
 from fairlead.operations.scoring_values import Batch, PartDone, Plan, Told
+
+Champion = Callable[[], tuple[int, str] | None]
 
 _MEANINGS = {
     "model": "the model {}",
@@ -36,6 +40,7 @@ _MEANINGS = {
     "fingerprint": "an input that has changed since",
     "options": "the options {}",
     "output": "the output {}",
+    "settings": "the settings {}",
 }
 
 
@@ -51,8 +56,11 @@ class Workplace:
         self._batch = self.folder / "batch.json"
 
     @contextmanager
-    def opened(self, told: Told, began: float, *, restart: bool, overwrite: bool) -> Iterator[Batch]:
-        """Begins a batch, or goes on with the one that was begun with the same. One process at a time.
+    def opened(
+        self, told: Told, began: float, champion: Champion, *, restart: bool, overwrite: bool
+    ) -> Iterator[Batch]:
+        """Begins a batch, or goes on with the one that was begun with the same. One process at a time. `champion` is
+        asked who may stand in when one is begun: whoever it is stands in to the end.
 
         Raises `Refused` for one that was begun with something else and for an output that is there; `StateError`.
         """
@@ -60,11 +68,11 @@ class Workplace:
         try:
             self._locks.mkdir(parents=True, exist_ok=True)
             with held(self._locks / f"{name}.lock", f"another process is writing {self._output.path}: wait for it"):
-                yield self._begun(told, began, restart=restart, overwrite=overwrite)
+                yield self._begun(told, began, champion, restart=restart, overwrite=overwrite)
         except OSError as error:
             raise StateError(no_space(self._output, error)) from error
 
-    def _begun(self, told: Told, began: float, *, restart: bool, overwrite: bool) -> Batch:
+    def _begun(self, told: Told, began: float, champion: Champion, *, restart: bool, overwrite: bool) -> Batch:
         if restart:
             shutil.rmtree(self.folder, ignore_errors=True)
         known = self._known()
@@ -75,7 +83,7 @@ class Workplace:
             return known
         shutil.rmtree(self.folder, ignore_errors=True)
         check_free(self._output, overwrite=overwrite)
-        batch = Batch(told, f"batch-{secrets.token_hex(6)}", _number(began), began)
+        batch = Batch(told, f"batch-{secrets.token_hex(6)}", _number(began), began, champion())
         for folder in (self.parts, self._done):
             folder.mkdir(parents=True)
         fresh = self._batch.with_suffix(".tmp")

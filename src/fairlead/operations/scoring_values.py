@@ -9,6 +9,9 @@ from msgspec import Struct
 
 from fairlead.adapters.sinks.opening import Output
 from fairlead.adapters.sources.rows import RowPart
+from fairlead.core.fallback import OnFailure
+from fairlead.core.lookup import LookupRules
+from fairlead.core.quarantine import QuarantineLimits
 
 MAX_ERRORS = 0.01
 
@@ -19,6 +22,7 @@ class Scoring(Struct, frozen=True):
     `id`, `unit` and `timestamp` name the columns of request ids, units and event times; `keep` those that go into the
     output as they are. `strict` ends at the first row that has no answer. `max_errors` is the share of such rows above
     which the batch is bad. `log`: the predictions go to the log, as arm `batch`.
+    `lookup`: features that the settings look up are looked up; without it the rows hold them.
     """
 
     version: str
@@ -33,15 +37,17 @@ class Scoring(Struct, frozen=True):
     strict: bool = False
     max_errors: float = MAX_ERRORS
     log: bool = True
+    lookup: bool = True
     overwrite: bool = False
     restart: bool = False
 
 
 class Scored(Struct, frozen=True):
-    """What it came to. `refused` rows broke the contract (status 422), the model failed on `failed` ones (500).
+    """What it came to. `refused` rows broke the contract (status 422), the model failed on `failed` ones (500); of
+    those with an answer, `fell_back` rows have it from another than the version. `quarantined` refused rows are kept.
 
     `resumed` rows were answered by an earlier run that was cut off. `strange` counts, by `feature what`, the values
-    that a policy let through. `seconds` is this run's time.
+    that a policy let through; `looked_up` entities, by what became of the look-up. `seconds` is this run's time.
     """
 
     model: str
@@ -59,6 +65,9 @@ class Scored(Struct, frozen=True):
     batch: str
     logged: bool
     strange: dict[str, int]
+    fell_back: int
+    quarantined: int
+    looked_up: dict[str, int]
 
     @property
     def errors(self) -> float:
@@ -81,16 +90,18 @@ class Told(Struct, frozen=True):
     fingerprint: str
     options: str
     output: str
+    settings: str = ""
 
 
 class Batch(Struct, frozen=True):
     """A batch as it was begun. `began` is in seconds since 1970; `number` names the log's segments of
-    its first part, the next one that of the next."""
+    its first part, the next one that of the next. `champion`, its version and bundle, may stand in."""
 
     told: Told
     batch: str
     number: int
     began: float
+    champion: tuple[int, str] | None = None
 
 
 class Plan(Struct, frozen=True):
@@ -100,11 +111,15 @@ class Plan(Struct, frozen=True):
     asked: Scoring
     output: Output
     parts: Path
+    home: Path
     bundles: Path
     trust: tuple[str, ...]
     log: Path | None
     columns: tuple[str, ...]
     kept: dict[str, Any]  # the Arrow type of each kept column
+    lookups: LookupRules | None = None
+    on_failure: OnFailure = OnFailure.ERROR
+    quarantine: QuarantineLimits | None = None
 
 
 class PartJob(Struct, frozen=True):
@@ -116,7 +131,7 @@ class PartJob(Struct, frozen=True):
 
 
 class PartDone(Struct, frozen=True):
-    """What became of a part. All counts are of rows, but `strange`, which is of values."""
+    """What became of a part. All counts are of rows, but `strange`, of values, and `looked_up`, of entities."""
 
     place: int
     first: int
@@ -124,3 +139,6 @@ class PartDone(Struct, frozen=True):
     refused: int
     failed: int
     strange: dict[str, int]
+    fell_back: int = 0
+    quarantined: int = 0
+    looked_up: dict[str, int] = {}

@@ -31,7 +31,7 @@ from fairlead.flows.serve import answer_rows
 from fairlead.flows.warm import LiveVersion
 from fairlead.operations.context import Context
 from fairlead.operations.scoring import score
-from fairlead.operations.scoring_part import schema_of
+from fairlead.operations.scoring_answers import schema_of
 from fairlead.operations.scoring_values import Scored, Scoring
 from fairlead.testing.engine import SerialEngine
 
@@ -80,7 +80,8 @@ def test_every_row_has_its_answer_in_its_place(
     found = score(context, asked, engine=SerialEngine() if engine == "serial" else None)
     assert (found.rows, found.refused, found.failed, found.resumed) == (1_000, 0, 0, 0)
     out = read(tmp_path / "out.parquet")
-    assert out.column_names == ["request_id", "prediction", "probability_0", "probability_1", "status", "error"]
+    assert out.column_names == ["request_id", "prediction", "probability_0", "probability_1", "status", "error",
+                                "model_version", "arm", "fallback"]  # fmt: skip
     assert out.column("request_id").to_pylist() == data.column("booking").to_pylist()
     names = live.manifest.contract.names
     checked = [live.rows.check(row)[0] for row in data.select(list(names)).to_pylist()]
@@ -414,9 +415,9 @@ def test_memory_does_not_grow_with_the_rows(context: Context, table: Make, tmp_p
 def test_a_multiclass_and_a_regression_model_have_their_columns() -> None:
     """A probability for each class, text labels as text; a value and nothing more."""
     many = schema_of(Contract((), Task.MULTICLASS, "y", ("a", "b", "c")), {})
-    assert many.names == ["request_id", "prediction", "probability_a", "probability_b", "probability_c", "status",
-                          "error"]  # fmt: skip
+    said = ["status", "error", "model_version", "arm", "fallback"]
+    assert many.names == ["request_id", "prediction", "probability_a", "probability_b", "probability_c", *said]
     assert many.field("prediction").type == pa.string()
     value = schema_of(Contract((), Task.REGRESSION, "y"), {"x": pa.int8()})
-    assert value.names == ["request_id", "prediction", "status", "error", "x"]
+    assert value.names == ["request_id", "prediction", *said, "x"]
     assert np.dtype(value.field("prediction").type.to_pandas_dtype()) == np.float64

@@ -35,14 +35,19 @@ LINES = (".jsonl", ".ndjson", ".json")
 class Chunk(Struct, frozen=True):
     """Rows that are read together, as a table or as lines.
 
-    `table` has the columns that were asked for and that are there; `text`: its cells are texts, as in a CSV file.
-    `lines` are JSON objects as bytes.
+    `table` has the columns that were asked for and that are there; `text`: its cells are texts, as in a CSV file, but
+    for the columns `typed`. `lines` are JSON objects as bytes.
     """
 
     rows: int
     table: Any = None
     text: bool = False
     lines: tuple[bytes, ...] = ()
+    typed: tuple[str, ...] = ()
+
+    def is_text(self, name: str) -> bool:
+        """Whether a column's cells are texts, whatever they mean."""
+        return self.text and name not in self.typed
 
 
 class ParquetRows(Struct, frozen=True):

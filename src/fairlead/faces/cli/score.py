@@ -43,6 +43,9 @@ def score(
         str, typer.Option(metavar="SHARE", help="More rows without an answer than this: exit 1.")
     ] = "1%",
     log: Annotated[bool, typer.Option("--log/--no-log", help="Predictions go to the log, as arm batch.")] = True,
+    lookup: Annotated[
+        bool, typer.Option("--lookup/--no-lookup", help="Features that the settings look up are looked up.")
+    ] = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replaces an output that is there.")] = False,
     restart: Annotated[bool, typer.Option("--restart", help="Begins again what was cut off.")] = False,
     json: Json = False,
@@ -61,6 +64,7 @@ def score(
         strict=strict,
         max_errors=share_option("--max-errors", max_errors),
         log=log,
+        lookup=lookup,
         overwrite=overwrite,
         restart=restart,
     )
@@ -80,6 +84,13 @@ def _show(found: Scored) -> None:
         said = f"{found.refused:,} refused by the contract, {found.failed:,} failed in the model"
         over = f", more than the {100 * found.max_errors:.4g}% that --max-errors allows" if found.bad else ""
         say(f"without an answer: {said} ({found.errors:.3%}{over})")
+    if found.fell_back:
+        say(f"answered by another than the version: {counted(found.fell_back, 'row')}, see the column fallback")
+    if found.quarantined:
+        say(f"kept of what was refused: {counted(found.quarantined, 'row')}, see `fairlead log quarantine`")
+    if found.looked_up:
+        said = ", ".join(f"{number:,} {what}" for what, number in found.looked_up.items())
+        say(f"entities looked up: {said}")
     for where, number in found.strange.items():
         name, _, what = where.rpartition(" ")
         say(f"let through: {name} {what.replace('_', ' ')}, {counted(number, 'value')}")
