@@ -14,7 +14,7 @@ from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.worker_stage import WorkerStage, stages
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
-from fairlead.testing.candidate import Parts, formula_onnx, write_candidate
+from fairlead.testing.candidate import CONTRACT, Parts, formula_onnx, write_candidate
 from fairlead.testing.stage import check_stage
 
 ROW = {"age": 44.0, "nights": 3, "city": "berlin"}
@@ -41,7 +41,7 @@ def wait_for(stage: WorkerStage, generation: int) -> None:
 
 def test_a_real_worker_keeps_the_contract(root: Path) -> None:
     """It answers, logs, swaps and stops."""
-    check_stage(stages(root), routed(put(root, Parts(portable=formula_onnx()))), "stay", ROW)
+    check_stage(stages(root), routed(put(root, Parts(portable=formula_onnx()))), "stay", CONTRACT, ROW)
 
 
 def test_its_home_goes_with_it(root: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_bundle_that_does_not_load_opens_no_stage(root: Path) -> None:
 
 def test_a_pickle_is_served_only_where_pickles_are_trusted(root: Path, pickled: str) -> None:
     """The worker is told what is trusted; without it, it says what to allow."""
-    check_stage(stages(root, ("pickle",)), routed(pickled), "stay", ROW)
+    check_stage(stages(root, ("pickle",)), routed(pickled), "stay", CONTRACT, ROW)
     with pytest.raises(StateError, match="--trust pickle"), WorkerStage(root, routed(pickled)):
         pass
 

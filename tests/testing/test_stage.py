@@ -9,7 +9,7 @@ import pytest
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.ports.stage import Stage
 from fairlead.testing.bundles import ScriptedBundles
-from fairlead.testing.candidate import StayPredictor, write_candidate
+from fairlead.testing.candidate import CONTRACT, StayPredictor, write_candidate
 from fairlead.testing.stage import LocalStage, check_stage
 
 ROW = {"age": 44.0, "nights": 3, "city": "berlin"}
@@ -32,7 +32,7 @@ def bundles(tmp_path: Path) -> ScriptedBundles:
 
 def test_the_local_stage_keeps_the_contract(bundles: ScriptedBundles, table: RouteTable) -> None:
     """It answers, logs, swaps and stops."""
-    check_stage(lambda first: LocalStage(bundles, first), table, "stay", ROW)
+    check_stage(lambda first: LocalStage(bundles, first), table, "stay", CONTRACT, ROW)
 
 
 def test_the_check_finds_a_stage_that_does_not_log(bundles: ScriptedBundles, table: RouteTable) -> None:
@@ -44,4 +44,4 @@ def test_the_check_finds_a_stage_that_does_not_log(bundles: ScriptedBundles, tab
         return stage
 
     with pytest.raises(AssertionError, match="the answer is logged"):
-        check_stage(forgetful, table, "stay", ROW, patience_seconds=0.1)
+        check_stage(forgetful, table, "stay", CONTRACT, ROW, patience_seconds=0.1)

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 from time import monotonic, sleep
 from types import TracebackType
 from typing import Self
 
+from fairlead.adapters.bundle_folder import BundleFolder
+from fairlead.adapters.failing_model import write_failing
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.core.contract import Contract
 from fairlead.core.record import Prediction
 from fairlead.core.route import RouteTable
 from fairlead.errors import StateError
@@ -70,6 +73,7 @@ class WorkerStage:
 
     def publish(self, table: RouteTable) -> None:
         """Gives it another route table."""
+        self._link(table)
         self._board.publish(table)
 
     def applied_generation(self) -> int:
@@ -85,15 +89,11 @@ class WorkerStage:
 
     def peak_memory_mb(self) -> float:
         """The worker's VmHWM (peak resident set), in 10^6 bytes. Raises `StateError` where Linux does not tell it."""
-        assert self._process is not None, "enter the stage first"
-        try:
-            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
-        except OSError as error:
-            raise StateError(f"the worker's memory cannot be read ({error.strerror}): the gate needs Linux") from error
-        found = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
-        if not found:
-            raise StateError("the worker's peak memory is not told by this system: the gate needs Linux")
-        return int(found[0]) * 1024 / 1e6
+        return self._memory("VmHWM:")
+
+    def memory_mb(self) -> float:
+        """The worker's VmRSS (resident set now), in 10^6 bytes. Raises `StateError` as `peak_memory_mb`."""
+        return self._memory("VmRSS:")
 
     def logged(self) -> tuple[Prediction, ...]:
         """What it logged since the last call."""
@@ -102,9 +102,39 @@ class WorkerStage:
             records += more
         return tuple(records)
 
+    def log_bytes(self) -> int:
+        """The sizes of all its segments."""
+        return sum(path.stat().st_size for path in (self._home / "log").rglob("*") if path.is_file())
+
+    def put_failing(self, contract: Contract) -> str:
+        """Puts a failing model beside the links to the real bundles. Raises `MissingExtra` without ONNX."""
+        with TemporaryDirectory(dir=self._home) as folder:
+            draft = Path(folder) / "draft"
+            draft.mkdir()
+            return BundleFolder(self._home / "bundles").put(draft, write_failing(draft, contract))
+
+    def _memory(self, name: str) -> float:
+        assert self._process is not None, "enter the stage first"
+        try:
+            lines = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()
+        except OSError as error:
+            raise StateError(f"the worker's memory cannot be read ({error.strerror}): the gate needs Linux") from error
+        found = [line.split()[1] for line in lines if line.startswith(name)]
+        if not found:
+            raise StateError("the worker's memory is not told by this system: the gate needs Linux")
+        return int(found[0]) * 1024 / 1e6
+
+    def _link(self, table: RouteTable) -> None:
+        """Shows the worker the bundles that a table names, and no others: what the stage adds is its own."""
+        for digest in {digest for route in table.models.values() for digest in route.bundles.values()}:
+            link = self._home / "bundles" / digest
+            if not link.exists() and (self._bundles / digest).is_dir():
+                link.symlink_to(self._bundles / digest, target_is_directory=True)
+
     def _start(self) -> None:
         self._home = Path(mkdtemp(prefix="fairlead-stage-"))
-        (self._home / "bundles").symlink_to(self._bundles, target_is_directory=True)
+        (self._home / "bundles").mkdir()
+        self._link(self._first)
         self._board = RouteFile(self._home / "routes")
         self._reader = SegmentReader(self._home / "log")
         self._board.publish(self._first)

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 
 from msgspec import Struct
 
+from fairlead.core.contract import Contract
 from fairlead.core.record import Prediction
 from fairlead.core.route import RouteTable
 
@@ -41,8 +42,23 @@ class Stage(Protocol):
         """The largest resident memory of any worker since its start, in 10^6 bytes."""
         ...
 
+    def memory_mb(self) -> float:
+        """The resident memory of all workers now, in 10^6 bytes."""
+        ...
+
     def logged(self) -> tuple[Prediction, ...]:
         """What they wrote to the prediction log since the last call."""
+        ...
+
+    def log_bytes(self) -> int:
+        """What the prediction log holds on the disk now."""
+        ...
+
+    def put_failing(self, contract: Contract) -> str:
+        """Puts a bundle where only this stage finds it, and returns its digest: a table may then name it.
+
+        It takes the contract's rows, loads, and fails on each one.
+        """
         ...
 
 
