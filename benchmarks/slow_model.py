@@ -40,7 +40,6 @@ from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.route import Arm, ModelRoute
 from fairlead.faces.gateway.app import Gateway
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion, measure
 
@@ -92,7 +91,7 @@ def serve(model_file: Path, port: int, where: str) -> None:
     batches = ", ".join(f"{rows} rows {seconds * 1e3:.1f} ms" for rows, seconds in pace.batches)
     print(f"{where}: one row {pace.single * 1e3:.1f} ms, {batches}; answered together: {pace.together(64)}", flush=True)
     sys.setswitchinterval(SWITCH_SECONDS)
-    gateway = Gateway(serving, Shadows(serving), lambda: [serving.tally.snapshot(0, 1, 1, [])])
+    gateway = Gateway(serving, lambda: [serving.tally.snapshot(0, 1, 1, [])])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(http_server(gateway).serve([socket.create_server(("127.0.0.1", port), backlog=512)]))
 

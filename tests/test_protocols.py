@@ -27,7 +27,6 @@ from fairlead.core.record import Prediction
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.faces.gateway.app import Gateway
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.testing.candidate import Parts, formula_onnx, write_candidate
 from fairlead.testing.log import MemoryLog
@@ -142,7 +141,7 @@ def control(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, str
 def before_the_first_table() -> tuple[int, bytes]:
     """A prediction from a gateway that has no route table yet."""
     serving = Serving(MemoryLog(), SystemClock(), Tally())
-    gateway: Any = Gateway(serving, Shadows(serving), list)
+    gateway: Any = Gateway(serving, list)
 
     async def send() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway") as http:

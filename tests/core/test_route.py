@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead.core.route import Arm, ModelRoute, choose, place
+from fairlead.core.route import Arm, ModelRoute, RouteTable, choose, is_unseen, place, unseen
 
 shares = st.floats(0.0, 1.0)
 salts = st.text(max_size=70)
@@ -102,3 +102,30 @@ def test_a_shadow_beside_a_canary_leaves_the_arms_their_evidence() -> None:
     found = [choose(route, f"u{at}") for at in range(4_000)]
     assert {one.rollout for one in found} == {"r1"}
     assert abs(sum(one.shadows == (3,) for one in found) / len(found) - 0.25) < 0.03
+
+
+@settings(deadline=None)  # a busy machine is slow, not wrong
+@given(units, salts, st.sampled_from([0.0, 0.3, 1.0]), st.sampled_from([0.0, 0.25, 1.0]))
+def test_what_the_record_says_is_shadowed_is_what_was_dealt(
+    unit: str, salt: str, share: float, shadowed: float
+) -> None:
+    """From the unit and the salt that a record names, whoever reads it knows which shadows its route had."""
+    two = (Arm("canary", 2, share), Arm("champion", 1, 1.0 - share))
+    for arms in (two, (Arm("champion", 1, 1.0),)):
+        route = ModelRoute(arms, {1: "a", 2: "b", 3: "c"}, (3,), salt, shadowed=shadowed)
+        dealt = choose(route, unit)
+        (alone,) = unseen(RouteTable(4, {"hotel": route})).models.values()
+        assert is_unseen(alone, unit, dealt.rollout) is bool(dealt.shadows)
+        assert not is_unseen(alone, unit, dealt.rollout + "x")
+
+
+def test_what_answers_unseen_stands_alone() -> None:
+    """A model for each shadow of each, warm with nothing else; none where there is no shadow."""
+    hotel = ModelRoute((Arm("champion", 1, 1.0),), {1: "a", 2: "b", 3: "c"}, (2, 3), "r1")
+    price = ModelRoute((Arm("champion", 1, 1.0),), {1: "p"})
+    table = unseen(RouteTable(4, {"hotel": hotel, "price": price}))
+    assert (table.generation, list(table.models)) == (4, ["hotel@2", "hotel@3"])
+    assert [(route.arms, route.bundles) for route in table.models.values()] == [
+        ((Arm("shadow", 2, 1.0),), {2: "b"}),
+        ((Arm("shadow", 3, 1.0),), {3: "c"}),
+    ]

@@ -30,7 +30,6 @@ from fairlead.errors import ContractError, FairleadError
 from fairlead.flows.evidence import Collector
 from fairlead.flows.fallback import recovered
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, pin
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import LiveModel, LiveVersion
 from fairlead.testing.log import MemoryLog
@@ -339,14 +338,3 @@ def test_a_note_is_read_as_it_was_written(reason: str, path: str, dealt: int, to
     assert note_of(replace(record, arm="champion")) is None
     assert note_of(replace(record, error="not JSON")) is None
     assert note_of(replace(record, status=500)) is None
-
-
-def test_a_shadow_is_not_compared_with_a_stand_in() -> None:
-    """What the caller got was not the version's answer."""
-    known = model(champion=WIDE)
-    known = replace(known, route=replace(known.route, shadows=(2,)))
-    route = replace(CHAMPION, shadows=(2,))
-    found, serving = serve(known, asks(5, 5000), [route, route])
-    shadows = Shadows(serving)
-    shadows.offer(known, answered(found), [route, route])
-    assert len(shadows._jobs) == 1

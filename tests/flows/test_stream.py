@@ -27,7 +27,6 @@ from fairlead.core.stream_message import LARGEST, write_answer
 from fairlead.errors import StateError, UsageError
 from fairlead.flows.dealing import dealt
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream import Ends, Stream, Terms
 from fairlead.flows.stream_log import KeptLog
 from fairlead.flows.tally import Tally
@@ -83,7 +82,7 @@ class Bench:
         self.route({1: 1.0})
         terms = Terms("m", dealt, until_empty=True, **self.terms)
         ends = Ends(self.source, self.sink, self.dead, self.before)
-        self.stream = Stream(ends, terms, self.serving, kept, Shadows(self.serving), self.said.append)
+        self.stream = Stream(ends, terms, self.serving, kept, self.said.append)
 
     def route(self, shares: dict[int, float]) -> None:
         """Serves versions by their shares, the last as the champion."""

@@ -25,7 +25,6 @@ from fairlead.core.route import Arm, ModelRoute, Route
 from fairlead.errors import StateError
 from fairlead.flows.lookups import Lookups
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream import Ends, Stream, Terms
 from fairlead.flows.stream_log import KeptLog
 from fairlead.flows.tally import Tally
@@ -81,7 +80,7 @@ class Bench:
         serving.live = Live(1, {"m": LiveModel("m", route, versions, lookups is None, lookups)})
         terms = Terms("m", lambda *_: Route(2, "canary", 0.5), until_empty=True)
         ends = Ends(self.source, self.sink, self.dead, self.before)
-        return Stream(ends, terms, serving, kept, Shadows(serving), self.said.append)
+        return Stream(ends, terms, serving, kept, self.said.append)
 
     def run(self, *beside: Callable[[], Any]) -> Stream:
         """Runs to the end, with tasks beside it."""

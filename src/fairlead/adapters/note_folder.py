@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from fairlead.errors import StateError
@@ -33,6 +35,18 @@ class NoteFolder:
             except FileNotFoundError:
                 continue
         return notes
+
+    def age(self, name: str) -> float | None:
+        """The seconds since a note was written, None where there is none."""
+        try:
+            return time.time() - (self._folder / f"{name}.json").stat().st_mtime
+        except OSError:
+            return None
+
+    def remove(self, name: str) -> None:
+        """Removes a note, if there is one. Raises nothing: whoever is gone is known by the age of what he said."""
+        with suppress(OSError):
+            (self._folder / f"{name}.json").unlink(missing_ok=True)
 
     def clear(self) -> None:
         """Removes every note. Raises `StateError`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -76,6 +76,22 @@ class SegmentReader:
         return {**self._predictions.positions(), **self._outcomes.positions()}
 
 
+class PredictionTail:
+    """The predictions that are added to the segments of those writers that `counts` says yes to."""
+
+    def __init__(self, folder: Path, ends: Mapping[str, int], counts: Callable[[SegmentName], bool]) -> None:
+        """`folder` is that of the log; `ends`: the sizes from which on its files are read, as in `positions()`. One
+        that was taken in the midst of a write may cut a record in two, which is passed over as damage is."""
+        self._damage: list[Damage] = []
+        self._follower = _Follower(folder / PREDICTIONS, PREDICTIONS, Prediction, ends, self._damage, counts)
+
+    def poll(self, limit: int) -> list[Prediction]:
+        """What was added since the last call, about `limit` at most. What cannot be read is noted, and waits."""
+        self._follower.find_files()
+        self._damage.clear()
+        return self._follower.read(limit)
+
+
 def _key(record: Prediction) -> tuple[object, ...]:
     """What a retry has in common with the first attempt. A caller may number its requests per model, or per unit."""
     return record.request_id, record.model_name, record.model_version, record.arm, record.unit_id
@@ -104,13 +120,20 @@ class _Follower(Generic[T]):
     """The segments of one kind, each with the offset reached."""
 
     def __init__(
-        self, folder: Path, kind: str, record: type[T], positions: Mapping[str, int], damage: list[Damage]
+        self,
+        folder: Path,
+        kind: str,
+        record: type[T],
+        positions: Mapping[str, int],
+        damage: list[Damage],
+        counts: Callable[[SegmentName], bool] = lambda _: True,
     ) -> None:
         self._folder = folder
         self._kind = kind
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(record)
         self._before = positions
         self._damage = damage
+        self._counts = counts
         self._offsets: dict[SegmentName, int] = {}
         self._done: set[SegmentName] = set()  # read to the end, and a later file of the same start exists
         self._seen_folder = -1
@@ -141,12 +164,13 @@ class _Follower(Generic[T]):
             if changed == self._seen_folder:
                 return ""
             with os.scandir(self._folder) as entries:
-                names = sorted(name for entry in entries if (name := parse_name(entry.name)) is not None)
+                found = [name for entry in entries if (name := parse_name(entry.name)) is not None]
         except FileNotFoundError:
             return ""
         except OSError as error:
             self._note_failure("", 0, f"the folder cannot be listed ({error.strerror})")
             return f"the log folder {self._folder} cannot be listed ({error.strerror})"
+        names = sorted(name for name in found if self._counts(name))
         known = self._offsets
         self._offsets = {name: known.get(name, self._before.get(f"{self._kind}/{name}", 0)) for name in names}
         self._failing.discard("")

@@ -18,7 +18,7 @@ from fairlead.adapters.otlp_http import OtlpExporter
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.faces.gateway.observing import Observer, Rules
-from fairlead.faces.gateway.spans import Kept
+from fairlead.faces.gateway.spans import Kept, Unseen
 from fairlead.flows.telemetry import Told
 
 LOGS = "logs"  # the folder in the home
@@ -50,6 +50,7 @@ class Observability:
         self._handler = JsonLines(self._lines.put, process, () if logs.include_features else PRIVATE)
         self._exporter: OtlpExporter | None = None
         self.observer: Observer | None = None
+        self.unseen: Unseen | None = None
         self._handlers = [self._handler, *_take_over(self._handler, logs)]
 
     def counts(self) -> Told:
@@ -77,6 +78,12 @@ class Observability:
             float(traces.sample_rate) if traces.enabled else None,
         )
         self.observer = Observer(rules, SystemClock(), self._lines.put, kept)
+
+    def watch_shadows(self, process: str, traces: TracingSettings) -> None:
+        """Makes what takes shadows' answers, where they are traced. Raises `MissingExtra`."""
+        if traces.enabled:
+            self._exporter = open_exporter(traces, process)
+            self.unseen = Unseen(self._exporter.put, SystemClock())
 
     def close(self) -> None:
         """Writes and sends what waits, for a moment."""

@@ -49,7 +49,6 @@ from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts, Tally, Usage, new_timing
 from fairlead.flows.telling import Telling
 from fairlead.ports.log import LogState, PredictionLog
@@ -157,7 +156,7 @@ def http_server(app: Any, drain_seconds: int = DRAIN_SECONDS) -> uvicorn.Server:
 
 
 class Worker:
-    """One process: a server, a follower of the route board, and the shadows' queue."""
+    """One process: a server and a follower of the route board."""
 
     def __init__(self, options: Options) -> None:
         home = options.home.absolute()
@@ -172,7 +171,6 @@ class Worker:
         self._facts = SegmentFacts(home / "log", options.worker)
         self._told = observability.of_worker(home, options.worker, options.observing)
         observer = self._told.observer
-        self._shadows = Shadows(self._serving, told=None if observer is None else observer.shadowed)
         self._notes = NoteFolder(home / NOTES)
         self._telling = Telling(_log)
         self._lookups = looking.lookups_of(options.features, home, SystemClock())
@@ -191,7 +189,6 @@ class Worker:
         intake = Intake(self._serving, self._facts, keeps, sync=sync, limit=options.body_limit)
         gateway = Gateway(
             self._serving,
-            self._shadows,
             self._all_counts,
             sync=sync,
             body_limit=options.body_limit,
@@ -235,7 +232,7 @@ class Worker:
             self._told.close()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._follower.run(), self._shadows.run(), self._note_counts(), self._time_lag()]
+        return [self._follower.run(), self._note_counts(), self._time_lag()]
 
     def _drain(self) -> None:
         self._stop.set()
@@ -285,12 +282,18 @@ class Worker:
             try:
                 counts = self._counts()
                 self._tell(counts.log)
+                if self._is_shadowed() and self._told.observer is not None:
+                    counts.traced = self._told.observer.traced()
                 self._notes.write(str(self._options.worker), msgspec.json.encode(counts))
             except StateError as error:
                 self._telling.wrong("the counters", error.line)
             else:
                 self._telling.right("the counters")
             await asyncio.sleep(COUNTS_SECONDS)
+
+    def _is_shadowed(self) -> bool:
+        live = self._serving.live
+        return live is not None and any(model.route.shadows for model in live.models.values())
 
     def _tell(self, log: LogState | None) -> None:
         """Says that answers are refused or not logged, and when they are again."""

@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from fairlead.core.split import PLAIN, Dealt, Split, key_of
 
+SHADOWER = 9900  # the number, among those of workers, of the process that answers unseen
+
 
 class Arm(Struct, frozen=True):
     """A version that answers a share of the traffic. `name` is champion, canary, …"""
@@ -114,6 +116,39 @@ def deal(route: ModelRoute, dealt: Dealt) -> Route:
     propensity = (1.0 - split.explore) * arm.share + split.explore / len(arms)
     shadows = route.shadows if route.shadowed == 1.0 or _is_shadowed(route, dealt.unit_id) else ()
     return Route(arm.version, arm.name, propensity, shadows, route.salt)
+
+
+def unseen(table: RouteTable) -> RouteTable:
+    """What answers unseen, as a table of its own: each shadow alone, under `shadow_name`, so that one that cannot be
+    loaded or hangs keeps no other from answering.
+
+    >>> hotel = ModelRoute((Arm("champion", 1, 1.0),), {1: "a", 2: "b"}, (2,), "r1", shadowed=0.25)
+    >>> unseen(RouteTable(7, {"hotel": hotel})).models["hotel@2"].bundles
+    {2: 'b'}
+    """
+    alone = {
+        shadow_name(name, version): ModelRoute(
+            (Arm("shadow", version, 1.0),),
+            {at: digest for at, digest in route.bundles.items() if at == version},
+            (version,),
+            route.salt,
+            shadowed=route.shadowed,
+        )
+        for name, route in table.models.items()
+        for version in route.shadows
+    }
+    return RouteTable(table.generation, alone)
+
+
+def shadow_name(model: str, version: int) -> str:
+    """What a shadow is called among those that answer unseen."""
+    return f"{model}@{version}"
+
+
+def is_unseen(route: ModelRoute, unit: str, rollout: str) -> bool:
+    """Whether a route's shadows answer what a unit asked too. `rollout` is the salt that the answer's record names:
+    what followed another route, or was not dealt, is compared with nothing."""
+    return rollout == route.salt and (route.shadowed == 1.0 or _is_shadowed(route, unit))
 
 
 def _is_shadowed(route: ModelRoute, unit: str) -> bool:

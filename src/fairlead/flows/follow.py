@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from fairlead.core.route import RouteTable
+from fairlead.core.route import RouteTable, unseen
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.lookups import Lookups
 from fairlead.flows.serve import Serving, describe
@@ -37,16 +37,17 @@ class Follower:
         board: RouteBoard,
         store: BundleStore,
         serving: Serving,
-        identity: tuple[int, int],
+        identity: tuple[int, int] | None,
         swapped: Callable[[], None],
         lookups: Mapping[str, Lookups] = MappingProxyType({}),
     ) -> None:
-        """`identity` is the worker's number and process id; `swapped` is called after each change of what is served;
-        `lookups` are of the models whose features are looked up, by name."""
+        """`identity` is the worker's number and process id; None for who answers nobody: it follows what answers
+        unseen, and reports nothing, because no caller waits for it to have a route. `swapped` is called after each
+        change of what is served; `lookups` are of the models whose features are looked up, by name."""
         self._board = board
         self._store = store
         self._serving = serving
-        self._worker, self._pid = identity
+        self._identity = identity
         self._swapped = swapped
         self._lookups = lookups
         self._table: RouteTable | None = None  # what was last taken from the board
@@ -60,6 +61,11 @@ class Follower:
         self._board_error = ""
         self._telling = Telling(_log)
         self.ready = asyncio.Event()  # set once a whole table is served, but for what cannot be loaded
+
+    @property
+    def table(self) -> RouteTable:
+        """What was last taken from the board: empty before the first."""
+        return self._table or RouteTable()
 
     async def run(self) -> None:
         """Follows until cancelled."""
@@ -82,18 +88,20 @@ class Follower:
         self._board_error = ""
         self._telling.right("the route table")
         if table is not None:
-            self._take(table)
+            self._take(table if self._identity is not None else unseen(table))
         else:
             self._tend()
 
     def report(self) -> None:
         """Says what this worker runs. A board that refuses the report is told to the operator's log only."""
+        if self._identity is None:
+            return
         live = self._serving.live
         errors = live.errors if live else {}
         wrong = [f"model {name!r} is not served as published: {error}" for name, error in errors.items()]
         state = WorkerState(
-            worker=self._worker,
-            pid=self._pid,
+            worker=self._identity[0],
+            pid=self._identity[1],
             generation=live.generation if live else 0,
             applied_at=self._applied_at,
             heartbeat_at=self._serving.clock.now(),

@@ -18,7 +18,6 @@ from fairlead.core.route import Route
 from fairlead.core.stream_message import KEPT, DeadLetter, read_message, write_answer, write_letter
 from fairlead.errors import ContractError, NotFound, StateError
 from fairlead.flows.serve import BULK_ROWS, PINNED, Arrival, Ask, ModelFailed, NotReady, Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream_counts import StreamCounts
 from fairlead.flows.stream_features import Filled
 from fairlead.flows.stream_log import KeptLog, place_of, placed, without_place
@@ -110,11 +109,11 @@ class _Hand:
 class Stream:
     """One process's work on a stream. `told` hears of what goes away and comes back."""
 
-    def __init__(self, ends: Ends, terms: Terms, serving: Serving, kept: KeptLog, shadows: Shadows, told: Told) -> None:
+    def __init__(self, ends: Ends, terms: Terms, serving: Serving, kept: KeptLog, told: Told) -> None:
         """`serving` writes to `kept`, which remembers what it was given."""
         self.counts = StreamCounts()
         self._ends, self._terms = ends, terms
-        self._serving, self._kept, self._shadows = serving, kept, shadows
+        self._serving, self._kept = serving, kept
         self._clock = serving.clock
         self._told = told
         self._done = _Recent(REMEMBERED)
@@ -281,13 +280,10 @@ class Stream:
         model = self._serving.model(self._terms.model)
         routes = [self._terms.route(model, ask, arrival) for ask in asks]
         try:
-            records = await filled.answered(model, asks, arrival, routes)
+            await filled.answered(model, asks, arrival, routes)
         except (ModelFailed, NotReady):
             if not self._kept.has_any:
                 raise
-            return
-        if model.route.shadows:
-            self._shadows.offer(model, records, routes)
 
     # -- dead letters ----------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ BUCKETS = tuple(0.00025 * 2**step for step in range(16))
 # Upper bounds of the buckets of batches, in rows.
 ROW_BUCKETS = tuple(2**step for step in range(11))
 
+DROPPED = ("queue_full", "not_warm", "behind", "hung", "log_failed")  # why a shadow did not answer
 TIMED_OUT, HUNG_UP = "timed_out", "hung_up"  # why a request that was admitted got no answer
 
 
@@ -127,6 +128,25 @@ class Usage(Struct):
     segment_bytes: dict[str, int] = {}
 
 
+class Shadowed(Struct, frozen=True):
+    """How a shadow is doing: ok, loading, failed (`error` says why it cannot be loaded) or hung. `behind`: the age in
+    seconds of the oldest record that waits for it, or how long its turn has taken."""
+
+    model_name: str
+    model_version: str
+    status: str
+    waiting: int
+    behind: float
+    error: str = ""
+
+
+class Shadowing(Struct, frozen=True):
+    """What the process that answers unseen says of itself. `at`: when, in seconds since 1970."""
+
+    at: float
+    shadows: list[Shadowed]
+
+
 class Counts(Struct):
     """A snapshot of one worker's counters."""
 
@@ -153,6 +173,8 @@ class Counts(Struct):
     fallbacks: list[FellBack] = []
     quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
     lookups: list[LookedUp] = []
+    shadowing: Shadowing | None = None  # of the process that answers unseen only
+    traced: list[tuple[str, str, str]] = []  # trace, request, span: for that process, while there are shadows
 
 
 class Tally:
@@ -165,7 +187,7 @@ class Tally:
         self._shed: dict[tuple[str, int, str], Shed] = {}
         self._ran: dict[tuple[str, int], Ran] = {}
         self._fallbacks: dict[tuple[str, int, str, str], FellBack] = {}
-        self.shadow_dropped = {"queue_full": 0, "not_warm": 0, "log_failed": 0}
+        self.shadow_dropped = dict.fromkeys(DROPPED, 0)
         self.outcomes = 0
         self.events = 0  # business events
         self.spans = 0  # of applications' own traces

@@ -30,7 +30,6 @@ from fairlead.flows.dealing import dealt
 from fairlead.flows.follow import Follower
 from fairlead.flows.lookups import Lookups
 from fairlead.flows.serve import PINNED, Arrival, Ask, Serving, pin
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.stream import Ends, Stream, Terms
 from fairlead.flows.stream_counts import stream_exposition
 from fairlead.flows.stream_log import KeptLog
@@ -136,10 +135,9 @@ class Streaming:
             stack.callback(kept.close)
             serving = Serving(kept, self._context.clock, Tally(), self._limits())
             serving.on_failure = self._context.settings.on_failure()
-            shadows = Shadows(serving)
-            await self._make_ready(stack, serving, shadows, seat)
+            await self._make_ready(stack, serving, seat)
             ends = await self._open(stack, seat, before)
-            stream = Stream(ends, self._terms(), serving, kept, shadows, said.state)
+            stream = Stream(ends, self._terms(), serving, kept, said.state)
             self._stream = stream
             if self._stopped:
                 stream.stop()
@@ -190,7 +188,7 @@ class Streaming:
             stack.callback(one.close)
         return found
 
-    async def _make_ready(self, stack: AsyncExitStack, serving: Serving, shadows: Shadows, seat: int) -> None:
+    async def _make_ready(self, stack: AsyncExitStack, serving: Serving, seat: int) -> None:
         """Loads what is served, and follows the route table unless a version was named."""
         context, lookups = self._context, self._lookups(stack)
         if self._pinned is not None:
@@ -202,8 +200,7 @@ class Streaming:
         board = stack.enter_context(context.follow_board())
         stack.callback(_forget, board, seat)
         follower = Follower(board, context.bundles, serving, (seat, os.getpid()), lambda: None, lookups)
-        for work in (follower.run(), shadows.run()):
-            await stack.enter_async_context(_running(work, self.stop))
+        await stack.enter_async_context(_running(follower.run(), self.stop))
         await follower.ready.wait()
         if serving.live is not None:
             self._check_served(serving.live)

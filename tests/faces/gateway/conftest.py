@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +27,6 @@ from fairlead.faces.gateway.observing import Observer
 from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT, Receive, Scope, Send
 from fairlead.flows.serve import Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Tally
 from fairlead.flows.warm import Live, LiveModel, LiveVersion
 from fairlead.testing.facts import MemoryFacts
@@ -174,25 +172,20 @@ def start_gateway(house: House) -> Iterator[Callable[..., Running]]:
         *,
         sync: bool = False,
         body_limit: int = BODY_LIMIT,
-        shadow_limit: int = 2048,
         limits: dict[str, Limits] | None = None,
         observer: Observer | None = None,
-        shadows: tuple[int, ...] = (),
         keeps: Keeps = Keeps(),  # noqa: B008 - a frozen value
     ) -> Running:
         log = MemoryLog()
         serving = Serving(log, SystemClock(), Tally(), limits)
-        serving.live = live(shadows=shadows)
-        queue = Shadows(serving, shadow_limit, None if observer is None else observer.shadowed)
+        serving.live = live()
         counts = lambda: [serving.tally.snapshot(0, 1, 3, serving.weights())]  # noqa: E731 - one line, used once
         facts = MemoryFacts()
         intake = Intake(serving, facts, keeps, sync=sync, limit=body_limit)
-        house.door.app = Gateway(
-            serving, queue, counts, sync=sync, body_limit=body_limit, observer=observer, intake=intake
-        )
+        house.door.app = Gateway(serving, counts, sync=sync, body_limit=body_limit, observer=observer, intake=intake)
         running = Running(log, serving, house.port)
         running.facts = facts
-        stops.extend((running.http.close, asyncio.run_coroutine_threadsafe(queue.run(), house.loop).cancel))
+        stops.append(running.http.close)
         return running
 
     yield start

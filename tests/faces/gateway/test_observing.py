@@ -11,12 +11,13 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.adapters.otlp_http import OtlpExporter
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.core.trace import Span
 from fairlead.faces.gateway.observing import Observer, Rules, place_of
-from fairlead.faces.gateway.spans import Ended, Kept
+from fairlead.faces.gateway.spans import Ended, Kept, Unseen
 from fairlead.testing.clock import ManualClock
 
 Running = Any  # the fixtures' value: see conftest
@@ -333,29 +334,57 @@ def test_a_failure_is_an_error_and_a_refusal_is_not(start_gateway: Callable[...,
 
 
 def test_a_shadows_answer_is_linked(start_gateway: Callable[..., Running]) -> None:
-    """A trace of its own, linked with that of the request whose answer it repeats; one for a batch."""
+    """A trace of its own, linked with that of the request whose answer it repeats, once its worker has told of that;
+    one for a batch."""
     told = Told(log_share=0.0, trace_share=1.0)
-    gateway = start_gateway(observer=told.observer, shadows=(3,))
+    gateway = start_gateway(observer=told.observer)
     gateway.predict({"features": ROW})
     gateway.predict({"instances": [ROW, ROW, ROW]})
-    told.wait(lambda: sum(span.name == "shadow hotel" for span in told.spans) == 2)
+    told.wait(lambda: sum(span.kind == "server" for span in told.spans) == 2)
     requests = {span.span_id: span for span in told.spans if span.kind == "server"}
-    shadows = [span for span in told.spans if span.name == "shadow hotel"]
+    shadows: list[Span] = []
+    unseen = Unseen(shadows.append, SystemClock())
+    answers = [replace(record, arm="shadow", model_version=3, shadow_of=1) for record in gateway.log.kept_predictions]
+    unseen.answered(answers)
+    unseen.learn([])
+    assert shadows == []
+    traced = told.observer.traced()
+    unseen.learn(traced)
+    assert len(shadows) == len(traced) == 2
     for shadow in shadows:
         (link,) = shadow.links
         assert requests[link.span_id].trace_id == link.trace_id != shadow.trace_id
-        assert shadow.attributes["fairlead.model.version"] == 3
+        assert (shadow.name, shadow.attributes["fairlead.model.version"]) == ("shadow hotel", 3)
         assert shadow.started_ns <= shadow.ended_ns
-    told.wait(lambda: len(gateway.log.kept_predictions) == 8)
+    unseen.learn(traced)
+    assert len(shadows) == 2
+
+
+def test_a_traced_request_is_told_of_twice(start_gateway: Callable[..., Running]) -> None:
+    """Who looks as often as it is told misses none; then it is forgotten."""
+    told = Told(log_share=0.0, trace_share=1.0)
+    gateway = start_gateway(observer=told.observer)
+    gateway.predict({"features": ROW, "request_id": "a"})
+    told.wait(lambda: any(span.kind == "server" for span in told.spans))
+    assert [[one[1] for one in told.observer.traced()] for _ in range(3)] == [["a"], ["a"], []]
 
 
 def test_a_shadow_of_an_untraced_request_has_no_span(start_gateway: Callable[..., Running]) -> None:
-    """Also where its caller sent a trace that it does not keep."""
+    """Also where its caller sent a trace that it does not keep; what is held for it is given up after a while."""
     told = Told(log_share=0.0, trace_share=1.0)
-    gateway = start_gateway(observer=told.observer, shadows=(3,))
+    gateway = start_gateway(observer=told.observer)
     gateway.predict({"features": ROW}, headers=traceparent("00"))
-    told.wait(lambda: len(gateway.log.kept_predictions) == 2)
-    assert told.spans == []
+    (record,) = gateway.log.kept_predictions
+    assert record.trace_id is not None
+    shadows: list[Span] = []
+    clock = ManualClock()
+    unseen = Unseen(shadows.append, clock)
+    unseen.answered([record])
+    unseen.learn(told.observer.traced())
+    clock.advance(60.0)
+    unseen.learn([])
+    unseen.learn([(record.trace_id, record.request_id, "1" * 16)])
+    assert shadows == told.spans == []
 
 
 @given(st.text(max_size=40))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.app.compose import open_context
-from fairlead.core.route import Arm, ModelRoute, choose
+from fairlead.core.route import SHADOWER, Arm, ModelRoute, choose
 from fairlead.errors import FairleadError, NotFound, Refused, SettingsError, StateError, UsageError
 from fairlead.operations import streaming_inference
 from fairlead.operations.context import Context
@@ -132,16 +134,23 @@ def test_a_change_of_the_route_takes_effect_while_it_runs(
 def test_a_shadow_answers_beside_it(
     ran: Ran, home: Home, open_line: Callable[[str], Line], make: Callable[..., bytes]
 ) -> None:
-    """Its records are in the log, its answers on no sink."""
+    """Who answers unseen follows a stream as it does a worker: its records are in the log, its answers on no sink."""
     line = open_line("redis")
     home.publish(ModelRoute((Arm("champion", 1, 1.0),), dict(home.digests), shadows=(2,), salt="r1"))
+    command = [sys.executable, "-m", "fairlead.app.shadower", "--home", str(home.path), "--worker", str(SHADOWER)]
+    process = subprocess.Popen(command)
 
     async def end(streaming: Streaming) -> None:
+        await until((home.path / "workers" / f"{SHADOWER}.json").exists)
         line.put([make(n, f"q{n}") for n in range(20)])
         await until(lambda: len(home.records()) >= 40)
         streaming.stop()
 
-    ran(asked(line, until_empty=False), end)
+    try:
+        ran(asked(line, until_empty=False), end)
+    finally:
+        process.terminate()
+        process.wait(20)
     shadows = {one.request_id for one in home.records() if one.shadow_of == 1}
     assert shadows == {f"q{n}" for n in range(20)}
     assert len(line.answers()) == 20

@@ -10,7 +10,6 @@ from random import getrandbits
 
 import msgspec
 
-from fairlead.core.record import Prediction
 from fairlead.core.route import Route
 from fairlead.errors import ContractError, FairleadError, NotFound
 from fairlead.faces.gateway.answering import answered
@@ -51,7 +50,6 @@ from fairlead.flows.serve import (
     Serving,
     pin,
 )
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.tally import Counts
 from fairlead.flows.warm import LiveModel
 
@@ -73,7 +71,6 @@ class Gateway:
     def __init__(
         self,
         serving: Serving,
-        shadows: Shadows,
         counts: Callable[[], list[Counts]],
         *,
         sync: bool = False,
@@ -84,15 +81,14 @@ class Gateway:
         self._intake = intake
         self._observer = observer
         self._serving = serving
-        self._shadows = shadows
         self._counts = counts
         self._sync = sync
         self._limit = body_limit
-        self.direct = Direct(serving, shadows, new_id, body_limit=body_limit, ready=not sync, observer=observer)
+        self.direct = Direct(serving, new_id, body_limit=body_limit, ready=not sync, observer=observer)
         version = installed_version("fairlead")
         self._protocol = InferenceProtocol(serving, version, new_id)
         self._openapi = OpenApi(serving, version)
-        self._scoring = MlflowScoring(serving, self._offer, new_id, version, sync, body_limit)
+        self._scoring = MlflowScoring(serving, new_id, version, sync, body_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request; nothing escapes as a traceback."""
@@ -146,7 +142,6 @@ class Gateway:
         else:
             answer = await asyncio.to_thread(write_answers, records, batch)
         await reply(send, 200, answer)
-        self._offer(model, records, routes)
 
     async def _infer(self, scope: Scope, receive: Receive, send: Send, parts: list[str]) -> None:
         name, version = parts[1], parts[3] if len(parts) == 5 else None
@@ -173,7 +168,6 @@ class Gateway:
         else:
             written = await asyncio.to_thread(self._protocol.write, model, asked, records)
         await reply(send, 200, *written)
-        self._offer(model, records, asked.routes)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send, path: str) -> None:
         if path == "/v2" or path.startswith("/v2/"):
@@ -217,10 +211,6 @@ class Gateway:
         if self._sync:
             await self._serving.log.durable()
         await reply(send, 200, msgspec.json.encode({"accepted": len(records)}))
-
-    def _offer(self, model: LiveModel, records: list[Prediction], routes: list[Route]) -> None:
-        if model.route.shadows:
-            self._shadows.offer(model, records, routes)
 
     def _count(self, model: str, error: FairleadError) -> None:
         """Counts what no version answered; what a version refused, failed or had no time for is counted there."""

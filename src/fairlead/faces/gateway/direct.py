@@ -27,7 +27,6 @@ from fairlead.faces.gateway.wire import JSON, Header, Refusal, check_caller, che
 from fairlead.flows.dealing import dealt
 from fairlead.flows.fallback import recovered
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Serving
-from fairlead.flows.shadow import Shadows
 from fairlead.flows.turn import FAULT, Fault, Given, Question, Turn
 from fairlead.flows.warm import LiveModel
 
@@ -61,7 +60,6 @@ class Direct:
     def __init__(
         self,
         serving: Serving,
-        shadows: Shadows,
         new_id: Callable[[], str],
         *,
         body_limit: int = BODY_BYTES,
@@ -72,7 +70,6 @@ class Direct:
         self._limit = min(body_limit, BODY_BYTES)
         self.heads: dict[bytes, Head] = {}
         self._serving = serving
-        self._shadows = shadows
         self._new_id = new_id
         self._turn = Turn(serving)
         self._observer = observer
@@ -179,8 +176,6 @@ class Direct:
             if arrival.trail is not None:
                 arrival.trail.records = (given,)
             send(200, write_answer(given), None)
-            if route.shadows:
-                self._shadows.offer(model, [given], [route])
 
         return told
 

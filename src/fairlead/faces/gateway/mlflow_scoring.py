@@ -38,7 +38,6 @@ CODES = {404: "RESOURCE_DOES_NOT_EXIST", 500: "INTERNAL_ERROR", 503: "TEMPORARIL
 REQUEST_ID = b"x-request-id"
 BULK_BYTES = 2**17  # a body that is larger is read in a thread
 
-Offer = Callable[[LiveModel, list[Prediction], list[Route]], None]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -77,13 +76,12 @@ class Asked(NamedTuple):
 
 
 class MlflowScoring:
-    """Answers MLflow's paths. `offer` is called after an answer, for the shadows; `sync` as for the gateway."""
+    """Answers MLflow's paths. `sync` as for the gateway."""
 
     def __init__(
-        self, serving: Serving, offer: Offer, new_id: Callable[[], str], server_version: str, sync: bool, limit: int
+        self, serving: Serving, new_id: Callable[[], str], server_version: str, sync: bool, limit: int
     ) -> None:
         self._serving = serving
-        self._offer = offer
         self._new_id = new_id
         self._version = server_version.encode()
         self._sync = sync
@@ -140,7 +138,6 @@ class MlflowScoring:
             raise
         header = (REQUEST_ID, asked.made_id.encode()) if asked.made_id else None
         await reply(send, 200, _encode(_scored(records, asked.method)), JSON, header)
-        self._offer(model, records, asked.routes)
 
     def _read(self, model: LiveModel, version: str | None, body: bytes, is_csv: bool, arrival: Arrival) -> Asked:
         pinned = None if version is None else pin(model, version_number(version))

@@ -18,7 +18,7 @@ from msgspec import Raw, Struct
 from fairlead.core.record import Prediction
 from fairlead.core.trace import parse_traceparent, parse_tracestate
 from fairlead.errors import ContractError, FairleadError
-from fairlead.faces.gateway.spans import UNKNOWN, Ended, Finished, Kept, spans_of
+from fairlead.faces.gateway.spans import UNKNOWN, Ended, Finished, Kept, Traced, spans_of
 from fairlead.faces.gateway.wire import Header, Message, Receive, Scope, Send
 from fairlead.flows.serve import Arrival, ModelFailed, Overloaded
 from fairlead.flows.trail import Trail
@@ -133,10 +133,9 @@ class Observer:
         elif trail is not None and trail.is_logged:
             self._line(_encode(self._access(trail, end, level, now)))
 
-    def shadowed(self, records: Sequence[Prediction]) -> None:
-        """Tells of shadows' answers: a span for each request that was traced, linked with it."""
-        if self._keep is not None:
-            self._keep.shadowed(records, self._clock.now())
+    def traced(self) -> list[Traced]:
+        """The requests that were traced lately, as `Kept.traced`."""
+        return self._keep.traced() if self._keep is not None else []
 
     async def watch(self, app: App, scope: Scope, receive: Receive, send: Send) -> None:
         """Has an application answer a request, and tells of it. The application finds the trail in its

@@ -5,17 +5,21 @@ Names and attributes are OpenTelemetry's conventions for HTTP servers; what is o
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from random import getrandbits
 from typing import NamedTuple
 
 from fairlead.core.record import Prediction
 from fairlead.core.trace import Attribute, Link, Span
 from fairlead.flows.trail import Trail
+from fairlead.ports.clock import Clock
 
 UNKNOWN = "unknown"  # the protocol of a path that there is not
-REMEMBERED = 4096  # traced requests whose shadows may still answer
+REMEMBERED = 4096  # traced requests whose shadows may still answer, and answers that wait to know of theirs
+HELD_SECONDS = 5.0  # how long these wait
+
+Traced = tuple[str, str, str]  # the trace, the request's id, and its span
 
 
 class Ended(NamedTuple):
@@ -49,12 +53,13 @@ class Finished(NamedTuple):
 
 
 class Kept:
-    """Where spans go. It remembers the last traced requests, for their shadows."""
+    """Where spans go. It remembers the last traced requests, for their shadows, which another process answers."""
 
     def __init__(self, put: Callable[[Span], None]) -> None:
         """`put` takes a span; it may not wait."""
         self._put = put
-        self._recent: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._traced: deque[Traced] = deque(maxlen=REMEMBERED)
+        self._before: deque[Traced] = self._traced.copy()
 
     def keep(self, spans: Sequence[Span]) -> None:
         """Takes the spans of one request, its own first."""
@@ -62,32 +67,59 @@ class Kept:
             self._put(span)
         request = spans[0]
         if request_id := request.attributes.get("fairlead.request_id"):
-            self._recent[request.trace_id, str(request_id)] = request.span_id
-            if len(self._recent) > REMEMBERED:
-                self._recent.popitem(last=False)
+            self._traced.append((request.trace_id, str(request_id), request.span_id))
 
-    def shadowed(self, records: Sequence[Prediction], now: float) -> None:
-        """A span for each shadow's answer to a traced request (for the first row of a batch), in a trace of its own
-        that is linked with the request's: nobody waited for it. `now` is seconds since 1970."""
-        for record in records:
-            if record.trace_id is None or (record.trace_id, record.request_id) not in self._recent:
-                continue
-            served = Link(record.trace_id, self._recent[record.trace_id, record.request_id])
-            ended = _ns(now)
-            self._put(
-                Span(
-                    f"shadow {record.model_name}",
-                    "internal",
-                    f"{getrandbits(128) or 1:032x}",
-                    _new_id(),
-                    "",
-                    ended - round(record.latency_ms * 1e6),
-                    ended,
-                    _subject(record) | {"fairlead.shadow_of": record.shadow_of or 0, "fairlead.status": record.status},
-                    error=str(record.status) if record.status >= 500 else "",
-                    links=(served,),
-                )
-            )
+    def traced(self) -> list[Traced]:
+        """The requests that were traced since the call before the last: each is told twice, so that who looks about as
+        often misses none."""
+        told = [*self._before, *self._traced]
+        self._before, self._traced = self._traced, deque(maxlen=REMEMBERED)
+        return told
+
+
+class Unseen:
+    """The spans of shadows' answers to traced requests (for the first row of a batch), each in a trace of its own that
+    is linked with the request's: nobody waited for it. Whether a request was traced, its worker tells a bit later."""
+
+    def __init__(self, put: Callable[[Span], None], clock: Clock) -> None:
+        """`put` takes a span; it may not wait."""
+        self._put = put
+        self._clock = clock
+        self._held: deque[tuple[float, Prediction]] = deque(maxlen=REMEMBERED)
+
+    def answered(self, records: Sequence[Prediction]) -> None:
+        """Holds shadows' answers that may be to traced requests."""
+        now = self._clock.now()
+        self._held.extend((now, record) for record in records if record.trace_id is not None)
+
+    def learn(self, traced: Iterable[Traced]) -> None:
+        """Tells of the answers to these requests, and of those no more that have waited for long enough."""
+        spans = {(trace_id, request_id): span_id for trace_id, request_id, span_id in traced}
+        oldest = self._clock.now() - HELD_SECONDS
+        held, self._held = self._held, deque(maxlen=REMEMBERED)
+        for at, record in held:
+            span_id = spans.get((record.trace_id or "", record.request_id))
+            if span_id is not None:
+                self._put(_shadow(record, at, span_id))
+            elif at >= oldest:
+                self._held.append((at, record))
+
+
+def _shadow(record: Prediction, at: float, span_id: str) -> Span:
+    """`at`: when it was answered, in seconds since 1970."""
+    ended = _ns(at)
+    return Span(
+        f"shadow {record.model_name}",
+        "internal",
+        f"{getrandbits(128) or 1:032x}",
+        _new_id(),
+        "",
+        ended - round(record.latency_ms * 1e6),
+        ended,
+        _subject(record) | {"fairlead.shadow_of": record.shadow_of or 0, "fairlead.status": record.status},
+        error=str(record.status) if record.status >= 500 else "",
+        links=(Link(record.trace_id or "", span_id),),
+    )
 
 
 def spans_of(trail: Trail, finished: Finished, end: Ended) -> list[Span]:
