@@ -31,8 +31,8 @@ class UsageError(FairleadError):
     """Wrong usage or unusable input."""
 
 
-class SettingsError(UsageError):
-    """A setting that cannot be read."""
+class SettingsError(UsageError, ValueError):
+    """A setting that cannot be read. It is a `ValueError`, so that whoever reads the file adds the place."""
 
 
 class TableError(UsageError):

@@ -11,8 +11,11 @@ import pytest
 
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.app.compose import open_context, open_notifiers, open_trainer
+from fairlead.config.alerting import Alerting, Channel
+from fairlead.config.fields import Secret
 from fairlead.config.load import parse_settings
-from fairlead.config.settings import Alerting, Channel, Retraining, Settings
+from fairlead.config.retraining import Retraining
+from fairlead.config.settings import Settings
 from fairlead.core.event import StatusChanged
 from fairlead.errors import SettingsError, StateError
 
@@ -81,7 +84,7 @@ def test_channels_take_their_severities() -> None:
     alerting = Alerting(
         channels=(
             Channel("here", "console", severity=("high",)),
-            Channel("pager", "webhook", "https://hooks.invalid/x", ("critical",)),
+            Channel("pager", "webhook", Secret("https://hooks.invalid/x"), severity=("critical",)),
         )
     )
     opened = open_notifiers(alerting)

@@ -16,7 +16,8 @@ from msgspec import Raw
 
 from fairlead.app.compose import open_context
 from fairlead.app.follow_up import FollowUp
-from fairlead.config.settings import Retraining, Settings
+from fairlead.config.retraining import Retraining
+from fairlead.config.settings import Settings
 from fairlead.core.event import AliasMoved, AnyFact, RetrainDecided, RetrainFinished, StatusChanged, VersionRegistered
 from fairlead.core.report import fact_of
 from fairlead.errors import StateError

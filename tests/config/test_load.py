@@ -51,7 +51,7 @@ def test_a_full_file_is_read_with_its_units() -> None:
     assert [rail.metric for rail in plan.guardrails] == ["error_rate", "prediction_psi"]
     assert plan.alpha == 0.01
     assert settings.monitoring.window_seconds is None
-    assert settings.alerting.channels[0].url == "http://127.0.0.1:1/x"
+    assert settings.alerting.channels[0].url.reveal() == "http://127.0.0.1:1/x"
 
 
 def test_costs_become_a_matrix() -> None:

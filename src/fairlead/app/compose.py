@@ -14,8 +14,9 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app.database import open_board, open_journal
 from fairlead.app.worker_board import follow_board
+from fairlead.config.alerting import Alerting, Channel
 from fairlead.config.load import load_settings
-from fairlead.config.settings import Alerting, Channel, Settings
+from fairlead.config.settings import Settings
 from fairlead.errors import SettingsError, StateError
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import table_of
@@ -82,7 +83,7 @@ def _notifier(channel: Channel) -> Notifier:
         return ConsoleNotifier(channel.name)
     if not channel.url:
         raise SettingsError(f"the channel {channel.name!r} is a webhook without a url: add `url:` to it")
-    return WebhookNotifier(channel.name, channel.url)
+    return WebhookNotifier(channel.name, channel.url.reveal())
 
 
 def _actor() -> str:

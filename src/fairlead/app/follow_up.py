@@ -24,7 +24,7 @@ from fairlead.core.event import Entry, RetrainDecided, RetrainFinished, RolloutD
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.retrain import RetrainPolicy
+from fairlead.core.retrain import DAY, RetrainPolicy
 from fairlead.core.rollout import Decision, Phase
 from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
@@ -207,7 +207,7 @@ class FollowUp:
                 PostmortemFolder(self._context.home).write,
                 ResponsePolicy(
                     AlertPolicy(settings.owner_of(name), alerting.runbooks, float(alerting.repeat_after)),
-                    RetrainPolicy(retraining.at_least_labels, float(retraining.at_most_every)),
+                    RetrainPolicy(retraining.at_least_labels, float(retraining.at_most_every or 30 * DAY)),
                 ),
             )
         return responder

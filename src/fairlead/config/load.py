@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,12 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from fairlead.config.conditions import condition
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Duration, Share, Size
+from fairlead.config.fields import Bare, Comparison, Duration, Secret, Share, Size
 from fairlead.config.grammar import duration, guardrail, share, size
 from fairlead.config.settings import Settings
+from fairlead.config.watched import watchable
 from fairlead.errors import SettingsError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -105,17 +107,28 @@ def _hook(kind: type, value: Any) -> Any:
         raise ValueError(error.line) from None
 
 
+_READ_AS: dict[type, Callable[[Any], Any]] = {
+    Duration: duration,
+    Share: share,
+    Size: size,
+    Comparison: lambda value: watchable(condition(_text(value))).text,
+    Bare: lambda value: _text(value, "a comparison such as '>500ms'"),
+    Secret: lambda value: _text(value, "a text, such as ${NAME} of the environment"),
+    DatabaseUrl: lambda value: _text(value, "a text: write postgresql://user@host/name, or leave it out"),
+}
+
+
+def _text(value: Any, expected: str = "a comparison such as 'error_rate > 5%'") -> str:
+    """A text. What else it is, is not shown: it may be a secret."""
+    if not isinstance(value, str):
+        raise SettingsError(f"a {type(value).__name__} is not {expected}")
+    return value
+
+
 def _read_as(kind: type, value: Any) -> Any:
-    if kind is Duration:
-        return Duration(duration(value))
-    if kind is Share:
-        return Share(share(value))
-    if kind is Size:
-        return Size(size(value))
-    if kind is DatabaseUrl and isinstance(value, str):
-        return DatabaseUrl(value)
-    if kind is DatabaseUrl:
-        raise SettingsError("database is no text: write postgresql://user@host/name, or leave it out")
+    read = _READ_AS.get(kind)
+    if read is not None:
+        return kind(read(value))
     raise SettingsError(f"{value!r} cannot be read as {kind.__name__}")
 
 
@@ -202,13 +215,13 @@ def _line(node: yaml.Node | None, where: str) -> int | None:
 def _lines(node: yaml.Node, parts: list[tuple[str, str]]) -> list[int]:
     if not parts:
         return [node.start_mark.line + 1]
-    (name, _), rest = parts[0], parts[1:]
+    (name, place), rest = parts[0], parts[1:]
     lines: list[int] = []
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
             if not name or key.value == name:
                 lines += [key.start_mark.line + 1] if name and not rest else _lines(value, rest)
     elif isinstance(node, yaml.SequenceNode) and not name:
-        for item in node.value:
+        for item in node.value[int(place) : int(place) + 1] if place.isdigit() else node.value:
             lines += _lines(item, rest)
     return lines

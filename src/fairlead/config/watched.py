@@ -1,0 +1,48 @@
+"""Refuses, at the start, metrics that nobody measures and messages that could not be filled in."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from string import Formatter
+
+from fairlead.core.condition import Condition
+from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET
+from fairlead.errors import SettingsError
+
+
+def known_metric(name: str) -> None:
+    """Raises `SettingsError` for a metric that is not watched.
+
+    >>> known_metric("error_rate")
+    """
+    if name in METRICS:
+        return
+    close = get_close_matches(name, METRICS, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(METRICS)}"
+    raise SettingsError(f"{name!r} is not a metric that is watched ({hint})")
+
+
+def watchable(condition: Condition) -> Condition:
+    """The condition. Raises `SettingsError` for one over a metric that is not watched, or beside a budget of none."""
+    known_metric(condition.metric)
+    if condition.of == "budget" and condition.metric not in WITH_BUDGET:
+        raise SettingsError(f"{condition.text!r}: only {', '.join(WITH_BUDGET)} has a budget; write a number")
+    if condition.of not in ("", "champion", "budget"):
+        raise SettingsError(f"{condition.text!r} compares with {condition.of}: write champion, budget or a number")
+    return condition
+
+
+def check_message(text: str) -> None:
+    """Raises `SettingsError` for a message with a place that nothing fills.
+
+    >>> check_message("Data drift detected in {feature}")
+    """
+    try:
+        places = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError:
+        raise SettingsError(f"the message {text!r} has a brace too many: write {{{{ and }}}} for braces") from None
+    for place in places:
+        if place not in PLACES:
+            close = get_close_matches(place, PLACES, n=1)
+            hint = f"did you mean {{{close[0]}}}?" if close else ", ".join(f"{{{known}}}" for known in PLACES)
+            raise SettingsError(f"the message holds {{{place}}}, which nothing fills ({hint})")
