@@ -19,9 +19,8 @@ from fairlead.core.gate import (
     figures,
     read_report,
     unmeasured,
-    valid_for,
-    why_invalid,
 )
+from fairlead.core.gate_validity import valid_for, why_invalid
 from fairlead.core.verdict import Outcome
 
 BUNDLE, OTHER = "a" * 64, "b" * 64

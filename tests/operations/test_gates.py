@@ -20,7 +20,8 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.config.fields import Duration, Size
-from fairlead.config.settings import Gates, Settings
+from fairlead.config.gates import Gates
+from fairlead.config.settings import Settings
 from fairlead.core.bundle import CARD
 from fairlead.core.event import GateMeasured
 from fairlead.core.gate import CHECKS, DAY_SECONDS, GateReport

@@ -92,6 +92,7 @@ class DeployAsked(Fact, frozen=True, tag="deploy_asked"):
     bundle: str
     plan: Plan
     reason: str = ""
+    environment: str = "production"  # by whose policy the gate was passed
 
 
 class DeployRefused(Fact, frozen=True, tag="deploy_refused"):

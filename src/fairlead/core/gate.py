@@ -25,16 +25,30 @@ CheckName = Literal[
     "rollback_rehearsed",
 ]
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
+# What every report was measured by before policies said what they require.
+CHECKS_AT_FIRST: tuple[CheckName, ...] = (
+    "digest_holds",
+    "model_card_complete",
+    "schema_equals_training",
+    "loads_in_clean_process",
+    "portable_agrees",
+    "better_than_champion",
+    "latency_and_memory",
+    "edge_cases_answered",
+    "logging_proven",
+    "rollback_rehearsed",
+)
 
 Figure = float | int | str | bool
 DAY_SECONDS = 86_400.0
 
 
 class GatePolicy(Struct, frozen=True):
-    """What a version must measure up to. MB are 10^6 bytes."""
+    """What a version must measure up to. MB are 10^6 bytes. All checks are made; those of `required` must hold."""
 
+    required: tuple[CheckName, ...] = CHECKS
     p99_ms: float = 50.0
-    peak_memory_mb: float = 1024.0
+    peak_memory_mb: float = 1000.0
     strange_share: float = 0.05  # of held-out rows that may hold values which training did not show
     parity_tolerance: float = 1e-5  # of an answer, absolute, and relative to answers beyond 1
     against_champion: Literal["better", "not_worse"] = "better"
@@ -46,6 +60,14 @@ class GatePolicy(Struct, frozen=True):
     max_age_days: float = 30.0
 
 
+class Waived(Struct, frozen=True):
+    """Who answers for a check that does not hold, until when (seconds since 1970, UTC), and why."""
+
+    by: str
+    until: float
+    reason: str
+
+
 class Check(Struct, frozen=True):
     """One check: what was measured, what was required, and a sentence with the figures."""
 
@@ -55,11 +77,22 @@ class Check(Struct, frozen=True):
     measured: dict[str, Figure]
     required: str
     seconds: float = 0.0  # wall time that measuring took
+    waived: Waived | None = None  # as it stood when the report was made; the journal says how it stands now
 
     @property
     def holds(self) -> bool:
-        """Whether it passes: undecided and unmeasured do not."""
+        """Whether it was measured and found good: undecided and unmeasured were not."""
         return self.outcome is Outcome.HOLDS
+
+    @property
+    def counts(self) -> bool:
+        """Whether it lets a version through: it holds, or somebody answers for it."""
+        return self.holds or self.waived is not None
+
+    @property
+    def state(self) -> str:
+        """holds | waived | undecided | unmeasured | breached."""
+        return "waived" if self.waived is not None and not self.holds else self.outcome.value
 
 
 class GateReport(Struct, frozen=True):
@@ -79,15 +112,29 @@ class GateReport(Struct, frozen=True):
 
     @property
     def failed(self) -> tuple[CheckName, ...]:
-        """The checks that do not hold, and those that were never made."""
-        holding = {check.name for check in self.checks if check.holds}
-        broken = {check.name for check in self.checks if not check.holds}
-        return tuple(name for name in CHECKS if name in broken or name not in holding)
+        """Of what is required: what neither holds nor is waived, and what was never made."""
+        counting = {check.name for check in self.checks if check.counts}
+        broken = {check.name for check in self.checks if not check.counts}
+        missing = {name for name in self.policy.required if name in broken or name not in counting}
+        return tuple(name for name in CHECKS if name in missing)
 
     @property
     def passed(self) -> bool:
-        """Whether every check was made and holds."""
+        """Whether every required check was made and holds, or is waived."""
         return not self.failed
+
+    @property
+    def waived(self) -> tuple[CheckName, ...]:
+        """The checks that somebody answers for."""
+        return tuple(check.name for check in self.checks if check.state == "waived")
+
+    @property
+    def outcome(self) -> Outcome:
+        """Of the whole: breached where a required check is, unmeasured or undecided where none is worse."""
+        made = {check.name: check.outcome for check in self.checks}
+        bad = [made.get(name, Outcome.UNMEASURED) for name in self.failed]
+        worst_first = (Outcome.BREACHED, Outcome.UNMEASURED, Outcome.UNDECIDED)
+        return next((outcome for outcome in worst_first if outcome in bad), Outcome.HOLDS)
 
     @property
     def expires_at(self) -> float:
@@ -97,11 +144,15 @@ class GateReport(Struct, frozen=True):
     @property
     def reason(self) -> str:
         """One sentence: all hold, or the worst of what does not."""
+        asked = len(self.policy.required)
         if self.passed:
-            return f"All {len(self.checks)} readiness checks hold."
+            answered = [name for name in self.waived if name in self.policy.required]
+            if not answered:
+                return f"All {asked} readiness checks hold."
+            return f"{asked - len(answered)} of {asked} readiness checks hold, waived: {', '.join(answered)}."
         first = self.check(self.failed[0])
         said = first.reason if first else "It was never made."
-        return f"{len(self.failed)} of {len(CHECKS)} readiness checks do not hold; {self.failed[0]}: {said}"
+        return f"{len(self.failed)} of {asked} readiness checks do not hold; {self.failed[0]}: {said}"
 
     def check(self, name: CheckName) -> Check | None:
         """The check of that name."""
@@ -110,7 +161,8 @@ class GateReport(Struct, frozen=True):
     @property
     def fact(self) -> GateMeasured:
         """What the journal keeps of it."""
-        return GateMeasured(self.model, self.version, self.bundle, self.passed, self.failed, digest_of_report(self))
+        digest = digest_of_report(self)
+        return GateMeasured(self.model, self.version, self.bundle, self.passed, self.failed, digest, self.environment)
 
 
 def digest_of_report(report: GateReport) -> str:
@@ -119,27 +171,22 @@ def digest_of_report(report: GateReport) -> str:
 
 
 def read_report(text: bytes) -> GateReport:
-    """A stored report. Raises `msgspec.MsgspecError` for anything else."""
-    return msgspec.json.decode(text, type=GateReport)
+    """A stored report. Raises `msgspec.MsgspecError` for anything else.
+
+    One from before policies said what they require was measured by the ten checks that there were.
+    """
+    report = msgspec.json.decode(text, type=GateReport)
+    if msgspec.json.decode(text, type=_Kept).policy.required is not None:
+        return report
+    return msgspec.structs.replace(report, policy=msgspec.structs.replace(report.policy, required=CHECKS_AT_FIRST))
 
 
-def why_invalid(report: GateReport, bundle: str, now: float) -> str | None:
-    """Why a report lets nothing through: foreign, failed, from the future or expired. None when it does."""
-    if report.bundle != bundle:
-        return f"its gate was measured on another bundle ({report.bundle[:12]}, not {bundle[:12]})"
-    if not report.passed:
-        return f"failed: {', '.join(report.failed)}"
-    if now < report.measured_at:
-        return "its gate was measured in the future: set the clock right"
-    if now >= report.expires_at:
-        age = (now - report.measured_at) / DAY_SECONDS
-        return f"its gate expired: it is {age:.1f} days old, and counts for {report.policy.max_age_days:g}"
-    return None
+class _KeptPolicy(Struct, frozen=True):
+    required: tuple[str, ...] | None = None
 
 
-def valid_for(report: GateReport, bundle: str, now: float) -> bool:
-    """Whether a report lets this bundle be deployed at this instant."""
-    return why_invalid(report, bundle, now) is None
+class _Kept(Struct, frozen=True):
+    policy: _KeptPolicy
 
 
 def unmeasured(name: CheckName, reason: str) -> Check:

@@ -3,75 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.clean_process import CleanInterpreter
 from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.worker_stage import stages
-from fairlead.config.settings import Gates
+from fairlead.config.gates import Gates
+from fairlead.core.environment import ENVIRONMENTS, Environment
 from fairlead.core.event import Entry, GateMeasured
-from fairlead.core.gate import DAY_SECONDS, Check, GatePolicy, GateReport, why_invalid
+from fairlead.core.gate import Check, GatePolicy, GateReport, Waived
+from fairlead.core.gate_validity import Now, why_invalid
+from fairlead.core.waiver import waivers, with_waivers
 from fairlead.errors import BundleError, NotFound, Refused, StateError, UsageError
 from fairlead.flows.gate import GatePorts, run_gate
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
 from fairlead.ports import VersionInfo
 
-Environment = Literal["dev", "staging", "production"]
-ENVIRONMENTS: tuple[Environment, ...] = get_args(Environment)
+OnCheck = Callable[[Check], None]
 _FOLDER = "gates"
 
 
 def gate(
     context: Context,
     reference: str,
-    environment: str = "production",
-    on_check: Callable[[Check], None] = lambda _: None,
+    environment: str = "",
+    on_check: OnCheck = lambda _: None,
 ) -> GateReport:
     """Measures every check of `name@version` against the champion, keeps the report and journals it.
 
-    Takes some seconds; `on_check` hears each check as it is made. A report that fails is kept too.
+    `environment` says whose policy decides; by default that which this home serves. Takes some seconds; `on_check`
+    hears each check as it is made. A report that fails is kept too.
     """
-    if environment not in ENVIRONMENTS:
-        raise UsageError(f"{environment!r} is no environment: use one of {', '.join(ENVIRONMENTS)}")
+    wanted = environment_of(context, environment)
     info = resolve(context, reference)
-    report = run_gate(
-        _ports(context), info, champion_of(context, info), policy_of(context.settings.gates), environment, on_check
-    )
-    _store(context).put(report)
+    policy = policy_of(context.settings.gates, wanted)
+    measured = run_gate(_ports(context), info, champion_of(context, info), policy, wanted, on_check)
+    report = with_waivers(measured, waived(context, info, wanted, context.clock.now()))
+    store_of(context).put(report)
     context.journal.append([report.fact], actor=context.actor, at=context.clock.now())
     return report
 
 
-def passed_gate(context: Context, info: VersionInfo, now: float) -> GateReport:
-    """The report that lets this version be deployed: its last one, passed, of this very bundle, and not expired.
+def environment_of(context: Context, word: str = "") -> Environment:
+    """The environment that a word means: none is the one that this home serves. Raises `UsageError`."""
+    if not word:
+        return context.settings.environment
+    found = next((one for one in ENVIRONMENTS if one == word), None)
+    if found is None:
+        raise UsageError(f"{word!r} is no environment: use one of {', '.join(ENVIRONMENTS)}")
+    return found
+
+
+def passed_gate(context: Context, info: VersionInfo, now: float, environment: str = "") -> GateReport:
+    """The report that lets this version be deployed: its last one by the environment's policy, passed, of this very
+    bundle, not expired, against today's champion, and by a policy that asked for no less than today's.
 
     Raises `Refused` saying what is missing.
     """
+    wanted = environment_of(context, environment)
     name = f"{info.model}@{info.version}"
-    run = f"run `fairlead gate {name}`"
-    entry = _last(context, info.model, info.version)
+    run = f"run `fairlead gate {name}{_option(context, wanted)}`"
+    entry = _last(context, info, wanted)
     if entry is None:
-        raise Refused(f"{name} has not passed its gate: it was never measured; {run}")
+        elsewhere = [fact.environment for fact in _facts(context, info)]
+        said = f"only measured for {elsewhere[-1]}, not for {wanted}" if elsewhere else "never measured"
+        raise Refused(f"{name} has not passed its gate: it was {said}; {run}")
     try:
-        report = _store(context).get(entry.report)
+        stored = store_of(context).get(entry.report)
     except (NotFound, BundleError, StateError) as error:
         raise Refused(f"{name} has not passed its gate: {error.line}; {run}") from error
-    why = why_invalid(report, info.bundle, now)
+    report = with_waivers(stored, waived(context, info, wanted, now))
+    champion = champion_of(context, info)
+    stands = Now(now, policy_of(context.settings.gates, wanted))
+    if champion is not None:
+        stands = Now(now, stands.policy, champion.version, champion.bundle)
+    why = "it was measured for another environment" if stored.environment != wanted else None
+    why = why or why_invalid(report, info.bundle, stands)
     if why is not None:
         raise Refused(f"{name} has not passed its gate: {run}; {why}")
     return report
 
 
-def last_report(context: Context, reference: str) -> GateReport:
-    """What was last measured of `name@version`. Raises `NotFound`."""
+def last_report(context: Context, reference: str, environment: str = "") -> GateReport:
+    """What was last measured of `name@version`, by the policy of one environment or, with none named, of any; with the
+    waivers that count now. Raises `NotFound`."""
     info = resolve(context, reference)
-    entry = _last(context, info.model, info.version)
+    entry = _last(context, info, environment_of(context, environment) if environment else "")
     if entry is None:
         name = f"{info.model}@{info.version}"
         raise NotFound(f"{name} was never measured: run `fairlead gate {name}`")
-    return _store(context).get(entry.report)
+    report = store_of(context).get(entry.report)
+    return with_waivers(report, waived(context, info, report.environment, context.clock.now()))
 
 
 def history(context: Context, model: str) -> tuple[Entry, ...]:
@@ -79,15 +102,14 @@ def history(context: Context, model: str) -> tuple[Entry, ...]:
     return tuple(context.journal.read(model=model, kinds=["gate_measured"]))
 
 
-def policy_of(gates: Gates) -> GatePolicy:
+def waived(context: Context, info: VersionInfo, environment: str, now: float) -> dict[str, Waived]:
+    """The waivers of a version's bundle that count at this instant, by check."""
+    return waivers(context.journal.read(model=info.model, kinds=["gate_waived"]), info.bundle, environment, now)
+
+
+def policy_of(gates: Gates, environment: Environment = "production") -> GatePolicy:
     """The policy that the settings ask for."""
-    return GatePolicy(
-        p99_ms=float(gates.p99) * 1000.0,
-        peak_memory_mb=gates.peak_memory / 1e6,
-        against_champion=gates.against_champion,
-        margin=gates.margin,
-        max_age_days=float(gates.valid_for) / DAY_SECONDS,
-    )
+    return gates.policy(environment)
 
 
 def champion_of(context: Context, info: VersionInfo) -> VersionInfo | None:
@@ -99,16 +121,25 @@ def champion_of(context: Context, info: VersionInfo) -> VersionInfo | None:
     return None if champion.version == info.version else champion
 
 
-def _last(context: Context, model: str, version: int) -> GateMeasured | None:
-    found = None
-    for entry in history(context, model):
-        if isinstance(entry.fact, GateMeasured) and entry.fact.version == version:
-            found = entry.fact
-    return found
-
-
-def _store(context: Context) -> GateStore:
+def store_of(context: Context) -> GateStore:
+    """Where the reports lie."""
     return GateStore(context.home / _FOLDER)
+
+
+def _option(context: Context, environment: str) -> str:
+    """What `fairlead gate` has to be told beside the version."""
+    return "" if environment == context.settings.environment else f" --environment {environment}"
+
+
+def _facts(context: Context, info: VersionInfo) -> list[GateMeasured]:
+    facts = [entry.fact for entry in history(context, info.model)]
+    return [fact for fact in facts if isinstance(fact, GateMeasured) and fact.version == info.version]
+
+
+def _last(context: Context, info: VersionInfo, environment: str) -> GateMeasured | None:
+    """The last run by an environment's policy; by any, where none is named."""
+    found = [fact for fact in _facts(context, info) if environment in ("", fact.environment)]
+    return found[-1] if found else None
 
 
 def _ports(context: Context) -> GatePorts:

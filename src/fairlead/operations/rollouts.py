@@ -21,6 +21,7 @@ from fairlead.core.rollout import Decision, Phase, Plan, Rollout, Step
 from fairlead.core.why import why as explain
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
+from fairlead.operations.environments import admit
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.looking import check_plan_of
 from fairlead.operations.models import resolve
@@ -65,6 +66,7 @@ def deploy(
     plan, now = context.settings.rollout.plan(strategy), context.clock.now()
     infos = [_deployable(context, one, now) for one in _references(reference, plan.strategy)]
     model = infos[0].model
+    environment = {info.version: admit(context, info) for info in infos}
     _refuse_second(context, model)
     for info in infos:
         contract = context.bundles.manifest(info.bundle).contract
@@ -79,7 +81,9 @@ def deploy(
     else:
         group = f"{model}-{infos[0].version}-{number}"
         asked = [DeployAsked(model, group, infos[0].version, infos[0].bundle, plan, reason)]
-    context.journal.append(asked, actor=context.actor, at=now)
+    context.journal.append(
+        [replace(fact, environment=environment[fact.version]) for fact in asked], actor=context.actor, at=now
+    )
     return group
 
 

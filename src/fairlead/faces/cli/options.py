@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime, time
 from typing import TypeVar
 
 from fairlead.config.grammar import duration, share
@@ -27,6 +28,19 @@ def share_option(option: str, text: str) -> float:
     0.05
     """
     return read_as(share, option, text)
+
+
+def day_option(option: str, text: str) -> float:
+    """The first instant of a day such as `--until 2027-01-31`, in seconds since 1970, UTC. Raises `UsageError`.
+
+    >>> day_option("--until", "1970-01-02")
+    86400.0
+    """
+    try:
+        day = date.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{option}: {text!r} is no day: write it as 2027-01-31") from None
+    return datetime.combine(day, time(), UTC).timestamp()
 
 
 def read_as(read: Callable[[str], T], option: str, text: str) -> T:

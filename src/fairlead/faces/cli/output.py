@@ -22,6 +22,7 @@ _STYLES = {
     "safe": "green",
     "resolved": "green",
     "undecided": "yellow",
+    "waived": "yellow",
     "not_yet": "yellow",
     "held": "yellow",
     "mitigated": "yellow",
