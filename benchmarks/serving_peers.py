@@ -7,7 +7,7 @@ evidence all the while; of the peers only the FastAPI practice logs. How each is
 
     cost      requests a second and CPU time a request; 16 connections, each asks again when it is answered
     latency   at a constant rate, half of what saturates the server, from the instant each request was due
-    shadow    the same with a second version that answers unseen, and without
+    shadow    the same with a second version that answers unseen, and without; who answers unseen has the worker's core
     memory    resident (RSS) and proportional (PSS) MiB of all processes of a server with one worker, after the load
     cold      seconds from the execution of the program to its first 200
 
@@ -33,7 +33,7 @@ from urllib.request import urlopen
 from benchmarks.latency_curve import Curve, save
 from benchmarks.open_loop import Offered, offer
 from benchmarks.peers import loopback
-from benchmarks.peers.serving_systems import PLANS, Place, bare, fairlead
+from benchmarks.peers.serving_systems import PLANS, Place, bare, fairlead, fairlead_shadowed
 from benchmarks.peers.systems import SERVING, installed, peers_folder
 from benchmarks.serving import (
     BARE,
@@ -53,6 +53,7 @@ from benchmarks.serving import (
     warn_if_busy,
 )
 from benchmarks.serving_fleet import Fleet, body_of
+from benchmarks.shadow_notes import shadow_status, tell_shadow
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.core.route import Arm
 
@@ -100,13 +101,22 @@ class Bench:
         name: str,
         model: bytes,
         arms: tuple[Arm, ...] = (CHAMPION,),
-        shadows: tuple[int, ...] = (),
-        shadowed: float = 1.0,
     ) -> None:
         """Starts a gateway worker with a home of its own."""
         place = self._place(name, "model.onnx")
-        make_home(place.folder / "home", model, arms, shadows, shadowed)
+        make_home(place.folder / "home", model, arms)
         self.fleet.add(name, fairlead(place), place.folder, self.options.starts if name == OURS else 1)
+
+    def shadowed(self, name: str, model: bytes, share: float) -> None:
+        """Starts a worker and, beside it, what answers a share of its requests unseen; waits until that can."""
+        place = self._place(name, "model.onnx")
+        make_home(place.folder / "home", model, shadows=(2,) if share else (), shadowed=share or 1.0)
+        self.fleet.add(name, fairlead_shadowed(place), place.folder, 1)
+        with self.fleet.awake(name):
+            while share and (status := shadow_status(place.folder / "home")) != "ok":
+                if status in ("failed", "hung"):
+                    sys.exit(f"{name}: the shadow has {status}")
+                time.sleep(0.05)
 
     def bare(self, like: str) -> None:
         """Starts the application that only reads, unless it is there: it answers as many bytes as that server."""
@@ -270,7 +280,7 @@ def part_shadow(bench: Bench) -> None:
     """What a caller notices of a second version that answers unseen. The requests name no unit, so each is its own."""
     names = ["no shadow", "25 % shadowed", "100 % shadowed"]
     for name, share in zip(names, (0.0, 0.25, 1.0), strict=True):
-        bench.ours(name, bench.boosted, shadows=(2,) if share else (), shadowed=share or 1.0)
+        bench.shadowed(name, bench.boosted, share)
     rate = _of(bench.cost(names[:1])[names[0]], "rate") / 2.0
     late = bench.late(names, dict.fromkeys(names, rate), bench.options.latency_rounds)
     print(
@@ -281,6 +291,10 @@ def part_shadow(bench: Bench) -> None:
         cells = "".join(f"{_of(late[name], key):>10.2f}" for key in ("p50_ms", "p99_ms", "p999_ms"))
         times = ratios([one.p99_ms for one in late[name]], [one.p99_ms for one in late[names[0]]])
         print(f"{name:<26}{cells}{times:>28}")
+    for name in names[1:]:
+        with bench.fleet.awake(name):
+            time.sleep(2.0)  # for what still waits
+        tell_shadow(name, bench.folder(name) / "home")
     cost = _ratio(late[names[1]], late[names[0]], "p99_ms")
     what = f"a 25 % shadow costs its caller: <= {100 * (SHADOW_TIMES - 1):.0f} % of p99"
     bench.bars.append(Bar(what, f"{100.0 * (cost - 1.0):+.0f} %", cost <= SHADOW_TIMES))

@@ -59,6 +59,13 @@ def fairlead(place: Place) -> Plan:
     return Plan(command, port, _json(PATH, {"features": place.row}))
 
 
+def fairlead_shadowed(place: Place) -> Plan:
+    """The same with the process beside it that answers unseen."""
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.peers.serve_shadowed", str(place.folder / "home"), str(port)]
+    return Plan(command, port, _json(PATH, {"features": place.row}))
+
+
 def bare(place: Place, length: int) -> Plan:
     """An ASGI application that only reads, and answers so many bytes."""
     port = free_port()

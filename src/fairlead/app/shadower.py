@@ -19,23 +19,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fairlead.app.shadower_options import Options
+
 LOOK_SECONDS = 0.1
 NICE = 10
 # As `worker_board`, `route_file` and `segment_frame` have them, which cost 15 MiB to import.
 ROUTES, TABLE, PREDICTIONS = "routes", "table.json", "predictions"
 DATABASE = "FAIRLEAD_DATABASE"
-
-
-class Options(Struct, frozen=True):
-    """The command line. What the settings decide comes as for a worker, and is read once a shadow is to answer."""
-
-    home: Path
-    worker: int
-    parent: int | None
-    trust: list[str]
-    features: str
-    observing: str
-    database: bool
 
 
 class _Route(Struct):

@@ -28,7 +28,7 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import PredictionTail
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app import looking, observability
-from fairlead.app.shadower import Options
+from fairlead.app.shadower_options import Options
 from fairlead.app.worker_board import worker_board
 from fairlead.core.route import SHADOWER
 from fairlead.errors import FairleadError, StateError
