@@ -13,35 +13,44 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry
 from fairlead.core.verdict import Outcome, Verdict
 
 # Seconds until someone must have answered.
 RESPONSE_SECONDS = {"critical": 0.0, "high": 900.0, "medium": 3600.0, "low": 86_400.0}
+PAGING = ("critical", "high")
 _RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 
 class AlertPolicy(Struct, frozen=True):
-    """Whose the alerts are, where the runbooks lie, and how soon a standing alert is repeated."""
+    """Whose the alerts are, where the runbooks lie, how soon a standing alert is repeated, and how many notices may
+    page a person in `pages_seconds` (None: any number)."""
 
     owner: str = "unassigned"
     runbooks: str = "docs/runbooks"
     repeat_seconds: float = 7 * 86_400.0
+    pages: int | None = None
+    pages_seconds: float = 30 * 86_400.0
 
     def runbook(self, name: str) -> str:
-        """The link to a runbook."""
-        return f"{self.runbooks.rstrip('/')}/{name}.md"
+        """The link to a runbook; an address stays as it is."""
+        return name if "://" in name else f"{self.runbooks.rstrip('/')}/{name}.md"
 
 
 class Alarm(Struct, frozen=True):
-    """One condition looked at once: breached, or not. `alert` is its key, and its runbook's name."""
+    """One condition looked at once: breached, or not. `alert` is its key, and its runbook's name unless one is given;
+    without an `owner` it is the policy's. `channels` names those that are told; empty: all that take the severity."""
 
     model: str
     alert: str
     severity: str
     title: str
     verdict: Verdict
+    owner: str = ""
+    runbook: str = ""
+    channels: tuple[str, ...] = ()
 
 
 class Standing(Struct, frozen=True):
@@ -52,12 +61,14 @@ class Standing(Struct, frozen=True):
 
 
 class AlertDecision(Struct, frozen=True):
-    """Notice or quiet, and why. `recovered`: the condition that stood is over."""
+    """Notice or quiet, and why. `recovered`: the condition that stood is over. `over_budget`: the notice pages nobody,
+    and says so; empty where it may."""
 
     alarm: Alarm
     notify: bool
     reason: str
     recovered: bool = False
+    over_budget: str = ""
 
 
 def standing(entries: Iterable[Entry], model: str) -> dict[str, Standing]:
@@ -70,6 +81,22 @@ def standing(entries: Iterable[Entry], model: str) -> dict[str, Standing]:
         elif isinstance(fact, AlertQuieted) and fact.model == model and fact.recovered:
             known.pop(fact.alert, None)
     return known
+
+
+def pages_spent(entries: Iterable[Entry], since: float) -> int:
+    """How many notices have paged a person since an instant of the journal's clock."""
+    return sum(
+        isinstance(entry.fact, AlertRaised) and entry.fact.severity in PAGING and entry.fact.paged and entry.at > since
+        for entry in entries
+    )
+
+
+def budgeted(choice: AlertDecision, spent: int, policy: AlertPolicy) -> AlertDecision:
+    """The decision under the budget of pages: beyond it only what is critical still pages."""
+    if policy.pages is None or not choice.notify or choice.alarm.severity != "high" or spent < policy.pages:
+        return choice
+    days = f"{policy.pages_seconds / 86_400:g} days"
+    return replace(choice, over_budget=f"told as medium: {spent} of {policy.pages} pages in {days} are spent")
 
 
 def decide(history: Mapping[str, Standing], alarm: Alarm, now: float, policy: AlertPolicy) -> AlertDecision:

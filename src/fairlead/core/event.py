@@ -36,7 +36,7 @@ class StatusChanged(Fact, frozen=True, tag="status_changed"):
 class AliasMoved(Fact, frozen=True, tag="alias_moved"):
     """An alias points to another version, or to none."""
 
-    alias: str  # champion | challenger
+    alias: str  # champion | challenger | staging
     version: int | None
     previous: int | None
     reason: str = ""
@@ -256,6 +256,7 @@ class AlertRaised(Fact, frozen=True, tag="alert_raised"):
     owner: str
     runbook: str
     event_at: float | None = None
+    paged: bool = True  # whether the budget of pages had room for it; otherwise it went out as medium
 
 
 class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):

@@ -8,17 +8,15 @@ others; the facts are in the journal first.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
-from fairlead.core.alarm import HARMFUL, alarm_of_rollback, alarms_of, runbook_of
-from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy, decide, standing
+from fairlead.core.alarm import HARMFUL, alarm_of_rollback, alarms_of
+from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy
 from fairlead.core.event import (
-    AlertQuieted,
-    AlertRaised,
     AnyFact,
     Entry,
     EvidenceSeen,
@@ -39,6 +37,7 @@ from fairlead.core.retrain import decide as decide_retraining
 from fairlead.core.rollout import Decision
 from fairlead.core.story import first_failure_at
 from fairlead.errors import FairleadError
+from fairlead.flows.notify import Alerts
 from fairlead.flows.rolled_back import RolledBack, rolled_back
 from fairlead.ports import Clock, Journal, Notice, Notifier
 
@@ -80,7 +79,7 @@ class Responder:
     ) -> None:
         self.model = model
         self._journal = journal
-        self._notifiers = notifiers
+        self._alerts = Alerts(model, notifiers, policy.alert)
         self._clock = clock
         self._save = save
         self._policy = policy
@@ -98,17 +97,21 @@ class Responder:
         answered = _answered(known, report)
         if answered is not None:
             return Response(retrain=answered)
-        choices = [self._choose(known, alarm, at) for alarm in alarms_of(report)]
-        told = [choice for choice in choices if choice is not None]
+        told = self._alerts.choose(known, alarms_of(report), at, self._clock.now())
         retrain = decide_retraining(self._policy.retrain, known, report, at)
         # The incident first: what follows it in the journal is its story.
         facts = self._incident_facts(known, report)
-        facts += [fact for choice in told for fact in self._alert_facts(choice, at)]
+        facts += [fact for choice in told for fact in self._alerts.facts(choice, at)]
         facts.append(retrain)
         response = self._perform(facts, told, at)
         named = [fact.incident for fact in facts if isinstance(fact, IncidentOpened | IncidentNoted)]
         written = self._draft(named[-1]) if named else ()
         return Response((*response.facts, *written), response.notices, response.failures, retrain)
+
+    def on_alarms(self, alarms: Sequence[Alarm], at: float) -> Response:
+        """Answers conditions that were looked at by themselves, at an instant: alerts, and their end."""
+        told = self._alerts.choose(self._known(), alarms, at, self._clock.now())
+        return self._perform([fact for choice in told for fact in self._alerts.facts(choice, at)], told, at)
 
     def on_rollbacks(self) -> tuple[Response, ...]:
         """Answers the rollbacks in the journal that have no incident yet, whatever their reason: alert, incident,
@@ -125,9 +128,11 @@ class Responder:
 
     def _on_rollback(self, back: RolledBack) -> Response:
         at = back.decision.at
-        choice = self._choose(self._known(), alarm_of_rollback(back.model, back.version, back.decision), at)
-        facts: list[AnyFact] = [*(self._alert_facts(choice, at) if choice else ()), self._opened(back)]
-        response = self._perform(facts, [choice] if choice else [], at)
+        alarm = alarm_of_rollback(back.model, back.version, back.decision)
+        told = self._alerts.choose(self._known(), [alarm], at, self._clock.now())
+        facts: list[AnyFact] = [fact for choice in told for fact in self._alerts.facts(choice, at)]
+        facts.append(self._opened(back))
+        response = self._perform(facts, told, at)
         written = self._draft(_incident_of(back))
         return Response((*response.facts, *written), response.notices, response.failures)
 
@@ -163,35 +168,6 @@ class Responder:
     def catch_up(self) -> tuple[Response, ...]:
         """Answers the judged windows that a stop or a failure left unanswered, oldest first."""
         return tuple(self.on_window(report) for report in _unanswered(self._known()))
-
-    # -- alerts --------------------------------------------------------------------------------------------------
-
-    def _choose(self, known: Sequence[Entry], alarm: Alarm, at: float) -> AlertDecision | None:
-        """Notice or quiet; None where this look was answered before, or is older than what was."""
-        looks = [entry.fact for entry in known if isinstance(entry.fact, AlertRaised | AlertQuieted)]
-        if any(fact.alert == alarm.alert and (fact.event_at or 0.0) >= at for fact in looks):
-            return None
-        return decide(standing(known, self.model), alarm, at, self._policy.alert)
-
-    def _alert_facts(self, choice: AlertDecision, at: float) -> list[AnyFact]:
-        """A notice, the end of a standing alert, or a breach that is held back. All else is nothing new."""
-        alarm, policy = choice.alarm, self._policy.alert
-        if choice.notify:
-            return [
-                AlertRaised(
-                    self.model,
-                    alarm.alert,
-                    alarm.severity,
-                    alarm.title,
-                    alarm.verdict.reason,
-                    policy.owner,
-                    policy.runbook(runbook_of(alarm.alert)),
-                    at,
-                )
-            ]
-        if choice.recovered or alarm.verdict.outcome == "breached":
-            return [AlertQuieted(self.model, alarm.alert, choice.reason, at, choice.recovered)]
-        return []
 
     # -- incidents -----------------------------------------------------------------------------------------------
 
@@ -244,35 +220,7 @@ class Responder:
     def _perform(self, facts: Sequence[AnyFact], choices: Sequence[AlertDecision], at: float) -> Response:
         """Facts first, then notices: a stop in between loses a notice, never a fact, and tells nothing twice."""
         entries = self._append(facts)
-        notices = tuple(self._notice(choice.alarm, at) for choice in choices if choice.notify)
-        failures = tuple(failure for notice in notices for failure in self._send(notice))
-        return Response(entries, notices, failures)
-
-    def _notice(self, alarm: Alarm, at: float) -> Notice:
-        policy = self._policy.alert
-        return Notice(
-            model=self.model,
-            alert=alarm.alert,
-            severity=alarm.severity,
-            title=alarm.title,
-            reason=alarm.verdict.reason,
-            owner=policy.owner,
-            runbook=policy.runbook(runbook_of(alarm.alert)),
-            at=at,
-        )
-
-    def _send(self, notice: Notice) -> Iterable[str]:
-        for notifier, severities in self._notifiers.items():
-            if notice.severity not in severities:
-                continue
-            try:
-                notifier.send(notice)
-            except FairleadError as error:
-                _LOG.warning("a notice on %s was not delivered: %s", notice.alert, error.line)
-                yield error.line
-            except Exception as error:  # noqa: BLE001 - whatever one channel does, the others are served
-                _LOG.exception("a notice on %s was not delivered", notice.alert)
-                yield f"channel {notifier.name}: {type(error).__name__}: {error}"
+        return Response(entries, *self._alerts.tell(choices, at))
 
     def _draft(self, identity: str | None) -> tuple[Entry, ...]:
         """Writes an incident's postmortem where its facts have changed it."""

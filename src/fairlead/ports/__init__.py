@@ -8,7 +8,7 @@ from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
 from fairlead.ports.lease import Lease
 from fairlead.ports.log import LogReader, PredictionLog
-from fairlead.ports.notifier import Notice, Notifier
+from fairlead.ports.notifier import Digest, Notice, Notifier, Resolver
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
@@ -19,6 +19,7 @@ from fairlead.ports.trainer import Trainer
 __all__ = [
     "BundleStore",
     "Clock",
+    "Digest",
     "Engine",
     "FactLog",
     "FactReader",
@@ -33,6 +34,7 @@ __all__ = [
     "Predictor",
     "Quarantine",
     "Registry",
+    "Resolver",
     "RouteBoard",
     "Source",
     "StreamSink",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
@@ -31,4 +31,23 @@ class Notifier(Protocol):
 
     def send(self, notice: Notice) -> None:
         """Delivers, or raises `StateError` with the channel's answer (never its secrets)."""
+        ...
+
+
+@runtime_checkable
+class Resolver(Protocol):
+    """A channel that also wants to know that an alert is over, such as one that keeps it open until then."""
+
+    def resolve(self, notice: Notice) -> None:
+        """Says that what `notice` speaks of is over; its reason says how. Raises `StateError`."""
+        ...
+
+
+@runtime_checkable
+class Digest(Protocol):
+    """A channel that collects notices and delivers them together."""
+
+    def flush(self, now: float) -> None:
+        """Delivers what is due at an instant of the wall clock, if anything is. Raises `StateError`; what it could not
+        deliver it keeps."""
         ...
