@@ -74,10 +74,10 @@ def home(folder: Path, portable: Predictor | None = None, original: Predictor = 
 
 
 def test_a_version_is_a_bundle_an_entry_and_three_facts(tmp_path: Path) -> None:
-    """The bundle verifies, the registry names it staging and challenger, the journal says who and why."""
+    """The bundle verifies, the registry names it challenger, in no environment yet, the journal says who and why."""
     mine = home(tmp_path, portable=ORIGINAL)
     info = mine.register()
-    assert (info.version, info.status, info.aliases) == (1, "staging", ("challenger",))
+    assert (info.version, info.status, info.aliases) == (1, "none", ("challenger",))
     manifest = mine.shop.bundles.verify(info.bundle)
     assert set(manifest.files) == {"model/model.skops", PORTABLE, PROFILE, GOLDEN, HELDOUT, CARD}
     assert (manifest.model_entry, manifest.served, manifest.threshold) == ("model/model.skops", PORTABLE, 0.5)
@@ -86,7 +86,7 @@ def test_a_version_is_a_bundle_an_entry_and_three_facts(tmp_path: Path) -> None:
     assert [entry.fact for entry in entries] == [
         VersionRegistered("hotel", 1, info.bundle, "july", "the ONNX translation is served: "
                           "it differs by at most 0 on 60 rows"),
-        StatusChanged("hotel", 1, "staging", "registered"),
+        StatusChanged("hotel", 1, "none", "registered"),
         AliasMoved("hotel", "challenger", 1, None, "registered"),
     ]  # fmt: skip
     assert [path.name for path in (tmp_path / "bundles").iterdir()] == [info.bundle]

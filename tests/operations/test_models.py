@@ -120,12 +120,12 @@ def test_the_hotel_model_becomes_a_version(registered: Context, hotel: Hotel) ->
 def test_what_is_shown_of_it(registered: Context) -> None:
     """Status, aliases, card and history, with actor and reason."""
     seen = show(registered, "hotel@challenger")
-    assert (seen.info.version, seen.info.status, seen.info.aliases) == (1, "staging", ("challenger",))
+    assert (seen.info.version, seen.info.status, seen.info.aliases) == (1, "none", ("challenger",))
     assert (seen.card.owner, seen.card.version, seen.card.model_name) == ("anna", "1", "hotel")
     assert "City Hotel" in seen.card.subgroup_performance
     assert [(line.actor, line.what) for line in seen.history] == [
         ("anna", "registered from summer-2015"),
-        ("anna", "status staging"),
+        ("anna", "status none"),
         ("anna", "became challenger"),
     ]
     assert "times faster" in seen.history[0].reason

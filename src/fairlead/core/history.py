@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from msgspec import Struct
@@ -11,7 +12,10 @@ from fairlead.core.event import (
     AliasMoved,
     AnyFact,
     Entry,
+    EnvironmentEntered,
     GateMeasured,
+    GateWaived,
+    ItemAttested,
     RolloutStarted,
     StatusChanged,
     VersionRegistered,
@@ -27,15 +31,26 @@ class Happened(Struct, frozen=True):
     reason: str
 
 
+def _where(fact: GateMeasured | GateWaived) -> str:
+    return "" if fact.environment == "production" else f" of {fact.environment}"
+
+
+def _day(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
 # What a fact says of its version, and why it came to be.
 _SAID: dict[type, Callable[[Any], tuple[str, str]]] = {
     VersionRegistered: lambda fact: (f"registered from {fact.dataset}", fact.reason),
     StatusChanged: lambda fact: (f"status {fact.status}", fact.reason),
     AliasMoved: lambda fact: (f"became {fact.alias}", fact.reason),
     GateMeasured: lambda fact: (
-        "passed its gate" if fact.passed else "failed its gate",
+        f"{'passed' if fact.passed else 'failed'} its gate{_where(fact)}",
         ", ".join(fact.failed),
     ),
+    GateWaived: lambda fact: (f"{fact.check} waived until {_day(fact.until)}{_where(fact)}", fact.reason),
+    ItemAttested: lambda fact: (f"{fact.item} attested: {fact.answer}", f"{fact.owner} {fact.link}".strip()),
+    EnvironmentEntered: lambda fact: (f"entered {fact.environment}", fact.reason),
     RolloutStarted: lambda fact: (f"rollout {fact.rollout} started", fact.plan.strategy),
 }
 

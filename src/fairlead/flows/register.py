@@ -20,7 +20,7 @@ from fairlead.flows.candidate import Candidate, Rows, measure
 from fairlead.ports import BundleStore, Clock, Journal, Registry, VersionInfo
 from fairlead.ports.model_reader import ModelReader
 
-STAGING, CHALLENGER, CHAMPION = "staging", "challenger", "champion"
+NEW, CHALLENGER, CHAMPION = "none", "challenger", "champion"  # in no environment yet: it is measured first
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Workshop:
 
 
 def register(candidate: Candidate, rows: Rows, shop: Workshop, actor: str) -> VersionInfo:
-    """Makes a version: in staging, and the new challenger.
+    """Makes a version: in no environment yet, and the new challenger.
 
     Raises `UsageError` where model and data do not fit, `UntrustedFormat` for a model that would run code.
     """
@@ -87,13 +87,13 @@ def _record(shop: Workshop, manifest: Manifest, digest: str, actor: str, served:
     name = manifest.name
     previous = _holder(_known(shop.registry, name), CHALLENGER)
     info = shop.registry.register(manifest, digest, shop.bundles.path(digest))
-    shop.registry.set_status(name, info.version, STAGING)
+    shop.registry.set_status(name, info.version, NEW)
     shop.registry.set_alias(name, CHALLENGER, info.version)
     reason = "registered"
     shop.journal.append(
         [
             VersionRegistered(name, info.version, digest, manifest.lineage.dataset, served),
-            StatusChanged(name, info.version, STAGING, reason),
+            StatusChanged(name, info.version, NEW, reason),
             AliasMoved(name, CHALLENGER, info.version, previous, reason),
         ],
         actor=actor,

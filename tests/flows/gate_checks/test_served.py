@@ -39,7 +39,7 @@ def test_a_model_that_takes_too_much_memory_is_found(put: Put, subject: MakeSubj
     examined = subject(put(), None, GatePolicy(p99_ms=5000, requests=100, warm_up=1))
     found = check_served(examined, stage(examined, peak_mb=3000.0), Heard())
     assert found.outcome is Outcome.BREACHED
-    assert "memory is over 1024 MB" in found.reason
+    assert "memory is over 1000 MB" in found.reason
 
 
 def test_a_worker_that_refuses_good_rows_is_found(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:

@@ -60,7 +60,7 @@ def register(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Builds the bundle of a new version and records it: measured, in staging, the new challenger."""
+    """Builds the bundle of a new version and records it: measured, the new challenger, in no environment yet."""
     asked = models.Registration(
         name=name,
         model=model,
@@ -81,7 +81,7 @@ def register(
     if json:
         emit_json(info)
         return
-    say(f"{info.model}@{info.version} is registered: bundle {info.bundle[:16]}, in staging")
+    say(f"{info.model}@{info.version} is registered: bundle {info.bundle[:16]}")
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(info.metrics.items())))
     _check_reference(home, f"{info.model}@{info.version}", reference)
     say(f"next: `fairlead gate {info.model}@{info.version}`")

@@ -12,11 +12,11 @@ from fairlead.config.grammar import shares
 from fairlead.core.listing import counted
 from fairlead.core.replay import Replay
 from fairlead.core.rollout import Phase
-from fairlead.errors import Refused
+from fairlead.errors import Refused, UsageError
 from fairlead.faces.cli.options import read_as
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
 from fairlead.faces.cli.session import opened
-from fairlead.operations import rollouts
+from fairlead.operations import environments, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.refused import Refusal, refusals
 from fairlead.operations.rollouts import RolloutView
@@ -32,12 +32,13 @@ def add_to(app: typer.Typer) -> None:
     app.command()(rollout)
     app.command()(why)
     app.command()(replay)
+    app.command()(promote)
     for verb in rollouts.VERBS:
-        app.command(verb, help=_VERBS[verb])(_operator(verb))
+        if verb != "promote":
+            app.command(verb, help=_VERBS[verb])(_operator(verb))
 
 
 _VERBS: dict[str, str] = {
-    "promote": "Makes the rollout's version the champion now.",
     "pause": "Holds the rollout where it is.",
     "resume": "Lets a held rollout go on.",
     "abort": "Ends the rollout and sends all traffic to the champion.",
@@ -208,13 +209,47 @@ def _say_replay(rollout_id: str, result: Replay) -> None:
         say(f"{rollout_id}: the journal and the recomputation differ: {result.first_difference}")
 
 
+def promote(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NAME", help="NAME@V means one arm, or with --to the version.")],
+    to: Annotated[str, typer.Option("--to", metavar="ENVIRONMENT", help="staging, or from there production.")] = "",
+    expect: Annotated[
+        int | None, typer.Option(metavar="V", help="With --to: only if version V holds it now; 0 for none.")
+    ] = None,
+    reason: Reason = "",
+    json: Annotated[bool, typer.Option("--json", help="With --to: one JSON document on stdout.")] = False,
+) -> None:
+    """Makes the rollout's version the champion now; with --to, lets a version into an environment by its gate."""
+    if to:
+        entered = environments.promote_to(opened(context), model, to, expect, reason)
+        emit_json(entered) if json else _say_entered(entered)
+        return
+    if expect is not None or json:
+        raise UsageError("--expect and --json go with --to: say which environment the version is to enter")
+    _ask(context, model, "promote", reason)
+
+
+def _say_entered(entered: environments.Entered) -> None:
+    name = f"{entered.model}@{entered.version}"
+    gone = "" if entered.replaced is None or entered.environment == "production" else f", after {entered.replaced}"
+    then = "deploy" if entered.environment == "production" else "gate"
+    say(f"{name} entered {entered.environment}{gone}: next `fairlead {then} {name}`")
+
+
+def _ask(context: typer.Context, model: str, verb: rollouts.Verb, reason: str) -> None:
+    rollouts.operate(opened(context), model, verb, reason)
+    said = (
+        f"{verb} of {model} was asked for: `fairlead rollout {model.split('@', maxsplit=1)[0]}` shows what became of it"
+    )
+    say(said)
+
+
 def _operator(verb: rollouts.Verb) -> Callable[..., None]:
     def command(
         context: typer.Context,
         model: Annotated[str, typer.Argument(metavar="NAME", help="NAME@V means one arm of several.")],
         reason: Reason = "",
     ) -> None:
-        rollouts.operate(opened(context), model, verb, reason)
-        say(f"{verb} of {model} was asked for: `fairlead rollout {model.split('@')[0]}` shows what became of it")
+        _ask(context, model, verb, reason)
 
     return command
