@@ -1,0 +1,62 @@
+"""Versions that go wrong under load, on real HTTP: each is rolled back by itself, and nobody else is failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from fairlead.core.rollout import Plan
+
+Trial = Callable[..., Any]  # the fixtures' values: see conftest
+Tell = Callable[..., None]
+CASES = [
+    ("unit_error", "good", "prediction_psi < 0.25"),
+    pytest.param("constant", "good", "prediction_psi < 0.25", marks=pytest.mark.slow),
+    pytest.param("crashes", "good", "error_rate <= 1.25 * champion", marks=pytest.mark.slow),
+    pytest.param("slow", "steady", "p99_latency <= 2 * champion", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("kind", "champion", "guardrail"), CASES)
+def test_a_bad_version_is_rolled_back_by_its_guardrail(
+    trial: Trial, callers: Any, tell: Tell, watched: Plan, kind: str, champion: str, guardrail: str
+) -> None:
+    """Nobody is asked. The guardrail that knows of the harm ends it; no request of the champion's fails; after the
+    route is everywhere the version answers nothing."""
+    tried = trial(champion)
+    version = tried.register(kind)
+    with callers(tried.system.port) as made:
+        ending = tried.roll_out(version, watched, made)
+    tell(tried.system, kind, made, version, ending)
+    assert (ending.phase, ending.guardrail) == ("rolled_back", guardrail)
+    assert made.by(version), "it was never asked"
+    assert made.answers[-1].version != version
+
+
+def test_a_good_version_is_promoted(trial: Trial, callers: Any, tell: Tell, to_the_end: Plan) -> None:
+    """The same system, load and guardrails: all traffic is its own, and not one request failed."""
+    tried = trial("good")
+    version = tried.register("good")
+    with callers(tried.system.port) as made:
+        ending = tried.roll_out(version, to_the_end, made)
+    tell(tried.system, "good", made, version, ending)
+    assert ending.phase == "promoted"
+    assert {answer.status for answer in made.answers} == {200}
+    assert made.answers[-1].version == version
+
+
+@pytest.mark.slow
+def test_a_version_that_answers_otherwise_than_it_did_never_meets_a_caller(
+    trial: Trial, callers: Any, tell: Tell, watched: Plan
+) -> None:
+    """Its golden rows are asked before anybody is: the worker refuses it, the rollout ends, the champion serves."""
+    tried = trial("good")
+    version = tried.register("stranger")
+    with callers(tried.system.port) as made:
+        ending = tried.roll_out(version, watched, made)
+    tell(tried.system, "stranger", made, version, ending)
+    assert ending.phase == "rolled_back"
+    assert "answers its golden rows" in ending.reason
+    assert made.by(version) == []
