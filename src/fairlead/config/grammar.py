@@ -3,24 +3,24 @@
 30s  250ms  4h  7d  2w        durations, in seconds
 5%  0.05                      shares, in [0, 1]
 512MB  2GB                    sizes, in bytes
-error_rate <= 1.25 * champion     p99_latency <= 2 * champion     prediction_psi < 0.25
+error_rate <= 1.25 * champion     p99_latency <= 2 * champion     prediction_psi < 0.25     flip_rate <= 2%
+conversion >= champion - 1%       refunds <= 1.1 * champion
 """
 
 from __future__ import annotations
 
 import re
-from difflib import get_close_matches
 
+from fairlead.config.conditions import condition
+from fairlead.core.metrics import METRICS, UNBOUND, bounds, is_event, meant
 from fairlead.core.rollout import Guardrail
 from fairlead.errors import SettingsError
 
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _SIZE = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z%]*)\s*", re.IGNORECASE)
-_GUARDRAIL = re.compile(r"\s*([a-z0-9_]+)\s*(<=|<)\s*(\d+(?:\.\d+)?|\.\d+)\s*(%|ms|s)?\s*(\*\s*champion)?\s*")
-
-# The metrics that a live rollout measures, and whether they may be compared to the champion's.
-METRICS = {"error_rate": True, "p99_latency": True, "prediction_psi": False}
+# What is no property of one version alone, with a bound that makes sense: it already compares two things.
+_ALONE = {"prediction_psi": "0.25", "flip_rate": "2%"}
 
 
 def duration(text: str | float) -> float:
@@ -71,35 +71,85 @@ def size(text: str | float) -> int:
 
 
 def guardrail(text: str) -> Guardrail:
-    """A bound on a metric of the new version.
+    """A bound on a metric of the new version: one of `core.metrics`, or a business event by its name.
 
-    >>> guardrail("error_rate <= 1.25 * champion")
-    Guardrail(text='error_rate <= 1.25 * champion', metric='error_rate', bound=1.25, relative=True)
+    >>> found = guardrail("error_rate <= 1.25 * champion")
+    >>> found.metric, found.bound, found.relative
+    ('error_rate', 1.25, True)
     >>> guardrail("p99_latency <= 200ms").bound
     200.0
+    >>> found = guardrail("conversion >= champion - 1%")
+    >>> found.lower, found.bound, found.margin
+    (True, 1.0, -0.01)
     """
-    match = _GUARDRAIL.fullmatch(text)
-    if not match:
+    try:
+        found = condition(text)
+    except SettingsError:
         raise SettingsError(
-            f"{text!r} is not a guardrail: write METRIC <= NUMBER, or METRIC <= NUMBER * champion, "
-            f"with METRIC one of {', '.join(METRICS)}"
-        )
-    metric, _, number, unit, relative = match.groups()
-    if metric not in METRICS:
+            f"{text!r} is not a guardrail: write METRIC <= NUMBER, METRIC <= NUMBER * champion or METRIC >= champion - "
+            f"NUMBER, with METRIC one of {', '.join(bounds())}, or an event such as conversion"
+        ) from None
+    if found.of not in ("", "champion"):
         raise SettingsError(
-            f"{metric!r} is not a metric of a rollout{_nearest(metric)}: use one of {', '.join(METRICS)}"
+            f"{found.text!r} compares to {found.of!r}: a version is compared to a number or the champion"
         )
-    if relative and not METRICS[metric]:
-        raise SettingsError(f"{metric} is compared to a number, not to the champion: write {metric} < 0.25")
-    if metric == "p99_latency" and not relative and unit not in ("ms", "s"):
-        raise SettingsError(f"{text!r} has no unit: write p99_latency <= 200ms, or <= 2 * champion")
-    factor = {"%": 0.01, "s": 1000.0}.get(unit or "", 1.0)
-    return Guardrail(text=" ".join(text.split()), metric=metric, bound=float(number) * factor, relative=bool(relative))
+    rule = Guardrail(
+        text=found.text,
+        metric=found.metric,
+        bound=found.factor,
+        relative=bool(found.of),
+        lower=found.operator in (">", ">="),
+        margin=found.offset,
+    )
+    fault = _event_fault(rule) if is_event(rule.metric) else _table_fault(rule, found.unit)
+    if fault:
+        raise SettingsError(fault)
+    return rule
 
 
-def _nearest(word: str) -> str:
-    close = get_close_matches(word, METRICS, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def _event_fault(rule: Guardrail) -> str:
+    """What is wrong with a bound on a business event: nobody knows beforehand how often one happens."""
+    known = meant(rule.metric)
+    if known:
+        return (
+            f"{rule.metric!r} is not a metric of a rollout (did you mean {known}?): use one of {', '.join(bounds())}, "
+            "or the name of an event"
+        )
+    example = f"{rule.metric} {'>= champion - 1%' if rule.lower else '<= 1.1 * champion'}"
+    if not rule.relative:
+        return (
+            f"{rule.text!r} compares an event to a number: what has not happened yet would count against it, so it is "
+            f"compared to the champion's at the same time: write {example}"
+        )
+    slack = rule.bound - 1.0 if rule.margin == 0.0 else rule.margin
+    if rule.bound <= 0.0 or (rule.bound != 1.0 and rule.margin != 0.0) or slack == 0.0 or (slack < 0.0) != rule.lower:
+        return (
+            f"{rule.text!r} leaves nothing to lose, so no number of units could show that it is kept: write {example}, "
+            "with one number for what may be lost"
+        )
+    return ""
+
+
+def _table_fault(rule: Guardrail, unit: str) -> str:
+    """What is wrong with a bound on a metric of the table; the first of it."""
+    name, known = rule.metric, METRICS[rule.metric]
+    faults = {
+        f"{name} is watched in every A/B rollout and takes no bound: leave it out": name in UNBOUND,
+        f"{rule.text!r} bounds it from below, but {name} is good when it is low: write {name} <= …": rule.lower,
+        f"{name} is compared to a number, not to the champion: write {name} < {_ALONE.get(name, '')}": (
+            rule.relative and name in _ALONE
+        ),
+        f"{rule.text!r} has a step, but {name} is compared by a factor: write {name} <= 1.25 * champion": (
+            rule.margin != 0.0
+        ),
+        f"{rule.text!r} has no unit: write {name} <= 200ms, or <= 2 * champion": (
+            known.unit == "ms" and not rule.relative and unit not in ("ms", "s")
+        ),
+        f"{rule.text!r} is no share: write at most 100%": (
+            known.unit == "share" and not rule.relative and rule.bound > 1.0
+        ),
+    }
+    return next((fault for fault, holds in faults.items() if holds), "")
 
 
 def _quantity(text: str | float, units: dict[str, float] | dict[str, int], expected: str, default: str) -> float:

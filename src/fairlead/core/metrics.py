@@ -1,0 +1,100 @@
+"""The metrics that may guard a rollout: one table, which everybody reads who judges, tells or shows one.
+
+What is not in the table is a business event: its name is the one under which `POST /v1/events` logged it, so there are
+as many metrics as callers have names for. What it measures is the mean over the units of each arm of the first value
+that a unit logged; a unit that logged nothing counts 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Literal
+
+from msgspec import Struct
+
+Layer = Literal["service", "model", "product", "business"]
+Unit = Literal["share", "ms", "index", "value"]
+
+
+class Metric(Struct, frozen=True):
+    """What a metric is about, and how it is told.
+
+    `unit` is that of its bound, `better` the side on which it is good (empty: only the user's rule says so), `category`
+    that of an incident which begins with it. `broken` says what a version did that broke its bound, `figure` what the
+    measured value is, such as "failed".
+    """
+
+    layer: Layer
+    unit: Unit
+    better: Literal["lower", "higher", ""]
+    category: str
+    broken: str
+    figure: str
+
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {
+        "error_rate": Metric("service", "share", "lower", "integration", "it failed more often than allowed", "failed"),
+        "p99_latency": Metric("service", "ms", "lower", "infrastructure", "it was slower than allowed", "too slow"),
+        "prediction_psi": Metric(
+            "model", "index", "lower", "model", "its scores left their validated distribution", "score psi"
+        ),
+        "flip_rate": Metric(
+            "model", "share", "lower", "model", "it decided otherwise more often than allowed", "decided otherwise"
+        ),
+        "sample_ratio": Metric(
+            "service",
+            "share",
+            "",
+            "infrastructure",
+            "its part of the units is not the planned one",
+            "its part of the units",
+        ),
+    }
+)
+# Measured of every rollout with arms, bound by nobody.
+UNBOUND = ("sample_ratio",)
+# Events that are money, or what is counted instead of it; all other events are the product's.
+_BUSINESS = ("revenue", "profit", "sales", "cost", "refund", "churn", "margin", "spend", "order_value", "ltv")
+
+
+def bounds() -> tuple[str, ...]:
+    """The metrics of the table that a guardrail may bound."""
+    return tuple(name for name in METRICS if name not in UNBOUND)
+
+
+def is_event(name: str) -> bool:
+    """Whether a metric is a business event.
+
+    >>> is_event("conversion"), is_event("error_rate")
+    (True, False)
+    """
+    return name not in METRICS
+
+
+def metric(name: str) -> Metric:
+    """A metric of the table, or what is known of a business event of that name: never nothing.
+
+    >>> metric("error_rate").layer, metric("conversion").layer, metric("revenue").layer
+    ('service', 'product', 'business')
+    """
+    known = METRICS.get(name)
+    if known is not None:
+        return known
+    words = set(name.lower().replace("-", "_").replace(" ", "_").split("_")) | {name.lower()}
+    layer: Layer = "business" if words & set(_BUSINESS) else "product"
+    return Metric(
+        layer, "value", "", "business", f"its {name.replace('_', ' ')} left the bound", name.replace("_", " ")
+    )
+
+
+def meant(name: str) -> str:
+    """The metric of the table that a name is probably a slip of; nothing where it is a name of its own.
+
+    >>> meant("error_rat"), meant("conversion")
+    ('error_rate', '')
+    """
+    close = get_close_matches(name, [one for one in METRICS if one != name], n=1, cutoff=0.85)
+    return close[0] if close and is_event(name) else ""
