@@ -25,9 +25,8 @@ def test_keeps_the_ports() -> None:
     async def run() -> None:
         source, sink = MemoryStream(), MemoryStream()
 
-        def joined(_: str) -> MemoryStream:
+        async def over() -> None:
             source.again()
-            return source
 
         async def put(bodies: Sequence[bytes]) -> None:
             for body in bodies:
@@ -36,7 +35,7 @@ def test_keeps_the_ports() -> None:
         async def kept() -> list[bytes]:
             return [one.body for one in sink.kept]
 
-        await check_stream_source(joined, put)
+        await check_stream_source(lambda _: source, put, over)
         await check_stream_sink(lambda: sink, kept)
 
     asyncio.run(run())

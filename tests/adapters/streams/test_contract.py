@@ -10,6 +10,7 @@ import pytest
 
 from fairlead.adapters.streams.opening import open_sink, open_source
 from fairlead.config.stream_url import parse_stream_url
+from fairlead.ports.stream import StreamSource
 from fairlead.testing.brokers import Broker
 from fairlead.testing.stream import check_stream_sink, check_stream_source
 
@@ -21,6 +22,12 @@ def test_nats_keeps_the_port(nats: Broker) -> None:
     async def run() -> None:
         client = Client()
         await client.connect(f"nats://{nats.host}")
+        try:
+            await check(client)
+        finally:
+            await client.close()
+
+    async def check(client: Client) -> None:
         stream = client.jetstream()
         await stream.add_stream(name="requests", subjects=["requests.>"])
 
@@ -28,8 +35,12 @@ def test_nats_keeps_the_port(nats: Broker) -> None:
             for body in bodies:
                 await stream.publish("requests.new", body)
 
-        source = parse_stream_url(f"nats://{nats.host}/requests/requests.new?group=g&retry=1s", "--from", {})
-        await check_stream_source(lambda name: open_source(source, name), put)
+        async def over() -> None:  # the group's own time, which the server then heeds for what is handed out, too
+            known = (await stream.consumer_info("requests", "g")).config
+            await stream.add_consumer("requests", known.evolve(ack_wait=1.0))
+
+        source = parse_stream_url(f"nats://{nats.host}/requests/requests.new?group=g&retry=5m", "--from", {})
+        await check_stream_source(lambda name: open_source(source, name), put, over)
         sink = parse_stream_url(f"nats://{nats.host}/answers/answers.new", "--to", {})
 
         async def kept() -> list[bytes]:
@@ -39,7 +50,6 @@ def test_nats_keeps_the_port(nats: Broker) -> None:
 
         await check_stream_sink(lambda: open_sink(sink), kept)
         assert len(await kept()) == 300, "the server drops what it has had"
-        await client.close()
 
     asyncio.run(run())
 
@@ -49,16 +59,26 @@ def test_valkey_keeps_the_port(valkey: Broker) -> None:
     from redis.asyncio import Redis
 
     async def run() -> None:
-        client = Redis.from_url(f"redis://{valkey.host}", protocol=2)
+        async with Redis.from_url(f"redis://{valkey.host}", protocol=2) as client:
+            await check(client)
+
+    async def check(client: Redis) -> None:
         await client.xadd("requests", {"body": b"{}"})
         await client.xtrim("requests", 0, approximate=False)
+        retry = ["5m"]
 
         async def put(bodies: Sequence[bytes]) -> None:
             for body in bodies:
                 await client.xadd("requests", {"body": body})
 
-        source = parse_stream_url(f"redis://{valkey.host}/requests?group=g&retry=1s", "--from", {})
-        await check_stream_source(lambda name: open_source(source, name), put)
+        async def over() -> None:  # each of a group has a time of its own
+            retry.append("1s")
+
+        def join(name: str) -> StreamSource:
+            url = parse_stream_url(f"redis://{valkey.host}/requests?group=g&retry={retry[-1]}", "--from", {})
+            return open_source(url, name)
+
+        await check_stream_source(join, put, over)
         sink = parse_stream_url(f"redis://{valkey.host}/answers", "--to", {})
 
         async def kept() -> list[bytes]:
@@ -67,7 +87,6 @@ def test_valkey_keeps_the_port(valkey: Broker) -> None:
 
         await check_stream_sink(lambda: open_sink(sink), kept)
         assert len(await kept()) == 300, "the script drops what it has had"
-        await client.aclose()
 
     asyncio.run(run())
 
@@ -78,6 +97,13 @@ def test_kafka_keeps_the_port(kafka: Broker) -> None:
     from confluent_kafka import Consumer, Producer
 
     async def run() -> None:
+        reader = Consumer({"bootstrap.servers": kafka.host, "group.id": "check", "auto.offset.reset": "earliest"})
+        try:
+            await check(reader)
+        finally:
+            reader.close()
+
+    async def check(reader: Consumer) -> None:
         producer = Producer({"bootstrap.servers": kafka.host})
 
         async def put(bodies: Sequence[bytes]) -> None:
@@ -85,10 +111,12 @@ def test_kafka_keeps_the_port(kafka: Broker) -> None:
                 producer.produce("requests", body)
             assert await asyncio.to_thread(producer.flush, 10) == 0
 
-        source = parse_stream_url(f"kafka://{kafka.host}/requests?group=g&retry=1s", "--from", {})
-        await check_stream_source(lambda name: open_source(source, name), put)
+        async def over() -> None:  # who leaves the group leaves its part to the others at once
+            pass
+
+        source = parse_stream_url(f"kafka://{kafka.host}/requests?group=g&retry=1m", "--from", {})
+        await check_stream_source(lambda name: open_source(source, name), put, over)
         sink = parse_stream_url(f"kafka://{kafka.host}/answers", "--to", {})
-        reader = Consumer({"bootstrap.servers": kafka.host, "group.id": "check", "auto.offset.reset": "earliest"})
         reader.subscribe(["answers"])
         seen: list[bytes] = []
 
@@ -101,6 +129,5 @@ def test_kafka_keeps_the_port(kafka: Broker) -> None:
             return list(seen)
 
         await check_stream_sink(lambda: open_sink(sink), kept)
-        reader.close()
 
     asyncio.run(run())
