@@ -11,11 +11,12 @@ from fairlead.errors import Refused
 
 
 @contextmanager
-def held(path: Path, refusal: str) -> Iterator[None]:
-    """Holds the lock until the end. Raises `Refused` with `refusal` while another process holds it."""
+def held(path: Path, refusal: str, *, waits: bool = False) -> Iterator[None]:
+    """Holds the lock until the end. While another process holds it: `waits` for its end, or raises `Refused` with
+    `refusal`."""
     with path.open("w") as lock:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
         except BlockingIOError:
             raise Refused(refusal) from None
         yield

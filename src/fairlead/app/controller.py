@@ -1,14 +1,15 @@
 """The controller: rollouts, monitors, retraining, registry and console, in a process of its own.
 
-    python -m fairlead.app.controller --home HOME --port PORT [--config FILE] [--environment NAME]
+    python -m fairlead.app.controller --home HOME --port PORT [--config FILE] [--environment NAME] [--stand-by]
 
 Four threads and a server. The first follows the log and drives rollouts ten times a second: nothing slow may stand in
 its way, because a rollback waits for it. The second judges windows, sends notices and follows up. They share nothing
 but the journal: each reads the log for itself, and what the first decides the second finds there. The third looks
 whether the log takes records, the fourth moves it into its table. Training runs in processes of its own.
 
-A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3. Where the
-journal is in a database each machine's home has one, and a lease in the database says which of them drives rollouts.
+A home has one controller: two would swap each other's routes. The second to come leaves with exit code 3, or with
+`--stand-by` waits, all loaded, until the first is gone, however it went. Where the journal is in a database each
+machine's home has one, and a lease in the database says which of them drives rollouts.
 """
 
 from __future__ import annotations
@@ -210,13 +211,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--config", type=Path)
     parser.add_argument("--environment", default="")
+    parser.add_argument("--stand-by", action="store_true", help="wait for the home's controller to be gone")
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
     with ExitStack() as until_the_end:
         try:
             context = open_context(arguments.home, arguments.config, arguments.environment)
-            until_the_end.enter_context(held(context.home / LOCK, f"{context.home} {_OCCUPIED}"))
+            refusal = f"{context.home} {_OCCUPIED}"
+            until_the_end.enter_context(held(context.home / LOCK, refusal, waits=arguments.stand_by))
         except FairleadError as error:
             _LOG.error("%s", error.line)
             raise SystemExit(OCCUPIED if isinstance(error, Refused) else 1) from None
@@ -227,7 +231,6 @@ def main() -> None:
 
 def _serve(context: Context, arguments: argparse.Namespace) -> None:
     controller = Controller(context, arguments.config, arguments.environment, open_lease(context))
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
     controller.start()
     try:
         uvicorn.run(
