@@ -6,6 +6,8 @@ import getpass
 import os
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.adapters.log_history import open_history
@@ -17,6 +19,7 @@ from fairlead.app.worker_board import follow_board
 from fairlead.config.alerting import Alerting, Channel
 from fairlead.config.load import load_settings
 from fairlead.config.settings import Settings
+from fairlead.core.alert import AlertPolicy
 from fairlead.errors import SettingsError, StateError
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import table_of
@@ -70,6 +73,13 @@ def open_registry(home: Path, settings: Settings) -> Registry:
 def open_notifiers(alerting: Alerting) -> dict[Notifier, tuple[str, ...]]:
     """The channels, with the severities that each takes."""
     return {_notifier(channel): tuple(channel.severity) for channel in alerting.channels}
+
+
+def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
+    """Whose the alerts are, how often they are told, and how many may page."""
+    budget = alerting.budget
+    policy = AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
+    return policy if budget is None else replace(policy, pages=budget.pages, pages_seconds=float(budget.per))
 
 
 def open_trainer(settings: Settings, folder: Path) -> Trainer | None:

@@ -18,8 +18,8 @@ import msgspec
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.postmortems import PostmortemFolder
-from fairlead.app.compose import open_notifiers
-from fairlead.core.alert import AlertPolicy
+from fairlead.app.compose import alert_policy, open_notifiers
+from fairlead.app.conditions_round import ConditionsRound
 from fairlead.core.event import Entry, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
@@ -61,6 +61,7 @@ class FollowUp:
         self._behind: set[str] = set()  # models whose judged windows may want an answer
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting)
+        self._conditions = ConditionsRound(context, self._watch, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
         self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
@@ -68,6 +69,7 @@ class FollowUp:
 
     def observe(self, predictions: Sequence[Prediction], outcomes: Sequence[OutcomeRecord]) -> None:
         """Hands log records to the watches."""
+        self._conditions.observe(predictions)
         for name in {record.model_name for record in predictions}:
             self._watch(name)
         for name, watch in self._watches.items():
@@ -92,6 +94,8 @@ class FollowUp:
         self.answer()
         for name in list(self._watches):
             self._attempt("judging", name, self._judge)
+            if self._conditions.due(name):
+                self._attempt("the conditions", name, self._conditions.look)
         self._train()
         self._reap()
 
@@ -206,7 +210,7 @@ class FollowUp:
                 self._context.clock,
                 PostmortemFolder(self._context.home).write,
                 ResponsePolicy(
-                    AlertPolicy(settings.owner_of(name), alerting.runbooks, float(alerting.repeat_after)),
+                    alert_policy(alerting, settings.owner_of(name)),
                     RetrainPolicy(retraining.at_least_labels, float(retraining.at_most_every or 30 * DAY)),
                 ),
             )

@@ -38,16 +38,19 @@ class Labels(Section, frozen=True):
 
 
 class Cost(Section, frozen=True):
-    """What a wrong answer of a binary model costs, in the currency you count in."""
+    """What a wrong answer of a binary model costs, in the currency you count in, and what they may cost a day."""
 
     false_positive: float = 0.0
     false_negative: float = 0.0
+    budget: float | None = None
 
     def __post_init__(self) -> None:
         """Refuses what is no cost."""
         costs = (self.false_positive, self.false_negative)
         if not all(isfinite(cost) and cost >= 0.0 for cost in costs):
             raise SettingsError("a cost is a finite number, not negative: write it as in {false_positive: 5}")
+        if self.budget is not None and not (isfinite(self.budget) and self.budget > 0.0):
+            raise SettingsError("cost.budget is what wrong answers may cost a day: write a number above 0")
         if not any(costs):
             raise SettingsError("cost names no error above 0: give false_positive or false_negative, or leave cost out")
 

@@ -110,7 +110,9 @@ class Responder:
 
     def on_alarms(self, alarms: Sequence[Alarm], at: float) -> Response:
         """Answers conditions that were looked at by themselves, at an instant: alerts, and their end."""
-        told = self._alerts.choose(self._known(), alarms, at, self._clock.now())
+        choices = self._alerts.choose(self._known(), alarms, at, self._clock.now())
+        # A breach that stands is looked at each minute: that it was held back again is no fact worth keeping.
+        told = [choice for choice in choices if choice.notify or choice.recovered]
         return self._perform([fact for choice in told for fact in self._alerts.facts(choice, at)], told, at)
 
     def on_rollbacks(self) -> tuple[Response, ...]:

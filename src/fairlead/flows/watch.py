@@ -71,6 +71,7 @@ class Watch:
         self._truths = Truths()
         self._lag = -inf
         self._read = 0
+        self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
         self._follow()
 
     def observe(self, predictions: Iterable[Prediction], outcomes: Iterable[OutcomeRecord]) -> None:
@@ -97,7 +98,7 @@ class Watch:
             if place is None:
                 self._truths.keep(outcome)
             else:
-                place[0].learn(place[1], outcome)
+                self._learn(*place, outcome)
         return tuple(self._keep(report) for report in self._reports(now))
 
     # -- taking in -----------------------------------------------------------------------------------------------
@@ -124,7 +125,12 @@ class Watch:
         self._places[record.request_id] = (cohort, place)
         waiting = self._truths.claim(record.request_id)
         if waiting is not None:
-            cohort.learn(place, waiting)
+            self._learn(cohort, place, waiting)
+
+    def _learn(self, cohort: Cohort, place: int, outcome: OutcomeRecord) -> None:
+        label = cohort.learn(place, outcome)
+        if label is not None and self.on_label is not None:
+            self.on_label(outcome.observed_at, *label)
 
     def _span(self, window: Window) -> Span | None:
         """The window's span; None for a window that needs nothing more."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from hashlib import blake2b
-from math import inf, nan
+from math import inf, isnan, nan
 
 import numpy as np
 from msgspec import Raw, Struct
@@ -74,14 +74,18 @@ class Cohort:
                 self._count()
         return self.rows - 1
 
-    def learn(self, place: int, outcome: OutcomeRecord) -> None:
+    def learn(self, place: int, outcome: OutcomeRecord) -> tuple[float, float] | None:
         """Takes an outcome in. Of several for one request, the one observed last counts, then the one received last,
-        in whatever order they come; an unusable one is known, yet no label."""
+        in whatever order they come; an unusable one is known, yet no label. Returns truth and decision (numbers of
+        classes, or values) where it is the request's first label, else None."""
         facts = (outcome.observed_at, outcome.received_at)
-        if facts >= (self._observed_at[place], self._received_at[place]):
-            truth = self.reference.truth_of(outcome.outcome)
-            self._truth[place] = nan if truth is None else truth
-            self._observed_at[place], self._received_at[place] = facts
+        if facts < (self._observed_at[place], self._received_at[place]):
+            return None
+        first = isnan(self._truth[place])
+        truth, decided = self.reference.truth_of(outcome.outcome), self._decided[place]
+        self._truth[place] = nan if truth is None else truth
+        self._observed_at[place], self._received_at[place] = facts
+        return (truth, decided) if first and truth is not None and not isnan(decided) else None
 
     def profile(self) -> TableProfile | None:
         """The profile of all rows; None where there is none to make."""

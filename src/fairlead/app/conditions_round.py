@@ -1,0 +1,81 @@
+"""The controller's minute: what the settings' conditions say of each model, told and acted upon."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
+from fairlead.core.record import Prediction
+from fairlead.flows.conditions import EVERY_SECONDS, Conditions, Rollback
+from fairlead.flows.live import Live
+from fairlead.flows.metrics_now import MetricsNow, Prices
+from fairlead.flows.respond import Responder
+from fairlead.flows.watch import Watch
+from fairlead.operations.context import Context
+
+_LOG = logging.getLogger("fairlead.conditions")
+
+
+class ConditionsRound:
+    """Every model's conditions. `watch` and `responder` give a model's, as the follow-up keeps them."""
+
+    def __init__(self, context: Context, watch: Callable[[str], Watch], responder: Callable[[str], Responder]) -> None:
+        self._context = context
+        self._watch = watch
+        self._responder = responder
+        settings = context.settings
+        self._points = watchpoints(settings)
+        pipeline = settings.pipeline.rollback
+        point = rollback_watchpoint(settings)
+        self._rollback = None if point is None else Rollback(point, float(pipeline.within), pipeline.automatic)
+        self._metrics: dict[str, MetricsNow] = {}
+        self._conditions: dict[str, Conditions] = {}
+        self._due: dict[str, float] = {}
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the settings state any condition."""
+        return bool(self._points) or self._rollback is not None
+
+    def observe(self, predictions: Sequence[Prediction]) -> None:
+        """Takes in the log's records."""
+        if not self.wanted:
+            return
+        now = self._context.clock.now()
+        for name, records in _by_model(predictions).items():
+            self._of(name).observe(records, now)
+
+    def due(self, name: str) -> bool:
+        """Whether a model's minute has come."""
+        return self.wanted and time.monotonic() >= self._due.get(name, 0.0)
+
+    def look(self, name: str) -> bool:
+        """Looks at a model's conditions, tells people, and asks for the rollbacks that are triggered."""
+        self._of(name)
+        now = self._context.clock.now()
+        alarms = self._conditions[name].look(now, self._watch(name).event_now(now))
+        self._responder(name).on_alarms(alarms, now)
+        self._due[name] = time.monotonic() + EVERY_SECONDS
+        return True
+
+    def _of(self, name: str) -> MetricsNow:
+        found = self._metrics.get(name)
+        if found is None:
+            settings = self._context.settings
+            known = settings.models.get(name)
+            cost = known.cost if known is not None else None
+            prices = Prices() if cost is None else Prices(cost.matrix, cost.budget)
+            live = Live(float(settings.alerting.window), float(settings.monitoring.alpha))
+            found = self._metrics[name] = MetricsNow(name, live, prices)
+            self._conditions[name] = Conditions(name, self._points, found, self._context.journal, self._rollback)
+            self._watch(name).on_label = found.label
+        return found
+
+
+def _by_model(predictions: Iterable[Prediction]) -> Mapping[str, list[Prediction]]:
+    found: dict[str, list[Prediction]] = {}
+    for record in predictions:
+        found.setdefault(record.model_name, []).append(record)
+    return found

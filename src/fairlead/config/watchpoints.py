@@ -1,0 +1,38 @@
+"""The conditions of the settings, wherever they are stated, as what is looked at each minute."""
+
+from __future__ import annotations
+
+from fairlead.config.settings import Settings
+from fairlead.core.watchpoint import Watchpoint
+
+ROLLBACK = "rollback-trigger"
+
+
+def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
+    """What raises alerts: `alerting.alerts`, and `monitoring.metrics` with a threshold under `metric-NAME`."""
+    stated = [
+        Watchpoint(alert.name, alert.parsed, alert.severity, alert.message, alert.owner, alert.runbook)
+        for alert in settings.alerting.alerts
+    ]
+    metrics = [
+        Watchpoint(
+            f"metric-{metric.name}",
+            metric.condition,
+            metric.severity,
+            f"{metric.name} is {{value}} in {{model}}",
+            metric.owner,
+            metric.runbook or "metric-threshold",
+        )
+        for metric in settings.monitoring.metrics
+        if metric.condition is not None
+    ]
+    return (*stated, *metrics)
+
+
+def rollback_watchpoint(settings: Settings) -> Watchpoint | None:
+    """`pipeline.rollback.trigger`; None where there is none. Its alert is for what is not automatic."""
+    trigger = settings.pipeline.rollback.condition
+    if trigger is None:
+        return None
+    message = f"Version {{version}} of {{model}} meets its rollback trigger {trigger.text}"
+    return Watchpoint(ROLLBACK, trigger, "high", message, runbook="rollout-rolled-back")

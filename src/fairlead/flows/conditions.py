@@ -1,0 +1,150 @@
+"""conditions: metrics now -> verdict -> alarm | rollback asked for. Once a minute, for one model.
+
+What it asks for is a fact that the release loop performs like an operator's wish, under the controller's name: it is
+journalled once per rollout, so that a look that is repeated asks for nothing twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.alert import Alarm
+from fairlead.core.condition import Judgement, evaluate
+from fairlead.core.event import AliasMoved, OperatorAsked, WindowJudged
+from fairlead.core.report import report_of
+from fairlead.core.rollout import Phase
+from fairlead.core.takeback import KINDS, Released, Releases
+from fairlead.core.verdict import Outcome
+from fairlead.core.watchpoint import Watchpoint, alarm_of, alarm_of_silence
+from fairlead.flows.metrics_now import MetricsNow
+from fairlead.flows.release import ACTOR
+from fairlead.ports import Journal
+
+_LOG = logging.getLogger("fairlead.conditions")
+EVERY_SECONDS = 60.0
+SILENT_SECONDS = 86_400.0  # a condition that is unmeasured for so long is told
+_FOLLOWED = (*KINDS, "alias_moved", "window_judged", "operator_asked")
+
+
+class Rollback(Struct, frozen=True):
+    """The trigger that takes versions back, for how long after their promotion, and whether it may act by itself."""
+
+    point: Watchpoint
+    within_seconds: float = 7 * 86_400.0
+    automatic: bool = True
+
+
+class Look(Struct, frozen=True):
+    """One condition looked at once."""
+
+    point: Watchpoint
+    judgement: Judgement
+    at: float
+    version: int | None = None
+
+
+class Conditions:
+    """Looks at the settings' conditions for one model."""
+
+    def __init__(
+        self,
+        model: str,
+        points: Sequence[Watchpoint],
+        metrics: MetricsNow,
+        journal: Journal,
+        rollback: Rollback | None = None,
+    ) -> None:
+        self.model = model
+        self._points = points
+        self._metrics = metrics
+        self._journal = journal
+        self._rollback = rollback
+        self._read = 0
+        self._champion: int | None = None
+        self._releases = Releases()
+        self._asked: set[str] = set()  # rollouts that were asked to be taken back
+        self._silent: dict[str, float] = {}  # unmeasured since
+        self.looks: tuple[Look, ...] = ()  # the last ones
+
+    def look(self, now: float, event_now: float | None = None) -> tuple[Alarm, ...]:
+        """The alarms of every condition at an instant of the wall clock; `event_now` is event time's. Asks in the
+        journal for the rollbacks that are triggered."""
+        self._follow()
+        looks, alarms = [], []
+        for point in self._points:
+            judgement = self._judge(point, now, event_now)
+            looks.append(Look(point, judgement, now, self._champion))
+            alarms.append(alarm_of(point, self.model, judgement, self._champion))
+            alarms.append(self._silence(point, judgement, now))
+        taken, told = self._take_back(now, event_now)
+        self.looks = (*looks, *taken)
+        return (*alarms, *told)
+
+    def _judge(self, point: Watchpoint, now: float, event_now: float | None, version: int | None = None) -> Judgement:
+        values = self._metrics.of(
+            point.condition, now, champion=self._champion, version=version, event_now=event_now
+        )  # fmt: skip
+        return evaluate(point.condition, values, point.at_least)
+
+    def _silence(self, point: Watchpoint, judgement: Judgement, now: float) -> Alarm:
+        if judgement.outcome is not Outcome.UNMEASURED:
+            self._silent.pop(point.key, None)
+            return alarm_of_silence(point, self.model, judgement, long=False)
+        since = self._silent.setdefault(point.key, now)
+        return alarm_of_silence(point, self.model, judgement, long=now - since >= SILENT_SECONDS)
+
+    # -- taking back -----------------------------------------------------------------------------------------------
+
+    def _take_back(self, now: float, event_now: float | None) -> tuple[list[Look], list[Alarm]]:
+        rollback = self._rollback
+        if rollback is None:
+            return [], []
+        looks, alarms = [], []
+        for released in self._releases.takeable(now, rollback.within_seconds):
+            judgement = self._judge(rollback.point, now, event_now, released.version)
+            looks.append(Look(rollback.point, judgement, now, released.version))
+            if rollback.automatic and judgement.outcome is Outcome.BREACHED:
+                self._ask(released, rollback, judgement, now)
+            elif not rollback.automatic:
+                point = msgspec.structs.replace(rollback.point, key=f"{rollback.point.key}:{released.rollout}")
+                alarms.append(alarm_of(point, self.model, judgement, released.version))
+        return looks, alarms
+
+    def _ask(self, released: Released, rollback: Rollback, judgement: Judgement, now: float) -> None:
+        if released.rollout in self._asked:
+            return
+        self._asked.add(released.rollout)
+        # A first version has nothing to go back to: while it is rolled out it can only be aborted.
+        verb = "rollback" if released.champion is not None or released.phase is Phase.PROMOTED else "abort"
+        reason = f"the rollback trigger `{rollback.point.condition.text}` is met: {judgement.reason}"
+        self._journal.append([OperatorAsked(self.model, verb, reason, seen=released.rollout)], actor=ACTOR, at=now)
+        _LOG.warning("%s of version %d of %s asked for: %s", verb, released.version, self.model, reason)
+
+    # -- what the journal says -------------------------------------------------------------------------------------
+
+    def _follow(self) -> None:
+        entries = []
+        for entry in self._journal.read(self._read, model=self.model, kinds=_FOLLOWED):
+            self._read = entry.seq
+            fact = entry.fact
+            if isinstance(fact, AliasMoved):
+                if fact.alias == "champion":
+                    self._champion = fact.version
+            elif isinstance(fact, WindowJudged):
+                self._learn(fact)
+            elif isinstance(fact, OperatorAsked):
+                if entry.actor == ACTOR and fact.verb in ("rollback", "abort") and fact.seen:
+                    self._asked.add(fact.seen)
+            else:
+                entries.append(entry)
+        self._releases = self._releases.after(entries)
+
+    def _learn(self, fact: WindowJudged) -> None:
+        try:
+            self._metrics.learn(report_of(fact))
+        except msgspec.MsgspecError as error:
+            _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
