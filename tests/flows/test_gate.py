@@ -18,6 +18,7 @@ from fairlead.core.route import RouteTable
 from fairlead.core.verdict import Outcome
 from fairlead.errors import StateError
 from fairlead.flows.gate import GatePorts, run_gate
+from fairlead.flows.gate_checks.book import SERVED
 from fairlead.ports.registry import VersionInfo
 from fairlead.ports.stage import CleanRun, Stage
 from fairlead.testing.bundles import ScriptedBundles
@@ -25,8 +26,18 @@ from fairlead.testing.candidate import Parts, StayPredictor, write_candidate
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.stage import LocalStage
 
-POLICY = GatePolicy(p99_ms=5000, requests=100, warm_up=2)
-STAGED = ("latency_and_memory", "edge_cases_answered", "logging_proven", "rollback_rehearsed")
+POLICY = GatePolicy(
+    p99_ms=5000,
+    requests=100,
+    warm_up=2,
+    predictions=400,
+    memory_growth_mb=50,
+    load_seconds=0.5,
+    load_connections=2,
+    spike_times=2,
+    spike_seconds=0.2,
+)
+STAGED = tuple(name for name in CHECKS if name in SERVED)
 
 
 class Rig:

@@ -18,10 +18,34 @@ CheckName = Literal[
     "schema_equals_training",
     "loads_in_clean_process",
     "portable_agrees",
+    "schema_compatible",
+    "dataset_pinned",
+    "null_rates",
+    "ranges_plausible",
+    "categories_known",
+    "row_count",
+    "rules_hold",
+    "missing_strategy",
+    "no_leakage",
+    "no_duplicates",
+    "temporal_order",
+    "split_documented",
+    "heldout_locked",
+    "personal_data",
     "better_than_champion",
+    "simpler_not_better",
+    "overfitting_gap",
+    "slices_hold",
+    "fairness_holds",
+    "calibrated",
+    "features_useful",
+    "robust_to_bad_input",
     "latency_and_memory",
     "edge_cases_answered",
     "logging_proven",
+    "memory_stable",
+    "load_sustained",
+    "load_spike",
     "rollback_rehearsed",
 ]
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
@@ -57,6 +81,40 @@ class GatePolicy(Struct, frozen=True):
     requests: int = 400  # of the latency measurement, after the warm-up
     warm_up: int = 40
     rollback_seconds: float = 1.0
+    predictions: int = 10_000  # over which memory must be stable
+    memory_growth_mb: float = 5.0  # that 10,000 predictions may leave behind
+    expected_rate: float = 25.0  # requests a second in the busiest hour
+    load_seconds: float = 4.0  # for which the expected rate is asked
+    load_connections: int = 8
+    spike_times: float = 4.0  # the expected rate
+    spike_seconds: float = 2.0
+    recovery_seconds: float = 5.0  # after a spike, until answers are as before
+    logged_apart_ms: float = 5.0  # how far the logged latency may lie from the caller's, in the median
+    log_days: float = 7.0  # for how long records are kept
+    null_share: float = 0.9  # of a feature's training rows that may be null
+    null_shares: dict[str, float] = {}  # other bounds than that, by feature
+    null_growth: float = 5.0  # times the champion's share of nulls
+    unlabelled_share: float = 0.05  # of the training rows that may have no outcome
+    range_times: float = 10.0  # the champion's range: by how much a feature's may be wider, narrower or away
+    fewest_rows: int = 100  # of training
+    rows_kept: float = 0.5  # of the champion's training rows: fewer are a drop
+    leak_score: float = 0.98  # AUROC, or R2, of a single feature
+    known_late: tuple[str, ...] = ()  # columns that are known only after the prediction
+    twins_excess: float = 0.01  # share of held-out rows in training, beyond what equal rows make by nature
+    fresh_loss: float = 0.05  # share of the quality that may be owed to held-out rows seen in training
+    heldout_reuse: float = 0.5  # share of the held-out rows that the champion may have been trained on
+    split_gap: float = 0.05  # of the target's share between training and rows cut off a table's end
+    personal_allowed: tuple[str, ...] = ()  # features that may look like personal data
+    breaking_schema: bool = False  # whether the champion's callers may be let down
+    overfitting: float = 0.15  # of AUROC, accuracy or R2, from training to held-out rows
+    slice_loss: float = 0.2  # share of the quality by which a group may be served worse than all others
+    protected: tuple[str, ...] = ()  # columns of groups that must be treated alike
+    impact: float = 0.8  # least selection rate of a group, as a share of the greatest (the four-fifths rule)
+    rate_gap: float = 0.1  # between groups' true, and false, positive rates
+    calibration: float = 0.05  # expected calibration error
+    useful: float = 0.0005  # quality that shuffling a feature must cost for it to count as useful
+    idle_share: float = 0.5  # of the features that may be without effect
+    robust_loss: float = 0.2  # share of the quality that disturbed rows may lose
     max_age_days: float = 30.0
 
 

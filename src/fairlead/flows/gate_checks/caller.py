@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from time import perf_counter
@@ -21,11 +22,17 @@ class Reply(Struct, frozen=True):
     body: dict[str, Any]
     milliseconds: float
     error: str = ""
+    retry_after: str = ""  # the header, where it came
 
     @property
     def ok(self) -> bool:
         """Whether it is a 2xx."""
         return self.status // 100 == 2
+
+    @property
+    def is_shed(self) -> bool:
+        """Whether it is refused for now, as a gateway that has too much to do refuses: with a time to try again."""
+        return self.status == 503 and bool(self.retry_after)
 
     @property
     def said(self) -> str:
@@ -44,12 +51,12 @@ class Caller:
         """One request. A lost connection is an answer of status 0; the next request opens another."""
         began = perf_counter()
         try:
-            status, text = self._exchange(path, body, content_type)
+            status, text, retry = self._exchange(path, body, content_type)
         except (OSError, HTTPException) as error:
             self._http.close()
             return Reply(0, {}, (perf_counter() - began) * 1000.0, f"{type(error).__name__}: {error}")
         elapsed = (perf_counter() - began) * 1000.0
-        return _read(status, text, elapsed)
+        return _read(status, text, elapsed, retry)
 
     def close(self) -> None:
         """Hangs up."""
@@ -61,7 +68,7 @@ class Caller:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _exchange(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes]:
+    def _exchange(self, path: str, body: bytes, content_type: str) -> tuple[int, bytes, str]:
         http = self._http
         if http.sock is None:
             http.connect()  # sets TCP_NODELAY
@@ -72,7 +79,7 @@ class Caller:
         with suppress(BrokenPipeError, ConnectionResetError):
             http.endheaders(body)
         response = http.getresponse()
-        return response.status, response.read()
+        return response.status, response.read(), response.headers.get("retry-after", "")
 
 
 def predict_path(model: str) -> str:
@@ -85,10 +92,15 @@ def ask(features: bytes, request_id: str) -> bytes:
     return b'{"features":%b,"request_id":"%b"}' % (features, request_id.encode())
 
 
-def _read(status: int, text: bytes, milliseconds: float) -> Reply:
+def ask_batch(rows: Sequence[bytes]) -> bytes:
+    """A predict body from JSON objects of features; each row gets an id of its own."""
+    return b'{"instances":[%b]}' % b",".join(b'{"features":%b}' % features for features in rows)
+
+
+def _read(status: int, text: bytes, milliseconds: float, retry: str) -> Reply:
     try:
         body = msgspec.json.decode(text, type=dict[str, Any])
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        return Reply(status, {}, milliseconds)
+        return Reply(status, {}, milliseconds, "", retry)
     error = body.get("error")
-    return Reply(status, body, milliseconds, error if isinstance(error, str) else "")
+    return Reply(status, body, milliseconds, error if isinstance(error, str) else "", retry)
