@@ -22,6 +22,7 @@ from msgspec import Struct
 from fairlead.app.shadower_options import Options
 
 LOOK_SECONDS = 0.1
+IDLE_SECONDS = 60.0  # without a shadow, before a process that has loaded some leaves
 NICE = 10
 # As `worker_board`, `route_file` and `segment_frame` have them, which cost 15 MiB to import.
 ROUTES, TABLE, PREDICTIONS = "routes", "table.json", "predictions"
@@ -50,6 +51,7 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--features", default="{}", help="look-ups by model as JSON")
     parser.add_argument("--observing", default="{}", help="lines and traces as JSON")
     parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS, help="seconds without a shadow, then it leaves")
     return Options(**vars(parser.parse_known_args(arguments)[0]))
 
 

@@ -17,3 +17,4 @@ class Options(Struct, frozen=True):
     features: str
     observing: str
     database: bool
+    idle: float

@@ -40,7 +40,6 @@ from fairlead.flows.telling import Telling
 
 POLL_SECONDS = 0.025
 MOST = 2_000  # records between two looks at the candidates
-IDLE_SECONDS = 60.0  # without a shadow, before the process leaves
 COUNTS_SECONDS = 1.0
 LINK_SECONDS = 0.5  # less than half as long as a worker's word on a traced request stands
 SYNC_SECONDS = 1.0  # a power cut may cost shadows' last answers: the disk is the callers'
@@ -117,7 +116,7 @@ class Shadower:
             self._shadows.offer(served, table)
             if table.models:
                 used_at = time.monotonic()
-            elif time.monotonic() - used_at > IDLE_SECONDS:
+            elif time.monotonic() - used_at > self._options.idle:
                 self._stop.set()
             await asyncio.sleep(0 if len(served) >= MOST else POLL_SECONDS)
 

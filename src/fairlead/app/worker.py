@@ -41,6 +41,7 @@ from fairlead.app.standing_by import stand_by
 from fairlead.app.worker_board import worker_board
 from fairlead.config.observability import Observing
 from fairlead.core.admission import Limits
+from fairlead.core.route import shadow_name
 from fairlead.errors import FairleadError, StateError
 from fairlead.faces.gateway.app import Gateway
 from fairlead.faces.gateway.connection import Connection
@@ -49,6 +50,7 @@ from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
 from fairlead.flows.serve import Serving
+from fairlead.flows.shadow import shadowing
 from fairlead.flows.tally import Counts, Tally, Usage, new_timing
 from fairlead.flows.telling import Telling
 from fairlead.ports.log import LogState, PredictionLog
@@ -275,14 +277,16 @@ class Worker:
         others = (msgspec.json.decode(note, type=Counts) for note in self._notes.read().values())
         own = self._counts()
         own.weighed = read_note(self._options.home)
-        return [own, *(counts for counts in others if counts.worker != self._options.worker)]
+        everyone = [own, *(counts for counts in others if counts.worker != self._options.worker)]
+        own.unseen = shadowing(everyone, self._shadows(), self._serving.clock.now())
+        return everyone
 
     async def _note_counts(self) -> None:
         while True:
             try:
                 counts = self._counts()
                 self._tell(counts.log)
-                if self._is_shadowed() and self._told.observer is not None:
+                if self._shadows() and self._told.observer is not None:
                     counts.traced = self._told.observer.traced()
                 self._notes.write(str(self._options.worker), msgspec.json.encode(counts))
             except StateError as error:
@@ -291,9 +295,10 @@ class Worker:
                 self._telling.right("the counters")
             await asyncio.sleep(COUNTS_SECONDS)
 
-    def _is_shadowed(self) -> bool:
-        live = self._serving.live
-        return live is not None and any(model.route.shadows for model in live.models.values())
+    def _shadows(self) -> list[str]:
+        """The shadows that the routes name, by `shadow_name`."""
+        models = self._serving.live.models.values() if self._serving.live else ()
+        return [shadow_name(model.name, version) for model in models for version in model.route.shadows]
 
     def _tell(self, log: LogState | None) -> None:
         """Says that answers are refused or not logged, and when they are again."""

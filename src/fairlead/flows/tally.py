@@ -174,6 +174,7 @@ class Counts(Struct):
     quarantine: dict[str, int] = {}  # refused rows: kept, and dropped by reason; empty where none are kept
     lookups: list[LookedUp] = []
     shadowing: Shadowing | None = None  # of the process that answers unseen only
+    unseen: dict[str, str] = {}  # how shadows are doing, as the worker that is asked sees it, by `shadow_name`
     traced: list[tuple[str, str, str]] = []  # trace, request, span: for that process, while there are shadows
 
 

@@ -180,7 +180,7 @@ class Gateway:
             await self._scoring(scope, receive, send, path)
         elif path == "/health":
             only(scope, "GET", "HEAD")
-            await reply(send, *health(self._serving))
+            await reply(send, *health(self._serving, self._counts))
         elif path == "/metrics":
             only(scope, "GET", "HEAD")
             await reply(send, 200, exposition(self._counts()), TEXT)

@@ -28,6 +28,8 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_feature_lookups_total", "counter", "Entities whose features were looked up.", _lookups),
         ("fairlead_feature_lookup_seconds", "histogram", "A look-up of a request's features.", _lookup_seconds),
         ("fairlead_shadow_dropped_total", "counter", "Shadow answers that were not made.", _shadow_dropped),
+        ("fairlead_shadow_up", "gauge", "1 while a shadow of a route answers.", _shadow_up),
+        ("fairlead_shadow_behind_seconds", "gauge", "How long what waits for a shadow has waited.", _shadow_behind),
         ("fairlead_rollout_weight_ratio", "gauge", "The share of traffic of an arm.", _weights),
         ("fairlead_route_generation", "gauge", "The route table that is served.", _generation),
         ("fairlead_outcomes_total", "counter", "Outcomes that were received.", _outcomes),
@@ -99,6 +101,19 @@ def _warned(counts: Counts) -> Iterable[str]:
 def _shadow_dropped(counts: Counts) -> Iterable[str]:
     for reason, count in counts.shadow_dropped.items():
         yield f"{_labels(reason=reason, worker=counts.worker)} {count}"
+
+
+def _shadow_up(counts: Counts) -> Iterable[str]:
+    for name, status in counts.unseen.items():
+        model, _, version = name.rpartition("@")
+        labels = _labels(model_name=model, model_version=version, status=status, worker=counts.worker)
+        yield f"{labels} {int(status == 'ok')}"
+
+
+def _shadow_behind(counts: Counts) -> Iterable[str]:
+    for one in counts.shadowing.shadows if counts.shadowing else ():
+        labels = _labels(model_name=one.model_name, model_version=one.model_version, worker=counts.worker)
+        yield f"{labels} {one.behind!r}"
 
 
 def _weights(counts: Counts) -> Iterable[str]:

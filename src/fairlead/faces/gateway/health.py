@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import msgspec
 
 from fairlead.flows.serve import Serving
+from fairlead.flows.tally import Counts
 from fairlead.flows.warm import Live
 
 
@@ -13,11 +16,13 @@ def is_ready(serving: Serving) -> bool:
     return serving.live is not None and not serving.log.state().sheds
 
 
-def health(serving: Serving) -> tuple[int, bytes]:
-    """`GET /health`: the status (503 where nothing is answered) and the body.
+def health(serving: Serving, counts: Callable[[], Sequence[Counts]]) -> tuple[int, bytes]:
+    """`GET /health`: the status (503 where nothing is answered) and the body. `counts` are the counters of all workers,
+    this one's first.
 
     `status` is ok, starting, log_refused (predictions get 503), unlogged (they are answered and not logged) or
-    degraded: `errors` names each model that this worker cannot serve as it is routed, and why.
+    degraded: `errors` names each model that this worker cannot serve as it is routed, and why. `unseen` tells how the
+    shadows are doing that the routes name, as `flows.shadow.shadowing` has it; callers are answered all the same.
     """
     live, log = serving.live, serving.log.state()
     status = "starting" if not live else "degraded" if live.errors else "ok"
@@ -29,6 +34,7 @@ def health(serving: Serving) -> tuple[int, bytes]:
         "log": {"refused": log.refused, "behind_seconds": round(log.behind, 3)},
         "models": _models(live) if live else {},
         "errors": live.errors if live else {},
+        "unseen": counts()[0].unseen if live and any(model.route.shadows for model in live.models.values()) else {},
     }
     return 200 if live and not log.sheds else 503, msgspec.json.encode(said)
 
