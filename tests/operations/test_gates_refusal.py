@@ -4,79 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.operations.house import AT, House
 
 from fairlead.adapters.features.feast_plan import FeastPlan, PlannedFeature, PlannedView, plan_path, write_plan
-from fairlead.adapters.gate_store import GateStore
-from fairlead.adapters.route_file import RouteFile
-from fairlead.adapters.segment_log import SegmentLog
-from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.config.features import FeatureSettings
 from fairlead.config.models import ModelSettings
 from fairlead.config.rollout import RolloutSettings, SplitSettings
 from fairlead.config.settings import Settings
 from fairlead.core.arms import Among, ArmShare
 from fairlead.core.event import AliasMoved, DeployAsked
-from fairlead.core.gate import CHECKS, DAY_SECONDS, Check, GatePolicy, GateReport, digest_of_report
+from fairlead.core.gate import DAY_SECONDS, digest_of_report
 from fairlead.core.rollout import Step
 from fairlead.core.split import By
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound, Refused, SettingsError, StateError, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.rollouts import deploy
-from fairlead.testing.bundles import ScriptedBundles, example
-from fairlead.testing.clock import ManualClock
-from fairlead.testing.journal import MemoryJournal
-from fairlead.testing.registry import MemoryRegistry
-
-AT = 1_700_000_000.0
-
-
-class House:
-    """A home with two registered versions of one model, none of them measured."""
-
-    def __init__(self, home: Path, settings: Settings) -> None:
-        self.clock, self.journal, registry = ManualClock(AT), MemoryJournal(), MemoryRegistry()
-        self.bundles = ScriptedBundles(home / "bundles")
-        self.gates = GateStore(home / "gates")
-        self.home = home
-        self.digests = []
-        for number in ("1", "2"):
-            place = home / f"draft-{number}"
-            manifest = example(place, note=number)
-            self.digests.append(self.bundles.put(place, manifest))
-            registry.register(manifest, self.digests[-1], place)
-        self.context = Context(
-            home=home,
-            settings=settings,
-            actor="ana",
-            clock=self.clock,
-            journal=self.journal,
-            bundles=self.bundles,
-            board=RouteFile(home / "routes"),
-            follow_board=lambda: nullcontext(RouteFile(home / "routes")),
-            open_registry=lambda: registry,
-            open_log=lambda: SegmentReader(home / "log"),
-            open_writer=lambda: SegmentLog(home / "log", 0),
-            open_trainer=lambda: None,
-        )
-
-    def report(self, version: int = 1, broken: Outcome | None = None) -> GateReport:
-        """A report of a gate run now; `broken` is what became of its last check."""
-        outcomes = dict.fromkeys(CHECKS, Outcome.HOLDS) | ({CHECKS[-1]: broken} if broken else {})
-        checks = tuple(Check(name, outcome, "as measured", {}, "so much") for name, outcome in outcomes.items())
-        bundle = self.digests[version - 1]
-        return GateReport("hotel", version, bundle, "production", self.clock.now(), 5.0, checks, GatePolicy())
-
-    def measured(self, report: GateReport) -> GateReport:
-        """The report is kept and journalled, as a gate run does."""
-        self.gates.put(report)
-        self.journal.append([report.fact], actor="ana", at=self.clock.now())
-        return report
 
 
 @pytest.fixture
