@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 
-from fairlead.adapters.notifiers import ATTEMPTS, ConsoleNotifier, WebhookNotifier
+from fairlead.adapters.json_post import ATTEMPTS
+from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
 from fairlead.errors import SettingsError, StateError
 from fairlead.testing.notifier import NOTICE, check_failure, check_notifier
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime
 from typing import TextIO
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 
-from fairlead.errors import SettingsError, StateError
+from fairlead.adapters.json_post import JsonPost
+from fairlead.errors import StateError
 from fairlead.ports.notifier import Notice
-
-ATTEMPTS = 3
 
 
 class ConsoleNotifier:
@@ -43,21 +41,14 @@ class ConsoleNotifier:
 
 
 class WebhookNotifier:
-    """Posts the notice as JSON, with a `text` field that chat services show. Server errors and lost connections are
-    tried three times in all; a refusal (4xx) is not repeated. The URL's path and query may be secrets: no error shows
-    more of it than the host."""
+    """Posts the notice as JSON, with a `text` field that chat services show. The URL's path and query may be secrets:
+    no error shows more of it than the host."""
 
     def __init__(
         self, name: str, url: str, timeout_seconds: float = 5.0, transport: httpx.BaseTransport | None = None
     ) -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"the url of channel {name!r} is not an http(s) address: write https://host/path")
         self._name = name
-        self._url = url
-        self._host = parts.hostname
-        self._timeout = timeout_seconds
-        self._transport = transport
+        self._post = JsonPost(name, url, timeout_seconds, transport)
 
     @property
     def name(self) -> str:
@@ -67,22 +58,4 @@ class WebhookNotifier:
     def send(self, notice: Notice) -> None:
         """Posts. Raises `StateError` with the last answer's status."""
         text = f"[{notice.severity}] {notice.title}: {notice.reason} ({notice.runbook})"
-        body = msgspec.json.encode({**msgspec.to_builtins(notice), "text": text})
-        problem = ""
-        with httpx.Client(timeout=self._timeout, transport=self._transport) as client:
-            for _ in range(ATTEMPTS):
-                problem, again = self._post(client, body)
-                if not again:
-                    break
-        if problem:
-            raise StateError(f"channel {self._name}: {problem}; the notice was not delivered")
-
-    def _post(self, client: httpx.Client, body: bytes) -> tuple[str, bool]:
-        """What went wrong, if anything, and whether another attempt may help."""
-        try:
-            response = client.post(self._url, content=body, headers={"content-type": "application/json"})
-        except httpx.HTTPError as error:
-            return f"{self._host} cannot be reached ({type(error).__name__})", True
-        if response.is_success:
-            return "", False
-        return f"{self._host} answered {response.status_code}", response.status_code >= 500
+        self._post(msgspec.json.encode({**msgspec.to_builtins(notice), "text": text}))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import getpass
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 from msgspec.structs import replace
 
+from fairlead.adapters import pagerduty
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.adapters.log_history import open_history
+from fairlead.adapters.mail import MailDigest, MailNotifier, MailServer
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
+from fairlead.adapters.pagerduty import PagerDutyNotifier
 from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.slack import SlackNotifier
 from fairlead.adapters.system_clock import SystemClock
 from fairlead.app.database import open_board, open_journal
 from fairlead.app.worker_board import follow_board
-from fairlead.config.alerting import Alerting, Channel
+from fairlead.config.alerting import Alerting, Channel, SmtpSettings
 from fairlead.config.load import load_settings
 from fairlead.config.settings import Settings
 from fairlead.core.alert import AlertPolicy
@@ -70,9 +75,9 @@ def open_registry(home: Path, settings: Settings) -> Registry:
     return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 
-def open_notifiers(alerting: Alerting) -> dict[Notifier, tuple[str, ...]]:
-    """The channels, with the severities that each takes."""
-    return {_notifier(channel): tuple(channel.severity) for channel in alerting.channels}
+def open_notifiers(alerting: Alerting, home: Path | None = None) -> dict[Notifier, tuple[str, ...]]:
+    """The channels, with the severities that each takes. What a daily one collects lies in the home folder."""
+    return {_notifier(channel, home): tuple(channel.severity) for channel in alerting.channels}
 
 
 def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
@@ -88,12 +93,29 @@ def open_trainer(settings: Settings, folder: Path) -> Trainer | None:
     return CommandTrainer(retraining.command, folder, float(retraining.timeout)) if retraining.command else None
 
 
-def _notifier(channel: Channel) -> Notifier:
-    if channel.type == "console":
-        return ConsoleNotifier(channel.name)
+def _notifier(channel: Channel, home: Path | None) -> Notifier:
+    match channel.type:
+        case "console":
+            return ConsoleNotifier(channel.name)
+        case "pagerduty":
+            key = channel.routing_key.reveal() or os.environ.get("PAGERDUTY_ROUTING_KEY", "")
+            return PagerDutyNotifier(channel.name, key, channel.url.reveal() or pagerduty.URL)
+        case "slack":
+            return SlackNotifier(channel.name, channel.webhook.reveal())
+        case "email":
+            return _mail(channel, home)
     if not channel.url:
         raise SettingsError(f"the channel {channel.name!r} is a webhook without a url: add `url:` to it")
     return WebhookNotifier(channel.name, channel.url.reveal())
+
+
+def _mail(channel: Channel, home: Path | None) -> Notifier:
+    smtp = channel.smtp or SmtpSettings()
+    server = MailServer(smtp.host, smtp.port, smtp.security, smtp.username, smtp.password.reveal(), smtp.sender)
+    mail = MailNotifier(channel.name, server, channel.recipients)
+    if channel.frequency != "daily" or home is None:
+        return mail
+    return MailDigest(mail, home / "digests" / f"{quote(channel.name, safe='')}.jsonl")
 
 
 def _actor() -> str:

@@ -35,6 +35,7 @@ from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
+from fairlead.ports import Digest
 
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
@@ -60,7 +61,7 @@ class FollowUp:
         self._unsettled: set[str] = set()  # models whose rollbacks may want an answer, or wait for their workers
         self._behind: set[str] = set()  # models whose judged windows may want an answer
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
-        self._notifiers = open_notifiers(context.settings.alerting)
+        self._notifiers = open_notifiers(context.settings.alerting, context.home)
         self._conditions = ConditionsRound(context, self._watch, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
@@ -96,8 +97,16 @@ class FollowUp:
             self._attempt("judging", name, self._judge)
             if self._conditions.due(name):
                 self._attempt("the conditions", name, self._conditions.look)
+        self._attempt("the digests", "all models", self._flush)
         self._train()
         self._reap()
+
+    def _flush(self, _: str) -> bool:
+        """Sends what channels have collected and is due."""
+        for notifier in self._notifiers:
+            if isinstance(notifier, Digest):
+                notifier.flush(self._context.clock.now())
+        return True
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
         """Whether it was done for this model; otherwise it is due again, a little later."""

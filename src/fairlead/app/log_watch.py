@@ -25,7 +25,7 @@ class LogWatch:
         alerting = context.settings.alerting
         self._severity = "critical" if context.settings.log.when_full == "shed" else "high"
         policy = AlertPolicy(alerting.owner, alerting.runbooks, float(alerting.repeat_after))
-        self._alarm = LogAlarm(context.journal, open_notifiers(alerting), context.clock, policy)
+        self._alarm = LogAlarm(context.journal, open_notifiers(alerting, context.home), context.clock, policy)
 
     def look(self) -> None:
         """Raises the alert, or ends it."""
