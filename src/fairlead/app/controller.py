@@ -215,7 +215,8 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    if arguments.stand_by:
+        _watch_parent()
     with ExitStack() as until_the_end:
         try:
             context = open_context(arguments.home, arguments.config, arguments.environment)
@@ -231,6 +232,8 @@ def main() -> None:
 
 def _serve(context: Context, arguments: argparse.Namespace) -> None:
     controller = Controller(context, arguments.config, arguments.environment, open_lease(context))
+    if not arguments.stand_by:
+        _watch_parent()
     controller.start()
     try:
         uvicorn.run(
@@ -245,6 +248,10 @@ def _serve(context: Context, arguments: argparse.Namespace) -> None:
         )
     finally:
         controller.stop()
+
+
+def _watch_parent() -> None:
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 
 def _leave_with_parent() -> None:
