@@ -13,6 +13,7 @@ from scipy.stats import binom
 from fairlead.config.grammar import guardrail
 from fairlead.core.advance import advance, apply_operator
 from fairlead.core.event import canonical
+from fairlead.core.evidence import merge
 from fairlead.core.rollout import (
     Baseline,
     Call,
@@ -26,7 +27,6 @@ from fairlead.core.rollout import (
     ShadowPlan,
     Step,
     Units,
-    merge,
     share_of,
     start,
 )

@@ -6,13 +6,16 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from fairlead.config.grammar import guardrail
 from fairlead.core.event import canonical
+from fairlead.core.evidence import less, merge
 from fairlead.core.rollout import (
     Baseline,
     Evidence,
     FirstFailures,
+    Paired,
     Phase,
     Plan,
     Rollout,
@@ -20,8 +23,7 @@ from fairlead.core.rollout import (
     ShadowPlan,
     Step,
     Units,
-    less,
-    merge,
+    ValueCounts,
     share_of,
     slow_bound_ms,
 )
@@ -29,6 +31,9 @@ from fairlead.core.split import By, Split
 from fairlead.errors import Refused, StateError
 
 number = st.integers(0, 10**6)
+counts = st.dictionaries(st.sampled_from([-1.0, 0.0, 0.5, 19.75]), number.filter(bool), max_size=3).map(
+    lambda found: tuple(sorted(found.items()))
+)
 arms = st.sampled_from(["champion", "canary", "shadow"])
 per_arm = st.dictionaries(arms, number)
 evidence = st.builds(
@@ -56,6 +61,30 @@ evidence = st.builds(
         served_failed=number,
         shadow_failed=number,
     ),
+    values=st.just(UNSET)
+    | st.lists(
+        st.builds(
+            ValueCounts,
+            metric=st.sampled_from(["conversion", "revenue"]),
+            share=st.sampled_from([0.01, 0.5]),
+            champion=counts,
+            canary=counts,
+        ),
+        max_size=3,
+    ).map(tuple),
+    paired=st.just(UNSET)
+    | st.lists(
+        st.builds(
+            Paired,
+            segment=st.sampled_from(["", "region=NZ"]),
+            units=number,
+            flips=number,
+            up=number,
+            down=number,
+            differences=counts,
+        ),
+        max_size=3,
+    ).map(tuple),
     units=st.dictionaries(
         st.sampled_from(["champion", "canary", "version"]), st.builds(Units, asked=number, failed=number, slow=number)
     ),

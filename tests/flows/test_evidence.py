@@ -16,6 +16,7 @@ from scipy.stats import binom
 from fairlead.config.grammar import guardrail
 from fairlead.core.advance import advance
 from fairlead.core.event import canonical
+from fairlead.core.evidence import merge
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import (
     Baseline,
@@ -27,7 +28,6 @@ from fairlead.core.rollout import (
     ShadowPlan,
     Step,
     Units,
-    merge,
     start,
 )
 from fairlead.flows.evidence import Collector

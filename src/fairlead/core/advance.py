@@ -17,6 +17,7 @@ from hashlib import sha256
 from msgspec import Struct, structs
 
 from fairlead.core.event import canonical
+from fairlead.core.evidence import merge
 from fairlead.core.forecast import demands, forecast
 from fairlead.core.guardrail import Finding, Holds, champion_key, in_shadow, judge, percent
 from fairlead.core.listing import counted
@@ -26,7 +27,6 @@ from fairlead.core.rollout import (
     Evidence,
     Phase,
     Rollout,
-    merge,
     share_of,
 )
 from fairlead.errors import Refused

@@ -1,21 +1,20 @@
 """A rollout: a new version earns its traffic, step by step, by evidence; or loses it at once.
 
-The values are here, with the two ways to make them (`start`, `merge`). `core.advance.advance()` is the whole
-decision. It is pure: the same rollout, evidence and instant give the same answer, byte for byte, which is what
-`replay` checks.
+The values are here, with the way to begin one (`start`); `core.evidence` adds evidence up, and
+`core.advance.advance()` is the whole decision. It is pure: the same rollout, evidence and instant give the same answer,
+byte for byte, which is what `replay` checks.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.arms import Among
 from fairlead.core.arms import fault_of as arms_fault
 from fairlead.core.split import Split, fault_of
-from fairlead.errors import Refused, StateError
+from fairlead.errors import Refused
 
 
 class Phase(StrEnum):
@@ -88,6 +87,7 @@ class Plan(Struct, frozen=True):
     split: Split = Split()
     among: Among | None = None
     edition: int = 1  # of the rules that judge it: what was decided is replayed by the rules it was decided by
+    segments: tuple[str, ...] = ()  # features by whose values a shadow's answers are told apart
 
 
 class Baseline(Struct, frozen=True):
@@ -140,6 +140,33 @@ class ShadowPairs(Struct, frozen=True):
     shadow_failed: int = 0  # units that the shadow failed, and not the champion
 
 
+class ValueCounts(Struct, frozen=True):
+    """Units of each arm by the value that they showed of a business event, as (value, units), ascending.
+
+    The units were dealt with the probability `share` of the canary. A unit that logged nothing has the value 0.
+    """
+
+    metric: str
+    share: float
+    champion: tuple[tuple[float, int], ...] = ()
+    canary: tuple[tuple[float, int], ...] = ()
+
+
+class Paired(Struct, frozen=True):
+    """Units by their first request that both versions answered in the shadow phase; of one segment, or (empty) all.
+
+    `flips` decided otherwise: `up` of them with a higher score by the shadow, `down` with a lower one. `differences`
+    counts shadow minus served score, as (difference, units), ascending.
+    """
+
+    segment: str = ""
+    units: int = 0
+    flips: int = 0
+    up: int = 0
+    down: int = 0
+    differences: tuple[tuple[float, int], ...] = ()
+
+
 class Evidence(Struct, frozen=True):
     """What the log added since the last look. Adding evidence is exact, associative and commutative (`merge`).
 
@@ -155,6 +182,8 @@ class Evidence(Struct, frozen=True):
     scores: dict[str, tuple[int, ...]] = {}  # counts per score cell, each version on its own edges
     shadow: ShadowPairs = ShadowPairs()
     units: dict[str, Units] = {}
+    values: tuple[ValueCounts, ...] | UnsetType = UNSET  # of plans of edition 2 with events
+    paired: tuple[Paired, ...] | UnsetType = UNSET  # of plans of edition 2 with a shadow phase
 
 
 class Reading(Struct, frozen=True):
@@ -275,95 +304,3 @@ def slow_bound_ms(plan: Plan, baseline: Baseline) -> float | None:
         return None
     reference = baseline.champion_p99_ms if rule.relative else 1.0
     return None if reference is None else rule.bound * reference
-
-
-def merge(a: Evidence, b: Evidence) -> Evidence:
-    """The evidence of both: exact, associative and commutative; `Evidence()` is its neutral element.
-
-    What adds up to nothing is left out, and first failures are kept per metric and share, in that order: equal evidence
-    has equal bytes. Raises `StateError` for scores on different cells.
-
-    >>> merge(Evidence(requests={"canary": 2}), Evidence(requests={"canary": 3, "champion": 9})).requests
-    {'canary': 5, 'champion': 9}
-    """
-    return Evidence(
-        requests=_added(a.requests, b.requests),
-        errors=_added(a.errors, b.errors),
-        slow=_added(a.slow, b.slow),
-        failures=_grouped(a.failures + b.failures),
-        scores=_added_cells(a.scores, b.scores),
-        shadow=_added_pairs(a.shadow, b.shadow),
-        units=_added_units(a.units, b.units),
-    )
-
-
-def less(total: Evidence, seen: Evidence) -> Evidence:
-    """What has to be merged into `seen` to give `total`, exactly.
-
-    >>> less(Evidence(requests={"canary": 5}), Evidence(requests={"canary": 2, "champion": 1})).requests
-    {'canary': 3, 'champion': -1}
-    """
-    return merge(total, _negative(seen))
-
-
-def _negative(a: Evidence) -> Evidence:
-    return Evidence(
-        requests={arm: -count for arm, count in a.requests.items()},
-        errors={arm: -count for arm, count in a.errors.items()},
-        slow={arm: -count for arm, count in a.slow.items()},
-        failures=tuple(FirstFailures(one.metric, one.share, -one.champion, -one.canary) for one in a.failures),
-        scores={arm: tuple(-count for count in cells) for arm, cells in a.scores.items()},
-        shadow=ShadowPairs(*(-getattr(a.shadow, name) for name in ShadowPairs.__struct_fields__)),
-        units={arm: Units(-one.asked, -one.failed, -one.slow) for arm, one in a.units.items()},
-    )
-
-
-def _added(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    sums = {arm: a.get(arm, 0) + b.get(arm, 0) for arm in {**a, **b}}
-    return {arm: count for arm, count in sums.items() if count}
-
-
-def _added_units(a: dict[str, Units], b: dict[str, Units]) -> dict[str, Units]:
-    none = Units()
-    pairs = {arm: (a.get(arm, none), b.get(arm, none)) for arm in {**a, **b}}
-    sums = {arm: Units(x.asked + y.asked, x.failed + y.failed, x.slow + y.slow) for arm, (x, y) in pairs.items()}
-    return {arm: one for arm, one in sums.items() if one != none}
-
-
-def _added_pairs(a: ShadowPairs, b: ShadowPairs) -> ShadowPairs:
-    return ShadowPairs(
-        pairs=a.pairs + b.pairs,
-        flips=a.flips + b.flips,
-        sum_difference=_exact(a.sum_difference) + _exact(b.sum_difference),
-        sum_squared_difference=_exact(a.sum_squared_difference) + _exact(b.sum_squared_difference),
-        served_failed=a.served_failed + b.served_failed,
-        shadow_failed=a.shadow_failed + b.shadow_failed,
-    )
-
-
-def _grouped(failures: tuple[FirstFailures, ...]) -> tuple[FirstFailures, ...]:
-    champion, canary = Counter[tuple[str, float]](), Counter[tuple[str, float]]()
-    for group in failures:
-        champion[group.metric, group.share] += group.champion
-        canary[group.metric, group.share] += group.canary
-    return tuple(
-        FirstFailures(*key, champion[key], canary[key]) for key in sorted(champion) if champion[key] or canary[key]
-    )
-
-
-def _added_cells(a: dict[str, tuple[int, ...]], b: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    sums = {arm: _cells(arm, a.get(arm), b.get(arm)) for arm in {**a, **b}}
-    return {arm: cells for arm, cells in sums.items() if any(cells)}
-
-
-def _cells(arm: str, a: tuple[int, ...] | None, b: tuple[int, ...] | None) -> tuple[int, ...]:
-    if not a or not b:
-        return a or b or ()
-    if len(a) != len(b):
-        raise StateError(f"{arm} scores on {len(a)} and on {len(b)} cells cannot be added: count on one set of edges")
-    return tuple(x + y for x, y in zip(a, b, strict=True))
-
-
-def _exact(value: float) -> float:
-    # Multiples of 2^-20 below 2^33 add without rounding, in whatever order; a score's difference needs no finer step.
-    return round(value * 2.0**20) * 2.0**-20

@@ -19,8 +19,16 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from fairlead.core.arms import label
+from fairlead.core.evidence import less, merge
 from fairlead.core.record import Prediction
-from fairlead.core.rollout import Evidence, FirstFailures, Rollout, ShadowPairs, Units, less, merge, slow_bound_ms
+from fairlead.core.rollout import (
+    Evidence,
+    FirstFailures,
+    Rollout,
+    ShadowPairs,
+    Units,
+    slow_bound_ms,
+)
 
 # Served answers that wait for their shadow's, and shadows that wait for the served one: the oldest leave first.
 _WAITING = 20_000
