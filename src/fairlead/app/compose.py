@@ -23,8 +23,10 @@ from fairlead.app.database import open_board, open_journal
 from fairlead.app.worker_board import follow_board
 from fairlead.config.alerting import Alerting, Channel, SmtpSettings
 from fairlead.config.load import load_settings
+from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.core.alert import AlertPolicy
+from fairlead.core.retrain import RetrainPolicy
 from fairlead.errors import SettingsError, StateError
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import table_of
@@ -85,6 +87,15 @@ def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
     budget = alerting.budget
     policy = AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
     return policy if budget is None else replace(policy, pages=budget.pages, pages_seconds=float(budget.per))
+
+
+def retrain_policy(retraining: Retraining) -> RetrainPolicy:
+    """When a challenger is trained."""
+    every = retraining.at_most_every
+    policy = RetrainPolicy(retraining.at_least_labels, triggers=tuple(one.trigger for one in retraining.triggers))
+    if every is None:
+        return policy
+    return replace(policy, at_most_every_seconds=float(every), schedule_every_seconds=float(every))
 
 
 def open_trainer(settings: Settings, folder: Path) -> Trainer | None:

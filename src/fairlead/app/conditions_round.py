@@ -37,7 +37,8 @@ class ConditionsRound:
     @property
     def wanted(self) -> bool:
         """Whether the settings state any condition."""
-        return bool(self._points) or self._rollback is not None
+        triggers = self._context.settings.retraining.triggers
+        return bool(self._points) or self._rollback is not None or any(one.schedule for one in triggers)
 
     def observe(self, predictions: Sequence[Prediction]) -> None:
         """Takes in the log's records."""
@@ -56,7 +57,9 @@ class ConditionsRound:
         self._of(name)
         now = self._context.clock.now()
         alarms = self._conditions[name].look(now, self._watch(name).event_now(now))
-        self._responder(name).on_alarms(alarms, now)
+        responder = self._responder(name)
+        responder.on_alarms(alarms, now)
+        responder.on_schedule()
         self._due[name] = time.monotonic() + EVERY_SECONDS
         return True
 

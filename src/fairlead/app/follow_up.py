@@ -12,19 +12,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.postmortems import PostmortemFolder
-from fairlead.app.compose import alert_policy, open_notifiers
+from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.core.event import Entry, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.retrain import DAY, RetrainPolicy
 from fairlead.core.rollout import Decision, Phase
 from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
@@ -211,7 +211,7 @@ class FollowUp:
         responder = self._responders.get(name)
         if responder is None:
             settings = self._context.settings
-            alerting, retraining = settings.alerting, settings.retraining
+            alerting = settings.alerting
             responder = self._responders[name] = Responder(
                 name,
                 self._context.journal,
@@ -220,10 +220,15 @@ class FollowUp:
                 PostmortemFolder(self._context.home).write,
                 ResponsePolicy(
                     alert_policy(alerting, settings.owner_of(name)),
-                    RetrainPolicy(retraining.at_least_labels, float(retraining.at_most_every or 30 * DAY)),
+                    retrain_policy(settings.retraining),
                 ),
+                partial(self._trained_rows, name),
             )
         return responder
+
+    def _trained_rows(self, name: str, version: int) -> int | None:
+        """How many rows a version's reference has; None where it cannot be read."""
+        return self._watch(name).reference_rows(version)
 
     # -- training and the registry ---------------------------------------------------------------------------------
 

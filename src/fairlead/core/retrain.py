@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 from msgspec import Struct
@@ -13,40 +14,81 @@ from fairlead.core.event import (
     RetrainFinished,
     RolloutDecided,
     RolloutStarted,
+    VersionRegistered,
 )
 from fairlead.core.listing import counted
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import SCORE, Stage, WindowReport, reports
 from fairlead.core.rollout import Decision, Phase
+from fairlead.core.schedule import Schedule
+from fairlead.core.triggers import Growth, Trigger, met
 
 DAY = 86_400.0
 NO_TRIGGER = "no trigger: "
 
 
 class RetrainPolicy(Struct, frozen=True):
-    """When a challenger is trained. Durations are of event time; `psi` and `drop` are the triggers' bounds."""
+    """When a challenger is trained. Durations are of event time; `psi` and `drop` are the bounds where no `triggers`
+    are stated. `schedule_every_seconds` keeps scheduled runs apart, too; None: the schedule does."""
 
     at_least_labels: int = 1_000
     at_most_every_seconds: float = 30 * DAY
     psi: float = 0.25
     features: int = 2  # that many must exceed `psi`
     drop: float = 0.10  # of the primary metric, as a share of the reference; smaller ones are looked into
+    triggers: tuple[Trigger, ...] = ()
+    schedule_every_seconds: float | None = None
 
 
-def decide(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> RetrainDecided:
-    """The decision for one window. Idempotent: a window that has triggered its run keeps that very decision."""
+def decide(
+    policy: RetrainPolicy,
+    facts: Sequence[Entry],
+    report: WindowReport,
+    now_event_at: float,
+    trained_rows: int | None = None,
+) -> RetrainDecided:
+    """The decision for one window. Idempotent: a window that has triggered its run keeps that very decision.
+    `trained_rows` is how many rows the judged version was trained on, where that is known."""
     run = f"retrain-{report.model}-{report.window}"
     for entry in facts:
         if isinstance(entry.fact, RetrainDecided) and entry.fact.run == run and entry.fact.triggered:
             return entry.fact
-    triggers = _triggers(policy, report)
+    if policy.triggers:
+        triggers = met(policy.triggers, report, Growth(labels_since(facts, report), trained_rows))
+    else:
+        triggers = _triggers(policy, report)
     if not triggers:
-        return _decided(report, run, triggered=False, reason=NO_TRIGGER + _calm(report))
+        calm = "no stated trigger is met" if policy.triggers else _calm(report)
+        return _decided(report, run, triggered=False, reason=NO_TRIGGER + calm)
     against = _against(policy, facts, report, now_event_at)
     if against:
         reason = f"{'; '.join(triggers)}; but {'; '.join(against)}"
         return _decided(report, run, triggered=False, reason=reason)
     return _decided(report, run, triggered=True, reason="; ".join(triggers))
+
+
+def decide_by_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str, now: float) -> RetrainDecided | None:
+    """The decision of a schedule at an instant of the wall clock; None where none is due, or nothing is new about it.
+
+    The run's key is the schedule's instant: it is trained for once, whoever asks how often. What speaks against it is
+    a decision too, and it is due until it was trained, or the next instant comes.
+    """
+    registered = [entry.at for entry in facts if isinstance(entry.fact, VersionRegistered)]
+    due = [(at, one.text) for one in _schedules(policy) if (at := one.last(now)) is not None]
+    if not due or not registered:
+        return None
+    at, text = max(due)
+    if at <= registered[0]:
+        return None
+    run = f"retrain-{model}-{datetime.fromtimestamp(at, UTC):%Y%m%dT%H%M}"
+    before = [entry.fact for entry in facts if isinstance(entry.fact, RetrainDecided) and entry.fact.run == run]
+    if any(fact.triggered for fact in before):
+        return None
+    against = _against_schedule(policy, facts, model, now)
+    reason = f"the schedule {text} is due" + (f"; but {'; '.join(against)}" if against else "")
+    if before and before[-1].reason == reason:
+        return None
+    return RetrainDecided(model=model, run=run, triggered=not against, reason=reason)
 
 
 def held_back(fact: RetrainDecided) -> bool:
@@ -56,9 +98,43 @@ def held_back(fact: RetrainDecided) -> bool:
 
 def labels_known(facts: Sequence[Entry], report: WindowReport) -> int:
     """Matured labels in all windows judged so far, this report's included; of each window the last report counts."""
-    known = {each.window: each for _, each in reports(facts) if each.model == report.model}
-    known[report.window] = report
-    return sum(each.performance.labels for each in known.values() if each.performance is not None)
+    return sum(_labels(facts, report.model, report).values())
+
+
+def labels_since(facts: Sequence[Entry], report: WindowReport) -> int:
+    """Matured labels that the last training run, or the registration of the judged version, did not know of."""
+    start = 0
+    for place, entry in enumerate(facts):
+        fact = entry.fact
+        trained = isinstance(fact, RetrainDecided) and fact.triggered
+        if trained or (isinstance(fact, VersionRegistered) and fact.version == report.version):
+            start = place
+    before = _labels(facts[:start], report.model)
+    return sum(_labels(facts, report.model, report).values()) - sum(before.values())
+
+
+def _labels(facts: Sequence[Entry], model: str, report: WindowReport | None = None) -> dict[str, int]:
+    """The labels of each window, as its last report counts them."""
+    known = {each.window: each for _, each in reports(facts) if each.model == model}
+    if report is not None:
+        known[report.window] = report
+    return {name: each.performance.labels for name, each in known.items() if each.performance is not None}
+
+
+def _schedules(policy: RetrainPolicy) -> list[Schedule]:
+    return [trigger.schedule for trigger in policy.triggers if trigger.schedule is not None]
+
+
+def _against_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str, now: float) -> list[str]:
+    found = []
+    labels = sum(_labels(facts, model).values())
+    if labels < policy.at_least_labels:
+        found.append(f"not enough matured labels ({labels:,} of {policy.at_least_labels:,})")
+    runs = [entry.at for entry in facts if isinstance(entry.fact, RetrainDecided) and entry.fact.triggered]
+    every = policy.schedule_every_seconds
+    if every is not None and runs and now - runs[-1] < every:
+        found.append(f"retrained less than {every / DAY:g} days ago")
+    return found + _under_way(policy, facts, model)
 
 
 def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
@@ -93,10 +169,15 @@ def _against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport
     last = _last_run_at(facts, report)
     if last is not None and now_event_at - last < policy.at_most_every_seconds:
         found.append(f"retrained less than {policy.at_most_every_seconds / DAY:g} days ago")
-    training = _unfinished(policy, facts, report.model)
+    return found + _under_way(policy, facts, report.model)
+
+
+def _under_way(policy: RetrainPolicy, facts: Sequence[Entry], model: str) -> list[str]:
+    found = []
+    training = _unfinished(policy, facts, model)
     if training:
         found.append(f"{training} is still in training")
-    rollout = active_rollout(facts, report.model)
+    rollout = active_rollout(facts, model)
     if rollout:
         found.append(f"rollout {rollout} is in progress")
     return found

@@ -5,7 +5,7 @@ What cannot be measured says so, and what could mend it. Nothing here decides an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import floor
 
 from msgspec import Struct
@@ -14,8 +14,9 @@ from msgspec.structs import replace
 from fairlead.core.condition import Condition, Measured
 from fairlead.core.cost import CostMatrix
 from fairlead.core.record import Prediction
-from fairlead.core.report import SCORE, FeatureShift, MetricReading, WindowReport
-from fairlead.core.watched import ANSWERS, DAILY, LIVE, MATURED, PER_FEATURE, QUANTILES
+from fairlead.core.report import WindowReport
+from fairlead.core.watched import ANSWERS, DAILY, LIVE, PER_FEATURE, QUANTILES
+from fairlead.core.window_values import drift_values, realised_value
 from fairlead.flows.live import Live
 
 DAY = 86_400.0
@@ -137,28 +138,15 @@ class MetricsNow:
         missing = _unjudged(report, version)
         if report is None or missing:
             return (Measured(metric, missing=missing),)
-        answers = metric in ANSWERS
-        shifts = [shift for shift in report.drift if (shift.name == SCORE) is answers]
-        if not shifts:
-            return (
-                Measured(metric, missing=f"window {report.window} shows no {'answers' if answers else 'features'}"),
-            )
-        return tuple(_shift(metric, shift, report) for shift in shifts)
+        return drift_values(metric, report)
 
     def _realised(self, metric: str, version: int | None) -> Measured:
         report = self._matured
-        if report is None or report.performance is None:
+        if report is None:
             return Measured(metric, missing="no window has matured labels yet: send outcomes")
         if version not in (None, report.version):
             return Measured(metric, missing=f"no window of version {version} has matured labels yet")
-        performance = report.performance
-        if metric in MATURED:
-            return Measured(metric, performance.matured_share, rows=report.rows)
-        reading = next((one for one in (performance, *performance.also) if one.metric == metric), None)
-        if reading is None or reading.realised is None:
-            names = ", ".join(one.metric for one in (performance, *performance.also) if one.realised is not None)
-            return Measured(metric, missing=f"window {report.window} has no {metric}: it has {names}")
-        return _reading(reading, performance.labels)
+        return realised_value(metric, report)
 
     # -- the last day ----------------------------------------------------------------------------------------------
 
@@ -180,29 +168,4 @@ def _unjudged(report: WindowReport | None, version: int | None) -> str:
     """Why a window tells nothing; empty where it does."""
     if report is None:
         return "no window has closed yet"
-    if not report.rows:
-        return f"window {report.window} has no rows"
     return f"no window of version {version} has closed yet" if version not in (None, report.version) else ""
-
-
-def _shift(metric: str, shift: FeatureShift, report: WindowReport) -> Measured:
-    """One column's value; whether it is more than chance, the window's own tests have decided."""
-    values: Mapping[str, float | None] = {
-        "drift_p_value": shift.p_value,
-        "psi": shift.psi,
-        "prediction_psi": shift.psi,
-        "null_rate": shift.null_rate,
-        "unseen_share": shift.unseen_share,
-    }
-    value = values[metric]
-    feature = "" if shift.name == SCORE else shift.name
-    if value is None:
-        return Measured(metric, feature=feature, missing=shift.reason or f"window {report.window} does not show it")
-    sure = None if metric in ("null_rate", "unseen_share") else shift.moved
-    return Measured(metric, value, rows=report.rows, feature=feature, sure=sure)
-
-
-def _reading(reading: MetricReading, labels: int) -> Measured:
-    """A realised metric beside what the version was validated at."""
-    champion = {} if reading.reference is None else {"champion": reading.reference}
-    return Measured(reading.metric, reading.realised, reading.low, reading.high, labels, others=champion)

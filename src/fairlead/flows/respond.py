@@ -32,7 +32,7 @@ from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.listing import counted
 from fairlead.core.postmortem import postmortem
 from fairlead.core.report import WindowReport, report_of
-from fairlead.core.retrain import RetrainPolicy
+from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
 from fairlead.core.retrain import decide as decide_retraining
 from fairlead.core.rollout import Decision
 from fairlead.core.story import first_failure_at
@@ -76,6 +76,7 @@ class Responder:
         clock: Clock,
         save: SavePostmortem,
         policy: ResponsePolicy = ResponsePolicy(),  # noqa: B008 - a frozen value
+        trained_rows: Callable[[int], int | None] = lambda _: None,
     ) -> None:
         self.model = model
         self._journal = journal
@@ -83,6 +84,7 @@ class Responder:
         self._clock = clock
         self._save = save
         self._policy = policy
+        self._trained_rows = trained_rows
         self._read = 0
         self._settled = 0  # how much of the journal was known when it was last settled, and searched for rollbacks
         self._searched = 0
@@ -98,7 +100,7 @@ class Responder:
         if answered is not None:
             return Response(retrain=answered)
         told = self._alerts.choose(known, alarms_of(report), at, self._clock.now())
-        retrain = decide_retraining(self._policy.retrain, known, report, at)
+        retrain = decide_retraining(self._policy.retrain, known, report, at, self._trained_rows(report.version))
         # The incident first: what follows it in the journal is its story.
         facts = self._incident_facts(known, report)
         facts += [fact for choice in told for fact in self._alerts.facts(choice, at)]
@@ -114,6 +116,13 @@ class Responder:
         # A breach that stands is looked at each minute: that it was held back again is no fact worth keeping.
         told = [choice for choice in choices if choice.notify or choice.recovered]
         return self._perform([fact for choice in told for fact in self._alerts.facts(choice, at)], told, at)
+
+    def on_schedule(self) -> tuple[Entry, ...]:
+        """Asks for the training run that a schedule has made due, or journals what speaks against it. Call it often."""
+        if not any(trigger.schedule for trigger in self._policy.retrain.triggers):
+            return ()
+        decided = decide_by_schedule(self._policy.retrain, self._known(), self.model, self._clock.now())
+        return self._append([decided]) if decided is not None else ()
 
     def on_rollbacks(self) -> tuple[Response, ...]:
         """Answers the rollbacks in the journal that have no incident yet, whatever their reason: alert, incident,

@@ -89,6 +89,13 @@ class Watch:
         future moves it past `now`."""
         return now + min(0.0, self._lag) if self._lag > -inf else now
 
+    def reference_rows(self, version: int) -> int | None:
+        """How many rows a version was profiled on when it was registered; None where that cannot be read."""
+        reference = self._reference(version)
+        return (
+            None if isinstance(reference, str) else max((one.rows for one in reference.profile.columns), default=None)
+        )
+
     def judge(self, now: float) -> tuple[WindowReport, ...]:
         """Judges what has closed, and what has matured, at the watermark `now` (event time: see `event_now`). Each
         report is in the journal before it is returned."""
