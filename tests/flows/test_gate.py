@@ -155,7 +155,13 @@ def test_a_model_that_fails_on_every_row_passes_nothing_that_asks_it(rig: Rig) -
     digest = rig.put()
     rig.bundles.script(digest, Broken())
     report = rig.run(digest)
-    assert set(report.failed) == {"portable_agrees", "better_than_champion", *STAGED}
+    assert set(report.failed) == {
+        "portable_agrees",
+        "better_than_champion",
+        "calibrated",
+        "robust_to_bad_input",
+        *STAGED,
+    }
 
 
 def test_the_stage_is_left_even_when_nobody_listens_any_more(rig: Rig) -> None:
@@ -177,4 +183,4 @@ def test_several_failures_are_all_told(rig: Rig) -> None:
     champion = rig.put(Parts(seed=50))
     digest = rig.put(Parts(golden_shift=0.05, heldout_rows=50))
     report = rig.run(digest, champion)
-    assert set(report.failed) == {"better_than_champion", "edge_cases_answered"}
+    assert set(report.failed) == {"better_than_champion", "calibrated", "edge_cases_answered"}

@@ -9,7 +9,18 @@ from typing import Any
 import msgspec
 import pytest
 
-from fairlead.core.bundle import CARD, GOLDEN, HELDOUT, PORTABLE, PROFILE, Golden, Lineage, Manifest, ModelCard
+from fairlead.core.bundle import (
+    CARD,
+    GOLDEN,
+    HELDOUT,
+    PORTABLE,
+    PROFILE,
+    TRAINING,
+    Golden,
+    Lineage,
+    Manifest,
+    ModelCard,
+)
 from fairlead.core.contract import Kind, Task
 from fairlead.core.event import AliasMoved, StatusChanged, VersionRegistered
 from fairlead.errors import FairleadError, StateError, UsageError
@@ -79,7 +90,7 @@ def test_a_version_is_a_bundle_an_entry_and_three_facts(tmp_path: Path) -> None:
     info = mine.register()
     assert (info.version, info.status, info.aliases) == (1, "none", ("challenger",))
     manifest = mine.shop.bundles.verify(info.bundle)
-    assert set(manifest.files) == {"model/model.skops", PORTABLE, PROFILE, GOLDEN, HELDOUT, CARD}
+    assert set(manifest.files) == {"model/model.skops", PORTABLE, PROFILE, GOLDEN, HELDOUT, CARD, TRAINING}
     assert (manifest.model_entry, manifest.served, manifest.threshold) == ("model/model.skops", PORTABLE, 0.5)
     entries = list(mine.journal.read())
     assert [(entry.actor, entry.at) for entry in entries] == [("anna", 1_000.0)] * 3

@@ -25,6 +25,7 @@ PROFILE = "profile.json"
 GOLDEN = "golden.json"
 HELDOUT = "heldout.parquet"
 CARD = "card.json"
+TRAINING = "training.json"  # what only the registration could know of the training rows
 
 
 class Parity(Struct, frozen=True):

@@ -13,6 +13,7 @@ from fairlead.core.bundle import (
     HELDOUT,
     MODEL,
     PROFILE,
+    TRAINING,
     TRANSLATIONS,
     Lineage,
     Manifest,
@@ -46,6 +47,7 @@ def write(folder: Path, candidate: Candidate, rows: Rows, measured: Measured, ca
     (folder / PROFILE).write_bytes(canonical(reference_profile(rows, measured)))
     (folder / GOLDEN).write_bytes(canonical(measured.golden))
     rows.heldout.write(folder / HELDOUT, [*contract.names, contract.target])
+    (folder / TRAINING).write_bytes(canonical(measured.training))
     (folder / CARD).write_bytes(canonical(card))
 
 

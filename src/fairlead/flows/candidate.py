@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from fairlead.core.evaluate import Floats, metrics_of, truth_of
 from fairlead.core.golden import choose
 from fairlead.core.inference import infer_classes, infer_contract, infer_task
 from fairlead.core.listing import counted, first_of
+from fairlead.core.training import SplitKind, TrainingFacts
 from fairlead.errors import BundleError, UsageError
 from fairlead.flows.fast_path import Original, choose_served
+from fairlead.flows.training_facts import Asking, Trained, training_facts
 from fairlead.ports import Clock, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.ports.model_reader import ModelFacts, ModelReader, OpenedModel
@@ -47,6 +49,8 @@ class Candidate(Struct, frozen=True):
     card: ModelCard = ModelCard()
     amendments: Amendments = Amendments()
     code: tuple[Path, FeatureCode] | None = None
+    time_column: str = ""
+    dataset_named: bool = False  # whether the user said which version of a data set it is
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,7 @@ class Rows:
     reference: Dataset
     heldout: Dataset
     described: Dataset
+    split: SplitKind = "file"  # how the held-out rows were set apart
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ class Measured:
     served: str
     portable_format: str = "onnx"
     candidates: tuple[Tried, ...] = ()
+    training: TrainingFacts = field(default_factory=TrainingFacts)
 
 
 def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelReader, clock: Clock) -> Measured:
@@ -86,7 +92,9 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
     asked, golden = golden_set(contract, predictor, rows.reference)
     labels = [label for (label,) in rows.heldout.tuples([contract.target], slice(None))]
     truth = truth_of(contract, labels)
+    began = clock.monotonic()
     answers = _answers(contract, predictor, rows.heldout)
+    row_seconds = (clock.monotonic() - began) / len(answers)
     metrics = metrics_of(contract.task, truth, answers, THRESHOLD)
     heldout = rows.heldout.tuples(contract.names, slice(_PARITY_ROWS))
     original = Original(predictor, model.facts.format, golden, asked, heldout, answers[: len(heldout)])
@@ -94,6 +102,8 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
     if chosen.speedup is not None:
         metrics["portable_speedup"] = chosen.speedup
     translation = chosen.translation
+    served = reader.translated(translation, contract) if translation else predictor
+    asking = Asking(served, truth, answers, row_seconds)
     return Measured(
         contract,
         golden,
@@ -105,6 +115,21 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
         parity=chosen.parity,
         candidates=chosen.tried,
         served=chosen.sentence,
+        training=training_facts(_trained(candidate, rows, contract, asking)),
+    )
+
+
+def _trained(candidate: Candidate, rows: Rows, contract: Contract, asking: Asking) -> Trained:
+    return Trained(
+        contract=contract,
+        reference=rows.reference,
+        heldout=rows.heldout,
+        asking=asking,
+        threshold=THRESHOLD,
+        split=rows.split,
+        time_column=candidate.time_column,
+        segments=candidate.segments,
+        dataset_named=candidate.dataset_named,
     )
 
 

@@ -25,6 +25,7 @@ from fairlead.core.contract import Task
 from fairlead.core.event import AliasMoved, VersionRegistered
 from fairlead.core.history import Happened, history
 from fairlead.core.listing import counted
+from fairlead.core.training import SplitKind
 from fairlead.errors import BundleError, NotFound, StateError, UsageError
 from fairlead.flows.candidate import Candidate, Rows
 from fairlead.flows.register import Workshop
@@ -88,7 +89,7 @@ class VersionView(Struct, frozen=True):
 
 
 def register(context: Context, asked: Registration) -> VersionInfo:
-    """Builds the bundle, records version, lineage and status; the version is in staging and the new challenger.
+    """Builds the bundle, records version, lineage and status; the version is the new challenger, in no environment yet.
 
     Raises `UsageError` for what was asked wrongly and `UntrustedFormat` for a model that would run code; nothing is
     left behind then.
@@ -153,6 +154,8 @@ def _candidate(context: Context, asked: Registration, model: Path, rows: Rows) -
         segments=asked.segments,
         card=fill(_card(asked), owner="" if owner == "unassigned" else owner),
         amendments=known.contract if known else Amendments(),
+        time_column=asked.time_column or "",
+        dataset_named=bool(asked.dataset_version),
     )
 
 
@@ -178,7 +181,8 @@ def _rows(asked: Registration) -> Rows:
     if asked.time_column is not None:
         reference = reference.by_time(asked.time_column)
     trained, held = _enough(reference, asked.reference).split(HELDOUT_SHARE)
-    return Rows(trained, _labelled(held, asked.target, asked.reference), reference)
+    split: SplitKind = "last" if asked.time_column is None else "time"
+    return Rows(trained, _labelled(held, asked.target, asked.reference), reference, split)
 
 
 def _enough(data: ArrowDataset, source: Path) -> ArrowDataset:

@@ -12,10 +12,25 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from fairlead.core.bundle import CARD, GOLDEN, HELDOUT, PORTABLE, PROFILE, Golden, Lineage, Manifest, ModelCard, Parity
+from fairlead.core.bundle import (
+    CARD,
+    GOLDEN,
+    HELDOUT,
+    PORTABLE,
+    PROFILE,
+    TRAINING,
+    Golden,
+    Lineage,
+    Manifest,
+    ModelCard,
+    Parity,
+)
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
+from fairlead.core.event import canonical
+from fairlead.core.training import Simple, Slice, Split, Spread, Times, TrainingFacts, Twins
 from fairlead.ports.predictor import Predictor
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.fairness import Counts
 from fairlead.stats.profile import profile
 
 CITIES = ("aspen", "berlin", "cairo")
@@ -28,6 +43,24 @@ CONTRACT = Contract(
     task=Task.BINARY,
     target="canceled",
     classes=("0", "1"),
+)
+# As a registration measures 2,000 drawn rows, held out rows being drawn anew.
+FACTS = TrainingFacts(
+    split=Split("file", 2000, 600, 0.01, 0.02),
+    twins=Twins(2000, 120, 600, 30, Spread(0.87, 0.84, 0.9, 600), Spread(0.87, 0.84, 0.9, 570)),
+    times=Times(),
+    broken_rules={},
+    outside={},
+    infinite={},
+    single={"age": 0.8, "nights": 0.75, "city": 0.6},
+    copies=(),
+    train_quality=Spread(0.88, 0.87, 0.89, 2000),
+    heldout_quality=Spread(0.87, 0.84, 0.9, 600),
+    simple=Simple("logistic regression", "AUROC", 0.87, 0.869, Spread(0.001, -0.002, 0.004, 600)),
+    importances={"age": 0.2, "nights": 0.1, "city": 0.03},
+    slices=(Slice("city", "aspen", Spread(0.86, 0.8, 0.91, 200), Spread(0.87, 0.84, 0.9, 400)),),
+    groups={"city": {"1": {"aspen": Counts(80, 20, 20, 80), "berlin": Counts(80, 20, 20, 80)}}},
+    dataset_named=False,
 )
 FULL_CARD = ModelCard(*(f"what the card says of {name}" for name in ModelCard.__struct_fields__))
 MODEL_FILE = "model/model.skops"
@@ -71,6 +104,7 @@ class Parts(Struct, frozen=True):
     portable: bytes | None = b"its translation"
     tolerance: float = 1e-5
     seed: int = 0
+    training: TrainingFacts | None = FACTS  # None: a bundle from before there were any
 
 
 def draw(count: int, seed: int) -> tuple[Rows, NDArray[np.int8]]:
@@ -98,6 +132,8 @@ def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predict
         CARD: msgspec.json.encode(parts.card),
         PROFILE: msgspec.json.encode(profile(_columns(draw(2000, parts.seed + 2)[0]))),
     }
+    if parts.training is not None:
+        contents[TRAINING] = canonical(parts.training)
     if parts.portable is not None:
         contents[PORTABLE] = parts.portable
     for path, content in contents.items():

@@ -25,7 +25,7 @@ def test_a_bundle_as_registered_holds(put: Put, bundles: ScriptedBundles) -> Non
     """All files are counted and weighed."""
     found = check_digest(bundles, put())
     assert found.outcome is Outcome.HOLDS
-    assert found.measured["files"] == 6
+    assert found.measured["files"] == 7
 
 
 @pytest.mark.parametrize("name", [HELDOUT, PROFILE, "model/model.skops"])

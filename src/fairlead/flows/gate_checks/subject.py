@@ -11,15 +11,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from fairlead.core.bundle import GOLDEN, HELDOUT, Golden, Manifest
+from fairlead.core.bundle import GOLDEN, HELDOUT, PROFILE, TRAINING, Golden, Manifest
 from fairlead.core.contract import Contract
 from fairlead.core.decode import RowDecoder
 from fairlead.core.gate import GatePolicy
+from fairlead.core.training import TrainingFacts
 from fairlead.errors import BundleError, ContractError
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.dataset import Dataset
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.registry import VersionInfo
+from fairlead.stats.profile import TableProfile
 
 T = TypeVar("T")
 OpenDataset = Callable[[Path], Dataset]
@@ -67,6 +69,36 @@ class Subject:
         if not self.golden.rows:
             raise BundleError(f"the golden set of {self.info.bundle[:12]} is empty: register the version again")
         return self._taken(self.golden.rows)[0]
+
+    @cached_property
+    def profile(self) -> TableProfile:
+        """The reference profile of the training rows. Raises `BundleError` when it cannot be read."""
+        return decode(self.folder / PROFILE, TableProfile)
+
+    @cached_property
+    def training(self) -> TrainingFacts:
+        """What the registration measured of the training rows. Raises `BundleError` for a bundle from before that."""
+        return training_of(self.bundles, self.info)
+
+    @cached_property
+    def before(self) -> Manifest | None:
+        """What the champion's bundle says it holds; None for a first version."""
+        return None if self.champion is None else self.bundles.manifest(self.champion.bundle)
+
+    @cached_property
+    def profile_before(self) -> TableProfile | None:
+        """The profile of the champion's training rows."""
+        if self.champion is None:
+            return None
+        return decode(self.bundles.path(self.champion.bundle) / PROFILE, TableProfile)
+
+    @cached_property
+    def training_before(self) -> TrainingFacts:
+        """What was measured of the champion's training rows: nothing for a first version, or for an old bundle."""
+        try:
+            return TrainingFacts() if self.champion is None else training_of(self.bundles, self.champion)
+        except BundleError:
+            return TrainingFacts()
 
     @cached_property
     def heldout(self) -> Dataset:
@@ -120,6 +152,16 @@ def columns_of(contract: Contract, other: Contract, rows: Sequence[tuple[Any, ..
         raise BundleError(f"the rows have no {', '.join(missing)}")
     places = [contract.names.index(name) for name in other.names]
     return [tuple(row[place] for place in places) for row in rows]
+
+
+def training_of(bundles: BundleStore, info: VersionInfo) -> TrainingFacts:
+    """What a registration measured of its training rows. Raises `BundleError`."""
+    path = bundles.path(info.bundle) / TRAINING
+    if not path.exists():
+        raise BundleError(
+            f"the bundle {info.bundle[:12]} is from before training rows were measured: register the version again"
+        )
+    return decode(path, TrainingFacts)
 
 
 def decode(path: Path, kind: type[T]) -> T:
