@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -35,6 +34,7 @@ from fairlead.operations.context import Context
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import profile
 from fairlead.testing.candidate import Parts, StayPredictor, draw, formula_onnx, write_candidate
+from fairlead.testing.loopback import own_port
 
 CONTRACT = Contract(
     features=(
@@ -250,13 +250,6 @@ def parents() -> dict[int, int]:
     return found
 
 
-def free_port() -> int:
-    """A port that nobody holds."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 class System:
     """A running `fairlead up` over a home with two versions; the first one serves."""
 
@@ -276,7 +269,7 @@ class System:
         self.context.journal.append(facts, actor="ana", at=time.time())
         self.deployed = 0
         self.deploy(1)
-        self.home, self.control_port = home, free_port()
+        self.home, self.control_port = home, own_port()
         self.http = httpx.Client(timeout=10.0)
         self.asked = 0
         self.start()
@@ -388,4 +381,4 @@ def system(start: Callable[[], System]) -> System:
 @pytest.fixture
 def unused_port() -> int:
     """A port that nobody holds."""
-    return free_port()
+    return own_port()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -272,18 +273,19 @@ def test_a_version_that_is_out_of_time_falls_back_too() -> None:
     known = model(pace=SLOW)
     stuck = known.versions[2].predictor
 
+    ended = threading.Event()
+
     class Stuck:
-        """Answers late."""
+        """Answers when nobody waits any more."""
 
         def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
             """(n, 2) probabilities."""
-            import time
-
-            time.sleep(0.5)
+            ended.wait(60)
             return stuck.predict(rows)
 
     known = replace(known, versions={**known.versions, 2: version(2, PLAIN, Stuck(), SLOW)})
-    found, serving = serve(known, asks(13), [CANARY], {"m": OnFailure.CHAMPION}, Limits(timeout=0.2))
+    found, serving = serve(known, asks(13), [CANARY], {"m": OnFailure.CHAMPION}, Limits(timeout=2.0))
+    ended.set()
     note = note_of(answered(found)[0])
     assert note is not None
     assert (note.cause, note.fallback) == (Cause.TIMEOUT, To.CHAMPION)

@@ -237,7 +237,7 @@ def test_a_store_that_does_not_answer_is_what_the_policy_says(
     """Refused with why, or answered by the fill or by null; the two troubles have a policy each."""
     otherwise = Unavailable.NULL if policy is Unavailable.REFUSE else Unavailable.REFUSE
     slow, down = (policy, otherwise) if what == "slow" else (otherwise, policy)
-    made = setting(timeout=0.02, slow=slow, down=down)
+    made = setting(timeout=0.02 if what == "slow" else 20.0, slow=slow, down=down)
     said = "the feature store did not answer within 20 ms" if what == "slow" else "the store is gone"
     if what == "down":
         made.source.error = FeaturesDown(said)
@@ -258,7 +258,7 @@ def test_a_store_that_does_not_answer_is_what_the_policy_says(
 
 def test_a_slow_store_holds_up_nobody_else(setting: Callable[..., Setting]) -> None:
     """The event loop goes on while a look-up waits, and so does it when every thread hangs."""
-    made = setting(timeout=0.05)
+    made = setting(timeout=1.0)
 
     async def asked() -> tuple[int, Found]:
         turns = 0

