@@ -16,7 +16,7 @@ import pytest
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.config.grammar import guardrail
-from fairlead.core.event import VersionRegistered
+from fairlead.core.event import OperatorAsked, VersionRegistered
 from fairlead.core.rollout import Decision, Plan, Step
 from fairlead.testing.bad_models import write_version
 from fairlead.testing.candidate import draw
@@ -143,7 +143,7 @@ class Trial:
     def promote(self, version: int) -> None:
         """All traffic to a version, without a question."""
         rollout = self.system.deploy(version, Plan("canary", (Step(0.5, 0.0, 1), Step(1.0)), ()))
-        while not self._is_over(rollout):
+        while not self.is_over(rollout):
             assert self.system.ready()
         self.system.wait(lambda: self.system.context.board.workers()[0].generation)
 
@@ -158,14 +158,21 @@ class Trial:
         self.system.wait(lambda: len(callers.answers) >= seen + 300, seconds)
         begun = time.time()
         rollout = self.system.deploy(version, plan)
-        self.system.wait(lambda: self._is_over(rollout), seconds)
+        self.system.wait(lambda: self.is_over(rollout), seconds)
         last = self.decisions(rollout)[-1]
         self.system.wait(lambda: self._is_applied(rollout))
         time.sleep(0.5)  # a bad version that were asked still would be seen
         asked = last.requests.get("canary", 0)
         return Ending(last.after.value, last.guardrail, last.reason, asked, last.at - begun, last.at)
 
-    def _is_over(self, rollout: str) -> bool:
+    def abort(self, rollout: str) -> None:
+        """Ends a rollout by hand."""
+        asked = OperatorAsked("stay", "abort", "that will do", seen=rollout)
+        self.system.context.journal.append([asked], actor="ana", at=time.time())
+        self.system.wait(lambda: self.is_over(rollout))
+
+    def is_over(self, rollout: str) -> bool:
+        """Whether it was promoted or rolled back."""
         decided = self.decisions(rollout)
         return bool(decided) and decided[-1].after.value in ("promoted", "rolled_back")
 
