@@ -22,6 +22,7 @@ from fairlead.errors import SettingsError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _AT = re.compile(r" - at `\$([^`]*)`$")
+_NAMED = re.compile(r"[a-z_]+(?:\.[a-z_]+)+")
 _PART = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = re.compile(r"Object contains unknown field `([^`]*)`")
 _NO_CHOICE = re.compile(r"Invalid enum value '?([^']*)'?")
@@ -152,8 +153,9 @@ def _bounds(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _explain(message: str, path: Path, node: yaml.Node | None) -> str:
     found = _AT.search(message)
-    where = found.group(1) if found else ""
     said = message[: found.start()] if found else message
+    named = _NAMED.match(said)  # what is wrong of the file as a whole begins with the place
+    where = found.group(1) if found else f".{named.group()}" if named else ""
     unknown = _UNKNOWN.search(message)
     if unknown:
         key = unknown.group(1)
