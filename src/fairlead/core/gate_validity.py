@@ -32,12 +32,23 @@ def why_invalid(report: GateReport, bundle: str, now: float | Now) -> str | None
     Foreign, failed, from the future, expired; and, where `now` says how things stand, against another champion than
     today's, or by a policy that asked for less.
     """
+    if report.bundle == bundle and not report.passed:
+        return f"failed: {', '.join(report.failed)}"
+    stale = why_stale(report, bundle, now)
+    if stale is not None or not isinstance(now, Now):
+        return stale
+    missing = missing_in(report, now.policy)
+    if not missing:
+        return None
+    return f"{report.environment} asks for {first_of(missing)} since, and that does not hold in its report"
+
+
+def why_stale(report: GateReport, bundle: str, now: float | Now) -> str | None:
+    """Why nothing that a report says counts any more, whether it passed or not. None when it does."""
     at = now.at if isinstance(now, Now) else now
     days = min(report.policy.max_age_days, now.policy.max_age_days) if isinstance(now, Now) else None
     if report.bundle != bundle:
         return f"its gate was measured on another bundle ({report.bundle[:12]}, not {bundle[:12]})"
-    if not report.passed:
-        return f"failed: {', '.join(report.failed)}"
     if at < report.measured_at:
         return "its gate was measured in the future: set the clock right"
     return _too_old(report, at, days) or (_overtaken(report, now) if isinstance(now, Now) else None)
@@ -61,9 +72,6 @@ def _overtaken(report: GateReport, now: Now) -> str | None:
     if now.champion_bundle is not None and now.champion_bundle != report.champion_bundle:
         compared = "nothing" if report.champion is None else f"version {report.champion}"
         return f"it was compared with {compared}, and version {now.champion} is the champion since"
-    missing = missing_in(report, now.policy)
-    if missing:
-        return f"{report.environment} asks for {first_of(missing)} since, and that does not hold in its report"
     said = stricter(report.policy, now.policy)
     return f"the policy of {report.environment} is stricter since: {first_of(said, 3)}" if said else None
 

@@ -74,15 +74,17 @@ def passed_gate(context: Context, info: VersionInfo, now: float, environment: st
     except (NotFound, BundleError, StateError) as error:
         raise Refused(f"{name} has not passed its gate: {error.line}; {run}") from error
     report = with_waivers(stored, waived(context, info, wanted, now))
-    champion = champion_of(context, info)
-    stands = Now(now, policy_of(context.settings.gates, wanted))
-    if champion is not None:
-        stands = Now(now, stands.policy, champion.version, champion.bundle)
     why = "it was measured for another environment" if stored.environment != wanted else None
-    why = why or why_invalid(report, info.bundle, stands)
+    why = why or why_invalid(report, info.bundle, standing_of(context, info, wanted, now))
     if why is not None:
         raise Refused(f"{name} has not passed its gate: {run}; {why}")
     return report
+
+
+def standing_of(context: Context, info: VersionInfo, environment: Environment, now: float) -> Now:
+    """How things stand for a version at an instant: the environment's policy, and the champion it would replace."""
+    policy, champion = policy_of(context.settings.gates, environment), champion_of(context, info)
+    return Now(now, policy) if champion is None else Now(now, policy, champion.version, champion.bundle)
 
 
 def last_report(context: Context, reference: str, environment: str = "") -> GateReport:

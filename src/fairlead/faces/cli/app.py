@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from fairlead.errors import FairleadError
 from fairlead.faces.cli import (
+    checklist,
     drift,
     experiment,
     features,
@@ -67,6 +68,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         models,
         features,
         gate,
+        checklist,
         rollouts,
         score,
         validate,

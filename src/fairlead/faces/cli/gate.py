@@ -16,7 +16,7 @@ from fairlead.errors import UsageError
 from fairlead.faces.cli.options import day_option
 from fairlead.faces.cli.output import emit_json, instant, leave, progress, say, state, table
 from fairlead.faces.cli.session import opened
-from fairlead.operations import gates, waivers
+from fairlead.operations import checklists, gates, waivers
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Version = Annotated[str, typer.Argument(metavar="NAME@V")]
@@ -38,10 +38,13 @@ def gate(context: typer.Context, version: Version, environment: Where = "", json
     home = opened(context)
     with _told() as on_check:
         report = gates.gate(home, version, environment, on_check)
+    found = checklists.ml_test_score(home, version, report.environment)
     if json:
-        emit_json(_as_json(report))
+        emit_json({**_as_json(report), "ml_test_score": found})
     else:
         show(report)
+        areas = ", ".join(f"{area} {points:g}" for area, points in found.areas.items())
+        say(f"ML Test Score {found.score:g} of 7, the least of {areas}: {found.reading}")
     raise leave(report.outcome)
 
 
