@@ -20,7 +20,7 @@ from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
 from fairlead.adapters.route_file import TABLE, RouteFile
 from fairlead.adapters.segment_frame import PREDICTIONS
 from fairlead.adapters.segment_reader import SegmentReader
-from fairlead.app import shadower, shadowing, supervisor, worker, worker_board
+from fairlead.app import shadower, supervisor, worker_board
 from fairlead.app.shadower import log_ends, parse
 from fairlead.core.bundle import GOLDEN, Golden, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
@@ -386,4 +386,4 @@ def test_it_reads_a_workers_options_and_knows_the_names_that_it_does_not_import(
     assert (options.home, options.worker, options.parent, options.trust) == (Path("h"), 9900, 4, ["pickle"])
     assert (options.database, options.idle) == (True, 60.0)
     assert (shadower.ROUTES, shadower.TABLE, shadower.PREDICTIONS) == (worker_board.ROUTES, TABLE, PREDICTIONS)
-    assert (shadower.DATABASE, shadowing.NOTES) == (worker_board.VARIABLE, worker.NOTES)
+    assert shadower.DATABASE == worker_board.VARIABLE

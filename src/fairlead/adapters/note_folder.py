@@ -8,6 +8,8 @@ from pathlib import Path
 
 from fairlead.errors import StateError
 
+COUNTERS = "workers"  # the folder in the home where workers, and who answers unseen, leave their counters
+
 
 class NoteFolder:
     """One file a name. A note may be lost in a power cut; it is never seen half written."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib.metadata import version
 
 from starlette.applications import Starlette
@@ -11,11 +12,12 @@ from fairlead.faces.api.app import build_control_app
 from fairlead.operations import incidents, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview
+from fairlead.operations.unseen import unseen_views
 
 
 def build(context: Context) -> Starlette:
     """The console and the control API over one home. An operator's wish goes to the journal like any other fact."""
-    live = LiveOverview(context.journal, context.board, context.clock)
+    live = LiveOverview(context.journal, context.board, context.clock, partial(unseen_views, context.home))
 
     def ask(model: str, verb: str, reason: str, *, actor: str) -> None:
         known = next((one for one in rollouts.VERBS if one == verb), None)

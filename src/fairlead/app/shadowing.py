@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from fairlead.adapters import process_usage
 from fairlead.adapters.bundle_folder import BundleFolder
-from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.adapters.segment_frame import PREDICTIONS
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import PredictionTail
@@ -43,7 +43,7 @@ MOST = 2_000  # records between two looks at the candidates
 COUNTS_SECONDS = 1.0
 LINK_SECONDS = 0.5  # less than half as long as a worker's word on a traced request stands
 SYNC_SECONDS = 1.0  # a power cut may cost shadows' last answers: the disk is the callers'
-NOTES, PROCESS = "workers", "shadower"
+PROCESS = "shadower"
 _PARENT_DEATH = 1  # PR_SET_PDEATHSIG
 
 _log = logging.getLogger("fairlead.shadower")
@@ -76,7 +76,7 @@ class Shadower:
         bundles = BundleFolder(home / "bundles", options.trust)
         self._follower = Follower(board, bundles, self._serving, None, _settle_memory, self._lookups)
         self._tail = PredictionTail(home / "log", ends, lambda name: name.worker < SHADOWER)
-        self._notes = NoteFolder(home / NOTES)
+        self._notes = NoteFolder(home / COUNTERS)
         self._telling = Telling(_log)
         self._stop = asyncio.Event()
         self.code = 0

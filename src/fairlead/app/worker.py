@@ -29,7 +29,7 @@ from msgspec import Struct
 from fairlead.adapters import process_usage
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.fact_log import SegmentFacts
-from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.adapters.predictors.formats import RUN_CODE
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_policy import UnloggedWhenFull
@@ -62,7 +62,7 @@ LAG_SECONDS = 0.1
 SWITCH_SECONDS = 0.001
 EXIT_SECONDS = 5.0  # after its parent, beyond a drain
 BACKLOG = 2048
-NOTES = "workers"  # the folder in the home where workers leave their counters for each other
+NOTES = COUNTERS
 
 _log = logging.getLogger("fairlead.worker")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from threading import Lock
+
+from msgspec.structs import replace
 
 from fairlead.core.event import Entry
 from fairlead.core.route import RouteTable
@@ -26,6 +28,7 @@ from fairlead.operations.overview_values import (
     PerformanceView,
     RolloutView,
     Rung,
+    UnseenView,
     VersionView,
     WindowView,
     WorkerView,
@@ -49,6 +52,7 @@ __all__ = [
     "PerformanceView",
     "RolloutView",
     "Rung",
+    "UnseenView",
     "VersionView",
     "WindowView",
     "WorkerView",
@@ -68,7 +72,15 @@ def overview(entries: Iterable[Entry], workers: tuple[WorkerState, ...], table: 
 class LiveOverview:
     """The overview of a running system. Each reading takes in only what the journal added. Thread-safe."""
 
-    def __init__(self, journal: Journal, board: RouteBoard, clock: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        board: RouteBoard,
+        clock: Clock,
+        unseen: Callable[[RouteTable, float], tuple[UnseenView, ...]] = lambda _, __: (),
+    ) -> None:
+        """`unseen` tells how the shadows of a table are doing at an instant."""
+        self._unseen = unseen
         self._journal = journal
         self._board = board
         self._clock = clock
@@ -79,7 +91,8 @@ class LiveOverview:
         """The overview as of now."""
         with self._lock:
             self._fold.add(self._journal.read(self._fold.seq))
-            return self._fold.view(self._board.workers(), self._board.current(), self._clock.now())
+            table, now = self._board.current(), self._clock.now()
+            return replace(self._fold.view(self._board.workers(), table, now), unseen=self._unseen(table, now))
 
     def entries(self, after: int = 0, limit: int = 500) -> list[Entry]:
         """At most `limit` journal entries after a sequence number, oldest first."""

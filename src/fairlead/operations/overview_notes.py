@@ -8,6 +8,7 @@ from typing import Any
 from fairlead.core import event
 from fairlead.core.event import Entry
 from fairlead.core.listing import counted
+from fairlead.core.route import SHADOWER
 from fairlead.operations.overview_values import Note, Tone
 
 _Words = tuple[str, str, Tone, str]  # title, reason, tone, subject
@@ -94,7 +95,8 @@ def _applied(fact: event.RouteApplied) -> _Words:
 
 def _worker(fact: event.WorkerChanged) -> _Words:
     tone: Tone = "bad" if fact.state == "failed" else "plain"
-    return f"Worker {fact.worker} {fact.state}", fact.detail, tone, ""
+    who = "Who answers unseen" if fact.worker == SHADOWER else f"Worker {fact.worker}"
+    return f"{who} {fact.state}", fact.detail, tone, ""
 
 
 def _erased(fact: event.SubjectErased) -> _Words:

@@ -251,6 +251,16 @@ class WorkerView(Struct, frozen=True):
     versions: dict[str, list[int]] = {}
 
 
+class UnseenView(Struct, frozen=True):
+    """A version in shadow. `outcome` holds while it answers; it is unmeasured where nobody answers, or it hangs."""
+
+    model: str
+    version: int
+    status: str
+    outcome: Outcome
+    reason: str
+
+
 class ArmView(Struct, frozen=True):
     """A version's share of the traffic, as published."""
 
@@ -302,6 +312,7 @@ class Overview(Struct, frozen=True):
     generation: int
     models: tuple[ModelView, ...] = ()
     workers: tuple[WorkerView, ...] = ()
+    unseen: tuple[UnseenView, ...] = ()
 
     def model(self, name: str) -> ModelView | None:
         """The model of that name."""

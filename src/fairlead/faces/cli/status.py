@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from fairlead.faces.cli.output import emit_json, leave, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview, ModelView, Overview, RolloutView
+from fairlead.operations.unseen import unseen_views
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -24,7 +26,7 @@ def add_to(app: typer.Typer) -> None:
 
 def read(context: Context) -> Overview:
     """The overview of a home as of now."""
-    return LiveOverview(context.journal, context.board, context.clock).read()
+    return LiveOverview(context.journal, context.board, context.clock, partial(unseen_views, context.home)).read()
 
 
 def model_view(context: Context, model: str) -> ModelView:
@@ -59,6 +61,9 @@ def status(context: typer.Context, json: Json = False) -> None:
         table("", ("worker", "pid", "generation", "", ""), workers)
     else:
         say("no workers: `fairlead up` starts the gateway")
+    if overview.unseen:
+        shadows = [(f"{one.model}@{one.version}", state(one.outcome.value), one.reason) for one in overview.unseen]
+        table("", ("shadow", "", ""), shadows)
 
 
 def _running(model: ModelView) -> tuple[RolloutView, ...]:

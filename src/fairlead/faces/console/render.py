@@ -80,4 +80,5 @@ def verdict_of(model: ModelView) -> Verdict:
 def seen_token(overview: Overview) -> str:
     """Changes when anything on the page would: a new fact, a route, a worker's state, or time."""
     workers = "".join(f"{worker.worker}{worker.outcome}{worker.generation}" for worker in overview.workers)
+    workers += "".join(f"{shadow.model}{shadow.version}{shadow.status}" for shadow in overview.unseen)
     return f"{overview.seq}-{overview.generation}-{workers}-{overview.at // _REFRESH_SECONDS:.0f}"
