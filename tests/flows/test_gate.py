@@ -183,4 +183,4 @@ def test_several_failures_are_all_told(rig: Rig) -> None:
     champion = rig.put(Parts(seed=50))
     digest = rig.put(Parts(golden_shift=0.05, heldout_rows=50))
     report = rig.run(digest, champion)
-    assert set(report.failed) == {"better_than_champion", "calibrated", "edge_cases_answered"}
+    assert set(report.failed) == {"better_than_champion", "calibrated", "golden_over_http", "edge_cases_answered"}

@@ -41,11 +41,14 @@ CheckName = Literal[
     "features_useful",
     "robust_to_bad_input",
     "latency_and_memory",
+    "golden_over_http",
     "edge_cases_answered",
     "logging_proven",
     "memory_stable",
     "load_sustained",
     "load_spike",
+    "errors_logged",
+    "log_volume",
     "rollback_rehearsed",
 ]
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
@@ -82,7 +85,7 @@ class GatePolicy(Struct, frozen=True):
     warm_up: int = 40
     rollback_seconds: float = 1.0
     predictions: int = 10_000  # over which memory must be stable
-    memory_growth_mb: float = 5.0  # that 10,000 predictions may leave behind
+    memory_growth_mb: float = 2.0  # that 10,000 predictions may leave behind
     expected_rate: float = 25.0  # requests a second in the busiest hour
     load_seconds: float = 4.0  # for which the expected rate is asked
     load_connections: int = 8

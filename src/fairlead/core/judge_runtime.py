@@ -62,6 +62,8 @@ class Rehearsal(Struct, frozen=True):
     back_seconds: float  # until the last worker had the previous version again
     last_answer_seconds: float  # until the candidate's last answer
     stand_in: bool  # no champion yet: the candidate under another version number stood in
+    previous: int = 0  # the version that was gone back to, which is the champion of now
+    connections: int = 1
 
 
 def judge_served(found: Served, policy: GatePolicy) -> Check:
@@ -119,10 +121,19 @@ def judge_edges(answers: Sequence[EdgeAnswer]) -> Check:
     return Check("edge_cases_answered", Outcome.HOLDS, reason, measured, required)
 
 
-def judge_logging(sent: int, found: int, wrong: Sequence[str] = ()) -> Check:
-    """Every answered request is in the log, with its features, prediction and version."""
-    required = "every answered request, with features, prediction and version"
-    measured = figures(answered=sent, logged=found, wrong=len(wrong))
+def judge_logging(
+    sent: int, found: int, wrong: Sequence[str] = (), later_ms: Sequence[float] = (), apart_ms: float = 5.0
+) -> Check:
+    """Every answered request is in the log, with its features, prediction, version and latency.
+
+    `later_ms`: by how much each caller's latency is longer than the logged one. The median decides: what the network
+    and a busy caller add is little in most requests.
+    """
+    required = f"every answered request, with features, prediction, version, and its latency within {apart_ms:g} ms"
+    apart = float(np.median(later_ms)) if len(later_ms) else None
+    measured = figures(
+        answered=sent, logged=found, wrong=len(wrong), latency_apart_ms=None if apart is None else round(apart, 3)
+    )
     if sent == 0:
         return Check("logging_proven", Outcome.UNDECIDED, "No request was answered.", measured, required)
     if found < sent:
@@ -131,7 +142,13 @@ def judge_logging(sent: int, found: int, wrong: Sequence[str] = ()) -> Check:
     if wrong:
         reason = f"{len(wrong)} of {counted(sent, 'log record')} do not say what happened: {wrong[0]}."
         return Check("logging_proven", Outcome.BREACHED, reason, measured, required)
-    reason = f"{counted(sent, 'answered request')} read back from the log with features, prediction and version."
+    if apart is not None and not abs(apart) <= apart_ms:
+        reason = (
+            f"The logged latency is {apart:+.1f} ms from what the caller saw, in the median: {apart_ms:g} are allowed."
+        )
+        return Check("logging_proven", Outcome.BREACHED, reason, measured, required)
+    told = "" if apart is None else f"; callers saw {apart:+.2f} ms more latency in the median"
+    reason = f"{counted(sent, 'answered request')} read back from the log with features, prediction and version{told}."
     return Check("logging_proven", Outcome.HOLDS, reason, measured, required)
 
 
@@ -148,9 +165,12 @@ def judge_rehearsal(found: Rehearsal, policy: GatePolicy) -> Check:
         back_seconds=round(found.back_seconds, 4),
         last_answer_seconds=round(found.last_answer_seconds, 4),
         stand_in=found.stand_in,
+        previous=found.previous,
+        connections=found.connections,
     )
-    who = "a second copy of itself (no champion yet)" if found.stand_in else "the champion"
-    said = f"Back to {who} in {seconds:.3f} s under {counted(found.requests, 'request')}"
+    who = "a second copy of itself (no champion yet)" if found.stand_in else f"the champion, v{found.previous},"
+    over = counted(found.connections, "connection")
+    said = f"Back to {who} in {seconds:.3f} s under {counted(found.requests, 'request')} over {over}"
     if found.refused:
         reason = (
             f"{found.refused} of {counted(found.requests, 'request')} were refused, the first with "

@@ -30,6 +30,7 @@ def test_a_swap_and_back_under_traffic(put: Put, subject: MakeSubject, stage: Op
     assert int(found.measured["candidate_answers"]) > 0
     assert int(found.measured["previous_answers"]) > 0
     assert found.measured["stand_in"] is False
+    assert (found.measured["previous"], found.measured["connections"]) == (1, 8)
 
 
 def test_a_first_version_stands_in_for_its_own_champion(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:

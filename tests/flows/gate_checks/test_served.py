@@ -69,6 +69,16 @@ def test_a_log_that_forgets_is_found(put: Put, subject: MakeSubject, stage: Open
     assert "125 of 125 answered requests are not in the log" in found.reason
 
 
+def test_a_log_with_another_latency_is_found(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:
+    """A clock that adds 80 ms to each request does not pass."""
+    examined, heard = subject(put()), Heard()
+    local = stage(examined, clock_ms=80.0)
+    check_served(examined, local, heard)
+    found = check_logging(examined, local, heard)
+    assert found.outcome is Outcome.BREACHED
+    assert "from what the caller saw" in found.reason
+
+
 def test_a_log_that_says_something_else_is_found(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:
     """Other features, another prediction, another version."""
     examined = subject(put())

@@ -12,6 +12,7 @@ from fairlead.flows.gate_checks.agreement import check_portable
 from fairlead.flows.gate_checks.comparison import check_comparison
 from fairlead.flows.gate_checks.content import check_card, check_schema
 from fairlead.flows.gate_checks.edges import check_edges
+from fairlead.flows.gate_checks.failures import check_failure
 from fairlead.flows.gate_checks.generalisation import (
     check_calibration,
     check_fairness,
@@ -20,6 +21,7 @@ from fairlead.flows.gate_checks.generalisation import (
     check_slices,
     check_useful,
 )
+from fairlead.flows.gate_checks.golden import check_golden
 from fairlead.flows.gate_checks.load import check_load, check_spike
 from fairlead.flows.gate_checks.memory import check_memory
 from fairlead.flows.gate_checks.rehearsal import check_rehearsal
@@ -38,6 +40,7 @@ from fairlead.flows.gate_checks.training import (
     check_rows,
     check_rules,
 )
+from fairlead.flows.gate_checks.volume import check_volume
 from fairlead.ports.stage import Stage
 
 Read = Callable[[Subject], Check]
@@ -75,10 +78,13 @@ READ: dict[CheckName, Read] = {
 # What needs a real worker: all on the same one, in this order. `Heard` is what it has answered so far.
 SERVED: dict[CheckName, Served] = {
     "latency_and_memory": check_served,
+    "golden_over_http": lambda subject, stage, _: check_golden(subject, stage),
     "edge_cases_answered": lambda subject, stage, _: check_edges(subject, stage),
     "logging_proven": check_logging,
     "memory_stable": lambda subject, stage, _: check_memory(subject, stage),
     "load_sustained": lambda subject, stage, _: check_load(subject, stage),
     "load_spike": lambda subject, stage, _: check_spike(subject, stage),
+    "errors_logged": lambda subject, stage, _: check_failure(subject, stage),
+    "log_volume": lambda subject, stage, _: check_volume(subject, stage),
     "rollback_rehearsed": lambda subject, stage, _: check_rehearsal(subject, stage),
 }

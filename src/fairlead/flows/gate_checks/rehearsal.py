@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from math import inf
-from threading import Event, Thread
+from threading import Event
 from time import perf_counter, sleep
 
 from fairlead.core.gate import Check
@@ -18,12 +19,14 @@ from fairlead.ports.stage import Stage
 _LOAD_PATIENCE_SECONDS = 30.0
 _DWELL_SECONDS = 0.15  # how long each version answers between the swaps
 _POLL_SECONDS = 0.002
+CONNECTIONS = 8
 STAND_IN = 0  # versions begin at 1: nothing else has this number
 
 
 @dataclass
 class Traffic:
-    """Requests, one after the other, until stopped. `answers` are (when it came, version) of the good ones."""
+    """Requests over several connections, on each one after the other, until stopped. `answers` are (when it came,
+    version) of the good ones."""
 
     base_url: str
     path: str
@@ -32,12 +35,12 @@ class Traffic:
     refusals: list[str] = field(default_factory=list)
     _stop: Event = field(default_factory=Event)
 
-    def run(self) -> None:
-        """Asks until `stop`."""
+    def run(self, connection: int) -> None:
+        """Asks over one connection until `stop`."""
         with Caller(self.base_url) as caller:
             number = 0
             while not self._stop.is_set():
-                body = ask(self.bodies[number % len(self.bodies)], f"rehearsal-{number}")
+                body = ask(self.bodies[number % len(self.bodies)], f"rehearsal-{connection}-{number}")
                 reply = caller.post(self.path, body)
                 version = reply.body.get("version")
                 if reply.ok and isinstance(version, int):
@@ -47,7 +50,7 @@ class Traffic:
                 number += 1
 
     def stop(self) -> None:
-        """Ends after the request in flight."""
+        """Ends after the requests in flight."""
         self._stop.set()
 
 
@@ -62,22 +65,22 @@ def check_rehearsal(subject: Subject, stage: Stage) -> Check:
         route = ModelRoute(arms=(Arm("champion", version, 1.0),), bundles=bundles)
         return RouteTable(number, {subject.info.model: route})
 
-    warm = _swap(stage, table(previous, generation + 1), _LOAD_PATIENCE_SECONDS)
+    warm = swap(stage, table(previous, generation + 1), _LOAD_PATIENCE_SECONDS)
     if warm == inf:
         raise StateError(f"version {previous} was not loaded within {_LOAD_PATIENCE_SECONDS:g} s")
     traffic = Traffic(stage.base_url, predict_path(subject.info.model), subject.bodies(64))
-    thread = Thread(target=traffic.run, name="gate-traffic", daemon=True)
-    thread.start()
-    try:
-        sleep(_DWELL_SECONDS)
-        forward = _swap(stage, table(candidate, generation + 2), _LOAD_PATIENCE_SECONDS)
-        sleep(_DWELL_SECONDS)
-        began = perf_counter()
-        back = _swap(stage, table(previous, generation + 3), subject.policy.rollback_seconds * 2 + 1)
-        sleep(_DWELL_SECONDS)
-    finally:
-        traffic.stop()
-        thread.join()
+    with ThreadPoolExecutor(CONNECTIONS, "gate-traffic") as pool:
+        for connection in range(CONNECTIONS):
+            pool.submit(traffic.run, connection)
+        try:
+            sleep(_DWELL_SECONDS)
+            forward = swap(stage, table(candidate, generation + 2), _LOAD_PATIENCE_SECONDS)
+            sleep(_DWELL_SECONDS)
+            began = perf_counter()
+            back = swap(stage, table(previous, generation + 3), subject.policy.rollback_seconds * 2 + 1)
+            sleep(_DWELL_SECONDS)
+        finally:
+            traffic.stop()
     return judge_rehearsal(_told(traffic, (candidate, previous), began, (forward, back)), subject.policy)
 
 
@@ -94,10 +97,12 @@ def _told(traffic: Traffic, versions: tuple[int, int], began: float, swaps: tupl
         back_seconds=swaps[1],
         last_answer_seconds=max(0.0, last - began),
         stand_in=previous == STAND_IN,
+        previous=previous,
+        connections=CONNECTIONS,
     )
 
 
-def _swap(stage: Stage, table: RouteTable, patience: float) -> float:
+def swap(stage: Stage, table: RouteTable, patience: float) -> float:
     """Seconds from publishing until every worker has the table; infinite when `patience` seconds were not enough."""
     began = perf_counter()
     stage.publish(table)

@@ -61,10 +61,11 @@ def check_served(subject: Subject, stage: Stage, heard: Heard) -> Check:
 def check_logging(subject: Subject, stage: Stage, heard: Heard) -> Check:
     """Reads back what was answered. The records are there before the answers left; reading may lag a moment."""
     logged: dict[str, Prediction] = {}
-    _wait(lambda: _read(stage, logged) >= heard.sent.keys())
+    wait_until(lambda: _read(stage, logged) >= heard.sent.keys())
     found = [logged[request_id] for request_id in heard.sent if request_id in logged]
     wrong = [problem for record in found if (problem := _problem(subject, record, heard))]
-    return judge_logging(len(heard.sent), len(found), wrong)
+    later = sorted(heard.replies[record.request_id].milliseconds - record.latency_ms for record in found)
+    return judge_logging(len(heard.sent), len(found), wrong, later, subject.policy.logged_apart_ms)
 
 
 def _read(stage: Stage, logged: dict[str, Prediction]) -> set[str]:
@@ -85,7 +86,8 @@ def _problem(subject: Subject, record: Prediction, heard: Heard) -> str | None:
     return None
 
 
-def _wait(done: Callable[[], bool], seconds: float = _LOG_PATIENCE_SECONDS, pause: float = 0.01) -> None:
+def wait_until(done: Callable[[], bool], seconds: float = _LOG_PATIENCE_SECONDS, pause: float = 0.01) -> None:
+    """Asks again and again until it is so, or `seconds` are over."""
     for _ in range(int(seconds / pause)):
         if done():
             return
