@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -328,7 +328,8 @@ class System:
         words = {}
         for pid, parent in parents().items():
             if parent == self.process.pid:
-                words[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+                with suppress(OSError):  # it has ended meanwhile
+                    words[pid] = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         return sorted(pid for pid, command in words.items() if f"fairlead.app.{module}".encode() in command)
 
     def console_answers(self) -> bool:

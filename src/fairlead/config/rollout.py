@@ -103,6 +103,7 @@ class RolloutSettings(Section, frozen=True):
     alpha: Share = Share(0.01)
     undecided: Literal["hold", "roll_back", "promote"] = "hold"
     deadline: Duration | None = None
+    automatic: Literal["always", "after_selftest"] = "always"  # when a broken guardrail may roll back by itself
     split: SplitSettings = SplitSettings()
 
     def __post_init__(self) -> None:

@@ -169,6 +169,7 @@ class SelfTested(Fact, frozen=True, tag="self_tested"):
     alpha: float  # the budget
     digest: str  # SHA-256 of plan and traffic: what it was tested on
     reason: str = ""
+    plan: str = ""  # SHA-256 of what decides a rollback: `core.selftest.plan_digest`
 
 
 class ExperimentStarted(Fact, frozen=True, tag="experiment_started"):

@@ -88,6 +88,7 @@ class Plan(Struct, frozen=True):
     among: Among | None = None
     edition: int = 1  # of the rules that judge it: what was decided is replayed by the rules it was decided by
     segments: tuple[str, ...] = ()  # features by whose values a shadow's answers are told apart
+    automatic: bool = True  # whether a broken guardrail rolls back by itself; else an operator is asked
 
 
 class Baseline(Struct, frozen=True):
