@@ -6,7 +6,8 @@ from math import log
 import pytest
 from msgspec import structs
 
-from fairlead.core.guardrail import Finding, Holds, failure_groups, judge, threshold
+from fairlead.core.guard import Holds, failure_groups, threshold
+from fairlead.core.guardrail import Finding, judge
 from fairlead.core.rollout import (
     Baseline,
     Call,

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from fairlead.adapters.segment_frame import EVENTS, TRACES
 from fairlead.adapters.segment_log import SegmentLog
+from fairlead.adapters.segment_reader import EventTail
 from fairlead.adapters.segment_scan import Scan
 from fairlead.adapters.segment_store import SegmentStore
 from fairlead.core.record import EventRecord, SpanRecord
@@ -62,6 +63,7 @@ class SegmentFactReader:
         """`folder` need not exist yet."""
         self._store = SegmentStore(folder)
         self._folder = folder
+        self._tail = EventTail(folder)
         self.damaged = 0
 
     def events(self) -> Iterator[EventRecord]:
@@ -71,6 +73,10 @@ class SegmentFactReader:
             if (identity := (event.model_name, event.event_id)) not in seen:
                 seen.add(identity)
                 yield event
+
+    def poll(self, limit: int = 10_000) -> list[EventRecord]:
+        """Business events that were added since the last call, at most `limit`."""
+        return self._tail.poll(limit)
 
     def spans(self) -> Iterator[SpanRecord]:
         """Spans, each once. Raises `StateError`."""

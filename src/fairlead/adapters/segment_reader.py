@@ -18,16 +18,16 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from fairlead.adapters.segment_frame import HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, parse_name
+from fairlead.adapters.segment_frame import EVENTS, HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, parse_name
 from fairlead.adapters.segment_scan import frames, is_erased, past_damage
-from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.errors import StateError
 
 _LOG = logging.getLogger("fairlead.log")
 REMEMBERED = 100_000
 SETTLED_SECONDS = 2.0  # a folder's time stamp may be this coarse: look again while it is young
 
-T = TypeVar("T", Prediction, OutcomeRecord)
+T = TypeVar("T", Prediction, OutcomeRecord, EventRecord)
 
 
 class Damage(Struct, frozen=True):
@@ -89,6 +89,21 @@ class PredictionTail:
         """What was added since the last call, about `limit` at most. What cannot be read is noted, and waits."""
         self._follower.find_files()
         self._damage.clear()
+        return self._follower.read(limit)
+
+
+class EventTail:
+    """The business events that all workers add, from the beginning on."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is that of the log, and need not exist yet."""
+        self.damage: list[Damage] = []
+        self._follower = _Follower(folder / EVENTS, EVENTS, EventRecord, {}, self.damage)
+
+    def poll(self, limit: int) -> list[EventRecord]:
+        """What was added since the last call, at most `limit`; one that was sent twice comes twice. What cannot be read
+        is noted, and waits."""
+        self._follower.find_files()
         return self._follower.read(limit)
 
 

@@ -29,6 +29,7 @@ from pathlib import Path
 
 import uvicorn
 
+from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.adapters.file_lock import held
 from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.app.compose import open_context
@@ -165,6 +166,7 @@ class _Lead:
     def __init__(self, context: Context, arguments: tuple[Path | None, str], stop: threading.Event) -> None:
         self._stop = stop
         self._reader = context.open_log()
+        self._events = SegmentFactReader(context.home / "log")
         # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
         self._release = Release(context.journal, context.board, context.bundles, context.clock)
         self._evidence = EvidenceNote(context.home, self._release)
@@ -179,8 +181,10 @@ class _Lead:
     def drive(self) -> None:
         """The first thread's round: the log, then rollouts. Nothing is decided before the log has been read once."""
         predictions, outcomes = self._reader.poll(_BATCH)
+        events = self._events.poll(_BATCH)
         self._release.observe(predictions)
-        more = _is_full(predictions, outcomes)
+        self._release.observe_events(events)
+        more = _is_full(predictions, outcomes) or _is_full(events, ())
         self._caught_up = self._caught_up or not more
         if self._caught_up:
             self._release.tick()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from fairlead.config.fields import Bound, Duration, Section, Share
 from fairlead.config.grammar import guardrail
-from fairlead.core.rollout import Plan, ShadowPlan, Step
+from fairlead.core.rollout import EDITION, Plan, ShadowPlan, Step
 from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
 
@@ -36,11 +36,13 @@ class ShadowSettings(Section, frozen=True):
 
 
 class StepSettings(Section, frozen=True):
-    """A share of traffic, how long it is held, and the canary requests it needs before the next."""
+    """A share of traffic, how long it is held, and the canary requests it needs before the next; `manual`: an operator
+    resumes the rollout before it goes on from here."""
 
     traffic: Share
     hold: Duration = Duration(0)
     at_least: int = 0
+    manual: bool = False
 
 
 class SplitSettings(Section, frozen=True):
@@ -97,7 +99,7 @@ class RolloutSettings(Section, frozen=True):
     """How a version earns its traffic. `alpha` is the budget of false rollbacks per rollout."""
 
     strategy: Strategy = "canary"
-    shadow: ShadowSettings | None = ShadowSettings()
+    shadow: ShadowSettings | None = None  # stated: before the steps of any strategy; else before those of shadow
     steps: tuple[StepSettings, ...] = _STEPS
     guardrails: tuple[Bound, ...] = _GUARDRAILS
     alpha: Share = Share(0.01)
@@ -123,27 +125,31 @@ class RolloutSettings(Section, frozen=True):
         if len(latencies) > 1:
             raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
 
-    def plan(self, strategy: str | None = None) -> Plan:
+    def plan(self, strategy: str | None = None, segments: tuple[str, ...] = ()) -> Plan:
         """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), ab (one
-        constant share, until a person decides), rolling (by quarters of all requests, each request dealt anew).
+        constant share, until a person decides), rolling (by quarters of all requests, each request dealt anew). A
+        shadow phase that is stated comes first under any of them but ab.
 
-        Raises `UsageError` for any other, and for one that cannot be judged under the split.
+        `segments` are features by whose values a shadow is told apart. Raises `UsageError` for any other, and for
+        one that cannot be judged under the split.
         """
         chosen = strategy or self.strategy
         if chosen not in get_args(Strategy):
             raise UsageError(f"{chosen!r} is no strategy: use one of {', '.join(get_args(Strategy))}")
         if fault := self.split.fault_for(chosen):
             raise UsageError(fault)
-        shadow = self.shadow
-        steps = tuple(Step(float(step.traffic), float(step.hold), step.at_least) for step in self.steps)
+        shadow = self.shadow or (ShadowSettings() if chosen == "shadow" else None)
+        steps = tuple(Step(float(one.traffic), float(one.hold), one.at_least, one.manual) for one in self.steps)
         split = self.split.split
         return Plan(
             strategy=chosen,
             steps={"blue-green": (Step(1.0),), "ab": (Step(0.5),), "rolling": _ROLLING}.get(chosen, steps),
             guardrails=tuple(bound.rule for bound in self.guardrails),
-            shadow=shadow.plan if shadow and chosen == "shadow" else None,
+            shadow=shadow.plan if shadow and chosen != "ab" else None,
             alpha=float(self.alpha),
             undecided=self.undecided,
             deadline_seconds=None if self.deadline is None or chosen == "ab" else float(self.deadline),
             split=replace(split, by=By.REQUEST) if chosen == "rolling" else split,
+            edition=EDITION,
+            segments=segments,
         )

@@ -19,7 +19,8 @@ from msgspec import Struct, structs
 from fairlead.core.event import canonical
 from fairlead.core.evidence import merge
 from fairlead.core.forecast import demands, forecast
-from fairlead.core.guardrail import Finding, Holds, champion_key, in_shadow, judge, percent
+from fairlead.core.guard import Holds, in_shadow, percent
+from fairlead.core.guardrail import Finding, champion_key, judge
 from fairlead.core.listing import counted
 from fairlead.core.rollout import (
     Call,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import exp, inf
 
-from fairlead.core.guardrail import candidate, failure_groups, has_company, in_shadow, threshold
+from fairlead.core.guard import candidate, failure_groups, has_company, in_shadow, threshold
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.stats.sequential.sizing import requests_needed

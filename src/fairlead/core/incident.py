@@ -29,7 +29,7 @@ class Incident(Struct, frozen=True):
     model: str
     state: str
     severity: str
-    category: str  # data | model | infrastructure | integration
+    category: str  # data | model | infrastructure | integration | business
     title: str
     reason: str
     owner: str

@@ -16,6 +16,8 @@ from fairlead.core.arms import fault_of as arms_fault
 from fairlead.core.split import Split, fault_of
 from fairlead.errors import Refused
 
+EDITION = 2  # of new plans
+
 
 class Phase(StrEnum):
     """Where a rollout stands."""

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from fairlead.core.guardrail import percent
+from fairlead.core.guard import percent
 from fairlead.core.listing import counted
+from fairlead.core.metrics import metric
 from fairlead.core.rollout import Call, Decision, Phase, Reading, Rollout
-
-_BROKEN = {
-    "error_rate": "it failed more often than allowed",
-    "p99_latency": "it was slower than allowed",
-    "prediction_psi": "its scores left their validated distribution",
-}
 
 
 def why(decision: Decision, rollout: Rollout) -> str:
@@ -43,7 +38,7 @@ def _cause(decision: Decision) -> str:
     if broken is None:
         return decision.reason
     evidence = f"evidence e^{broken.log_e_max:.1f} over e^{broken.threshold_log_e:.1f}"
-    return f"{_BROKEN[broken.metric]} ({broken.guardrail} broken, {evidence}, {_figures(broken)})"
+    return f"{metric(broken.metric).broken} ({broken.guardrail} broken, {evidence}, {_figures(broken)})"
 
 
 def _success(decision: Decision) -> str:
@@ -57,17 +52,18 @@ def _safe(reading: Reading) -> bool:
 
 def _figures(reading: Reading) -> str:
     """What was measured, on the new version and where known on the champion."""
-    names: tuple[str, ...]
-    if reading.metric == "prediction_psi":
-        names = ("score psi", "the champion's")
-        values = [None if value is None else f"{value:.2f}" for value in (reading.canary, reading.champion)]
-    elif reading.metric == "sample_ratio":
-        names, values = ("its part of the units",), [None if reading.canary is None else percent(reading.canary)]
-    else:
-        what = "failed" if reading.metric == "error_rate" else "too slow"
-        names = (what, "the champion's")
-        values = [None if value is None else percent(value) for value in (reading.canary, reading.champion)]
-    return ", ".join(f"{name} {value}" for name, value in zip(names, values, strict=True) if value is not None)
+    known = metric(reading.metric)
+    told = percent if known.unit in ("share", "ms") else _index if known.unit == "index" else _amount
+    values = ((known.figure, reading.canary), ("the champion's", reading.champion))
+    return ", ".join(f"{name} {told(value)}" for name, value in values if value is not None)
+
+
+def _index(value: float) -> str:
+    return f"{value:.2f}"
+
+
+def _amount(value: float) -> str:
+    return f"{value:.4g}"
 
 
 def _wait(decision: Decision) -> str:

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from fairlead.core.arms import label
 from fairlead.core.evidence import less, merge
-from fairlead.core.record import Prediction
+from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import (
     Evidence,
     FirstFailures,
@@ -29,6 +29,8 @@ from fairlead.core.rollout import (
     Units,
     slow_bound_ms,
 )
+from fairlead.flows.evidence_values import ValueCollector
+from fairlead.flows.paired import PairCollector
 
 # Served answers that wait for their shadow's, and shadows that wait for the served one: the oldest leave first.
 _WAITING = 20_000
@@ -64,7 +66,15 @@ class Collector:
             "shadow": _FirstScores(baseline.canary_edges),
             "champion": _FirstScores(baseline.champion_edges),
         }
-        self._pairs = _Pairs()
+        plan = rollout.plan
+        wants_pairs = plan.edition > 1 and plan.shadow is not None
+        self._paired = PairCollector(plan.segments) if wants_pairs else None
+        self._pairs = _Pairs(self._paired)
+        self._values = ValueCollector(rollout)
+
+    def add_events(self, events: Iterable[EventRecord]) -> None:
+        """Takes business events in, in any order, each once or more often."""
+        self._values.add(events)
 
     def add(self, records: Iterable[Prediction]) -> None:
         """Counts the records that belong to this rollout."""
@@ -91,6 +101,8 @@ class Collector:
             self._failures["p99_latency"].add(record, arm, share)
         if share == _UNSEEN:
             self._pairs.add(record)
+        else:
+            self._values.expose(record, share, canary=arm == "canary")
 
     def _share(self, record: Prediction, arm: str) -> float:
         """How probable the new version was, of the two that are compared."""
@@ -123,6 +135,8 @@ class Collector:
             scores={arm: tuple(found.cells) for arm, found in self._scores.items()},
             shadow=self._pairs.total(served, shadow),
             units={arm: found.total() for arm, found in self._answers.items()},
+            values=self._values.total(),
+            paired=() if self._paired is None else self._paired.total(),
         )
         return merge(everything, Evidence())
 
@@ -248,7 +262,8 @@ class _FirstFailures:
 class _Pairs:
     """Joins a unit's request's two answers by its id, whichever is read first; one without a score pairs with none."""
 
-    def __init__(self) -> None:
+    def __init__(self, paired: PairCollector | None) -> None:
+        self._paired = paired
         self._served: dict[tuple[str, str], Prediction] = {}
         self._shadows: dict[tuple[str, str], Prediction] = {}
         self._order: deque[tuple[str, str]] = deque()
@@ -288,6 +303,8 @@ class _Pairs:
         self._flips += shadow.prediction != served.prediction
         self._sum += _grain(difference)
         self._squares += _grain(difference * difference)
+        if self._paired is not None:
+            self._paired.meet(shadow, served, difference)
 
     def total(self, served_failed: int, shadow_failed: int) -> ShadowPairs:
         return ShadowPairs(self._pairs, self._flips, self._sum, self._squares, served_failed, shadow_failed)

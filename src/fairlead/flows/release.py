@@ -11,7 +11,7 @@ version stays without traffic and the fact is written as soon as it can be. One 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from fairlead.core.advance import apply_operator
 from fairlead.core.event import (
@@ -25,7 +25,7 @@ from fairlead.core.event import (
     RouteApplied,
     RouteChanged,
 )
-from fairlead.core.record import Prediction
+from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.errors import FairleadError, JournalBroken, StateError
@@ -73,6 +73,11 @@ class Release:
             by_model.setdefault(record.model_name, []).append(record)
         for name, mine in by_model.items():
             self._model(name).observe(mine)
+
+    def observe_events(self, events: Sequence[EventRecord]) -> None:
+        """Takes new business events in."""
+        for name in {event.model_name for event in events}:
+            self._model(name).observe_events(events)
 
     def follow(self) -> None:
         """Folds what the journal has that we do not know yet. An entry that cannot be read is skipped, and said."""

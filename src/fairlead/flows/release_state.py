@@ -25,7 +25,7 @@ from fairlead.core.event import (
     VersionRegistered,
     canonical,
 )
-from fairlead.core.record import Prediction
+from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Baseline, Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute
 from fairlead.errors import Refused
@@ -111,6 +111,11 @@ class ModelState:
         self.recent.add(records, self.champion)
         for track in self.tracks:
             track.collector.add(records)
+
+    def observe_events(self, events: Sequence[EventRecord]) -> None:
+        """Takes business events in, as evidence of what followed from answers."""
+        for track in self.tracks:
+            track.collector.add_events(events)
 
     def next_asked(self) -> list[DeployAsked]:
         """What is to be started together: one rollout, or all arms of one."""

@@ -30,6 +30,7 @@ from fairlead.core.event import (
 )
 from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.listing import counted
+from fairlead.core.metrics import metric
 from fairlead.core.postmortem import postmortem
 from fairlead.core.report import WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
@@ -43,7 +44,6 @@ from fairlead.ports import Clock, Journal, Notice, Notifier
 
 _LOG = logging.getLogger("fairlead.respond")
 ACTOR = "respond"
-_CATEGORY = {"error_rate": "integration", "p99_latency": "infrastructure", "prediction_psi": "model"}
 
 SavePostmortem = Callable[[str, str], str]  # incident id, Markdown -> path relative to the home folder
 
@@ -116,6 +116,28 @@ class Responder:
         # A breach that stands is looked at each minute: that it was held back again is no fact worth keeping.
         told = [choice for choice in choices if choice.notify or choice.recovered]
         return self._perform([fact for choice in told for fact in self._alerts.facts(choice, at)], told, at)
+
+    def investigate(self, identity: str, title: str, reason: str, span: tuple[float, float]) -> Response:
+        """Asks people to look into something by hand: an incident, or a note on the one that is open. `span` is from
+        when on it was seen, and until when (event time). Told twice, it asks once."""
+        known = self._known()
+        if any(identity == one.id or any(reason in each.text for each in one.timeline) for one in incidents(known)):
+            return Response()
+        current = open_drift(known, self.model)
+        opened = IncidentOpened(
+            model=self.model,
+            incident=identity,
+            severity="medium",
+            title=title,
+            category="data",
+            reason=f"to be investigated by hand: {reason}",
+            owner=self._policy.alert.owner,
+            began_at=span[0],
+            detected_at=span[1],
+        )
+        noted = None if current is None else IncidentNoted(self.model, current.id, f"To be investigated: {reason}")
+        entries = self._append([opened if noted is None else noted])
+        return Response((*entries, *self._draft(identity if current is None else current.id)))
 
     def on_schedule(self) -> tuple[Entry, ...]:
         """Asks for the training run that a schedule has made due, or journals what speaks against it. Call it often."""
@@ -275,8 +297,8 @@ def _category(decision: Decision) -> str:
     if decision.guardrail is None:
         # Without evidence the controller aborted: a worker could not serve the version at all.
         return "model" if decision.evidence else "infrastructure"
-    metric = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
-    return _CATEGORY.get(metric, "model")
+    name = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
+    return metric(name).category if name else "model"
 
 
 def _is_look(fact: AnyFact) -> bool:

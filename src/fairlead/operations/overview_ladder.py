@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fairlead.core.listing import counted
+from fairlead.core.metrics import METRICS, UNBOUND, metric
 from fairlead.core.rollout import Call, Phase
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.operations.overview_notes import percent
@@ -20,10 +21,12 @@ from fairlead.operations.overview_values import (
     WorkerView,
 )
 
-_PRODUCT = ("error_rate", "p99_latency")
-# No fact carries a business figure, so the layer is always said to be unmeasured rather than left out.
-_BUSINESS = Verdict(
-    Outcome.UNMEASURED, "Not measured: no business figure, such as revenue or conversion, reaches this model."
+_SERVED = ("service", "product")  # the layers whose guardrails tell how the service does for those who call it
+# Where nobody logs such a figure, or no guardrail bounds it, the layer is said to be unmeasured rather than left out.
+_NO_BUSINESS = Verdict(
+    Outcome.UNMEASURED,
+    "Not measured: no business figure is bound by a guardrail: log events such as revenue, and write "
+    "revenue >= 0.98 * champion.",
 )
 
 
@@ -37,7 +40,7 @@ def ladder_of(
         ("Data and features", _data(last)),
         ("Model", _model(windows)),
         ("Product", _product(rollout, workers)),
-        ("Business", _BUSINESS),
+        ("Business", _business(rollout)),
     )
     return tuple(
         Rung(number, name, verdict.outcome, verdict.reason) for number, (name, verdict) in enumerate(judged, start=1)
@@ -91,7 +94,7 @@ def _performance_words(last: PerformanceView) -> str:
 
 def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verdict:
     verdicts = [Verdict(worker.outcome, worker.reason) for worker in workers if worker.outcome is not Outcome.HOLDS]
-    readings = [each for each in rollout.guardrails if each.metric in _PRODUCT] if rollout else []
+    readings = [each for each in rollout.guardrails if _is_served(each.metric)] if rollout else []
     if rollout is not None:
         verdicts += [_reading(rollout, each) for each in readings]
     if any(verdict.outcome is not Outcome.HOLDS for verdict in verdicts):
@@ -106,6 +109,22 @@ def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verd
         return Verdict(Outcome.UNMEASURED, f"{alive}; errors and latency are measured from the first rollout on.")
     said = " and ".join(verdict.reason for verdict in verdicts)
     return Verdict(Outcome.HOLDS, f"{alive}; {said} {_on_whom(rollout)}.")
+
+
+def _is_served(name: str) -> bool:
+    return metric(name).layer in _SERVED and name not in UNBOUND
+
+
+def _business(rollout: RolloutView | None) -> Verdict:
+    """What the newest rollout's guardrails say of events that are money."""
+    readings = [each for each in rollout.guardrails if metric(each.metric).layer == "business"] if rollout else []
+    if rollout is None or not readings:
+        return _NO_BUSINESS
+    verdicts = [_reading(rollout, each) for each in readings]
+    if any(verdict.outcome is not Outcome.HOLDS for verdict in verdicts):
+        return worst(verdicts)
+    said = " and ".join(verdict.reason for verdict in verdicts)
+    return Verdict(Outcome.HOLDS, f"{said} {_on_whom(rollout)}.")
 
 
 def _reading(rollout: RolloutView, each: GuardrailView) -> Verdict:
@@ -128,7 +147,7 @@ def _on_whom(rollout: RolloutView) -> str:
     return f"on v{rollout.version}"
 
 
-def format_metric(metric: str, value: float | None) -> str:
+def format_metric(name: str, value: float | None) -> str:
     """A guardrail's value in its unit. Latency is the share of requests slower than the bound.
 
     >>> format_metric("error_rate", 0.0125), format_metric("p99_latency", 0.005), format_metric("error_rate", None)
@@ -136,9 +155,10 @@ def format_metric(metric: str, value: float | None) -> str:
     """
     if value is None:
         return "not measured"
-    if metric == "error_rate":
-        return percent(value)
-    return f"{percent(value)} too slow" if metric == "p99_latency" else f"{value:.3g}"
+    unit = METRICS[name].unit if name in METRICS else "value"
+    if unit == "ms":
+        return f"{percent(value)} too slow"
+    return percent(value) if unit == "share" else f"{value:.3g}"
 
 
 def _metric(each: GuardrailView) -> str:

@@ -29,10 +29,15 @@ class FactLog(Protocol):
 
 
 class FactReader(Protocol):
-    """What all workers wrote, from the beginning at each call, the oldest start of a worker first."""
+    """What all workers wrote, the oldest start of a worker first; from the beginning at each call, save for `poll`."""
 
     def events(self) -> Iterator[EventRecord]:
         """Business events, each identity once. Raises `StateError`."""
+        ...
+
+    def poll(self, limit: int = 10_000) -> list[EventRecord]:
+        """The business events that were added since the last call, at most `limit`; one that was sent twice may come
+        twice, under one identity. What cannot be read is passed over, and tried again."""
         ...
 
     def spans(self) -> Iterator[SpanRecord]:

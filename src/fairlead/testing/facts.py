@@ -18,6 +18,7 @@ class MemoryFacts:
         """Starts empty."""
         self.kept_events: list[EventRecord] = []
         self.kept_spans: list[SpanRecord] = []
+        self._polled = 0
         self.synced = 0
         self.full = False
 
@@ -34,6 +35,12 @@ class MemoryFacts:
     def events(self) -> Iterator[EventRecord]:
         """Each identity once."""
         return iter({(event.model_name, event.event_id): event for event in reversed(self.kept_events)}.values())
+
+    def poll(self, limit: int = 10_000) -> list[EventRecord]:
+        """Those that were kept since the last call."""
+        found = self.kept_events[self._polled : self._polled + limit]
+        self._polled += len(found)
+        return found
 
     def spans(self) -> Iterator[SpanRecord]:
         """Each span once."""

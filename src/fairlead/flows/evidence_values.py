@@ -1,0 +1,135 @@
+"""Business events joined to the arms of a rollout by unit: what each unit showed after it was dealt.
+
+A unit is tried once for each share that the canary holds, from its first answer at that share; the trial ends when the
+unit comes back at another share. Its value is the first that it logs in between, 0 until then. Who asks for the third
+time is dealt as little by chance as by then is left: of the units that a 1 % canary left to the champion, a 5 % canary
+takes 4 in 99, and those that it had stay with it, which compares nothing.
+
+Nothing depends on the order of reading: answers and events are told apart by their own time, and an earlier one that is
+read later replaces another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from math import frexp, isfinite, ldexp
+
+from fairlead.core.metrics import is_event
+from fairlead.core.record import EventRecord, Prediction
+from fairlead.core.rollout import Rollout, ValueCounts
+from fairlead.core.split import By
+
+# Units remembered, by their answers and by their events: as many as `flows.evidence` remembers.
+_UNITS = 100_000
+_BITS = 7  # of a value that are kept, so that there are some hundred different ones at most
+_DIGITS = 12  # of a probability
+
+_Exposure = tuple[float, str, bool]  # when, of which request, and whether to the canary
+_Shown = tuple[float, str, float]  # when, in which event, and the value
+_Trial = tuple[str, float, bool, float]  # metric, probability of the canary, whether it was, and the value
+
+
+class ValueCollector:
+    """Counts the units of one rollout by what they logged, for the events that its guardrails name."""
+
+    def __init__(self, rollout: Rollout) -> None:
+        self._model = rollout.model
+        plan = rollout.plan
+        wanted = (rule.metric for rule in plan.guardrails if plan.edition > 1 and is_event(rule.metric))
+        self.metrics = tuple(dict.fromkeys(wanted))
+        split = plan.split
+        self._keeps = split.by is By.UNIT and not split.explore  # whether a unit's place decides at every share
+        self._exposed: dict[str, dict[float, _Exposure]] = {}
+        self._shown: dict[str, dict[str, list[_Shown]]] = {}
+        self._found: Counter[_Trial] = Counter()
+
+    def expose(self, record: Prediction, share: float, *, canary: bool) -> None:
+        """Takes in an answer that a caller got, while the canary held `share` of the traffic."""
+        if not self.metrics or share <= 0.0:
+            return
+        known = self._exposed.get(record.unit_id)
+        if known is None:
+            if len(self._exposed) >= _UNITS:
+                return
+            known = self._exposed[record.unit_id] = {}
+        mine = record.received_at, record.request_id, canary
+        earlier = known.get(share)
+        if earlier is not None and earlier <= mine:
+            return
+        before = self._trials(record.unit_id)
+        known[share] = mine
+        self._replace(before, self._trials(record.unit_id))
+
+    def add(self, events: Iterable[EventRecord]) -> None:
+        """Takes events in; those of other models, of other names and with a text for a value are passed over."""
+        for event in events:
+            if event.name in self.metrics and event.model_name == self._model and not isinstance(event.value, str):
+                self._add(event, float(event.value))
+
+    def _add(self, event: EventRecord, value: float) -> None:
+        mine = self._shown.get(event.unit_id)
+        if not isfinite(value):
+            return
+        if mine is None:
+            if len(self._shown) >= _UNITS:
+                return
+            mine = self._shown[event.unit_id] = {}
+        before = self._trials(event.unit_id)
+        shown, one = mine.setdefault(event.name, []), (event.at, event.event_id, grain(value))
+        # One that was told twice is one: the earlier telling stands.
+        again = next((place for place, other in enumerate(shown) if other[1] == event.event_id), None)
+        if again is None:
+            shown.append(one)
+        else:
+            shown[again] = min(shown[again], one)
+        shown.sort()
+        self._replace(before, self._trials(event.unit_id))
+
+    def _replace(self, before: list[_Trial], after: list[_Trial]) -> None:
+        if before != after:
+            self._found.subtract(before)
+            self._found.update(after)
+
+    def _trials(self, unit: str) -> list[_Trial]:
+        """What a unit counts as: for each share and metric one value."""
+        exposed = (
+            sorted((at, request, share, canary) for share, (at, request, canary) in self._exposed[unit].items())
+            if unit in self._exposed
+            else []
+        )
+        if not exposed:
+            return []
+        shown, low, high, found = self._shown.get(unit, {}), 0.0, 1.0, []
+        ends = [at for at, *_ in exposed[1:]] + [float("inf")]
+        for (at, _, share, canary), end in zip(exposed, ends, strict=True):
+            odds = share
+            if self._keeps:
+                odds = round((min(max(share, low), high) - low) / (high - low), _DIGITS) if high > low else 0.0
+                low, high = (low, min(high, share)) if canary else (max(low, share), high)
+            if 0.0 < odds < 1.0:
+                found += [(name, odds, canary, _first(shown.get(name, []), at, end)) for name in self.metrics]
+        return found
+
+    def total(self) -> tuple[ValueCounts, ...]:
+        """All trials so far, by metric and probability."""
+        groups: dict[tuple[str, float], tuple[list[tuple[float, int]], list[tuple[float, int]]]] = {}
+        for (name, odds, canary, value), count in self._found.items():
+            if count:
+                groups.setdefault((name, odds), ([], []))[canary].append((value, count))
+        return tuple(ValueCounts(*key, tuple(sorted(a)), tuple(sorted(b))) for key, (a, b) in sorted(groups.items()))
+
+
+def grain(value: float, bits: int = _BITS) -> float:
+    """A value with its first `bits` binary digits: within 0.8 %, and whole numbers up to 128 as they are.
+
+    >>> grain(1.0), grain(59.0), grain(1234.5), grain(-2.5)
+    (1.0, 59.0, 1232.0, -2.5)
+    """
+    mantissa, exponent = frexp(value)
+    return ldexp(round(ldexp(mantissa, bits)), exponent - bits) + 0.0  # never -0.0
+
+
+def _first(shown: list[_Shown], at: float, end: float) -> float:
+    """The first value from `at` on and before `end`; 0 where there is none."""
+    return next((value for when, _, value in shown if at <= when < end), 0.0)
