@@ -25,8 +25,10 @@ from fairlead.app.shadower import log_ends, parse
 from fairlead.core.bundle import GOLDEN, Golden, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.record import Prediction
+from fairlead.core.rollout import Plan, ShadowPlan, Step
 from fairlead.core.route import SHADOWER, Arm, ModelRoute, RouteTable
 from fairlead.flows.tally import Counts, Shadowed
+from fairlead.testing.postgres import PostgresServer
 
 Home = Any  # the fixtures' values: see conftest
 Plane = Any
@@ -137,7 +139,7 @@ def of_shadower(plane: Plane) -> list[str]:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start_alone(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Starts a shadower without a supervisor."""
     with ExitStack() as stack:
 
@@ -242,10 +244,10 @@ def test_one_that_lets_no_thread_run_is_replaced(
     home.wait(lambda: set(unseen(home.path)) == {"r2"})
 
 
-def test_what_a_candidate_keeps_goes_with_the_rollout(home: Home, start: Callable[..., Any]) -> None:
+def test_what_a_candidate_keeps_goes_with_the_rollout(home: Home, start_alone: Callable[..., Any]) -> None:
     """Memory that it has leaked is the shadower's, which leaves with 0 once no shadow has been there for a while."""
     generation = home.publish(shadowed(home.path))
-    process = start("--idle", "0.3")
+    process = start_alone("--idle", "0.3")
     home.wait(lambda: is_warm(home.path))
     before = resident(home.path)
     route = RouteFile(home.path / "routes").current().models["hotel"]
@@ -284,10 +286,10 @@ class SegmentWriter:
         self._log.predictions([record])
 
 
-def test_without_a_shadow_nothing_is_loaded(home: Home, start: Callable[..., Any]) -> None:
+def test_without_a_shadow_nothing_is_loaded(home: Home, start_alone: Callable[..., Any]) -> None:
     """Neither a model's library nor what follows the board or the log: at most 25 MiB, most of them Python's own."""
     home.publish(ModelRoute((Arm("champion", 1, 1.0),), {1: put(home.path, SOUND)}))
-    process = start()
+    process = start_alone()
     home.wait(lambda: "msgspec" in Path(f"/proc/{process.pid}/maps").read_text())
     time.sleep(0.5)
     assert process.poll() is None
@@ -301,19 +303,19 @@ def test_without_a_shadow_nothing_is_loaded(home: Home, start: Callable[..., Any
     assert process.wait(20) == 0
 
 
-def test_it_never_takes_a_processor_that_is_wanted(start: Callable[..., Any], home: Home) -> None:
+def test_it_never_takes_a_processor_that_is_wanted(start_alone: Callable[..., Any], home: Home) -> None:
     """It runs when nobody else wants to."""
-    process = start()
+    process = start_alone()
     home.wait(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE)
     assert os.getpriority(os.PRIO_PROCESS, process.pid) >= shadower.NICE
 
 
 @pytest.mark.parametrize("loaded", [False, True])
-def test_it_leaves_with_its_parent(home: Home, start: Callable[..., Any], loaded: bool) -> None:
+def test_it_leaves_with_its_parent(home: Home, start_alone: Callable[..., Any], loaded: bool) -> None:
     """Bare, or with candidates in memory."""
     home.publish(shadowed(home.path) if loaded else ModelRoute((Arm("champion", 1, 1.0),), {1: put(home.path, SOUND)}))
     read, write = os.pipe()
-    process = start("--parent", str(read), pass_fds=[read])
+    process = start_alone("--parent", str(read), pass_fds=[read])
     os.close(read)
     home.wait(lambda: is_warm(home.path) if loaded else "msgspec" in Path(f"/proc/{process.pid}/maps").read_text())
     os.close(write)
@@ -338,7 +340,7 @@ def test_it_leaves_with_a_parent_that_was_killed_while_a_candidate_hangs(home: H
     home.wait(lambda: not Path(f"/proc/{pid}").exists() or ") Z " in Path(f"/proc/{pid}/stat").read_text())
 
 
-def test_it_starts_where_the_log_ends(home: Home, start: Callable[..., Any]) -> None:
+def test_it_starts_where_the_log_ends(home: Home, start_alone: Callable[..., Any]) -> None:
     """What was served before there was anything to answer it is not answered; what comes while a candidate is loaded
     is."""
     route = shadowed(home.path, SOUND.replace("KEPT = []", "time.sleep(1.5)"))
@@ -346,18 +348,18 @@ def test_it_starts_where_the_log_ends(home: Home, start: Callable[..., Any]) -> 
     writer.write()
     home.wait(lambda: log_ends(home.path / "log"))
     home.publish(route)
-    start()
+    start_alone()
     home.wait(lambda: noted(home.path))
     writer.write()
     assert status(home.path) == "loading"
     home.wait(lambda: set(unseen(home.path)) == {"w2"})
 
 
-def test_a_candidate_that_cannot_be_loaded_is_told_of(home: Home, start: Callable[..., Any]) -> None:
+def test_a_candidate_that_cannot_be_loaded_is_told_of(home: Home, start_alone: Callable[..., Any]) -> None:
     """By why, in what it notes; what comes for it is dropped under that name."""
     route = shadowed(home.path, SOUND.replace("0.75", "0.5"))
     home.publish(route)
-    start()
+    start_alone()
     home.wait(lambda: status(home.path) == "failed")
     shadow = first(home.path)
     assert shadow is not None
@@ -366,11 +368,11 @@ def test_a_candidate_that_cannot_be_loaded_is_told_of(home: Home, start: Callabl
     home.wait(lambda: (counts := noted(home.path)) is not None and counts.shadow_dropped["not_warm"] == 1)
 
 
-def test_a_damaged_table_is_waited_out(home: Home, start: Callable[..., Any]) -> None:
+def test_a_damaged_table_is_waited_out(home: Home, start_alone: Callable[..., Any]) -> None:
     """The workers tell of it; whoever answers unseen goes on looking."""
     (home.path / "routes").mkdir()
     (home.path / "routes" / TABLE).write_bytes(b"{")
-    process = start()
+    process = start_alone()
     time.sleep(0.5)
     assert process.poll() is None
     home.publish(shadowed(home.path))
@@ -387,3 +389,35 @@ def test_it_reads_a_workers_options_and_knows_the_names_that_it_does_not_import(
     assert (options.database, options.idle) == (True, 60.0)
     assert (shadower.ROUTES, shadower.TABLE, shadower.PREDICTIONS) == (worker_board.ROUTES, TABLE, PREDICTIONS)
     assert shadower.DATABASE == worker_board.VARIABLE
+
+
+def earn_a_canary(system: Any) -> None:
+    """A rollout leaves its shadow phase: the controller reads the pairs in the log, whoever wrote them, and decides."""
+    rollout = system.deploy(2, Plan("shadow", (Step(0.3), Step(1.0)), (), ShadowPlan(0.0, 100)))
+    system.wait(lambda: system.predict() == 200 and system.facts("route_applied")[-1].rollout == rollout)
+    assert len(system.children("shadower")) == 1
+
+    def phases() -> list[str]:
+        for _ in range(20):
+            assert system.predict() == 200
+        decided = [fact for fact in system.facts("rollout_decided") if fact.rollout == rollout]
+        return [msgspec.json.decode(fact.decision)["after"] for fact in decided]
+
+    system.wait(lambda: "canary" in phases())
+    records = unseen(system.home).values()
+    assert len(records) >= 100
+    assert {(record.rollout, record.model_version, record.shadow_of) for record in records} == {(rollout, 2, 1)}
+    counts = noted(system.home)
+    assert counts is not None
+    assert sum(counts.shadow_dropped.values()) == 0
+
+
+def test_a_rollout_leaves_its_shadow_phase_by_what_was_answered_unseen(start: Callable[..., Any]) -> None:
+    """`fairlead up` as it stands."""
+    earn_a_canary(start(workers=1))
+
+
+@pytest.mark.slow
+def test_it_follows_the_routes_in_a_database(start: Callable[..., Any], postgres: PostgresServer) -> None:
+    """A bare one looks at what the workers of its home have kept of them, and needs no connection for that."""
+    earn_a_canary(start(settings=f"database: {postgres.create()}", workers=1))
