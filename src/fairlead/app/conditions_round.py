@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
+from fairlead.app.drift_round import DriftRound
 from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
 from fairlead.core.record import Prediction
 from fairlead.flows.conditions import EVERY_SECONDS, Conditions, Rollback
@@ -21,7 +23,10 @@ _LOG = logging.getLogger("fairlead.conditions")
 class ConditionsRound:
     """Every model's conditions. `watch` and `responder` give a model's, as the follow-up keeps them."""
 
-    def __init__(self, context: Context, watch: Callable[[str], Watch], responder: Callable[[str], Responder]) -> None:
+    def __init__(
+        self, context: Context, watch: Callable[[str], Watch], responder: Callable[[str], Responder], folder: Path
+    ) -> None:
+        """`folder` is where the settings lie."""
         self._context = context
         self._watch = watch
         self._responder = responder
@@ -30,6 +35,7 @@ class ConditionsRound:
         pipeline = settings.pipeline.rollback
         point = rollback_watchpoint(settings)
         self._rollback = None if point is None else Rollback(point, float(pipeline.within), pipeline.automatic)
+        self._drift = DriftRound(context, responder, folder)
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
         self._due: dict[str, float] = {}
@@ -38,7 +44,8 @@ class ConditionsRound:
     def wanted(self) -> bool:
         """Whether the settings state any condition."""
         triggers = self._context.settings.retraining.triggers
-        return bool(self._points) or self._rollback is not None or any(one.schedule for one in triggers)
+        stated = bool(self._points) or self._rollback is not None or any(one.schedule for one in triggers)
+        return stated or self._drift.wanted
 
     def observe(self, predictions: Sequence[Prediction]) -> None:
         """Takes in the log's records."""
@@ -47,6 +54,8 @@ class ConditionsRound:
         now = self._context.clock.now()
         for name, records in _by_model(predictions).items():
             self._of(name).observe(records, now)
+            if self._drift.wanted:
+                self._drift.observe(name, records)
 
     def due(self, name: str) -> bool:
         """Whether a model's minute has come."""
@@ -56,10 +65,13 @@ class ConditionsRound:
         """Looks at a model's conditions, tells people, and asks for the rollbacks that are triggered."""
         self._of(name)
         now = self._context.clock.now()
-        alarms = self._conditions[name].look(now, self._watch(name).event_now(now))
+        event_now = self._watch(name).event_now(now)
+        alarms = self._conditions[name].look(now, event_now)
         responder = self._responder(name)
         responder.on_alarms(alarms, now)
         responder.on_schedule()
+        if self._drift.wanted:
+            self._drift.judge(name, event_now)
         self._due[name] = time.monotonic() + EVERY_SECONDS
         return True
 

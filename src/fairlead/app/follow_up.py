@@ -62,7 +62,8 @@ class FollowUp:
         self._behind: set[str] = set()  # models whose judged windows may want an answer
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting, context.home)
-        self._conditions = ConditionsRound(context, self._watch, self._responder)
+        folder = config.absolute().parent if config else Path.cwd()
+        self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
         self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
