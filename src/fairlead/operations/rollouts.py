@@ -26,6 +26,7 @@ from fairlead.operations.gates import passed_gate
 from fairlead.operations.looking import check_plan_of
 from fairlead.operations.models import resolve
 from fairlead.operations.refused import refused_last
+from fairlead.operations.selftest import allowed
 from fairlead.ports.registry import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
@@ -72,6 +73,8 @@ def deploy(
         contract = context.bundles.manifest(info.bundle).contract
         _refuse_unknown_feature(model, contract.names, plan.split.feature)
         check_plan_of(context, model, contract)
+    plan, by_hand = allowed(context, model, plan)
+    reason = "; ".join(filter(None, (reason, by_hand and f"a broken guardrail asks an operator, as {by_hand}")))
     number = sum(1 for _ in context.journal.read(model=model, kinds=["deploy_asked"])) + 1
     if plan.strategy == "ab":
         group, asked = _arms_asked(infos, plan, number, arms, reason)
