@@ -11,7 +11,7 @@ import pytest
 from msgspec import Raw
 from tests.flows.page_desk import page_settings
 
-from fairlead.app.drift_round import tests_of
+from fairlead.app.drift_round import named_tests
 from fairlead.config.load import parse_settings
 from fairlead.core.drift_tests import DriftTest, alarm_of_tests
 from fairlead.core.record import Prediction
@@ -196,10 +196,10 @@ def test_broken_features_count_as_nulls() -> None:
     assert not window.drifted
 
 
-def test_the_tests_of_the_page_fire() -> None:
+def test_the_named_tests_the_page_fire() -> None:
     """`response_length_drift` and `category_distribution_drift`, each on its column; one alarm names both."""
     settings = page_settings()
-    watch = windows(*tests_of(settings.drift_detection))
+    watch = windows(*named_tests(settings.drift_detection))
     watch.observe(records(rows(800, 1, mean=130.0, shares=(0.1, 0.3, 0.6)), 0.0))
     window = watch.judge(START + DAY)
     assert window is not None
@@ -213,7 +213,7 @@ def test_columns_and_effects_may_be_stated() -> None:
     """A test of two columns is two verdicts; a larger effect asks for more."""
     columns = "columns: [response_length, category], effect: 5"
     text = f"drift_detection: {{tests: [{{name: big, type: psi, threshold: 0.25, {columns}}}]}}"
-    (test,) = tests_of(parse_settings(text).drift_detection)
+    (test,) = named_tests(parse_settings(text).drift_detection)
     watch = windows(test)
     watch.observe(records(rows(800, 1, mean=130.0), 0.0))
     window = watch.judge(START + DAY)

@@ -30,7 +30,7 @@ class DriftRound:
         self._context = context
         self._responder = responder
         self._settings = context.settings.drift_detection
-        self._tests = tests_of(self._settings)
+        self._tests = named_tests(self._settings)
         self._path = folder / self._settings.reference_window.path if self._settings.reference_window.path else None
         self._windows: dict[str, DriftWindows] = {}
 
@@ -113,7 +113,7 @@ class DriftRound:
         return Compared(whole, _rows(heldout, columns))
 
 
-def tests_of(settings: DriftDetection) -> tuple[DriftTest, ...]:
+def named_tests(settings: DriftDetection) -> tuple[DriftTest, ...]:
     """The tests as they are judged."""
     return tuple(DriftTest(one.name, one.type, one.tested, one.threshold, one.effect) for one in settings.tests)
 
