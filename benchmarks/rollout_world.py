@@ -21,7 +21,7 @@ from fairlead.core.bundle import PROFILE
 from fairlead.core.event import DeployAsked, RolloutDecided, VersionRegistered
 from fairlead.core.record import Prediction
 from fairlead.core.replay import replay
-from fairlead.core.rollout import Decision, Phase, Plan, Step
+from fairlead.core.rollout import EDITION, Decision, Phase, Plan, Step
 from fairlead.core.route import ModelRoute, Route, choose, place
 from fairlead.flows.release import Release
 from fairlead.ports import WorkerState
@@ -150,7 +150,8 @@ class World:
         self.release = Release(self.journal, self.board, bundles, self.clock)
         self._rollout = f"r-{name}"  # the salt: each run is a deal of its own
         self._asked = 0
-        plan = Plan("canary", scene.steps, tuple(guardrail(text) for text in scene.rules), alpha=scene.alpha)
+        rules = tuple(guardrail(text) for text in scene.rules)
+        plan = Plan("canary", scene.steps, rules, alpha=scene.alpha, edition=EDITION)
         self._deploy("first", 1, plan)
         past = draw(scene._replace(requests=HISTORY, outage=False), rng)
         self.serve(past, slice(0, HISTORY), 500)
