@@ -25,6 +25,20 @@ def test_a_report_is_read_back_by_its_digest(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "gates").iterdir()] == [f"{digest}.json"]
 
 
+def test_a_report_lies_beside_its_bundle_too(tmp_path: Path) -> None:
+    """In a folder of the bundle's digest, with its page, for the bundle never changes. What counts is the store's."""
+    store = GateStore(tmp_path / "gates", tmp_path / "beside")
+    digest = store.put(REPORT)
+    store.page_beside(REPORT, "<p>Größer</p>")
+    beside = tmp_path / "beside" / REPORT.bundle
+    assert {path.name for path in beside.iterdir()} == {f"{digest}.json", f"{digest}.html"}
+    assert (beside / f"{digest}.json").read_bytes() == (tmp_path / "gates" / f"{digest}.json").read_bytes()
+    (beside / f"{digest}.json").write_bytes(b"{}")
+    assert store.get(digest) == REPORT
+    GateStore(tmp_path / "gates").page_beside(REPORT, "<p></p>")  # a store without such a place keeps no pages
+    assert (beside / f"{digest}.html").read_text(encoding="utf-8") == "<p>Größer</p>"
+
+
 def test_another_report_has_another_digest(tmp_path: Path) -> None:
     """Reports do not overwrite each other."""
     store = GateStore(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.core.checklist import SIGNS, Attestation, Evidence, Shown
 from fairlead.core.checklist_items import ITEMS
@@ -69,6 +70,21 @@ def test_a_check_that_does_not_hold_counts_nothing_waived_or_not(outcome: Outcom
     for waived in (None, Waived("ana", 200.0, "soon")):
         found = score(evidence({**ALL_HOLD, "slices_hold": outcome}, ALL_SHOWN, set(ANSWERED), waived))
         assert next(one.points for one in found.points if (one.area, one.number) == ("model", 6)) == 0.0
+
+
+def test_what_does_not_apply_proves_nothing() -> None:
+    """Alone it is worth nothing; beside what applies it takes nothing away."""
+    found = evidence(ALL_HOLD, ALL_SHOWN, set(ANSWERED))
+    checks = {
+        name: replace(check, reason="Does not apply: there is nothing.")
+        if name in ("fairness_holds", "categories_known")
+        else check
+        for name, check in found.checks.items()
+    }
+    signs = {**found.signs, "features_in_code": Shown(True, "Does not apply: no feature is computed")}
+    points = {(one.area, one.number): one.points for one in score(replace(found, checks=checks, signs=signs)).points}
+    assert (points["model", 7], points["data", 7]) == (0.0, 0.0)
+    assert (points["data", 1], points["monitoring", 3]) == (1.0, 1.0)
 
 
 def test_an_answer_is_half_of_a_proof_and_no_word_against_one() -> None:

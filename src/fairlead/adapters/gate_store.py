@@ -20,28 +20,24 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 class GateStore:
     """Content-addressed: a report is written once, whole, and never changed."""
 
-    def __init__(self, folder: Path) -> None:
-        """The folder is made when the first report is kept."""
+    def __init__(self, folder: Path, beside: Path | None = None) -> None:
+        """The folder is made when the first report is kept. `beside` is where a bundle's reports lie together, in a
+        folder of its digest: the bundle itself never changes."""
         self._folder = folder
+        self._beside = beside
 
     def put(self, report: GateReport) -> str:
         """Keeps a report, durably, and returns its digest. Keeping it twice is keeping it once. Raises `StateError`."""
-        digest = digest_of_report(report)
-        path = self._folder / f"{digest}.json"
-        draft = path.with_name(f".{digest}.{os.getpid()}")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                file.write(canonical(report))
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            sync_folder(self._folder)
-        except OSError as error:
-            raise StateError(
-                f"the gate report cannot be written to {self._folder} ({error.strerror}): free space or check the owner"
-            ) from error
+        digest, text = digest_of_report(report), canonical(report)
+        _write(self._folder / f"{digest}.json", text)
+        if self._beside is not None:
+            _write(self._beside / report.bundle / f"{digest}.json", text)
         return digest
+
+    def page_beside(self, report: GateReport, text: str) -> None:
+        """Keeps a report's page beside it, for people. Raises `StateError`."""
+        if self._beside is not None:
+            _write(self._beside / report.bundle / f"{digest_of_report(report)}.html", text.encode())
 
     def get(self, digest: str) -> GateReport:
         """A kept report. Raises `NotFound`, `DigestMismatch` when its bytes were changed, and `StateError`."""
@@ -60,3 +56,20 @@ class GateStore:
             raise StateError(
                 f"the gate report {digest[:12]} cannot be read by this fairlead ({error}): run the gate again"
             ) from error
+
+
+def _write(path: Path, text: bytes) -> None:
+    """Whole or not at all, and on the disk when it returns."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with draft.open("wb") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise StateError(
+            f"the gate report cannot be written to {path.parent} ({error.strerror}): free space or check the owner"
+        ) from error

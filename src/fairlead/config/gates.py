@@ -106,11 +106,14 @@ def _bounds(stated: Mapping[str, Any], place: str) -> dict[str, Any]:
             near = get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(known)}"
             raise SettingsError(f"{place}.{name} is no bound: {hint}")
-    return {name: share(value) if _is_share(value) else value for name, value in stated.items()}
+    return {name: _value(value) for name, value in stated.items()}
 
 
-def _is_share(value: object) -> bool:
-    return isinstance(value, str) and value.strip().endswith("%")
+def _value(value: Any) -> Any:
+    """What is written as a share becomes one, in maps too."""
+    if isinstance(value, dict):
+        return {key: _value(one) for key, one in value.items()}
+    return share(value) if isinstance(value, str) and value.strip().endswith("%") else value
 
 
 def _policy(values: dict[str, Any], place: str) -> GatePolicy:

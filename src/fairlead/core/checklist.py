@@ -78,6 +78,11 @@ class Shown(Struct, frozen=True):
     holds: bool | None
     reason: str
 
+    @property
+    def applies(self) -> bool:
+        """Whether there was anything to look for."""
+        return not self.reason.startswith("Does not apply")
+
 
 class Attestation(Struct, frozen=True):
     """Somebody's answer. It counts until `until` (seconds since 1970, UTC)."""
@@ -143,7 +148,11 @@ def _proof(item: Item, evidence: Evidence) -> tuple[State, str]:
         for state, reason in states:
             if state == wanted:
                 return state, reason
-    return ("proven", "; ".join(reason for _, reason in states)) if states else ("open", "nobody has attested it")
+    return (
+        ("proven", "; ".join(reason.rstrip(".") for _, reason in states))
+        if states
+        else ("open", "nobody has attested it")
+    )
 
 
 def _check(name: str, evidence: Evidence) -> tuple[State, str]:

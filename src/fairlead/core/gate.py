@@ -49,6 +49,7 @@ CheckName = Literal[
     "load_spike",
     "errors_logged",
     "log_volume",
+    "monitors_alive",
     "rollback_rehearsed",
 ]
 CHECKS: tuple[CheckName, ...] = get_args(CheckName)
@@ -146,6 +147,11 @@ class Check(Struct, frozen=True):
         return self.outcome is Outcome.HOLDS
 
     @property
+    def applies(self) -> bool:
+        """Whether there was anything to measure: one that does not apply lets through, and proves nothing."""
+        return not self.reason.startswith("Does not apply")
+
+    @property
     def counts(self) -> bool:
         """Whether it lets a version through: it holds, or somebody answers for it."""
         return self.holds or self.waived is not None
@@ -204,16 +210,21 @@ class GateReport(Struct, frozen=True):
 
     @property
     def reason(self) -> str:
-        """One sentence: all hold, or the worst of what does not."""
+        """One sentence: all hold, or how many do not, and the first of the worst of them."""
         asked = len(self.policy.required)
         if self.passed:
             answered = [name for name in self.waived if name in self.policy.required]
             if not answered:
                 return f"All {asked} readiness checks hold."
             return f"{asked - len(answered)} of {asked} readiness checks hold, waived: {', '.join(answered)}."
-        first = self.check(self.failed[0])
-        said = first.reason if first else "It was never made."
-        return f"{len(self.failed)} of {asked} readiness checks do not hold; {self.failed[0]}: {said}"
+        worst = next((name for name in self.failed if self._breached(name)), self.failed[0])
+        found = self.check(worst)
+        said = found.reason if found else "It was never made."
+        return f"{len(self.failed)} of {asked} readiness checks do not hold; {worst}: {said}"
+
+    def _breached(self, name: CheckName) -> bool:
+        found = self.check(name)
+        return found is not None and found.outcome is Outcome.BREACHED
 
     def check(self, name: CheckName) -> Check | None:
         """The check of that name."""

@@ -9,9 +9,51 @@ from fairlead.core.listing import first_of
 
 # Of a figure: whether less of it asks for more. What stands in neither is only compared.
 _LESS_IS_STRICTER = frozenset(
-    {"p99_ms", "peak_memory_mb", "strange_share", "parity_tolerance", "margin", "rollback_seconds"}
+    [
+        "p99_ms",
+        "peak_memory_mb",
+        "strange_share",
+        "parity_tolerance",
+        "margin",
+        "rollback_seconds",
+        "memory_growth_mb",
+        "recovery_seconds",
+        "logged_apart_ms",
+        "null_share",
+        "null_growth",
+        "unlabelled_share",
+        "range_times",
+        "leak_score",
+        "twins_excess",
+        "fresh_loss",
+        "heldout_reuse",
+        "split_gap",
+        "overfitting",
+        "slice_loss",
+        "rate_gap",
+        "calibration",
+        "idle_share",
+        "robust_loss",
+    ]
 )
-_MORE_IS_STRICTER = frozenset({"compare_rows", "requests", "warm_up"})
+_MORE_IS_STRICTER = frozenset(
+    [
+        "compare_rows",
+        "requests",
+        "warm_up",
+        "predictions",
+        "expected_rate",
+        "load_seconds",
+        "load_connections",
+        "spike_times",
+        "spike_seconds",
+        "log_days",
+        "fewest_rows",
+        "rows_kept",
+        "impact",
+        "useful",
+    ]
+)
 # Told apart: what is required by its outcomes, the age by the report's own, the comparison by its words.
 _APART = frozenset({"required", "max_age_days", "against_champion"})
 

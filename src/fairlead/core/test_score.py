@@ -11,8 +11,9 @@ from typing import Literal, get_args
 
 from msgspec import Struct
 
-from fairlead.core.checklist import Evidence, Item, Phase, Sign, State, stands
+from fairlead.core.checklist import Evidence, Item, Phase, Shown, Sign, State, stands
 from fairlead.core.checklist_items import ITEMS
+from fairlead.core.gate import Check
 
 Area = Literal["data", "model", "infrastructure", "monitoring"]
 AREAS: tuple[Area, ...] = get_args(Area)
@@ -116,11 +117,20 @@ def _sum(points: Iterable[Point], area: Area) -> float:
 def _point(test: ScoreTest, evidence: Evidence) -> Point:
     phase: Phase = "anti-fake"  # of no list: it is only judged like an item
     state, reason = "open", "nobody has attested it"
-    if test.checks or test.signs:
-        found = stands(Item("", phase, test.text, test.checks, test.signs), evidence)
+    checks = tuple(name for name in test.checks if _applies(evidence.checks.get(name)))
+    signs = tuple(name for name in test.signs if _applies(evidence.signs.get(name)))
+    if checks or signs:
+        found = stands(Item("", phase, test.text, checks, signs), evidence)
         state, reason = found.state, found.reason
+    elif test.checks or test.signs:
+        reason = "nothing of it applies, so nothing is proven"
     if state == "open" and test.answers:
         lines = [stands(item, evidence) for item in ITEMS if item.name in test.answers]
         if all(line.state == "attested" for line in lines):
             state, reason = "attested", "; ".join(line.reason for line in lines)
     return Point(test.area, test.number, test.text, _POINTS.get(state, 0.0), reason)  # type: ignore[call-overload]
+
+
+def _applies(found: Check | Shown | None) -> bool:
+    """Whether it can prove anything; what was not looked for yet might."""
+    return found is None or found.applies

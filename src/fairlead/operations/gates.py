@@ -21,7 +21,7 @@ from fairlead.operations.models import resolve
 from fairlead.ports import VersionInfo
 
 OnCheck = Callable[[Check], None]
-_FOLDER = "gates"
+_FOLDER, _BESIDE = "gates", "bundles-evidence"
 
 
 def gate(
@@ -125,7 +125,7 @@ def champion_of(context: Context, info: VersionInfo) -> VersionInfo | None:
 
 def store_of(context: Context) -> GateStore:
     """Where the reports lie."""
-    return GateStore(context.home / _FOLDER)
+    return GateStore(context.home / _FOLDER, context.home / _BESIDE)
 
 
 def _option(context: Context, environment: str) -> str:

@@ -98,7 +98,7 @@ class Signs:
     def _features_in_code(self) -> Shown:
         code = self._manifest.features
         if code is None:
-            return Shown(True, "no feature is computed: it sees what the request holds")
+            return Shown(True, "Does not apply: no feature is computed, it sees what the request holds")
         said = f"{code.call} is in the bundle: rows differ by {code.parity.largest_difference:g} at most"
         return Shown(code.parity.holds, said)
 

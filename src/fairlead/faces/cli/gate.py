@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,7 +17,7 @@ from fairlead.errors import UsageError
 from fairlead.faces.cli.options import day_option
 from fairlead.faces.cli.output import emit_json, instant, leave, progress, say, state, table
 from fairlead.faces.cli.session import opened
-from fairlead.operations import checklists, gates, waivers
+from fairlead.operations import gates, readiness, waivers
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Version = Annotated[str, typer.Argument(metavar="NAME@V")]
@@ -31,20 +32,28 @@ def add_to(app: typer.Typer) -> None:
     app.command()(waive)
 
 
-def gate(context: typer.Context, version: Version, environment: Where = "", json: Json = False) -> None:
+def gate(
+    context: typer.Context,
+    version: Version,
+    environment: Where = "",
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as a page, too.")] = None,
+    json: Json = False,
+) -> None:
     """Measures whether a version is ready, and keeps the evidence. A version without a passed gate is not deployed.
 
     Leaves 0 when it passed, 1 when a check is breached, 3 when some are only undecided or could not be measured."""
     home = opened(context)
     with _told() as on_check:
-        report = gates.gate(home, version, environment, on_check)
-    found = checklists.ml_test_score(home, version, report.environment)
+        found = readiness.measure(home, version, environment, on_check)
+    report, score = found.report, found.score
+    if html is not None:
+        readiness.save_page(found, html)
     if json:
-        emit_json({**_as_json(report), "ml_test_score": found})
+        emit_json({**_as_json(report), "ml_test_score": score})
     else:
-        show(report)
-        areas = ", ".join(f"{area} {points:g}" for area, points in found.areas.items())
-        say(f"ML Test Score {found.score:g} of 7, the least of {areas}: {found.reading}")
+        show(report, serves=home.settings.environment)
+        areas = ", ".join(f"{area} {points:g}" for area, points in score.areas.items())
+        say(f"ML Test Score {score.score:g} of 7, the least of {areas}: {score.reading}")
     raise leave(report.outcome)
 
 
@@ -97,18 +106,20 @@ def _as_json(report: GateReport) -> dict[str, object]:
     return {**fields, **told, "outcome": report.outcome.value}
 
 
-def show(report: GateReport) -> None:
-    """The table by parts, and what comes next."""
+def show(report: GateReport, serves: str) -> None:
+    """The table by parts, and what comes next in a home that serves an environment."""
     for section in SECTIONS:
         rows = [_row(check, report) for check in report.checks if section_of(check.name) == section]
         if rows:
             table(TITLES[section], ("check", "", "measured", "took"), rows, ("took",))
     name = f"{report.model}@{report.version}"
     say(f"{name} for {report.environment}: {report.reason}")
-    if report.passed:
-        say(f"next: `fairlead deploy {name}`")
-    else:
+    if not report.passed:
         say(f"{name} did not pass: {', '.join(report.failed)}")
+    elif report.environment == serves:
+        say(f"next: `fairlead deploy {name}`")
+    elif report.environment != "dev":
+        say(f"next: `fairlead promote {name} --to {report.environment}`")
 
 
 def _row(check: Check, report: GateReport) -> tuple[str | Text, ...]:

@@ -14,6 +14,7 @@ from fairlead.faces.cli.output import emit_json, figure, instant, say, state, ta
 from fairlead.faces.cli.session import opened
 from fairlead.operations import models
 from fairlead.operations.context import Context
+from fairlead.operations.readiness import kept
 from fairlead.operations.validation import validate_version
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -122,9 +123,11 @@ def list_models(
 
 def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar="NAME@V")], json: Json = False) -> None:
     """One version: where it comes from, what it promises, and what happened to it."""
-    view = models.show(opened(context), version)
+    home = opened(context)
+    view, gates = models.show(home, version), kept(home, version)
     if json:
-        emit_json({"info": view.info, "manifest": view.manifest, "card": view.card, "history": view.history})
+        fields = {"info": view.info, "manifest": view.manifest, "card": view.card, "history": view.history}
+        emit_json({**fields, "gates": gates})
         return
     lineage, manifest = view.lineage, view.manifest
     say(f"{view.info.model}@{view.info.version}  {view.info.status}  {', '.join(view.info.aliases)}")
@@ -134,5 +137,10 @@ def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar=
     table("history", ("when (UTC)", "who", "what", "why"), [
         (instant(one.at), one.actor, one.what, one.reason) for one in view.history
     ])  # fmt: skip
+    if gates:
+        table("gate reports", ("when (UTC)", "environment", "", "report", "beside the bundle"), [
+            (instant(one.at), one.environment, state("passed" if one.passed else "failed"), one.report[:16], one.path)
+            for one in gates
+        ])  # fmt: skip
     card = [(field.replace("_", " "), getattr(view.card, field)) for field in view.card.__struct_fields__]
     table("model card", ("", ""), card)
