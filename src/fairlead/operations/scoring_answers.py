@@ -197,48 +197,50 @@ class Answers:
     def records(self) -> list[Prediction]:
         """The log's records, in the order of the rows: of those that the contract let through, and of those that
         somebody stood in for."""
-        own = list(self._own())
+        own = self._own()
         if not self._further:
-            return [record for _, record in own]
-        found = {place: [record] for place, record in own}
+            return own
+        kept = [place for place in self.looked.places if place not in self._errors or place in self._failed]
+        found = {place: [record] for place, record in zip(kept, own, strict=True)}
         for place, more in self._further.items():
             found.setdefault(place, []).extend(replace(one, latency_ms=self._milliseconds) for one in more)
         return [record for place in sorted(found) for record in found[place]]
 
-    def _own(self) -> Iterator[tuple[int, Prediction]]:
-        """What the version itself said, by place."""
-        told, live = self._plan.batch.told, self._desk.live
-        answered = self.looked.answered
+    def _own(self) -> list[Prediction]:
+        """What the version itself said."""
+        batch, live, answered = self._plan.batch, self._desk.live, self.looked.answered
         predicted, scores = decided(live, answered.values)
         classes = live.manifest.contract.task is not Task.REGRESSION
         encode = msgspec.json.Encoder().encode
+        told, began, trace_id, milliseconds = batch.told, batch.began, batch.batch, self._milliseconds
+        ids, units, instants, errors, failures = self._ids, self._units, self._instants, self._errors, self._failed
+        found: list[Prediction] = []
         rows = zip(self.looked.places, self.looked.given, predicted.tolist(), scores.tolist(), answered.values.tolist(),
                    strict=True)  # fmt: skip
         for place, given, prediction, score, values in rows:
-            failed = self._failed.get(place)
-            if place in self._errors and failed is None:
+            failed = failures.get(place)
+            if failed is None and place in errors:
                 continue
-            yield (
-                place,
-                Prediction(
-                    request_id=self._ids[place],
-                    model_name=told.model,
-                    model_version=told.version,
-                    arm=BATCH,
-                    unit_id=self._units[place],
-                    propensity=1.0,
-                    timestamp=self._instants[place],
-                    received_at=self._plan.batch.began,
-                    features=Raw(encode(given)),
-                    prediction=None if failed else prediction,
-                    score=None if failed else score,
-                    latency_ms=self._milliseconds,
-                    probabilities=tuple(values) if classes and not failed else None,
-                    status=FAILED if failed else ANSWERED,
-                    error=failed,
-                    trace_id=self._plan.batch.batch,
-                ),
+            record = Prediction(
+                request_id=ids[place],
+                model_name=told.model,
+                model_version=told.version,
+                arm=BATCH,
+                unit_id=units[place],
+                propensity=1.0,
+                timestamp=instants[place],
+                received_at=began,
+                features=Raw(encode(given)),
+                prediction=None if failed else prediction,
+                score=None if failed else score,
+                latency_ms=milliseconds,
+                probabilities=tuple(values) if classes and not failed else None,
+                status=FAILED if failed else ANSWERED,
+                error=failed,
+                trace_id=trace_id,
             )
+            found.append(record)
+        return found
 
     # -- what stands beside the features ---------------------------------------------------------------------------
 
