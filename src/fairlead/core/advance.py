@@ -1,6 +1,6 @@
 """The whole decision of a rollout: pass on, wait, hold, or roll back.
 
-    regress                            rolled back, at once, from any phase
+    regress                            rolled back, at once, from any phase; held where the plan is not automatic
     traffic changed                    held for an operator, at once
     time or requests not reached       waits; at the deadline the plan says what happens
     reached, evidence building         waits
@@ -83,6 +83,8 @@ def apply_operator(rollout: Rollout, verb: str, now: float, reason: str = "") ->
 def _waived(rollout: Rollout, findings: tuple[Finding, ...]) -> tuple[str, ...]:
     """The guardrails that no longer hold: all that ask for a person, if one of them is why the rollout was held."""
     asking = {finding.reading.guardrail for finding in findings if finding.holds in _PERSON}
+    if rollout.held.startswith(f"{by_hand(rollout)}: "):
+        return tuple(sorted({*rollout.waived, by_hand(rollout)}))
     named = any(rollout.held.startswith(f"{guardrail}: ") for guardrail in asking)
     return tuple(sorted({*rollout.waived, *asking})) if named else rollout.waived
 
@@ -139,11 +141,19 @@ def _urgent(rollout: Rollout, findings: tuple[Finding, ...], stay: _Move) -> _Mo
     if broken:
         first = max(broken, key=lambda reading: reading.log_e_max)
         reason = f"{first.guardrail} is {first.reason}"
+        if not rollout.plan.automatic:
+            reason = f"{reason}; this plan does not roll back by itself: promote or abort it"
+            return _Move(Phase.HELD, Call.REGRESS, reason, rollout.step, first.guardrail)
         return _Move(Phase.ROLLED_BACK, Call.REGRESS, reason, rollout.step, first.guardrail)
     if rollout.phase is Phase.HELD:
         return stay
     changed = _first(findings, Holds.AT_ONCE)
     return structs.replace(stay, phase=Phase.HELD, reason=changed) if changed else None
+
+
+def by_hand(rollout: Rollout) -> str:
+    """What a rollout is held for at a step that a person must let it leave; `Rollout.waived` keeps that one did."""
+    return f"step {rollout.step + 1} is left by hand"
 
 
 def _first(findings: tuple[Finding, ...], holds: Holds) -> str:
@@ -155,6 +165,8 @@ def _lacking(rollout: Rollout, now: float) -> str:
     """What the present phase or step still asks for; nothing when it has had its time and its requests."""
     seconds, requests = demands(rollout)
     elapsed = now - rollout.phase_at
+    if not in_shadow(rollout) and by_hand(rollout) in rollout.waived:
+        return ""  # it had them before a person let it go on
     if elapsed >= seconds and rollout.step_requests >= requests:
         return ""
     had = f"{rollout.step_requests} of {requests} {'paired' if in_shadow(rollout) else 'canary'} requests"
@@ -195,6 +207,9 @@ def _onward(rollout: Rollout, now: float) -> _Move:
     steps = rollout.plan.steps
     if in_shadow(rollout):
         return _Move(Phase.CANARY, Call.SAFE, reason, 0)
+    if steps[rollout.step].manual and by_hand(rollout) not in rollout.waived:
+        asks = f"{by_hand(rollout)}: {held}; resume lets the rollout go on"
+        return _Move(Phase.HELD, Call.NOT_YET, asks, rollout.step)
     following = rollout.step + 1
     if following == len(steps):
         return _Move(Phase.PROMOTED, Call.SAFE, reason, rollout.step)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from math import exp, inf
 
-from fairlead.core.guard import candidate, failure_groups, has_company, in_shadow, threshold
+from fairlead.core.guard import candidate, failure_groups, has_company, in_shadow, percent, threshold
 from fairlead.core.listing import counted
+from fairlead.core.outlook import Traffic, shown_share, sights, told
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.stats.sequential.sizing import requests_needed
 
@@ -32,13 +33,40 @@ def forecast(rollout: Rollout, now: float) -> tuple[float | None, str]:
     elapsed, arm = now - rollout.phase_at, candidate(rollout)
     missing = max(0, requests - rollout.step_requests)
     if elapsed <= 0.0 or rollout.step_requests == 0:
-        return None, f"{counted(missing, f'{arm} request')} and {max(0.0, seconds - elapsed):.0f} s to the next step"
+        waits = f"{counted(missing, f'{arm} request')} and {max(0.0, seconds - elapsed):.0f} s to the next step"
+        return None, waits if rollout.plan.edition == 1 else f"{waits}{_seen(rollout, None)}"
     rate = rollout.step_requests / elapsed
     left = max(0.0, seconds - elapsed, missing / rate)
-    sight = _sight(rollout)
+    sight = _sight(rollout) if rollout.plan.edition == 1 else _seen(rollout, rate)
     if left == 0.0:
         return None, f"time and requests are reached, the guardrails decide, at {rate:.3g} {arm} requests/s{sight}"
     return left, f"about {left:.0f} s to the next step at {rate:.3g} {arm} requests/s{sight}"
+
+
+def _seen(rollout: Rollout, rate: float | None) -> str:
+    """How soon raised error rates would be seen here, and at the next step; `rate` is that of the version's requests.
+
+    Before there are any it is told from the champion's traffic just before the rollout.
+    """
+    plan, unseen = rollout.plan, in_shadow(rollout)
+    step = plan.steps[rollout.step]
+    whole = rollout.baseline.champion_per_second
+    if rate is not None:
+        whole = rate / ((plan.shadow.traffic if plan.shadow else 1.0) if unseen else step.traffic)
+    traffic = Traffic(whole, _failing(rollout))
+    of_pairs = Traffic(None if whole is None else 2.0 * whole, traffic.failing)  # a pair is two answers
+    here = told(sights(plan, shown_share(step.traffic, unseen=unseen), of_pairs if unseen else traffic))
+    following = step if unseen else next(iter(plan.steps[rollout.step + 1 :]), None)
+    later = told(sights(plan, following.traffic, traffic)) if following is not None else ""
+    said = f"; {here}" if here else ""
+    return f"{said}; then at {percent(following.traffic)} {later}" if following is not None and later else said
+
+
+def _failing(rollout: Rollout) -> float | None:
+    """The share of the champion's requests that are a unit's first failure; that before the rollout where none was."""
+    asked = rollout.seen.requests.get("champion", 0)
+    failed = sum(champion for _, champion, _ in failure_groups(rollout, "error_rate"))
+    return failed / asked if asked > 0 and failed > 0 else rollout.baseline.champion_error_rate
 
 
 def _sight(rollout: Rollout) -> str:

@@ -109,6 +109,7 @@ class Baseline(Struct, frozen=True):
     champion_edges: tuple[float, ...] = ()
     champion_cells: tuple[float, ...] = ()
     champion_error_rate: float | None = None
+    champion_per_second: float | None = None  # its requests just before the rollout
 
 
 class FirstFailures(Struct, frozen=True):

@@ -32,6 +32,7 @@ class Recent:
         self._scores: deque[float] = deque(maxlen=_REMEMBERED)
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._failures: deque[bool] = deque(maxlen=_REMEMBERED)
+        self._times: deque[float] = deque(maxlen=_REMEMBERED)
         self._version: int | None = None
 
     def add(self, records: Iterable[Prediction], champion: int | None) -> None:
@@ -40,11 +41,13 @@ class Recent:
             self._scores.clear()
             self._latencies.clear()
             self._failures.clear()
+            self._times.clear()
             self._version = champion
         for record in records:
             if record.arm != "champion" or record.model_version != champion:
                 continue
             self._failures.append(record.status >= 500)
+            self._times.append(record.received_at)
             if record.score is not None:
                 self._scores.append(record.score)
                 self._latencies.append(record.latency_ms)
@@ -60,6 +63,14 @@ class Recent:
         return sum(self._failures) / len(self._failures) if len(self._failures) >= _ENOUGH else None
 
     @property
+    def per_second(self) -> float | None:
+        """Requests a second, from the first remembered to the last; None where there were too few."""
+        if len(self._times) < _ENOUGH:
+            return None
+        lasted = max(self._times) - min(self._times)
+        return (len(self._times) - 1) / lasted if lasted > 0.0 else None
+
+    @property
     def cells(self) -> Cells | None:
         """Ten score cells of equal share; None where there were too few answers."""
         return cells_of_scores(list(self._scores)) if len(self._scores) >= _ENOUGH else None
@@ -72,7 +83,7 @@ def baseline_for(bundles: BundleStore, candidate: str, champion: str | None, rec
     if found is None and champion is not None:
         found = heldout_cells(bundles, champion)
     champion_edges, champion_cells = found or ((), ())
-    return Baseline(recent.p99_ms, edges, cells, champion_edges, champion_cells, recent.error_rate)
+    return Baseline(recent.p99_ms, edges, cells, champion_edges, champion_cells, recent.error_rate, recent.per_second)
 
 
 def heldout_cells(bundles: BundleStore, digest: str) -> Cells:
