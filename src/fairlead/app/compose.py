@@ -63,6 +63,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         open_writer=lambda: SegmentLog(home / "log", _COMMAND),
         # The command is written as one would type it beside the settings file.
         open_trainer=lambda: open_trainer(settings, config.absolute().parent if config else Path.cwd()),
+        open_notifiers=lambda: open_notifiers(settings.alerting, home),
     )
 
 

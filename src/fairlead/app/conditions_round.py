@@ -7,14 +7,20 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
+import msgspec
+
+from fairlead.adapters.note_folder import NoteFolder
 from fairlead.app.drift_round import DriftRound
 from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
 from fairlead.core.record import Prediction
+from fairlead.errors import StateError
 from fairlead.flows.conditions import EVERY_SECONDS, Conditions, Rollback
 from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
+from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
+from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
 
 _LOG = logging.getLogger("fairlead.conditions")
@@ -36,6 +42,9 @@ class ConditionsRound:
         point = rollback_watchpoint(settings)
         self._rollback = None if point is None else Rollback(point, float(pipeline.within), pipeline.automatic)
         self._drift = DriftRound(context, responder, folder)
+        self._notes = NoteFolder(context.home / FOLDER)
+        self._seen: dict[str, list[ConditionState]] = {}
+        self._telling = Telling(_LOG)
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
         self._due: dict[str, float] = {}
@@ -67,6 +76,7 @@ class ConditionsRound:
         now = self._context.clock.now()
         event_now = self._watch(name).event_now(now)
         alarms = self._conditions[name].look(now, event_now)
+        self._note(name)
         responder = self._responder(name)
         responder.on_alarms(alarms, now)
         responder.on_schedule()
@@ -74,6 +84,27 @@ class ConditionsRound:
             self._drift.judge(name, event_now)
         self._due[name] = time.monotonic() + EVERY_SECONDS
         return True
+
+    def _note(self, name: str) -> None:
+        """What was seen, for those who ask; a disk that refuses is told of once, and changes nothing."""
+        self._seen[name] = [
+            ConditionState(
+                name,
+                look.point.key,
+                look.point.condition.text,
+                look.judgement.outcome,
+                look.judgement.reason,
+                look.at,
+                look.version,
+            )
+            for look in self._conditions[name].looks
+        ]
+        try:
+            self._notes.write(NAME, msgspec.json.encode([one for seen in self._seen.values() for one in seen]))
+        except StateError as error:
+            self._telling.wrong("the note of the conditions", error.line)
+        else:
+            self._telling.right("the note of the conditions")
 
     def _of(self, name: str) -> MetricsNow:
         found = self._metrics.get(name)

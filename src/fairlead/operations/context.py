@@ -9,7 +9,17 @@ from functools import cached_property
 from pathlib import Path
 
 from fairlead.config.settings import Settings
-from fairlead.ports import BundleStore, Clock, Journal, LogReader, PredictionLog, Registry, RouteBoard, Trainer
+from fairlead.ports import (
+    BundleStore,
+    Clock,
+    Journal,
+    LogReader,
+    Notifier,
+    PredictionLog,
+    Registry,
+    RouteBoard,
+    Trainer,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,7 @@ class Context:
     open_log: Callable[[], LogReader]
     open_writer: Callable[[], PredictionLog]
     open_trainer: Callable[[], Trainer | None]
+    open_notifiers: Callable[[], dict[Notifier, tuple[str, ...]]] = dict  # the channels, with what each takes
 
     @cached_property
     def registry(self) -> Registry:

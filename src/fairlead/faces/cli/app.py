@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from fairlead.errors import FairleadError
 from fairlead.faces.cli import (
+    alerts,
     checklist,
     drift,
     experiment,
@@ -26,6 +27,7 @@ from fairlead.faces.cli import (
     rollouts,
     score,
     selftest,
+    settings,
     skew,
     status,
     stream,
@@ -80,8 +82,10 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         outcomes,
         retrain,
         incidents,
+        alerts,
         journal,
         log,
+        settings,
     ):
         module.add_to(app)
     return app

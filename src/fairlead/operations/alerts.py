@@ -1,0 +1,140 @@
+"""Alerts: what stands, what each condition says now, and what is left of the budget of pages."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from fairlead.core.alert import Standing, pages_spent, standing
+from fairlead.core.event import AlertRaised, Entry
+from fairlead.core.verdict import Outcome
+from fairlead.errors import FairleadError, NotFound
+from fairlead.operations.context import Context
+from fairlead.ports import Notice
+
+FOLDER, NAME = "conditions", "controller"
+_KINDS = ("alert_raised", "alert_quieted")
+STALE_SECONDS = 180.0
+
+
+class ConditionState(Struct, frozen=True):
+    """One condition as the controller saw it last, at an instant of the wall clock."""
+
+    model: str
+    name: str
+    condition: str
+    outcome: Outcome
+    reason: str
+    at: float
+    version: int | None = None
+
+
+class StandingAlert(Struct, frozen=True):
+    """An alert that was raised and is not over."""
+
+    model: str
+    alert: str
+    severity: str
+    raised_at: float
+    title: str
+    reason: str
+    owner: str
+
+
+class Budget(Struct, frozen=True):
+    """Pages of one model in the last `per_seconds`: how many went out, and how many may. `allowed` is None where the
+    settings state no budget."""
+
+    model: str
+    spent: int
+    allowed: int | None
+    per_seconds: float
+
+
+class AlertsView(Struct, frozen=True):
+    """Everything about alerts. Without conditions nothing looked at them, or `stale` says that nobody does now."""
+
+    standing: tuple[StandingAlert, ...]
+    conditions: tuple[ConditionState, ...]
+    budgets: tuple[Budget, ...]
+    stale: bool = False
+
+
+class Delivery(Struct, frozen=True):
+    """What became of a test notice on one channel; without a failure it was delivered, or taken for the digest."""
+
+    channel: str
+    failure: str = ""
+
+
+def alerts(context: Context) -> AlertsView:
+    """What stands in all models, what their conditions say, and their budgets."""
+    entries = list(context.journal.read(kinds=_KINDS))
+    models = sorted({entry.fact.model for entry in entries} | set(context.settings.models))
+    now = context.clock.now()
+    found = read_note(context.home)
+    newest = max((one.at for one in found), default=now)
+    return AlertsView(
+        standing=tuple(alert for model in models for alert in _standing(entries, model)),
+        conditions=found,
+        budgets=tuple(_budget(context, entries, model, now) for model in models if model),
+        stale=now - newest > STALE_SECONDS,
+    )
+
+
+def send_test(context: Context, channel: str = "") -> tuple[Delivery, ...]:
+    """Sends a test notice by every channel, or by one. Raises `NotFound` for a channel that there is not."""
+    notifiers = [one for one in context.open_notifiers() if channel in ("", one.name)]
+    if not notifiers:
+        names = ", ".join(one.name for one in context.open_notifiers())
+        raise NotFound(f"there is no channel {channel!r} in the settings: there is {names}")
+    notice = Notice(
+        model="",
+        alert="test",
+        severity="low",
+        title="Test of the channel",
+        reason=f"{context.actor} asked for this notice: nothing is wrong",
+        owner=context.settings.alerting.owner,
+        runbook="",
+        at=context.clock.now(),
+    )
+    deliveries = []
+    for notifier in notifiers:
+        failure = ""
+        try:
+            notifier.send(notice)
+        except FairleadError as error:
+            failure = error.line
+        deliveries.append(Delivery(notifier.name, failure))
+    return tuple(deliveries)
+
+
+def read_note(home: Path) -> tuple[ConditionState, ...]:
+    """What the controller saw last; nothing where it saw none, or the note cannot be read."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return msgspec.json.decode((home / FOLDER / f"{NAME}.json").read_bytes(), type=tuple[ConditionState, ...])
+    return ()
+
+
+def _standing(entries: list[Entry], model: str) -> list[StandingAlert]:
+    known = standing(entries, model)
+    raised = {
+        entry.fact.alert: entry.fact
+        for entry in entries
+        if isinstance(entry.fact, AlertRaised) and entry.fact.model == model
+    }
+    return [_stands(model, name, one, raised[name]) for name, one in sorted(known.items())]
+
+
+def _stands(model: str, name: str, one: Standing, fact: AlertRaised) -> StandingAlert:
+    return StandingAlert(model, name, one.severity, one.raised_at, fact.title, fact.reason, fact.owner)
+
+
+def _budget(context: Context, entries: list[Entry], model: str, now: float) -> Budget:
+    budget = context.settings.alerting.budget
+    per = 30 * 86_400.0 if budget is None else float(budget.per)
+    own = [entry for entry in entries if entry.fact.model == model]
+    return Budget(model, pages_spent(own, now - per), None if budget is None else budget.pages, per)
