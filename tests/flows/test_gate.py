@@ -160,6 +160,7 @@ def test_a_model_that_fails_on_every_row_passes_nothing_that_asks_it(rig: Rig) -
         "better_than_champion",
         "calibrated",
         "robust_to_bad_input",
+        "monitors_alive",
         *STAGED,
     }
 
@@ -183,4 +184,10 @@ def test_several_failures_are_all_told(rig: Rig) -> None:
     champion = rig.put(Parts(seed=50))
     digest = rig.put(Parts(golden_shift=0.05, heldout_rows=50))
     report = rig.run(digest, champion)
-    assert set(report.failed) == {"better_than_champion", "calibrated", "golden_over_http", "edge_cases_answered"}
+    assert set(report.failed) == {
+        "better_than_champion",
+        "calibrated",
+        "golden_over_http",
+        "edge_cases_answered",
+        "monitors_alive",
+    }

@@ -24,6 +24,7 @@ from fairlead.flows.gate_checks.served import Heard, candidate_table
 from fairlead.flows.gate_checks.subject import OpenDataset, Subject
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.clock import Clock
+from fairlead.ports.notifier import Notifier
 from fairlead.ports.registry import VersionInfo
 from fairlead.ports.stage import CleanProcess, OpenStage, Stage
 
@@ -40,6 +41,7 @@ class GatePorts:
     open_stage: OpenStage
     clean: CleanProcess
     clock: Clock
+    channels: tuple[Notifier, ...] = ()  # that alerts go to: each is sent a test notice
 
 
 def run_gate(
@@ -56,7 +58,7 @@ def run_gate(
     unmeasured, with the error; it never passes. Blocks for some seconds.
     """
     measured_at, began = ports.clock.now(), ports.clock.monotonic()
-    subject = Subject(info, champion, policy, ports.bundles, ports.open_dataset)
+    subject = Subject(info, champion, policy, ports.bundles, ports.open_dataset, ports.channels, measured_at)
     checks = []
     with closing(_checks(ports, subject)) as made:  # the stage ends here even when `on_check` raises
         for check in made:

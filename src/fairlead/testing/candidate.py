@@ -27,6 +27,7 @@ from fairlead.core.bundle import (
 )
 from fairlead.core.contract import Contract, Feature, Kind, Policy, Task
 from fairlead.core.event import canonical
+from fairlead.core.report import SCORE
 from fairlead.core.training import Simple, Slice, Split, Spread, Times, TrainingFacts, Twins
 from fairlead.ports.predictor import Predictor
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
@@ -130,7 +131,7 @@ def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predict
         MODEL_FILE: parts.model,
         GOLDEN: msgspec.json.encode(golden),
         CARD: msgspec.json.encode(parts.card),
-        PROFILE: msgspec.json.encode(profile(_columns(draw(2000, parts.seed + 2)[0]))),
+        PROFILE: msgspec.json.encode(profile(_columns(draw(2000, parts.seed + 2)[0], predictor))),
     }
     if parts.training is not None:
         contents[TRAINING] = canonical(parts.training)
@@ -153,13 +154,14 @@ def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predict
     )
 
 
-def _columns(rows: Rows) -> tuple[Column, ...]:
+def _columns(rows: Rows, predictor: Predictor) -> tuple[Column, ...]:
     ages, nights, cities = zip(*rows, strict=True)
     codes = np.array([CITIES.index(city) for city in cities], np.int32)
     return (
         NumericColumn("age", np.array(ages, np.float64)),
         NumericColumn("nights", np.array(nights, np.float64)),
         CategoricalColumn("city", codes, CITIES),
+        NumericColumn(SCORE, predictor.predict(rows)[:, -1]),
     )
 
 

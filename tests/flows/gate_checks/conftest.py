@@ -33,13 +33,13 @@ def bundles(tmp_path: Path) -> ScriptedBundles:
 
 @pytest.fixture
 def put(tmp_path: Path, bundles: ScriptedBundles) -> Put:
-    """Puts a bundle of some parts, answered by a predictor, and returns its digest."""
+    """Puts a bundle of some parts, answered by a predictor, recorded with another's answers, and returns its digest."""
     numbers = count()
 
-    def make(parts: Parts | None = None, predictor: Predictor | None = None) -> str:
+    def make(parts: Parts | None = None, predictor: Predictor | None = None, recorded: Predictor | None = None) -> str:
         folder = tmp_path / f"draft-{next(numbers)}"
         folder.mkdir()
-        digest = bundles.put(folder, write_candidate(folder, parts))
+        digest = bundles.put(folder, write_candidate(folder, parts, recorded))
         if predictor is not None:
             bundles.script(digest, predictor)
         return digest

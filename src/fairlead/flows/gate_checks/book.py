@@ -11,6 +11,7 @@ from fairlead.core.gate import Check, CheckName
 from fairlead.flows.gate_checks.agreement import check_portable
 from fairlead.flows.gate_checks.comparison import check_comparison
 from fairlead.flows.gate_checks.content import check_card, check_schema
+from fairlead.flows.gate_checks.drill import check_monitors
 from fairlead.flows.gate_checks.edges import check_edges
 from fairlead.flows.gate_checks.failures import check_failure
 from fairlead.flows.gate_checks.generalisation import (
@@ -73,6 +74,7 @@ READ: dict[CheckName, Read] = {
     "calibrated": check_calibration,
     "features_useful": check_useful,
     "robust_to_bad_input": check_robust,
+    "monitors_alive": check_monitors,
 }
 
 # What needs a real worker: all on the same one, in this order. `Heard` is what it has answered so far.

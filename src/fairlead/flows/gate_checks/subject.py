@@ -19,6 +19,7 @@ from fairlead.core.training import TrainingFacts
 from fairlead.errors import BundleError, ContractError
 from fairlead.ports.bundles import BundleStore
 from fairlead.ports.dataset import Dataset
+from fairlead.ports.notifier import Notifier
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.registry import VersionInfo
 from fairlead.stats.profile import TableProfile
@@ -36,6 +37,8 @@ class Subject:
     policy: GatePolicy
     bundles: BundleStore
     open_dataset: OpenDataset
+    channels: tuple[Notifier, ...] = ()  # that alerts go to
+    at: float = 0.0  # when it is examined, seconds since 1970 UTC
 
     @cached_property
     def manifest(self) -> Manifest:
