@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 
 from fairlead.errors import NotFound
 from fairlead.faces.api.app import build_control_app
-from fairlead.operations import incidents, rollouts
+from fairlead.faces.api.versions import Versions
+from fairlead.operations import checklists, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview
 from fairlead.operations.unseen import unseen_views
@@ -31,4 +32,7 @@ def build(context: Context) -> Starlette:
         except NotFound:
             return None
 
-    return build_control_app(live.read, live.entries, ask, postmortem=postmortem, version=version("fairlead"))
+    versions = Versions(partial(readiness.readiness, context), partial(checklists.checklist, context))
+    return build_control_app(
+        live.read, live.entries, ask, postmortem=postmortem, versions=versions, version=version("fairlead")
+    )

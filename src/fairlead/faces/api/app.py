@@ -19,6 +19,7 @@ from fairlead.faces.api.endpoints import Endpoint, Sources, endpoints
 from fairlead.faces.api.guard import Guard
 from fairlead.faces.api.openapi import document
 from fairlead.faces.api.problems import problem, status_of
+from fairlead.faces.api.versions import Versions
 from fairlead.faces.console.app import Ask, build_console
 from fairlead.operations.overview import Overview
 
@@ -31,17 +32,20 @@ def build_control_app(
     ask: Ask,
     *,
     postmortem: Callable[[str], str | None] | None = None,
+    versions: Versions | None = None,
     allowed_hosts: Collection[str] = (),
     version: str = "",
 ) -> Starlette:
     """The API under /api/v1 and the console at /.
 
     `read` gives the overview, `entries` at most `limit` journal entries after a sequence number (`LiveOverview` has
-    both), `ask` writes an operator's wish to the journal, `postmortem` gives an incident's Markdown. All are called
-    from threads. `allowed_hosts` are names beside loopback that the port is reached by.
+    both), `ask` writes an operator's wish to the journal, `postmortem` gives an incident's Markdown, `versions` a
+    version's gate and checklists. All are called from threads. `allowed_hosts` are names beside loopback that the
+    port is reached by.
     """
     console = build_console(read, ask=ask, postmortem=postmortem)
-    routes = [Mount(API, _api(Sources(read, entries, ask), version)), Mount("/", console)]
+    sources = Sources(read, entries, ask, versions) if versions else Sources(read, entries, ask)
+    routes = [Mount(API, _api(sources, version)), Mount("/", console)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)])
 
 

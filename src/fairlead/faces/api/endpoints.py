@@ -11,9 +11,13 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
+from fairlead.core.checklist import PHASES
+from fairlead.core.environment import ENVIRONMENTS
 from fairlead.core.event import Entry
 from fairlead.errors import NotFound, UsageError
+from fairlead.faces.api.versions import GateAnswer, VersionAnswers, Versions, nowhere
 from fairlead.faces.console.app import Ask
+from fairlead.operations.checklists import Checklist
 from fairlead.operations.overview import IncidentView, ModelView, Overview, RolloutView
 from fairlead.operations.rollouts import VERBS
 
@@ -67,6 +71,7 @@ class Sources(Struct, frozen=True):
     read: Callable[[], Overview]
     entries: Callable[[int, int], list[Entry]]
     ask: Ask
+    versions: Versions = Versions(nowhere, nowhere)
 
 
 def endpoints(sources: Sources) -> tuple[Endpoint, ...]:
@@ -94,6 +99,7 @@ def endpoints(sources: Sources) -> tuple[Endpoint, ...]:
             202,
             (400, 404, 409, 413, 415),
         ),
+        *_of_a_version(VersionAnswers(sources.versions), name),
         Endpoint("GET", "/rollouts", "rollouts", "All rollouts", list[RolloutView], here.rollouts, (model,)),
         Endpoint("GET", "/rollouts/{id}", "rollout", "One rollout", RolloutView, here.rollout, (key,), problems=(404,)),
         Endpoint("GET", "/incidents", "incidents", "All incidents", list[IncidentView], here.incidents, (model,)),
@@ -109,6 +115,34 @@ def endpoints(sources: Sources) -> tuple[Endpoint, ...]:
             here.journal,
             (after, limit),
             problems=(400,),
+        ),
+    )
+
+
+def _of_a_version(answers: VersionAnswers, name: Parameter) -> tuple[Endpoint, ...]:
+    number = Parameter("version", "path", int, "The version's number.")
+    where = Parameter("environment", "query", str, "By whose policy; default: what this home serves.", ENVIRONMENTS)
+    phase = Parameter("phase", "query", str, "Only this checklist; default: all.", PHASES)
+    return (
+        Endpoint(
+            "GET",
+            "/models/{name}/versions/{version}/gate",
+            "gate",
+            "The last gate of a version as it stands now, with the ML Test Score",
+            GateAnswer,
+            answers.gate,
+            (name, number, where),
+            problems=(400, 404),
+        ),
+        Endpoint(
+            "GET",
+            "/models/{name}/versions/{version}/checklist",
+            "checklist",
+            "The lifecycle's checklists, as each item stands for a version",
+            Checklist,
+            answers.checklist,
+            (name, number, phase, where),
+            problems=(400, 404),
         ),
     )
 

@@ -1,0 +1,76 @@
+"""What the API tells of one version: its gate, and its checklists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+
+from fairlead.core.gate import GateReport
+from fairlead.core.test_score import MlTestScore
+from fairlead.core.verdict import Outcome
+from fairlead.errors import NotFound, UsageError
+from fairlead.operations.checklists import Checklist
+from fairlead.operations.gate_html import Readiness
+
+Gate = Callable[[str, str], Readiness]  # of `name@version`, by the policy of an environment
+List = Callable[[str, str, str], Checklist]  # of `name@version`, of a phase, in an environment
+
+
+class GateAnswer(Struct, frozen=True):
+    """The last gate of a version as it stands now: with the waivers that count, and the ML Test Score."""
+
+    passed: bool
+    outcome: Outcome
+    failed: tuple[str, ...]
+    waived: tuple[str, ...]
+    reason: str
+    report: GateReport
+    ml_test_score: MlTestScore
+
+
+class Versions(Struct, frozen=True):
+    """Where the answers come from; called from threads."""
+
+    gate: Gate
+    checklist: List
+
+
+def nowhere(*_: Any) -> Any:
+    """Where no versions are read. Raises `NotFound`."""
+    raise NotFound("no versions are read here: ask the control port of `fairlead up`")
+
+
+class VersionAnswers:
+    """The endpoints' functions."""
+
+    def __init__(self, versions: Versions) -> None:
+        self._versions = versions
+
+    async def gate(self, request: Request) -> GateAnswer:
+        """The last gate run by an environment's policy."""
+        found = await run_in_threadpool(self._versions.gate, _reference(request), _word(request, "environment"))
+        report = found.report
+        return GateAnswer(
+            report.passed, report.outcome, report.failed, report.waived, report.reason, report, found.score
+        )
+
+    async def checklist(self, request: Request) -> Checklist:
+        """The items of one checklist, or of all."""
+        words = _word(request, "phase"), _word(request, "environment")
+        return await run_in_threadpool(self._versions.checklist, _reference(request), *words)
+
+
+def _word(request: Request, name: str) -> str:
+    return str(request.query_params.get(name, ""))
+
+
+def _reference(request: Request) -> str:
+    """`name@version` of the path. Raises `UsageError` for what is no number."""
+    name, version = request.path_params["name"], request.path_params["version"]
+    if not (version.isascii() and version.isdigit() and len(version) < 10):
+        raise UsageError(f"the version is {version!r}: give its number, as in /models/{name}/versions/3")
+    return f"{name}@{int(version)}"
