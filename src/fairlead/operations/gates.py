@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.clean_process import CleanInterpreter
 from fairlead.adapters.gate_store import GateStore
+from fairlead.adapters.notifiers import ConsoleNotifier
 from fairlead.adapters.worker_stage import stages
 from fairlead.config.gates import Gates
 from fairlead.core.environment import ENVIRONMENTS, Environment
@@ -152,4 +153,6 @@ def _ports(context: Context) -> GatePorts:
         open_stage=stages(bundles, trust),
         clean=CleanInterpreter(bundles, trust),
         clock=context.clock,
+        # A line on one's own terminal proves nothing.
+        channels=tuple(one for one in context.open_notifiers() if not isinstance(one, ConsoleNotifier)),
     )
