@@ -189,6 +189,18 @@ def test_json_is_the_same(gateway: Running) -> None:
     assert post(gateway, packed, content_type="application/json", content_encoding="gzip").json() == {}
 
 
+def test_whole_numbers_may_be_written_with_a_point(gateway: Running) -> None:
+    """JSON, and its schemas, know no other difference; what is kept is whole. A fraction is refused."""
+    pointed = [{"key": "tokens", "value": {"intValue": 12.0}}]
+    whole = {**JSON_SPAN, "kind": 2.0, "status": {"code": 1.0}, "startTimeUnixNano": 1.7e18, "attributes": pointed}
+    assert post(gateway, document(whole), content_type="application/json").json() == {}
+    (kept,) = gateway.facts.kept_spans
+    assert (kept.kind, kept.status, kept.started_at, kept.attributes) == (2, 1, 1_700_000_000.0, {"tokens": 12})
+    assert [type(one) for one in (kept.kind, kept.status, kept.attributes["tokens"])] == [int, int, int]
+    answer = post(gateway, document({"kind": 2.5}), content_type="application/json")
+    assert (answer.status_code, "kind" in answer.json()["message"]) == (400, True)
+
+
 def words(answer: httpx.Response) -> str:
     """The message of a `google.rpc.Status`, which is its second field."""
     content = answer.content

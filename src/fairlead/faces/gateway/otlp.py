@@ -240,8 +240,8 @@ def _of_struct(span: OtlpSpan, service: str) -> _Given:
         service,
         int(span.start_time_unix_nano),
         int(span.end_time_unix_nano),
-        span.kind,
-        span.status.code,
+        int(span.kind),
+        int(span.status.code),
         [(pair.key, _of_value(pair.value, DEEPEST)) for pair in span.attributes],
         [event.name for event in span.events],
     )
