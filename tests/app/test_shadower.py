@@ -304,10 +304,16 @@ def test_without_a_shadow_nothing_is_loaded(home: Home, start_alone: Callable[..
 
 
 def test_it_never_takes_a_processor_that_is_wanted(start_alone: Callable[..., Any], home: Home) -> None:
-    """It runs when nobody else wants to."""
+    """Those threads that answer run when nobody else wants to; those that load give way."""
+    home.publish(shadowed(home.path))
     process = start_alone()
     home.wait(lambda: os.sched_getscheduler(process.pid) == os.SCHED_IDLE)
-    assert os.getpriority(os.PRIO_PROCESS, process.pid) >= shadower.NICE
+    SegmentWriter(home.path, shadowed(home.path)).write()
+    home.wait(lambda: unseen(home.path))
+    threads = [int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir()]
+    assert len(threads) > 2
+    assert sum(os.sched_getscheduler(each) == os.SCHED_IDLE for each in threads) >= 2
+    assert min(os.getpriority(os.PRIO_PROCESS, each) for each in threads) >= shadower.NICE
 
 
 @pytest.mark.parametrize("loaded", [False, True])

@@ -55,13 +55,6 @@ def parse(arguments: list[str]) -> Options:
     return Options(**vars(parser.parse_known_args(arguments)[0]))
 
 
-def yield_to_others() -> None:
-    """Takes only what processor time nobody else wants: a caller's answer never waits for a shadow's."""
-    os.nice(NICE)
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-
-
 def stand_by(options: Options) -> bool:
     """Returns whether a shadow is to answer; False once the parent is gone."""
     path, seen = _table(options), (0, 0, 0)
@@ -112,7 +105,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parse(sys.argv[1:] if arguments is None else arguments)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C goes to the supervisor, which stops this in order
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    yield_to_others()
+    os.nice(NICE)  # and less once candidates are loaded: see `shadowing`
     if stand_by(options):
         ends = log_ends(options.home / "log")  # what is answered from here on is shadowed, however long loading takes
         from fairlead.app.shadowing import run

@@ -99,7 +99,7 @@ class Shadower:
         self._told.close()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._follower.run(), self._follow_log(), self._note_counts(), self._link()]
+        return [self._follower.run(), self._follow_log(), self._note_counts(), self._link(), self._yield()]
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """A task that failed takes the process with it: the supervisor starts a whole one."""
@@ -129,6 +129,14 @@ class Shadower:
             else:
                 self._telling.right("the counters")
             await asyncio.sleep(COUNTS_SECONDS)
+
+    async def _yield(self) -> None:
+        """Takes only what processor time nobody else wants, once the first candidates are loaded: a caller's answer
+        never waits for a shadow's. The threads that answer are started from here, and inherit it; what loads does not,
+        or on a busy machine a rollout would not begin."""
+        await self._follower.ready.wait()
+        if sys.platform == "linux":
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
     async def _link(self) -> None:
         """Learns from the workers which requests were traced."""
