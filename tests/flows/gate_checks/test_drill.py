@@ -19,6 +19,7 @@ from fairlead.flows.gate_checks.drill import ALERT, check_monitors
 from fairlead.flows.gate_checks.drill_rollout import rollout_drills
 from fairlead.flows.gate_checks.drill_watch import watch_drills
 from fairlead.flows.gate_checks.subject import Subject
+from fairlead.ports.notifier import Notice
 from fairlead.testing.candidate import CONTRACT, Parts, StayPredictor
 from fairlead.testing.notifier import MemoryNotifier
 
@@ -96,6 +97,21 @@ def test_a_profile_without_scores_is_unmeasured(put: Put, subject: MakeSubject) 
     (examined.folder / PROFILE).write_bytes(b'{"columns":[]}')
     with pytest.raises(BundleError):
         rollout_drills(examined)
+
+
+def test_what_a_channel_opened_is_over_at_once(put: Put, subject: MakeSubject) -> None:
+    """A channel that keeps alerts open is told that the test is over."""
+
+    class Pager(MemoryNotifier):
+        def resolve(self, notice: Notice) -> None:
+            over.append(notice)
+
+    over: list[Notice] = []
+    pager, examined = Pager("pager"), subject(put())
+    object.__setattr__(examined, "channels", (pager,))
+    assert check_monitors(examined).outcome is Outcome.HOLDS
+    assert pager.sent == over
+    assert [notice.alert for notice in over] == [ALERT]
 
 
 def test_channels_take_a_test_notice(put: Put, subject: MakeSubject) -> None:

@@ -10,7 +10,7 @@ from fairlead.errors import FairleadError
 from fairlead.flows.gate_checks.drill_rollout import rollout_drills
 from fairlead.flows.gate_checks.drill_watch import watch_drills
 from fairlead.flows.gate_checks.subject import Subject
-from fairlead.ports.notifier import Notice, Notifier
+from fairlead.ports.notifier import Notice, Notifier, Resolver
 
 ALERT = "fire-drill"
 
@@ -38,6 +38,8 @@ def _noticed(subject: Subject, channels: Sequence[Notifier]) -> list[Channel]:
 def _error(channel: Notifier, notice: Notice) -> str:
     try:
         channel.send(notice)
+        if isinstance(channel, Resolver):
+            channel.resolve(notice)  # what it keeps open until then must not page anyone again
     except FairleadError as error:
         return error.line
     return ""
