@@ -10,7 +10,7 @@ Time is the log's. Where it is shorter than the plan, the holds are shortened in
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
 
@@ -18,7 +18,7 @@ from msgspec import Struct, structs
 
 from fairlead.core.advance import advance
 from fairlead.core.listing import counted
-from fairlead.core.record import Prediction
+from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Baseline, Phase, Plan, Rollout, share_of, start
 from fairlead.core.route import Arm, ModelRoute, deal
 from fairlead.core.split import Dealt
@@ -42,6 +42,7 @@ class Traffic(Struct, frozen=True):
     past: tuple[Prediction, ...]
     records: tuple[Prediction, ...]
     cells: Cells  # of the version's own held-out scores
+    events: tuple[EventRecord, ...] = ()  # what the units logged meanwhile, oldest first
 
     @property
     def digest(self) -> str:
@@ -82,6 +83,16 @@ def traffic_of(model: str, version: int, records: Iterable[Prediction], cells: C
             f"{LEAST_PAST + LEAST}, so let it serve for longer"
         )
     return Traffic(model, version, tuple(mine[:past]), tuple(mine[past:]), cells)
+
+
+def with_events(traffic: Traffic, events: Iterable[EventRecord]) -> Traffic:
+    """The traffic, and what its units logged from its first answer on."""
+    begun = traffic.records[0].received_at
+    mine = sorted(
+        (event for event in events if event.model_name == traffic.model and event.at >= begun),
+        key=lambda event: (event.at, event.event_id),
+    )
+    return structs.replace(traffic, events=tuple(mine))
 
 
 def self_test(plan: Plan, traffic: Traffic, runs: int, told: Told = None) -> Tested:
@@ -133,14 +144,25 @@ def _run(plan: Plan, traffic: Traffic, baseline: Baseline, salt: str) -> tuple[R
     begun = records[0].received_at
     rollout = start(salt, traffic.model, version + _SELF, version, plan, baseline, begun)
     collector, at, guardrail = Collector(rollout), 0, None
-    ends = _looks(records)
-    while ends and rollout.phase is Phase.CANARY:
-        end = ends.pop(0)
+    events = deque(traffic.events)
+    for end in _looks(records):
+        now = records[end - 1].received_at
         collector.add(_dealt(rollout, records[at:end]))
+        collector.add_events(_until(events, now))
         at = end
-        rollout, decision = advance(rollout, collector.since(rollout.seen), records[end - 1].received_at)
+        rollout, decision = advance(rollout, collector.since(rollout.seen), now)
         guardrail = decision.guardrail
+        if rollout.phase is not Phase.CANARY:
+            break
     return rollout, guardrail
+
+
+def _until(events: deque[EventRecord], now: float) -> list[EventRecord]:
+    """Takes those off that have happened."""
+    found = []
+    while events and events[0].at <= now:
+        found.append(events.popleft())
+    return found
 
 
 def _looks(records: Sequence[Prediction]) -> list[int]:

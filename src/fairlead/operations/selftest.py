@@ -9,15 +9,17 @@ from hashlib import sha256
 
 from msgspec import Struct
 
+from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.core.event import SelfTested
 from fairlead.core.listing import counted
+from fairlead.core.metrics import is_event
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Plan
 from fairlead.core.selftest import bound, by_hand, outcome, plan_digest, why_invalid
 from fairlead.core.verdict import Outcome
 from fairlead.errors import Refused, UsageError
 from fairlead.flows.baseline import heldout_cells
-from fairlead.flows.selftest import PAST, Tested, Traffic, self_test, traffic_of
+from fairlead.flows.selftest import PAST, Tested, Traffic, self_test, traffic_of, with_events
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
 
@@ -62,6 +64,8 @@ def selftest(
     plan = context.settings.rollout.plan()
     try:
         traffic = _traffic(context, (info.model, info.version, info.bundle), requests)
+        if any(is_event(rule.metric) for rule in plan.guardrails):
+            traffic = with_events(traffic, SegmentFactReader(context.home / "log").events())
     except Refused as error:
         return SelfTestReport(info.model, info.version, Outcome.UNMEASURED, error.line, alpha=plan.alpha)
     tested = self_test(plan, traffic, runs, told)
