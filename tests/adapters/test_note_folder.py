@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -27,3 +28,17 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("in the way")
     with pytest.raises(StateError, match="cannot be written"):
         NoteFolder(tmp_path / "notes").write("0", b"x")
+
+
+def test_a_note_has_an_age_and_can_be_removed(tmp_path: Path) -> None:
+    """One that is not there has none, and is removed as well as one that is."""
+    notes = NoteFolder(tmp_path / "notes")
+    assert notes.age("0") is None
+    notes.remove("0")
+    notes.write("0", b"x")
+    os.utime(tmp_path / "notes" / "0.json", (1.0, 1.0))
+    age = notes.age("0")
+    assert age is not None
+    assert age > 1e9
+    notes.remove("0")
+    assert notes.read() == {}

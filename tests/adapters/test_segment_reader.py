@@ -11,7 +11,7 @@ import pytest
 
 from fairlead.adapters.segment_frame import HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, frame, parse_name
 from fairlead.adapters.segment_log import SegmentLog
-from fairlead.adapters.segment_reader import SegmentReader
+from fairlead.adapters.segment_reader import PredictionTail, SegmentReader
 from fairlead.core.record import OutcomeRecord
 from fairlead.errors import StateError
 from fairlead.testing.log import make_prediction
@@ -278,3 +278,33 @@ def test_names_sort_by_time() -> None:
     names = [SegmentName(2, 0, 5, 0), SegmentName(2, 0, 5, 1), SegmentName(10, 0, 4, 0)]
     assert [parse_name(str(name)) for name in names] == names == sorted(names)
     assert parse_name("other.seg") is None
+
+
+def test_a_tail_reads_what_is_added_by_those_that_count(tmp_path: Path) -> None:
+    """From the ends that it is given, also where one is amid a record; files that come later from their start. What a
+    writer who does not count adds is passed over."""
+    file = written(tmp_path, 3)
+    amid = starts(file.read_bytes())[1] + 5
+    tails = [
+        PredictionTail(tmp_path, {f"{PREDICTIONS}/{file.name}": end}, lambda name: name.worker < 9900)
+        for end in (file.stat().st_size, amid, 0)
+    ]
+    logs = [SegmentLog(tmp_path, number) for number in (0, 9000, 9900)]
+    for log in logs:
+        log.predictions([make_prediction("new")])
+        log.close()
+    assert [[one.request_id for one in tail.poll(100)] for tail in tails] == [
+        ["new", "new"],
+        ["2", "new", "new"],
+        ["0", "1", "2", "new", "new"],
+    ]
+    assert [tail.poll(100) for tail in tails] == [[], [], []]
+
+
+def test_a_tail_stops_at_its_limit_and_goes_on_there(tmp_path: Path) -> None:
+    """A backlog is taken in pieces; a log that is not there yet is an empty one."""
+    tail = PredictionTail(tmp_path, {}, lambda _: True)
+    assert tail.poll(2) == []
+    written(tmp_path, 5)
+    found = [[one.request_id for one in tail.poll(2)] for _ in range(4)]
+    assert found == [["0", "1"], ["2", "3"], ["4"], []]
