@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import get_args
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead.core.checklist import (
@@ -133,6 +135,7 @@ def test_answers_of_another_version_are_nobodys() -> None:
     assert first["scaling"].until == 3.0 + LONGEST_SECONDS
 
 
+@settings(deadline=None)  # a pause of the machine is no slowness
 @given(
     st.dictionaries(st.sampled_from(CHECKS), st.sampled_from(Outcome)),
     st.dictionaries(st.sampled_from(SIGNS), st.sampled_from([True, False, None])),
@@ -153,3 +156,15 @@ def test_no_item_passes_on_less_than_all_it_names(
         proofs += [signs.get(name) is True for name in item.signs]
         assert (state == "proven") is (bool(proofs) and all(proofs))
         assert state in get_args(State)
+
+
+def test_the_page_has_the_numbers_and_the_signs() -> None:
+    """docs/checklists.md: each phase with how many of its items a machine proves, and every sign."""
+    text = (Path(__file__).parents[2] / "docs" / "checklists.md").read_text(encoding="utf-8")
+    for phase in PHASES:
+        items = items_of(phase)
+        either = sum(item.or_attested for item in items)
+        proven = sum(not item.attestable for item in items)
+        row = f"| {phase} | {len(items)} | {proven} | {either} | {len(items) - proven - either} |"
+        assert row in text, row
+    assert re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE) == list(SIGNS)

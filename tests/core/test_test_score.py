@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -98,6 +98,7 @@ def test_an_answer_is_half_of_a_proof_and_no_word_against_one() -> None:
     assert [points(True, set()), points(None, said), points(None, set()), points(False, said)] == [1.0, 0.5, 0.0, 0.0]
 
 
+@settings(deadline=None)  # a pause of the machine is no slowness
 @given(
     st.dictionaries(st.sampled_from(CHECKED), st.sampled_from(Outcome)),
     st.dictionaries(st.sampled_from(SIGNS), st.sampled_from([True, False, None])),
