@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fairlead.config.settings import Settings
+from fairlead.core import alarm
 from fairlead.core.watchpoint import Watchpoint
 
 ROLLBACK = "rollback-trigger"
@@ -21,7 +22,7 @@ def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
             metric.severity,
             f"{metric.name} is {{value}} in {{model}}",
             metric.owner,
-            metric.runbook or "metric-threshold",
+            metric.runbook or alarm.METRIC,
         )
         for metric in settings.monitoring.metrics
         if metric.condition is not None
@@ -35,4 +36,4 @@ def rollback_watchpoint(settings: Settings) -> Watchpoint | None:
     if trigger is None:
         return None
     message = f"Version {{version}} of {{model}} meets its rollback trigger {trigger.text}"
-    return Watchpoint(ROLLBACK, trigger, "high", message, runbook="rollout-rolled-back")
+    return Watchpoint(ROLLBACK, trigger, "high", message, runbook=alarm.ROLLBACK)

@@ -14,6 +14,8 @@ DATA = "data-quality"
 SILENT = "unmeasured-window"
 ROLLBACK = "rollout-rolled-back"
 LOG_REFUSED = "log-refused"
+METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
+UNMEASURED = "unmeasured-condition"
 
 
 def alarms_of(report: WindowReport) -> tuple[Alarm, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fairlead.core import alarm
 from fairlead.core.alert import Alarm
 from fairlead.core.condition import Condition, Judgement, shown
 from fairlead.core.verdict import Outcome, Verdict
@@ -49,7 +50,7 @@ def alarm_of_silence(point: Watchpoint, model: str, judgement: Judgement, *, lon
         title=f"{point.key} of {model} cannot be measured",
         verdict=Verdict(Outcome.BREACHED if long and outcome is Outcome.UNDECIDED else outcome, judgement.reason),
         owner=point.owner,
-        runbook="unmeasured-condition",
+        runbook=alarm.UNMEASURED,
     )
 
 
