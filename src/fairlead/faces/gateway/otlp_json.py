@@ -10,7 +10,7 @@ from msgspec import Meta, Struct
 # JSON tells 7.0 from 7 only by looks: both are whole.
 Whole = (
     Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-    | Annotated[float, Meta(multiple_of=1.0, ge=-(2.0**63), le=2.0**63 - 1024.0)]
+    | Annotated[float, Meta(multiple_of=1.0, ge=-(2.0**63) + 1024.0, le=2.0**63 - 1024.0)]
     | Annotated[str, Meta(pattern="^(-?[0-9]{1,18}|[0-9]{19})$")]
 )
 Small = Annotated[int, Meta(ge=0, le=2**31 - 1)] | Annotated[float, Meta(multiple_of=1.0, ge=0.0, le=2.0**31 - 1.0)]
