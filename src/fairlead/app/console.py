@@ -13,6 +13,7 @@ from fairlead.faces.api.versions import Versions
 from fairlead.operations import checklists, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview
+from fairlead.operations.shadow_rows import with_worst_pairs
 from fairlead.operations.unseen import unseen_views
 
 
@@ -34,5 +35,10 @@ def build(context: Context) -> Starlette:
 
     versions = Versions(partial(readiness.readiness, context), partial(checklists.checklist, context))
     return build_control_app(
-        live.read, live.entries, ask, postmortem=postmortem, versions=versions, version=version("fairlead")
+        lambda: with_worst_pairs(context.home, live.read()),
+        live.entries,
+        ask,
+        postmortem=postmortem,
+        versions=versions,
+        version=version("fairlead"),
     )

@@ -20,9 +20,11 @@ from fairlead.flows.telling import Telling
 from fairlead.flows.weighed import Weighed, weighed
 
 if TYPE_CHECKING:
+    from fairlead.flows.paired import WorstPair
     from fairlead.flows.release import Release  # a worker reads the note and drives nothing
 
 FOLDER, NAME = "evidence", "controller"
+SHADOW_FOLDER = "shadow_pairs"  # as `operations.shadow_report` reads it
 EVERY_SECONDS = 1.0
 _LOG = logging.getLogger("fairlead.controller")
 
@@ -32,6 +34,8 @@ class EvidenceNote:
 
     def __init__(self, home: Path, release: Release) -> None:
         self._notes = NoteFolder(home / FOLDER)
+        self._shadows = NoteFolder(home / SHADOW_FOLDER)
+        self._shown: dict[str, tuple[WorstPair, ...]] = {}
         self._release = release
         self._written_at = float("-inf")
         self._telling = Telling(_LOG)
@@ -44,10 +48,18 @@ class EvidenceNote:
         self._written_at = now
         try:
             self._notes.write(NAME, msgspec.json.encode(weighed(self._release.decisions())))
+            self._write_shadows()
         except StateError as error:
             self._telling.wrong("the note of the evidence", error.line)
         else:
             self._telling.right("the note of the evidence")
+
+    def _write_shadows(self) -> None:
+        """The pairs that differ most, where they changed."""
+        for rollout, pairs in self._release.worst_pairs():
+            if self._shown.get(rollout) != pairs:
+                self._shadows.write(rollout, msgspec.json.encode(pairs))
+                self._shown[rollout] = pairs
 
 
 def read_note(home: Path) -> list[Weighed]:

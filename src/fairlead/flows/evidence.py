@@ -30,7 +30,7 @@ from fairlead.core.rollout import (
     slow_bound_ms,
 )
 from fairlead.flows.evidence_values import ValueCollector
-from fairlead.flows.paired import PairCollector
+from fairlead.flows.paired import PairCollector, WorstPair
 
 # Served answers that wait for their shadow's, and shadows that wait for the served one: the oldest leave first.
 _WAITING = 20_000
@@ -71,6 +71,11 @@ class Collector:
         self._paired = PairCollector(plan.segments) if wants_pairs else None
         self._pairs = _Pairs(self._paired)
         self._values = ValueCollector(rollout)
+
+    @property
+    def worst_pairs(self) -> tuple[WorstPair, ...]:
+        """The shadow pairs whose scores differ most."""
+        return () if self._paired is None else self._paired.worst
 
     def add_events(self, events: Iterable[EventRecord]) -> None:
         """Takes business events in, in any order, each once or more often."""

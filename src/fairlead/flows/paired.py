@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from fairlead.core.evidence import summed
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Paired
@@ -19,6 +21,7 @@ from fairlead.flows.evidence_values import grain
 _UNITS = 100_000
 _VALUES, _LONGEST = 50, 64  # of one segment, and characters of one: what has more is no segment
 _BITS = 5  # of a difference
+WORST = 20  # pairs that are kept for people to look at
 
 
 class _Pair(NamedTuple):
@@ -27,6 +30,22 @@ class _Pair(NamedTuple):
     flips: bool
     difference: float
     segments: tuple[str, ...]
+
+
+class WorstPair(Struct, frozen=True):
+    """Two answers to one request, and by how much the scores differ. Who asked is not kept: a note outlives a log."""
+
+    request_id: str
+    served: float | int | str | None
+    shadow: float | int | str | None
+    served_score: float
+    shadow_score: float
+    segments: tuple[str, ...] = ()
+
+    @property
+    def difference(self) -> float:
+        """Shadow minus served score."""
+        return self.shadow_score - self.served_score
 
 
 class PairCollector:
@@ -38,6 +57,7 @@ class PairCollector:
         self._counts: Counter[tuple[str, str]] = Counter()  # (segment, what is counted)
         self._differences: Counter[float] = Counter()
         self._values: dict[str, set[str]] = {name: set() for name in segments}
+        self._worst: list[WorstPair] = []  # by the size of the difference, largest first
 
     def meet(self, shadow: Prediction, served: Prediction, difference: float) -> None:
         """Takes in two answers to one request; `difference` is shadow minus served score."""
@@ -53,6 +73,23 @@ class PairCollector:
         kept, segments = grain(difference, _BITS), self._segments_of(served)
         pair = self._units[served.unit_id] = _Pair(served.received_at, served.request_id, flips, kept, segments)
         self._count(pair, 1)
+        self._rank(shadow, served, segments)
+
+    def _rank(self, shadow: Prediction, served: Prediction, segments: tuple[str, ...]) -> None:
+        """Keeps the pairs that differ most, each request once."""
+        assert served.score is not None
+        assert shadow.score is not None
+        made = WorstPair(served.request_id, served.prediction, shadow.prediction, served.score, shadow.score, segments)
+        full = len(self._worst) >= WORST
+        if not made.difference or (full and abs(made.difference) <= abs(self._worst[-1].difference)):
+            return
+        others = [one for one in self._worst if one.request_id != made.request_id]
+        self._worst = sorted([*others, made], key=lambda one: (-abs(one.difference), one.request_id))[:WORST]
+
+    @property
+    def worst(self) -> tuple[WorstPair, ...]:
+        """The pairs whose scores differ most, the largest difference first."""
+        return tuple(self._worst)
 
     def _segments_of(self, served: Prediction) -> tuple[str, ...]:
         return tuple(

@@ -31,6 +31,7 @@ from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.errors import FairleadError, JournalBroken, StateError
 from fairlead.flows.baseline import baseline_for
 from fairlead.flows.consequences import consequences
+from fairlead.flows.paired import WorstPair
 from fairlead.flows.release_state import ModelState, Track, raw
 from fairlead.flows.telling import Telling
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
@@ -129,6 +130,13 @@ class Release:
             for track in model.tracks:
                 if track.runs:
                     yield name, track.ask(track.unseen(), now)
+
+    def worst_pairs(self) -> Iterator[tuple[str, tuple[WorstPair, ...]]]:
+        """The shadow pairs that differ most, by rollout, of those that are not over."""
+        for model in list(self._models.values()):
+            for track in model.tracks:
+                if track.runs and track.collector.worst_pairs:
+                    yield track.rollout.id, track.collector.worst_pairs
 
     def running(self, name: str) -> Rollout | None:
         """The rollout of a model that is not over, if any."""

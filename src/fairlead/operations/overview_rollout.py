@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.event import Entry, EvidenceSeen, RolloutDecided, RolloutStarted
-from fairlead.core.rollout import Call, Decision, Phase, Reading
+from fairlead.core.evidence import merge
+from fairlead.core.rollout import Call, Decision, Evidence, Paired, Phase, Reading
 from fairlead.operations.overview_notes import percent
 from fairlead.operations.overview_values import EvidencePoint, GuardrailView, Note, RolloutView, SharePoint, Tone
+from fairlead.operations.shadow_report import shadow_report
 
 MOST_POINTS = 240  # per guardrail; a longer series is thinned by halves
 
@@ -27,6 +29,7 @@ class _Counts(Struct):
 
     requests: dict[str, int] = {}
     errors: dict[str, int] = {}
+    paired: tuple[Paired, ...] | UnsetType = UNSET
 
 
 class Series:
@@ -84,6 +87,7 @@ class RolloutFold:
         self._shares = [SharePoint(entry.at, self.view.share)]
         self._requests: dict[str, int] = {}
         self._errors: dict[str, int] = {}
+        self._paired = Evidence()
         self.notes: list[Note] = []
 
     def evidence(self, fact: EvidenceSeen) -> None:
@@ -93,6 +97,8 @@ class RolloutFold:
             self._requests[arm] = self._requests.get(arm, 0) + number
         for arm, number in counts.errors.items():
             self._errors[arm] = self._errors.get(arm, 0) + number
+        if counts.paired:
+            self._paired = merge(self._paired, Evidence(paired=counts.paired))
 
     def decided(self, entry: Entry, fact: RolloutDecided) -> Note | None:
         """Takes a decision in. Returns its sentence when it turned something: phase, step or share."""
@@ -134,6 +140,7 @@ class RolloutFold:
             notes=tuple(reversed(self.notes)),
             requests=dict(self._requests),
             errors=dict(self._errors),
+            shadowed=shadow_report(self._paired, self.view.alpha),
         )
 
     def _turn(self, entry: Entry, decision: Decision) -> Note:

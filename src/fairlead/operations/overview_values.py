@@ -10,6 +10,7 @@ from fairlead.core import report
 from fairlead.core.arms import Among
 from fairlead.core.rollout import Call, Phase, ShadowPlan, Step
 from fairlead.core.verdict import Outcome
+from fairlead.operations.shadow_report import ShadowReport
 
 Tone = Literal["plain", "good", "warning", "bad"]
 
@@ -114,6 +115,7 @@ class RolloutView(Struct, frozen=True):
     notes: tuple[Note, ...] = ()
     applied_seconds: float | None = None  # from the last decision until every worker had it
     among: Among | None = None  # the draw that it has in common with other arms
+    shadowed: ShadowReport | None = None  # where requests were answered by both versions
 
     @property
     def active(self) -> bool:

@@ -25,8 +25,10 @@ from fairlead.operations.environments import admit
 from fairlead.operations.gates import passed_gate
 from fairlead.operations.looking import check_plan_of
 from fairlead.operations.models import resolve
+from fairlead.operations.outlook import plan_of
 from fairlead.operations.refused import refused_last
 from fairlead.operations.selftest import allowed
+from fairlead.operations.shadow_report import ShadowReport, shadow_report, worst_pairs
 from fairlead.ports.registry import VersionInfo
 
 Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
@@ -53,6 +55,7 @@ class RolloutView(Struct, frozen=True):
     seconds_to_decision: float | None
     seconds_to_swap: float | None
     group: str = ""  # what the arms of one rollout have in common; the id where there is one
+    shadow: ShadowReport | None = None  # where requests were answered by both
     refused: str = ""  # of the model's latest: the deploy that was refused since, and why
 
 
@@ -64,7 +67,7 @@ def deploy(
     The controller starts it as soon as no other rollout of the model runs. With the strategy ab `name@7,8` names
     several challengers, `arms` their shares (even ones where none is given), and the id is that of all of them.
     """
-    plan, now = context.settings.rollout.plan(strategy), context.clock.now()
+    plan, now = plan_of(context, reference.partition("@")[0], strategy), context.clock.now()
     infos = [_deployable(context, one, now) for one in _references(reference, plan.strategy)]
     model = infos[0].model
     environment = {info.version: admit(context, info) for info in infos}
@@ -215,7 +218,9 @@ def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, .
             for entry in entries
             if isinstance(entry.fact, RouteApplied) and entry.fact.rollout == fact.rollout
         ]
-        views.append(_view(replayed.final, replayed.decisions, applied))
+        pairs = worst_pairs(context.home, fact.rollout)
+        shadow = shadow_report(replayed.final.seen, replayed.final.plan.alpha, pairs)
+        views.append(replace(_view(replayed.final, replayed.decisions, applied), shadow=shadow))
     return tuple(views)
 
 

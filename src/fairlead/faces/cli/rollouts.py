@@ -16,7 +16,8 @@ from fairlead.errors import Refused, UsageError
 from fairlead.faces.cli.options import read_as
 from fairlead.faces.cli.output import emit_json, figure, instant, progress_note, say, state, table
 from fairlead.faces.cli.session import opened
-from fairlead.operations import environments, rollouts
+from fairlead.faces.cli.shadow_table import show_shadow
+from fairlead.operations import environments, outlook, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.refused import Refusal, refusals
 from fairlead.operations.rollouts import RolloutView
@@ -60,13 +61,18 @@ def deploy(
     """Starts a rollout. Refused without passed gates."""
     home = opened(context)
     rollout_id = rollouts.deploy(home, version, strategy, reason, read_as(shares, "--arms", arms) if arms else {})
-    if not watch:
-        emit_json({"rollout": rollout_id}) if json else say(
-            f"{rollout_id} was asked for: `fairlead rollout {version.split('@')[0]}` shows "
-            f"{'its arms, each a rollout of its own' if ',' in version else 'it'}"
-        )
+    name = version.split("@", maxsplit=1)[0]
+    seen = () if arms or "," in version else outlook.outlook(home, name, strategy)
+    if not watch and json:
+        emit_json({"rollout": rollout_id, "outlook": seen} if seen else {"rollout": rollout_id})
         return
-    views = _watch(home, version.split("@", maxsplit=1)[0], rollout_id)
+    for line in outlook.lines(seen):
+        progress_note(line) if json else say(line)
+    if not watch:
+        which = "its arms, each a rollout of its own" if "," in version else "it"
+        say(f"{rollout_id} was asked for: `fairlead rollout {name}` shows {which}")
+        return
+    views = _watch(home, name, rollout_id)
     _emit(views) if json else _show_all(views)
     raise typer.Exit(max(_ENDED.get(view.phase, 0) for view in views) if len(views) == 1 else 0)
 
@@ -151,6 +157,8 @@ def _show(view: RolloutView) -> None:
         )
         if view.phase not in _ENDED:
             say(view.decision.forecast)
+    if view.shadow is not None:
+        show_shadow(view.shadow)
     say(view.why)
 
 

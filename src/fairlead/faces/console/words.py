@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from fairlead.operations.overview import format_metric, percent
+from fairlead.operations.shadow_report import sentence
 
-__all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent"]
+__all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent", "sentence"]
 
 _ACRONYMS = ("auroc", "auprc", "f1", "mae", "mape", "mse", "r2", "rmse")
 
