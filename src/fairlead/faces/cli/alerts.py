@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.output import emit_json, leave, say, state, table
 from fairlead.faces.cli.session import opened
@@ -67,7 +68,7 @@ def try_channels(
 def _spent(budget: Budget) -> str:
     days = f"{budget.per_seconds / 86_400:g} days"
     allowed = "no budget is stated" if budget.allowed is None else f"{budget.allowed} allowed"
-    return f"{budget.model}: {budget.spent} pages in the last {days}, {allowed}"
+    return f"{budget.model}: {counted(budget.spent, 'page')} in the last {days}, {allowed}"
 
 
 def _at(at: float) -> str:

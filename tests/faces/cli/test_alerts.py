@@ -1,0 +1,125 @@
+"""alerts, alerts test and settings schema, as typed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fairlead.app.compose import open_context, open_notifiers
+from fairlead.config.load import parse_settings
+from fairlead.config.schema import text
+from fairlead.core.event import AlertQuieted, AlertRaised
+from fairlead.core.verdict import Outcome
+from fairlead.faces.cli.app import build, run
+from fairlead.operations.alerts import FOLDER, NAME, ConditionState
+from fairlead.operations.context import Context
+from fairlead.testing.receivers import http_receiver
+
+Typed = Callable[..., int]
+SETTINGS = """
+models: {{shop: {{task: binary}}}}
+alerting:
+  budget: {{pages: 2, per: 30d}}
+  channels: [{{name: here, type: console}}, {{name: team, type: slack, webhook: "{url}"}}]
+  alerts: [{{name: errors, condition: "error_rate > 5%"}}]
+"""
+
+
+def raised(alert: str, severity: str, *, paged: bool = True) -> AlertRaised:
+    """A notice that went out."""
+    return AlertRaised("shop", alert, severity, "It fails", "error_rate is 12%", "serving", "r.md", 5.0, paged)
+
+
+def opened(tmp_path: Path, url: str = "http://127.0.0.1:9/s3cret") -> Context:
+    """A home with three notices of late, one that is over, and one of long ago."""
+    made = open_context(tmp_path / "home")
+    settings = parse_settings(SETTINGS.format(url=url))
+    now = time.time()
+    made.journal.append([raised("old", "high"), AlertQuieted("shop", "old", "over", 6.0, True)], actor="x", at=1.0)
+    made.journal.append(
+        [
+            raised("errors", "high"),
+            raised("drift", "high", paged=False),
+            raised("calm", "low"),
+            AlertQuieted("shop", "calm", "it is over", 7.0, recovered=True),
+        ],
+        actor="respond",
+        at=now - 60.0,
+    )
+    return replace(made, settings=settings, open_notifiers=lambda: open_notifiers(settings.alerting, made.home))
+
+
+def note(context: Context, at: float) -> None:
+    """What the controller saw."""
+    seen = [ConditionState("shop", "errors", "error_rate > 5%", Outcome.BREACHED, "error_rate is 12%", at, 1)]
+    (context.home / FOLDER).mkdir(exist_ok=True)
+    (context.home / FOLDER / f"{NAME}.json").write_bytes(msgspec.json.encode(seen))
+
+
+def typed(context: Context) -> Typed:
+    """Runs a command over a home; returns its exit code."""
+    app = build(lambda *_: context, "0")
+    return lambda *arguments: run(app, ["--home", str(context.home), *arguments])
+
+
+def test_what_stands_and_what_is_spent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is over does not stand; what did not page, and what is older than the period, is not spent."""
+    context = opened(tmp_path)
+    note(context, time.time())
+    assert typed(context)("alerts") == 0
+    said = capsys.readouterr().out
+    assert "errors" in said
+    assert "calm" not in said
+    assert "shop: 1 page in the last 30 days, 2 allowed" in said
+    assert typed(context)("alerts", "--json") == 0
+    view = json.loads(capsys.readouterr().out)
+    assert [(one["alert"], one["severity"]) for one in view["standing"]] == [("drift", "high"), ("errors", "high")]
+    assert view["budgets"] == [{"model": "shop", "spent": 1, "allowed": 2, "per_seconds": 2592000.0}]
+    assert [(one["name"], one["outcome"]) for one in view["conditions"]] == [("errors", "breached")]
+    assert not view["stale"]
+
+
+def test_a_controller_that_no_longer_looks_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its last note is old; a broken one is none."""
+    context = opened(tmp_path)
+    note(context, time.time() - 600.0)
+    assert typed(context)("alerts") == 0
+    assert "the controller has not looked for some minutes" in capsys.readouterr().out
+    (context.home / FOLDER / f"{NAME}.json").write_text("{")
+    assert typed(context)("alerts", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["conditions"] == []
+
+
+def test_a_test_notice_goes_out_by_every_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And says that nothing is wrong."""
+    with http_receiver() as slack:
+        assert typed(opened(tmp_path, slack.url))("alerts", "test") == 0
+        (document,) = slack.documents
+    assert "nothing is wrong" in document["text"]
+    captured = capsys.readouterr()
+    assert "channel here: delivered" in captured.out
+    assert "Test of the channel" in captured.err
+
+
+def test_a_channel_that_fails_is_exit_code_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By name, with what went wrong and without its address; one that there is not is wrong usage."""
+    with http_receiver() as slack:
+        slack.statuses = [404]
+        context = opened(tmp_path, slack.url)
+        assert typed(context)("alerts", "test", "team", "--json") == 1
+    (delivery,) = json.loads(capsys.readouterr().out)
+    assert delivery["failure"] == "channel team: 127.0.0.1 answered 404; the notice was not delivered"
+    assert typed(context)("alerts", "test", "pager") == 2
+    assert "there is no channel 'pager' in the settings: there is here, team" in capsys.readouterr().err
+
+
+def test_the_schema_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As it ships."""
+    assert typed(opened(tmp_path))("settings", "schema") == 0
+    assert capsys.readouterr().out == text()
