@@ -46,12 +46,15 @@ CARD_FIELDS = {
 }
 
 
+BRIEF = {"predictions": 2000, "load_seconds": 1.0, "spike_seconds": 0.2, "log_days": 0.1}
+
+
 def open_home(home: Path) -> Context:
     """A home whose journal and registry are in memory."""
     registry = MemoryRegistry()
     return Context(
         home=home,
-        settings=Settings(gates=Gates(p99=Duration(5.0))),
+        settings=Settings(gates=Gates(p99=Duration(5.0), bounds=BRIEF)),
         actor="ann",
         clock=SystemClock(),
         journal=MemoryJournal(),
