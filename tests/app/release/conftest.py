@@ -171,6 +171,11 @@ class Trial:
         self.system.context.journal.append([asked], actor="ana", at=time.time())
         self.system.wait(lambda: self.is_over(rollout))
 
+    def is_held(self, rollout: str) -> bool:
+        """Whether it waits for an operator."""
+        decided = self.decisions(rollout)
+        return bool(decided) and decided[-1].after.value == "held"
+
     def is_over(self, rollout: str) -> bool:
         """Whether it was promoted or rolled back."""
         decided = self.decisions(rollout)
