@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from fairlead.config.fields import Bound, Duration, Section, Share
 from fairlead.config.grammar import guardrail
+from fairlead.core.metrics import is_event
 from fairlead.core.rollout import EDITION, Plan, ShadowPlan, Step
 from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
@@ -139,6 +140,8 @@ class RolloutSettings(Section, frozen=True):
         if fault := self.split.fault_for(chosen):
             raise UsageError(fault)
         shadow = self.shadow or (ShadowSettings() if chosen == "shadow" else None)
+        if fault := self._unmeasurable(chosen, shadow):
+            raise UsageError(fault)
         steps = tuple(Step(float(one.traffic), float(one.hold), one.at_least, one.manual) for one in self.steps)
         split = self.split.split
         return Plan(
@@ -153,3 +156,15 @@ class RolloutSettings(Section, frozen=True):
             edition=EDITION,
             segments=segments,
         )
+
+    def _unmeasurable(self, strategy: str, shadow: ShadowSettings | None) -> str:
+        """Which guardrail a strategy could never measure; nothing where there is none."""
+        for rule in (bound.rule for bound in self.guardrails):
+            if rule.metric == "flip_rate" and shadow is None and strategy != "ab":
+                return (
+                    f"{rule.text} is measured while both versions answer, and {strategy} has no such phase here: write "
+                    "rollout.shadow: {for: 1h, at_least: 1000}"
+                )
+            if is_event(rule.metric) and strategy == "blue-green":
+                return f"{rule.text} is compared to a champion at the same time, and blue-green leaves none: use canary"
+        return ""

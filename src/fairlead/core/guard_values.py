@@ -7,12 +7,13 @@ step would have to wait for months.
 
 from __future__ import annotations
 
-from math import log
+from math import floor, inf, log, log10
 
 from fairlead.core.guard import Holds, Measured, in_shadow, percent
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Guardrail, Rollout, share_of
-from fairlead.stats.sequential.dealt_values import DealtUnits, Means, falls_log_e, means, rises_log_e
+from fairlead.stats.sequential.combine import non_inferiority_units
+from fairlead.stats.sequential.dealt_values import DealtUnits, Means, deviation, falls_log_e, means, rises_log_e
 
 _ENOUGH_UNITS = 100  # of which none has logged the event: then it is not logged at all
 
@@ -34,14 +35,15 @@ def values(rule: Guardrail, rollout: Rollout) -> Measured:
     if found.shown == 0:
         units = found.champion_units + found.canary_units
         holds = Holds.FOR_OPERATOR if units >= _ENOUGH_UNITS else Holds.UNTIL_MORE
-        return Measured(missing=f"none of {counted(units, 'unit')} has logged {rule.metric}", holds=holds)
+        return Measured(missing=f"none of {counted(units, 'unit')} has logged {rule.metric} as a number", holds=holds)
     harm, kept = (falls_log_e, rises_log_e) if rule.lower else (rises_log_e, falls_log_e)
     shown = kept(groups, rule.bound, rule.margin) >= log(1.0 / rollout.plan.alpha)
+    more = "" if shown else _more(rule, rollout, groups, found)
     return Measured(
         log_e=harm(groups, rule.bound, rule.margin),
         champion=found.champion,
         canary=found.canary,
-        sentence=_sentence(rule, groups, found),
+        sentence=_sentence(rule, groups, found) + more,
         holds=_asks(rollout),
         shown=shown,
     )
@@ -60,3 +62,15 @@ def _sentence(rule: Guardrail, groups: list[DealtUnits], found: Means) -> str:
     canary, champion = (percent(one) if whole else f"{one:.4g}" for one in (found.canary or 0.0, found.champion or 0.0))
     units, others = counted(found.canary_units, "unit"), f"{found.champion_units:,}"
     return f"{rule.metric} {canary} over {units}, the champion's {champion} over {others}"
+
+
+def _more(rule: Guardrail, rollout: Rollout, groups: list[DealtUnits], found: Means) -> str:
+    """How many units more are expected to show an equally good version to keep its bound; nothing where none would."""
+    champion, share = found.champion or 0.0, share_of(rollout)
+    slack = abs(champion * (1.0 - rule.bound) - rule.margin)
+    needed = non_inferiority_units(deviation(groups), slack, rollout.plan.alpha, share=share)
+    left = needed - found.champion_units - found.canary_units
+    if not 0.0 < left < inf:
+        return ""
+    digits = 1 - floor(log10(left))  # two figures: it is a forecast
+    return f", about {round(left, digits):,.0f} units more to show it at {percent(share)}"

@@ -35,6 +35,7 @@ class ValueCollector:
 
     def __init__(self, rollout: Rollout) -> None:
         self._model = rollout.model
+        self._since = rollout.started_at  # what happened before followed from no answer of this rollout
         plan = rollout.plan
         wanted = (rule.metric for rule in plan.guardrails if plan.edition > 1 and is_event(rule.metric))
         self.metrics = tuple(dict.fromkeys(wanted))
@@ -64,13 +65,13 @@ class ValueCollector:
     def add(self, events: Iterable[EventRecord]) -> None:
         """Takes events in; those of other models, of other names and with a text for a value are passed over."""
         for event in events:
-            if event.name in self.metrics and event.model_name == self._model and not isinstance(event.value, str):
+            if event.name not in self.metrics or event.model_name != self._model or event.at < self._since:
+                continue
+            if not isinstance(event.value, str) and isfinite(event.value):
                 self._add(event, float(event.value))
 
     def _add(self, event: EventRecord, value: float) -> None:
         mine = self._shown.get(event.unit_id)
-        if not isfinite(value):
-            return
         if mine is None:
             if len(self._shown) >= _UNITS:
                 return

@@ -74,6 +74,20 @@ def means(groups: Sequence[DealtUnits]) -> Means:
     )
 
 
+def deviation(groups: Sequence[DealtUnits]) -> float:
+    """The standard deviation of one unit's value, over all units; 0 without any.
+
+    >>> deviation([DealtUnits(0.5, ((0.0, 2),), ((2.0, 2),))])
+    1.0
+    """
+    value, units = _columns(tuple(pair for group in groups for pair in (*group.champion, *group.canary)))
+    total = float(units.sum())
+    if not total > 0.0:
+        return 0.0
+    centre = float((value * units).sum() / total)
+    return sqrt(float((units * (value - centre) ** 2).sum() / total))
+
+
 def falls_log_e(groups: Sequence[DealtUnits], factor: float, offset: float) -> float:
     """ln E against "the canary's mean is at least `factor` * the champion's + `offset`".
 
@@ -134,10 +148,9 @@ def _normal(groups: Sequence[DealtUnits], factor: float, offset: float, sign: fl
         return 0.0
     if found.canary_units * found.shown < LEAST_SHOWN * units:
         return 0.0
-    everybody = [pair for group in groups for pair in (*group.champion, *group.canary)]
-    value, counts = _columns(tuple(everybody))
+    value, counts = _columns(tuple(pair for group in groups for pair in (*group.champion, *group.canary)))
     centre = float((value * counts).sum() / units)
-    pooled = float(((value - centre) ** 2 * counts).sum() / units)
+    pooled = deviation(groups) ** 2
     if not pooled > 0.0:
         return 0.0
     total = spread = 0.0
