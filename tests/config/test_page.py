@@ -106,7 +106,7 @@ alerting:
 
 def test_a_variable_that_is_not_set_is_named() -> None:
     """The page needs one."""
-    with pytest.raises(SettingsError, match="the environment has no SLACK_WEBHOOK"):
+    with pytest.raises(SettingsError, match=r"page.yaml, line 30: the environment has no SLACK_WEBHOOK"):
         load_settings(PAGE, {})
 
 

@@ -18,16 +18,16 @@ from typing import Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from fairlead.adapters.segment_frame import EVENTS, HEAD, MAGIC, OUTCOMES, PREDICTIONS, SegmentName, parse_name
+from fairlead.adapters.segment_frame import EVENTS, HEAD, MAGIC, OUTCOMES, PREDICTIONS, TRACES, SegmentName, parse_name
 from fairlead.adapters.segment_scan import frames, is_erased, past_damage
-from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction, SpanRecord
 from fairlead.errors import StateError
 
 _LOG = logging.getLogger("fairlead.log")
 REMEMBERED = 100_000
 SETTLED_SECONDS = 2.0  # a folder's time stamp may be this coarse: look again while it is young
 
-T = TypeVar("T", Prediction, OutcomeRecord, EventRecord)
+T = TypeVar("T", Prediction, OutcomeRecord, EventRecord, SpanRecord)
 
 
 class Damage(Struct, frozen=True):
@@ -105,6 +105,23 @@ class EventTail:
         is noted, and waits."""
         self._follower.find_files()
         return self._follower.read(limit)
+
+
+class SpanTail:
+    """The spans of applications' own traces that all workers add, from the beginning on, each once as far as the last
+    ones tell: a batch that is sent again comes soon."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` is that of the log, and need not exist yet."""
+        self.damage: list[Damage] = []
+        self._follower = _Follower(folder / TRACES, TRACES, SpanRecord, {}, self.damage)
+        self._recent = _Recent(REMEMBERED)
+
+    def poll(self, limit: int) -> list[SpanRecord]:
+        """What was added since the last call, at most `limit`. What cannot be read is noted, and waits."""
+        self._follower.find_files()
+        found = self._follower.read(limit)
+        return [span for span in found if not self._recent.seen((span.trace_id, span.span_id))]
 
 
 def _key(record: Prediction) -> tuple[object, ...]:

@@ -10,11 +10,13 @@ from pathlib import Path
 import msgspec
 
 from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.segment_reader import SpanTail
 from fairlead.app.drift_round import DriftRound
 from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
+from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.errors import StateError
-from fairlead.flows.conditions import EVERY_SECONDS, Conditions, Rollback
+from fairlead.flows.conditions import Conditions, Rollback
 from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
@@ -23,6 +25,7 @@ from fairlead.flows.watch import Watch
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
 
+_SPANS = 10_000
 _LOG = logging.getLogger("fairlead.conditions")
 
 
@@ -48,6 +51,8 @@ class ConditionsRound:
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
         self._due: dict[str, float] = {}
+        counted = any(point.condition.metric == "token_usage" for point in self._points)
+        self._spans = SpanTail(context.home / "log") if counted else None
 
     @property
     def wanted(self) -> bool:
@@ -73,6 +78,7 @@ class ConditionsRound:
     def look(self, name: str) -> bool:
         """Looks at a model's conditions, tells people, and asks for the rollbacks that are triggered."""
         self._of(name)
+        self._count_tokens()
         now = self._context.clock.now()
         event_now = self._watch(name).event_now(now)
         alarms = self._conditions[name].look(now, event_now)
@@ -82,8 +88,18 @@ class ConditionsRound:
         responder.on_schedule()
         if self._drift.wanted:
             self._drift.judge(name, event_now)
-        self._due[name] = time.monotonic() + EVERY_SECONDS
+        self._due[name] = time.monotonic() + self._conditions[name].pause(now)
         return True
+
+    def _count_tokens(self) -> None:
+        """Reads what applications told of their language models; whose it is, a trace does not say."""
+        if self._spans is None:
+            return
+        while spans := self._spans.poll(_SPANS):
+            for span in spans:
+                tokens = tokens_of(span.attributes)
+                for metrics in self._metrics.values() if tokens else ():
+                    metrics.tokens(span.ended_at, tokens)
 
     def _note(self, name: str) -> None:
         """What was seen, for those who ask; a disk that refuses is told of once, and changes nothing."""

@@ -71,14 +71,27 @@ def _parse(text: str, name: str, environ: Mapping[str, str]) -> tuple[dict[str, 
         return {}, None
     if not isinstance(tree, dict):
         raise SettingsError(f"{name}: expected keys and values, found a {type(tree).__name__}")
-    return _expanded(tree, environ, name), node
+    try:
+        return _expanded(tree, environ), node
+    except _Unset as unset:
+        line = text[: text.find("${" + unset.variable)].count("\n") + 1
+        said = f"the environment has no {unset.variable}: set it, or write ${{{unset.variable}:-default}}"
+        raise SettingsError(f"{name}, line {line}: {said}") from None
 
 
-def _expanded(value: Any, environ: Mapping[str, str], name: str) -> Any:
+class _Unset(Exception):
+    """A variable that the environment lacks."""
+
+    def __init__(self, variable: str) -> None:
+        super().__init__(variable)
+        self.variable = variable
+
+
+def _expanded(value: Any, environ: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
-        return {str(key): _expanded(item, environ, name) for key, item in value.items()}
+        return {str(key): _expanded(item, environ) for key, item in value.items()}
     if isinstance(value, list):
-        return [_expanded(item, environ, name) for item in value]
+        return [_expanded(item, environ) for item in value]
     if not isinstance(value, str):
         return value
 
@@ -86,7 +99,7 @@ def _expanded(value: Any, environ: Mapping[str, str], name: str) -> Any:
         variable, default = match.groups()
         found = environ.get(variable, default)
         if found is None:
-            raise SettingsError(f"{name}: the environment has no {variable}: set it, or write ${{{variable}:-default}}")
+            raise _Unset(variable)
         return str(found)
 
     return _VARIABLE.sub(lookup, value)

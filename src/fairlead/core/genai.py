@@ -6,6 +6,9 @@ application made up itself is not known here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 PROMPT, RESPONSE, HEADER = "prompt", "response", "header"
 
 _PROMPTS = (
@@ -21,6 +24,25 @@ _RESPONSES = (
 )
 _HEADERS = ("http.request.header", "http.response.header", "rpc.grpc.request.metadata", "rpc.grpc.response.metadata")
 _HELD = ((PROMPT, _PROMPTS), (RESPONSE, _RESPONSES), (HEADER, _HEADERS))
+
+
+_TOKENS = (
+    ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.token_count.prompt"),
+    ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.token_count.completion"),
+)
+
+
+def tokens_of(attributes: Mapping[str, Any]) -> float:
+    """The tokens that a call of a language model used, in and out; 0 for a span that is none.
+
+    >>> tokens_of({"gen_ai.usage.input_tokens": 100, "gen_ai.usage.output_tokens": 20})
+    120.0
+    """
+    total = 0.0
+    for names in _TOKENS:
+        found = next((attributes[name] for name in names if name in attributes), 0)
+        total += float(found) if isinstance(found, int | float) and 0 <= found < 1e12 else 0.0
+    return total
 
 
 def held_by(name: str) -> str:

@@ -26,6 +26,7 @@ from fairlead.ports import Journal
 
 _LOG = logging.getLogger("fairlead.conditions")
 EVERY_SECONDS = 60.0
+RELEASE_SECONDS = 5.0  # while a version may be taken back
 SILENT_SECONDS = 86_400.0  # a condition that is unmeasured for so long is told
 _FOLLOWED = (*KINDS, "alias_moved", "window_judged", "operator_asked")
 
@@ -83,6 +84,12 @@ class Conditions:
         taken, told = self._take_back(now, event_now)
         self.looks = (*looks, *taken)
         return (*alarms, *told)
+
+    def pause(self, now: float) -> float:
+        """Seconds until the next look: a minute, or less while there is a version that a trigger may take back."""
+        rollback = self._rollback
+        urgent = rollback is not None and bool(self._releases.takeable(now, rollback.within_seconds))
+        return RELEASE_SECONDS if urgent else EVERY_SECONDS
 
     def _judge(self, point: Watchpoint, now: float, event_now: float | None, version: int | None = None) -> Judgement:
         values = self._metrics.of(
