@@ -1,0 +1,156 @@
+"""Guardrails in the settings file: every metric may guard a rollout."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fairlead.config.grammar import guardrail
+from fairlead.config.load import parse_settings
+from fairlead.config.settings import Settings
+from fairlead.core.metrics import bounds, is_event, meant
+from fairlead.errors import SettingsError, UsageError
+
+PAGE = (
+    "error_rate <= 1.25 * champion",
+    "p99_latency <= 2 * champion",
+    "prediction_psi < 0.25",
+    "conversion >= champion - 1%",
+)
+
+
+def settings(text: str) -> Settings:
+    """The settings in a text."""
+    return parse_settings(text, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("conversion >= champion - 1%", ("conversion", 1.0, True, True, -0.01)),
+        ("conversion > 0.95 * champion", ("conversion", 0.95, True, True, 0.0)),
+        ("revenue >= champion - 0.5", ("revenue", 1.0, True, True, -0.5)),
+        ("refund <= 1.1 * champion", ("refund", 1.1, True, False, 0.0)),
+        ("complaint < champion + 0.2%", ("complaint", 1.0, True, False, 0.002)),
+        ("add to cart >= 90% * champion", ("add to cart", 0.9, True, True, 0.0)),
+        ("flip_rate <= 2%", ("flip_rate", 0.02, False, False, 0.0)),
+        ("error_rate <= 5%", ("error_rate", 0.05, False, False, 0.0)),
+        ("p99_latency < 0.2s", ("p99_latency", 200.0, False, False, 0.0)),
+    ],
+)
+def test_a_bound_from_either_side(text: str, expected: tuple[str, float, bool, bool, float]) -> None:
+    """Events are bound by a factor of the champion's or a step from it; units and shares are as written."""
+    found = guardrail(text)
+    assert (found.metric, found.bound, found.relative, found.lower, found.margin) == expected
+    assert found.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("conversion >= 3%", "compares an event to a number.*write conversion >= champion - 1%"),
+        ("complaint <= 3%", "write complaint <= 1.1 \\* champion"),
+        ("conversion >= champion", "leaves nothing to lose"),
+        ("conversion >= champion + 1%", "leaves nothing to lose"),
+        ("conversion >= 1.2 * champion", "leaves nothing to lose"),
+        ("conversion >= 0.9 * champion - 1%", "one number for what may be lost"),
+        ("refund <= 0.9 * champion", "leaves nothing to lose"),
+        ("refund <= 0 * champion", "leaves nothing to lose"),
+        ("conversion >= budget * 0.9", "compares to 'budget'"),
+        ("error_rte <= 5%", "did you mean error_rate"),
+        ("flip_rates <= 5%", "did you mean flip_rate"),
+        ("error_rate >= 5%", "good when it is low"),
+        ("error_rate <= champion + 1%", "has a step"),
+        ("error_rate <= 5", "at most 100%"),
+        ("p99_latency <= 200", "has no unit"),
+        ("flip_rate <= 2 * champion", "compared to a number"),
+        ("sample_ratio <= 2%", "takes no bound"),
+        ("conversion", "is not a guardrail: write METRIC"),
+        (">= champion - 1%", "is not a guardrail"),
+    ],
+)
+def test_what_could_not_guard_is_refused(text: str, said: str) -> None:
+    """Each with what is wrong and what to write; and with its place in the file."""
+    with pytest.raises(SettingsError, match=said):
+        guardrail(text)
+    with pytest.raises(SettingsError):
+        settings(f"rollout: {{guardrails: [{text!r}]}}")
+
+
+def test_four_layers_guard_one_rollout() -> None:
+    """The four guardrails of the promised file load, with its shadow phase under a canary."""
+    found = settings(
+        f"rollout: {{strategy: canary, shadow: {{for: 1h, at_least: 1000}}, guardrails: {list(PAGE)}, alpha: 1%}}"
+    )
+    plan = found.rollout.plan()
+    assert [rule.metric for rule in plan.guardrails] == ["error_rate", "p99_latency", "prediction_psi", "conversion"]
+    assert plan.shadow is not None
+    assert (plan.shadow.seconds, plan.shadow.at_least) == (3600.0, 1000)
+    assert plan.edition == 2
+
+
+def test_a_shadow_phase_comes_first_where_it_is_stated() -> None:
+    """Under every strategy but ab; the strategy of that name has one whether or not it is stated."""
+    stated = settings("rollout: {shadow: {for: 5m, at_least: 50, traffic: 20%}}").rollout
+    for strategy in ("canary", "shadow", "blue-green", "rolling"):
+        shadow = stated.plan(strategy).shadow
+        assert shadow is not None
+        assert (shadow.seconds, shadow.at_least, shadow.traffic) == (300.0, 50, 0.2)
+    assert stated.plan("ab").shadow is None
+    silent = settings("rollout: {}").rollout
+    assert silent.plan("canary").shadow is None
+    assert silent.plan("shadow").shadow is not None
+
+
+def test_a_guardrail_that_its_strategy_cannot_measure_is_refused_at_deploy() -> None:
+    """Flips need a shadow phase, events a champion beside the version."""
+    flips = settings("rollout: {guardrails: ['flip_rate <= 2%']}").rollout
+    with pytest.raises(UsageError, match="canary has no such phase here"):
+        flips.plan("canary")
+    assert flips.plan("shadow").guardrails[0].metric == "flip_rate"
+    events = settings("rollout: {guardrails: ['conversion >= champion - 1%']}").rollout
+    with pytest.raises(UsageError, match="blue-green leaves none"):
+        events.plan("blue-green")
+    assert events.plan("rolling").guardrails[0].metric == "conversion"
+
+
+def test_a_step_may_wait_for_a_person() -> None:
+    """`manual: true` on a step, and nowhere else by itself."""
+    found = settings("rollout: {steps: [{traffic: 10%, manual: true}, {traffic: 100%}]}").rollout.plan()
+    assert [step.manual for step in found.steps] == [True, False]
+    with pytest.raises(SettingsError, match="manual"):
+        settings("rollout: {steps: [{traffic: 10%, manual: perhaps}]}")
+
+
+names = st.from_regex(r"[a-z]{5,10}_[a-z]{5,10}", fullmatch=True).filter(
+    lambda name: is_event(name) and not meant(name)
+)
+
+
+@given(names, st.integers(1, 99), st.booleans(), st.booleans())
+def test_any_event_may_be_bound(name: str, percent: int, lower: bool, stepped: bool) -> None:
+    """Whatever callers name their events, the rule says what may be lost and on which side."""
+    sign = -1 if lower else 1
+    right = f"champion {'-' if lower else '+'} {percent}%" if stepped else f"{100 + sign * percent}% * champion"
+    found = guardrail(f"{name} {'>=' if lower else '<='} {right}")
+    assert (found.metric, found.lower, found.relative) == (name, lower, True)
+    assert found.margin == pytest.approx(sign * percent / 100 if stepped else 0.0)
+    assert found.bound == pytest.approx(1.0 if stepped else 1 + sign * percent / 100)
+
+
+@given(st.text(max_size=60))
+def test_no_text_does_worse_than_being_refused(text: str) -> None:
+    """Whatever is typed is a guardrail, or refused in one line."""
+    try:
+        said = guardrail(text).metric
+    except SettingsError as error:
+        said = error.line
+    assert said
+    assert "\n" not in said
+
+
+def test_every_metric_of_the_table_that_may_be_bound_can_be() -> None:
+    """For each there is a text that states a bound on it."""
+    written = {"error_rate": "<= 5%", "p99_latency": "<= 200ms", "prediction_psi": "< 0.25", "flip_rate": "<= 2%"}
+    assert {guardrail(f"{name} {right}").metric for name, right in written.items()} == set(bounds())
