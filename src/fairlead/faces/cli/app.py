@@ -13,6 +13,7 @@ from fairlead.errors import FairleadError
 from fairlead.faces.cli import (
     alerts,
     checklist,
+    diff,
     drift,
     experiment,
     features,
@@ -69,6 +70,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
     readers = (drift, status, performance, experiment)
     for module in (
         models,
+        diff,
         features,
         gate,
         checklist,
