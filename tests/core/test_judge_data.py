@@ -91,9 +91,9 @@ def test_unknown_categories_are_told_beyond_few_rows() -> None:
 
 
 def test_too_few_rows_and_a_drop_are_told() -> None:
-    """A hundred are the least; half of the champion's rows is a drop."""
+    """A hundred are the least; a fifth of the champion's rows is a drop."""
     says(judge_rows(60, None, 3, POLICY), Outcome.BREACHED, "60 training rows: at least 100")
-    says(judge_rows(4000, 10_000, 3, POLICY), Outcome.BREACHED, "the champion had 10,000")
+    says(judge_rows(1500, 10_000, 3, POLICY), Outcome.BREACHED, "the champion had 10,000")
     says(judge_rows(6000, 10_000, 3, POLICY), Outcome.HOLDS, "6,000 training rows")
 
 
@@ -145,8 +145,8 @@ def with_features(*features: Feature) -> Contract:
 )
 def test_what_lets_callers_down_is_told(own: Contract, words: str) -> None:
     """A feature that is gone, retyped, or new and required; a null that is refused; another question."""
-    says(judge_compatible(own, CONTRACT, 4, POLICY), Outcome.BREACHED, words)
-    says(judge_compatible(own, CONTRACT, 4, GatePolicy(breaking_schema=True)), Outcome.HOLDS, "are allowed")
+    says(judge_compatible(own, CONTRACT, 4, {"nights": 0.1}, POLICY), Outcome.BREACHED, words)
+    says(judge_compatible(own, CONTRACT, 4, {}, GatePolicy(breaking_schema=True)), Outcome.HOLDS, "are allowed")
 
 
 def test_what_callers_send_is_answered_still() -> None:
@@ -157,8 +157,10 @@ def test_what_callers_send_is_answered_still() -> None:
         CITY,
         Feature("plan", Kind.CATEGORY, nullable=True),
     )
-    says(judge_compatible(wider, CONTRACT, 4, POLICY), Outcome.HOLDS, "new and not required: plan")
-    says(judge_compatible(CONTRACT, None, None, POLICY), Outcome.HOLDS, "Does not apply: there is no champion")
+    says(judge_compatible(wider, CONTRACT, 4, {}, POLICY), Outcome.HOLDS, "new and not required: plan")
+    strict = with_features(AGE, Feature("nights", Kind.INTEGER), CITY)
+    says(judge_compatible(strict, CONTRACT, 4, {}, POLICY), Outcome.HOLDS, "a null, rare before, is refused in nights")
+    says(judge_compatible(CONTRACT, None, None, {}, POLICY), Outcome.HOLDS, "Does not apply: there is no champion")
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_a_group_that_is_served_much_worse_is_told() -> None:
     others = Spread(0.85, 0.83, 0.87, 3000)
     bad = Slice("city", "cairo", Spread(0.55, 0.48, 0.62, 300), others)
     good = Slice("city", "berlin", Spread(0.84, 0.8, 0.88, 900), others)
-    says(judge_slices([good, bad], Task.BINARY, POLICY), Outcome.BREACHED, "0.550 where city = cairo (300 rows)")
+    says(judge_slices([good, bad], Task.BINARY, POLICY), Outcome.BREACHED, "accuracy 0.550 where city = cairo (300 rows)")
     says(judge_slices([good], Task.BINARY, POLICY), Outcome.HOLDS, "1 group", "0.840 where city = berlin")
     says(judge_slices([], Task.BINARY, POLICY), Outcome.HOLDS, "Does not apply: no column parts")
 
@@ -110,6 +110,8 @@ def test_a_protected_group_is_known_by_its_name() -> None:
 def test_probabilities_that_mean_something_else_are_told() -> None:
     """An error surely above the bound; one that is not; few rows; and values, which are no probabilities."""
     says(judge_calibration(Measure(0.12, 0.1, 0.14), 900, Task.BINARY, POLICY), Outcome.BREACHED, "12.0%")
+    other = judge_calibration(Measure(0.12, 0.1, 0.14), 900, Task.BINARY, POLICY, Measure(0.2, 0.15, 0.25))
+    says(other, Outcome.HOLDS, "the champion's is 20.0% on the same rows")
     says(judge_calibration(Measure(0.06, 0.03, 0.09), 900, Task.MULTICLASS, POLICY), Outcome.HOLDS, "6.0%")
     says(judge_calibration(Measure(0.01, 0.0, 0.3), 50, Task.BINARY, POLICY), Outcome.UNDECIDED, "50 labelled")
     says(judge_calibration(UNDEFINED, 900, Task.REGRESSION, POLICY), Outcome.HOLDS, "Does not apply")

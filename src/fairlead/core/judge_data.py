@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -204,23 +204,34 @@ def judge_personal(hits: Sequence[Hit], looked: int, policy: GatePolicy) -> Chec
     return told("personal_data", problems, holds, required, measured)
 
 
-def judge_compatible(own: Contract, theirs: Contract | None, champion: int | None, policy: GatePolicy) -> Check:
-    """A request that the champion answers, the candidate answers too, and in the same terms."""
+def judge_compatible(
+    own: Contract, theirs: Contract | None, champion: int | None, nulls: Mapping[str, float], policy: GatePolicy
+) -> Check:
+    """A request that the champion answers, the candidate answers too, and in the same terms. `nulls` are the shares of
+    the champion's training rows: of what was hardly ever null, a null may be refused."""
     required = "no feature, class or target that callers know is gone or retyped, and none is new and required"
     if theirs is None:
         said = "Does not apply: there is no champion whose callers could be let down."
         return told("schema_compatible", (), said, required, figures(compared=False))
-    problems = [] if policy.breaking_schema else _breaks(own, theirs)
+    rare = {name for name in theirs.names if nulls.get(name, 0.0) < policy.known_null}
+    problems = [] if policy.breaking_schema else _breaks(own, theirs, rare)
+    narrowed = [one.name for one in own.features if one.name in rare and _narrows(one, theirs)]
     new = [name for name in own.names if name not in theirs.names]
     measured = figures(compared=True, breaks=len(problems), new=len(new))
     holds = f"What v{champion}'s callers send is answered"
-    holds += f"; new and not required: {first_of(new, 5)}." if new else ", and there are no new features."
+    holds += f"; new and not required: {first_of(new, 5)}" if new else ", and there are no new features"
+    holds += f"; a null, rare before, is refused in {first_of(narrowed, 5)}." if narrowed else "."
     if policy.breaking_schema:
         holds = "Breaking changes are allowed by gates.breaking_schema."
     return told("schema_compatible", problems, holds, required, measured)
 
 
-def _breaks(own: Contract, theirs: Contract) -> list[str]:
+def _narrows(now: Feature, theirs: Contract) -> bool:
+    before = next(one for one in theirs.features if one.name == now.name)
+    return _answers_nulls(before) and not _answers_nulls(now)
+
+
+def _breaks(own: Contract, theirs: Contract, rare: Container[str]) -> list[str]:
     known = {feature.name: feature for feature in own.features}
     found = []
     if own.task is not theirs.task or own.target != theirs.target:
@@ -233,7 +244,7 @@ def _breaks(own: Contract, theirs: Contract) -> list[str]:
             found.append(f"{before.name} is gone: callers who send it are refused")
         elif not _takes(now, before):
             found.append(f"{before.name} was {_article(before.kind)} and is {_article(now.kind)}")
-        elif _answers_nulls(before) and not _answers_nulls(now):
+        elif before.name not in rare and _narrows(now, theirs):
             found.append(f"{before.name} may be null no longer")
     names = set(theirs.names)
     found += [

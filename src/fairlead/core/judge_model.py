@@ -11,10 +11,10 @@ from fairlead.core.contract import Contract, Task
 from fairlead.core.gate import Check, CheckName, GatePolicy, figures
 from fairlead.core.judge_data import told
 from fairlead.core.listing import counted, first_of
-from fairlead.core.training import QUALITY, Simple, Slice, Spread, measure_of
+from fairlead.core.training import QUALITY, SLICED, Simple, Slice, Spread, measure_of
 from fairlead.core.verdict import Outcome
 from fairlead.stats.fairness import Counts, Fairness, Gap, fairness, worst
-from fairlead.stats.performance import Measure
+from fairlead.stats.performance import UNDEFINED, Measure
 from fairlead.stats.performance.segments import Pair, Standing, compare
 
 # Words by which a column is known to tell a protected group, as parts of its name.
@@ -76,7 +76,7 @@ def judge_overfitting(train: Spread, held: Spread, task: Task, policy: GatePolic
 
 def judge_slices(found: Sequence[Slice], task: Task, policy: GatePolicy) -> Check:
     """No group of held-out rows is served much worse than all others: by effect, and by Benjamini-Hochberg."""
-    metric = QUALITY[task]
+    metric = SLICED[task]
     required = f"no group whose {metric} is more than {policy.slice_loss:.0%} below that of all others"
     if not found:
         said = "Does not apply: no column parts the held-out rows in groups of at least 30 that define the metric."
@@ -190,13 +190,14 @@ def _shown(gap: Gap, *, percent: bool = False) -> str:
     return f"{one.value:{form}} ({one.low:{form}} to {one.high:{form}}; {gap.lowest} and {gap.highest})"
 
 
-def judge_calibration(found: Measure, rows: int, task: Task, policy: GatePolicy) -> Check:
-    """A probability means what it says: its expected calibration error, less what chance adds, is within its bound."""
-    required = f"an expected calibration error whose interval does not lie above {policy.calibration:.0%}"
+def judge_calibration(found: Measure, rows: int, task: Task, policy: GatePolicy, before: Measure = UNDEFINED) -> Check:
+    """A probability means what it says: its expected calibration error, less what chance adds, is within its bound; or
+    no worse than the champion's (`before`) on the same rows, which it would replace."""
+    required = f"an expected calibration error not surely above {policy.calibration:.0%}, or not above the champion's"
     if task is Task.REGRESSION:
         said = "Does not apply: values are no probabilities."
         return told("calibrated", (), said, required, figures(rows=rows))
-    measured = figures(ece=found.value, low=found.low, high=found.high, rows=rows)
+    measured = figures(ece=found.value, low=found.low, high=found.high, rows=rows, champion=before.value)
     if not found.defined or rows < policy.compare_rows:
         said = f"{counted(rows, 'labelled held-out row')} cannot tell: at least {policy.compare_rows} are needed."
         return Check("calibrated", Outcome.UNDECIDED, said, measured, required)
@@ -205,7 +206,11 @@ def judge_calibration(found: Measure, rows: int, task: Task, policy: GatePolicy)
         f"{of} expected calibration error is {found.value:.1%} (95 % interval {found.low:.1%} to {found.high:.1%}) "
         f"over {counted(rows, 'held-out row')}"
     )
-    problems = [f"{said}: probabilities must be calibrated anew"] if found.low > policy.calibration else []
+    problems = []
+    if found.low > policy.calibration and before.defined and found.value <= before.value:
+        said = f"{said}; the champion's is {before.value:.1%} on the same rows"
+    elif found.low > policy.calibration:
+        problems = [f"{said}: probabilities must be calibrated anew"]
     return told("calibrated", problems, f"{said}.", required, measured)
 
 

@@ -18,6 +18,8 @@ from fairlead.stats.performance import Floats, Measure, accuracy, auroc_interval
 # How the held-out rows were set apart: a file of their own, the latest by time, or the last ones of the table.
 SplitKind = Literal["file", "time", "last"]
 QUALITY = {Task.BINARY: "AUROC", Task.MULTICLASS: "accuracy", Task.REGRESSION: "R2"}
+# Of groups: an AUROC is low in a group that itself tells much, and an R2 in one whose values are alike.
+SLICED = {Task.BINARY: "accuracy", Task.MULTICLASS: "accuracy", Task.REGRESSION: "skill (1 - MAE / MAD)"}
 
 
 class Spread(Struct, frozen=True):
@@ -82,7 +84,7 @@ class Simple(Struct, frozen=True):
 
 
 class Slice(Struct, frozen=True):
-    """A group of held-out rows against all others: the quality of each."""
+    """A group of held-out rows against all others: the accuracy of each, or the skill in the errors of values."""
 
     column: str
     value: str

@@ -31,15 +31,15 @@ from fairlead.stats.performance import Floats
 MOST_ROWS = 20_000  # looked at one by one, or for what a single feature tells
 ANSWERED_ROWS = 5_000  # training rows that the model answers
 IMPORTANCE_ROWS = 1_000  # held-out rows that it answers once more for each feature
-FEWEST_ANSWERED = 50
-SECONDS = 3.0  # that either may take about, by the time that the held-out rows took
+FEWEST_ANSWERED = 300  # of fewer rows an importance is chance
+SECONDS = 5.0  # that either may take about, by the time that some held-out rows took
 
 
 @dataclass(frozen=True)
 class Asking:
     """The model and what it answered: `truth` (n,) and `answers` (n, k) are of the held-out rows.
 
-    `predictor` answers as it does, and may be faster; `row_seconds` is what the model itself took for one of many rows.
+    `predictor` answers as the model does, and may be faster; `row_seconds` is what it takes for one of many rows.
     """
 
     predictor: Predictor

@@ -17,7 +17,7 @@ from fairlead.ports.dataset import Dataset
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.fairness import Counts
 from fairlead.stats.paired import auroc_difference, loss_difference
-from fairlead.stats.performance import Floats, auroc
+from fairlead.stats.performance import Floats, auroc, mean_interval, proportion
 from fairlead.stats.simple_model import CATEGORIES
 from fairlead.stats.simple_model import answers as simple_answers
 
@@ -25,7 +25,6 @@ _MOST_COLUMNS = 200  # whose groups are counted
 _MOST_VALUES = 20  # groups of a column
 _FEW_NUMBERS = 10  # distinct values of a number, up to which each is a group
 _FEWEST = 30  # rows of a slice
-_FEWEST_OF_A_CLASS = 10
 _MOST_SLICES = 200
 _WORK = 4e8  # multiplications of one of a simple model's steps
 _FLOOR = 1e-15
@@ -87,10 +86,13 @@ def heldout_facts(
     names = [*segments, *(name for name in heldout.names if name not in aside and name not in segments)]
     groups = list(_groups(heldout, names[:_MOST_COLUMNS]))
     sliced = [one for one in groups if one[0] in segments or not one[1].startswith(_RANGE)][:_MOST_SLICES]
-    found: dict[str, Any] = {"slices": tuple(_slices(contract.task, truth, answers, sliced))}
-    if contract.task is not Task.REGRESSION:
-        found["groups"] = _counted(contract, groups, truth, _decided(contract, answers, threshold))
-    return found
+    if contract.task is Task.REGRESSION:
+        away = float(np.abs(truth - np.median(truth)).mean())
+        worth = 1.0 - np.abs(answers[:, 0] - truth) / away if away else np.zeros(truth.size)
+        return {"slices": tuple(_slices(worth, sliced, rates=False))}
+    decided = _decided(contract, answers, threshold)
+    slices = tuple(_slices((decided == truth).astype(np.float64), sliced, rates=True))
+    return {"slices": slices, "groups": _counted(contract, groups, truth, decided)}
 
 
 _RANGE = "from "  # how the value of a group of numbers begins that was cut from more
@@ -134,19 +136,18 @@ def _numbers(values: Floats) -> Iterator[tuple[str, NDArray[np.bool_]]]:
         yield "missing", missing
 
 
-def _slices(task: Task, truth: Floats, answers: Floats, groups: Sequence[Group]) -> Iterator[Slice]:
+def _slices(worth: Floats, groups: Sequence[Group], *, rates: bool) -> Iterator[Slice]:
+    """Each group against all others, by the mean of what each row (n,) is worth: right or wrong, or its skill."""
     for column, value, rows in groups:
         if min(rows.sum(), (~rows).sum()) < _FEWEST:
             continue
-        inside, outside = (_quality(task, truth[side], answers[side]) for side in (rows, ~rows))
+        inside, outside = (_mean(worth[side], rates=rates) for side in (rows, ~rows))
         if not isinstance(inside, UnsetType) and not isinstance(outside, UnsetType):
             yield Slice(column, value, inside, outside)
 
 
-def _quality(task: Task, truth: Floats, answers: Floats) -> Spread | UnsetType:
-    if task is Task.BINARY and min(truth.sum(), truth.size - truth.sum()) < _FEWEST_OF_A_CLASS:
-        return UNSET
-    return spread(quality(task, truth, answers), truth.size)
+def _mean(worth: Floats, *, rates: bool) -> Spread | UnsetType:
+    return spread(proportion(float(worth.sum()), worth.size) if rates else mean_interval(worth), worth.size)
 
 
 def _decided(contract: Contract, answers: Floats, threshold: float) -> NDArray[np.intp]:

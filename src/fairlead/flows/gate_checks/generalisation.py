@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from fairlead.core.contract import Task
+from fairlead.core.contract import Contract, Task
 from fairlead.core.gate import Check
 from fairlead.core.judge_model import (
     judge_calibration,
@@ -17,8 +19,8 @@ from fairlead.core.judge_model import (
 from fairlead.core.training import truths
 from fairlead.errors import BundleError
 from fairlead.flows.gate_checks.splits import known
-from fairlead.flows.gate_checks.subject import Subject
-from fairlead.stats.performance import UNDEFINED, ece_debiased
+from fairlead.flows.gate_checks.subject import Subject, columns_of
+from fairlead.stats.performance import UNDEFINED, Floats, Measure, ece_debiased
 
 
 def check_simple(subject: Subject) -> Check:
@@ -47,7 +49,7 @@ def check_fairness(subject: Subject) -> Check:
 
 
 def check_calibration(subject: Subject) -> Check:
-    """The served model's probabilities on the held-out rows."""
+    """The served model's probabilities on the held-out rows, and the champion's."""
     contract, table = subject.contract, subject.heldout
     if contract.task is Task.REGRESSION:
         return judge_calibration(UNDEFINED, table.rows, contract.task, subject.policy)
@@ -56,15 +58,33 @@ def check_calibration(subject: Subject) -> Check:
     kept = np.flatnonzero(~np.isnan(truth))
     if not kept.size:
         return judge_calibration(UNDEFINED, 0, contract.task, subject.policy)
-    said = subject.served.predict([rows[place][:-1] for place in kept])
+    features, truth = [rows[place][:-1] for place in kept], truth[kept]
+    found = _error(contract, subject.served.predict(features), truth)
+    before = UNDEFINED
+    if found.low > subject.policy.calibration:  # else nothing hangs on the champion's
+        before = _before(subject, features, truth)
+    return judge_calibration(found, truth.size, contract.task, subject.policy, before)
+
+
+def _error(contract: Contract, said: Floats, truth: Floats) -> Measure:
+    """Of the last class's probability, or of the chosen one's."""
     if not np.isfinite(said).all():
         raise BundleError("the model answers no finite probabilities")
-    truth = truth[kept]
     if contract.task is Task.BINARY:
-        return judge_calibration(ece_debiased(truth, said[:, -1]), truth.size, contract.task, subject.policy)
+        return ece_debiased(truth, said[:, -1])
     chosen = said.argmax(axis=1)
-    found = ece_debiased((chosen == truth).astype(np.float64), said[np.arange(truth.size), chosen])
-    return judge_calibration(found, truth.size, contract.task, subject.policy)
+    return ece_debiased((chosen == truth).astype(np.float64), said[np.arange(truth.size), chosen])
+
+
+def _before(subject: Subject, features: list[tuple[Any, ...]], truth: Floats) -> Measure:
+    """The champion's error on the same rows; undefined where it answers another question, or other features."""
+    if subject.champion is None or subject.before is None:
+        return UNDEFINED
+    theirs = subject.before.contract
+    if theirs.classes != subject.contract.classes or not set(theirs.names) <= set(subject.contract.names):
+        return UNDEFINED
+    model = subject.bundles.load(subject.champion.bundle)
+    return _error(theirs, model.predict(columns_of(subject.contract, theirs, features)), truth)
 
 
 def check_useful(subject: Subject) -> Check:

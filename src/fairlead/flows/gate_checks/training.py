@@ -135,7 +135,8 @@ def check_pinned(subject: Subject) -> Check:
 def check_compatible(subject: Subject) -> Check:
     """The contract against the champion's."""
     before, version = subject.before, subject.champion.version if subject.champion else None
-    return judge_compatible(subject.contract, before.contract if before else None, version, subject.policy)
+    nulls = {name: _nulls(column) for name, column in _columns(subject.profile_before).items()}
+    return judge_compatible(subject.contract, before.contract if before else None, version, nulls, subject.policy)
 
 
 def check_missing(subject: Subject) -> Check:
