@@ -103,7 +103,7 @@ def test_the_wheel_holds_every_module_and_no_rubbish() -> None:
     """All of the source, and no bytecode, state or hidden file."""
     files = wheel_files()
     assert {path.relative_to(SOURCE.parent).as_posix() for path in MODULES} <= files
-    kinds = {".py", ".c", ".html", ".css", ".js", ".svg", ".sql", ".md", ".parquet", ".typed"}
+    kinds = {".py", ".c", ".json", ".html", ".css", ".js", ".svg", ".sql", ".md", ".parquet", ".typed"}
     assert [name for name in files if Path(name).suffix not in kinds] == []
     assert [name for name in files if Path(name).name.startswith(".")] == []
 
