@@ -22,6 +22,7 @@ Trial = Any  # the fixtures' values: see conftest
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 STEPS = (*(Step(share, 0.3, 20) for share in SHARES), Step(1.0))
 OVER = ("promoted", "rolled_back")
+PATIENCE_SECONDS = 240.0  # of a machine that others use too
 
 
 def decided(entries: list[Entry], rollout: str) -> list[Decision]:
@@ -68,19 +69,19 @@ def kill(trial: Trial, dice: random.Random) -> None:
     """The controller, at any moment of its life, one time in four while it starts; returns when `up` has started
     another."""
     system = trial.system
-    system.wait(lambda: system.children("controller"))
+    system.wait(lambda: system.children("controller"), PATIENCE_SECONDS)
     (controller,) = system.children("controller")
     if dice.random() > 0.25:
-        system.wait(system.console_answers)
+        system.wait(system.console_answers, PATIENCE_SECONDS)
     time.sleep(dice.uniform(0.0, 1.5))
     os.kill(controller, signal.SIGKILL)
-    system.wait(lambda: set(system.children("controller")) - {controller})
+    system.wait(lambda: set(system.children("controller")) - {controller}, PATIENCE_SECONDS)
 
 
 def next_rollout(trial: Trial, callers: Any, number: int, watched: Plan) -> str:
     """Another version, once the champion has a past to be compared with: every third answers a constant."""
     seen = len(callers.answers)
-    trial.system.wait(lambda: len(callers.answers) >= seen + 300)
+    trial.system.wait(lambda: len(callers.answers) >= seen + 300, PATIENCE_SECONDS)
     kind = "constant" if number % 3 == 2 else "good"
     plan = msgspec.structs.replace(watched, steps=STEPS)
     rollout: str = trial.system.deploy(trial.register(kind), plan)
@@ -100,7 +101,7 @@ def test_a_controller_that_is_killed_over_and_over_loses_and_repeats_nothing(
             if not rollouts or tried.is_over(rollouts[-1]):
                 rollouts.append(next_rollout(tried, made, len(rollouts), watched))
             kill(tried, dice)
-        system.wait(lambda: tried.is_over(rollouts[-1]) or tried.is_held(rollouts[-1]))
+        system.wait(lambda: tried.is_over(rollouts[-1]) or tried.is_held(rollouts[-1]), PATIENCE_SECONDS)
     assert not tried.is_held(rollouts[-1]), tried.decisions(rollouts[-1])[-1].reason
     assert made.broken == 0
     assert {answer.status for answer in made.answers} == {200}
