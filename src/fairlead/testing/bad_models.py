@@ -6,7 +6,7 @@ steady       the same, after 4 ms: what a slow one can be compared with
 unit_error   it was trained on ages in months, and is given years
 slow         the formula after 20 ms
 crashes      it raises on one input of a hundred
-leaks        it keeps 256 KiB of each request
+leaks        it keeps 64 KiB of each request
 constant     it answers 0.5 to everybody
 forgets      after 300 answers it takes the young for old and long stays for short: its scores are spread as before,
              the answers to its golden rows are not what they were
@@ -71,7 +71,7 @@ KEPT = []
 
 
 def predict(rows):
-    KEPT.extend(b"x" * 2**18 for _ in rows)
+    KEPT.extend(b"x" * 2**16 for _ in rows)
     return [chance(*row) for row in rows]
 """
 _FORGETS = """
