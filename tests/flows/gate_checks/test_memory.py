@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from fairlead.core.gate import GatePolicy
 from fairlead.core.verdict import Outcome
 from fairlead.flows.gate_checks import memory
@@ -24,7 +26,7 @@ def test_memory_that_stays_holds(put: Put, subject: MakeSubject, stage: OpenLoca
     found = check_memory(examined, local)
     assert found.outcome is Outcome.HOLDS, found.reason
     assert found.measured["predictions"] == 400
-    assert local._answered == (BLOCKS + FIRST_BLOCKS) * 20
+    assert local._answered == (BLOCKS + FIRST_BLOCKS + 1) * 20  # once to see how long it takes
     assert found.measured["requests"] == (BLOCKS + FIRST_BLOCKS) * 5  # 1, 2, 4, 8 and 5 rows
 
 
@@ -35,6 +37,17 @@ def test_a_model_that_leaks_is_found(put: Put, subject: MakeSubject, stage: Open
     assert found.outcome is Outcome.BREACHED
     assert "+10.00 MB for 10,000 predictions" in found.reason
     assert "it leaks" in found.reason
+
+
+def test_a_slow_model_is_judged_by_fewer_predictions(
+    put: Put, subject: MakeSubject, stage: OpenLocal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocks are as large as the time allows; there are enough of them all the same."""
+    monkeypatch.setattr(memory, "MOST_SECONDS", 2.0)
+    examined = subject(put(), None, GatePolicy(predictions=10_000_000))
+    found = check_memory(examined, stage(examined, delay_seconds=0.001))
+    assert found.outcome is Outcome.HOLDS, found.reason
+    assert 20 * 8 <= int(found.measured["predictions"]) < 1_000_000
 
 
 def test_a_worker_that_refuses_batches_is_found(put: Put, subject: MakeSubject, stage: OpenLocal) -> None:
