@@ -27,8 +27,6 @@ _OF: dict[Section, tuple[str, ...]] = {
         "loads_in_clean_process",
         "portable_agrees",
         "dataset_pinned",
-        "data_dictionary",
-        "documents_linked",
     ),
     "data": (
         "null_rates",
@@ -43,7 +41,6 @@ _OF: dict[Section, tuple[str, ...]] = {
         "split_documented",
         "heldout_locked",
         "personal_data",
-        "features_reproducible",
     ),
     "model": (
         "better_than_champion",
@@ -68,11 +65,10 @@ _OF: dict[Section, tuple[str, ...]] = {
         "errors_logged",
         "log_volume",
         "monitors_alive",
-        "experiment_ready",
-        "retraining_defined",
         "rollback_rehearsed",
     ),
 }
+LISTED: tuple[str, ...] = tuple(name for names in _OF.values() for name in names)
 _SECTION_OF: dict[str, Section] = {name: section for section, names in _OF.items() for name in names}
 
 # What an environment asks for unless its settings say otherwise.

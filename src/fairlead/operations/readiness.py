@@ -22,7 +22,7 @@ from fairlead.ports import VersionInfo
 
 
 class Kept(Struct, frozen=True):
-    """A gate run of a version: when, by whose policy, how it ended, and where its report lies beside the bundle."""
+    """A gate run of a version: when, by whose policy, how it ended, and where its report lies."""
 
     at: float
     environment: str
@@ -54,14 +54,16 @@ def kept(context: Context, reference: str) -> tuple[Kept, ...]:
     info = resolve(context, reference)
     runs = [(entry.at, entry.fact) for entry in history(context, info.model)]
     return tuple(
-        Kept(at, fact.environment, fact.passed, fact.failed, fact.report, _path(fact))
+        Kept(at, fact.environment, fact.passed, fact.failed, fact.report, _path(context.home, fact))
         for at, fact in runs
         if isinstance(fact, GateMeasured) and fact.version == info.version
     )
 
 
-def _path(fact: GateMeasured) -> str:
-    return f"bundles-evidence/{fact.bundle}/{fact.report}.json"
+def _path(home: Path, fact: GateMeasured) -> str:
+    """Beside the bundle, or where the reports of before lie alone."""
+    beside = f"bundles-evidence/{fact.bundle}/{fact.report}.json"
+    return beside if (home / beside).is_file() else f"gates/{fact.report}.json"
 
 
 def _judged(context: Context, report: GateReport) -> Readiness:

@@ -138,7 +138,7 @@ def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar=
         (instant(one.at), one.actor, one.what, one.reason) for one in view.history
     ])  # fmt: skip
     if gates:
-        table("gate reports", ("when (UTC)", "environment", "", "report", "beside the bundle"), [
+        table("gate reports", ("when (UTC)", "environment", "", "report", "lies in"), [
             (instant(one.at), one.environment, state("passed" if one.passed else "failed"), one.report[:16], one.path)
             for one in gates
         ])  # fmt: skip
