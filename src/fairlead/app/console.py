@@ -12,6 +12,7 @@ from fairlead.faces.api.app import build_control_app
 from fairlead.faces.api.versions import Versions
 from fairlead.operations import checklists, incidents, readiness, rollouts
 from fairlead.operations.context import Context
+from fairlead.operations.diff import diff
 from fairlead.operations.overview import LiveOverview
 from fairlead.operations.shadow_rows import with_worst_pairs
 from fairlead.operations.unseen import unseen_views
@@ -33,7 +34,9 @@ def build(context: Context) -> Starlette:
         except NotFound:
             return None
 
-    versions = Versions(partial(readiness.readiness, context), partial(checklists.checklist, context))
+    versions = Versions(
+        partial(readiness.readiness, context), partial(checklists.checklist, context), partial(diff, context)
+    )
     return build_control_app(
         lambda: with_worst_pairs(context.home, live.read()),
         live.entries,

@@ -15,7 +15,7 @@ from fairlead.core.report import SCORE
 from fairlead.core.training import QUALITY, Spread, TrainingFacts
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.stats.drift import ColumnDrift, compare, ranked
-from fairlead.stats.profile import TableProfile
+from fairlead.stats.profile import ColumnProfile, TableProfile
 from fairlead.stats.regrid import on_one_grid
 
 ALPHA = 0.01  # the share of false flags among the flagged columns
@@ -151,22 +151,35 @@ def _origin(of: Manifest) -> dict[str, str]:
     }
 
 
-def _data(one: TableProfile, two: TableProfile) -> DataDiff:
+def aligned(one: TableProfile, two: TableProfile) -> dict[str, tuple[ColumnProfile, ColumnProfile]]:
+    """The columns that both have, by name, each side's profile on the grid of the first."""
     other = {column.grid.name: column for column in two.columns}
-    pairs = [on_one_grid(column, other[column.grid.name]) for column in one.columns if column.grid.name in other]
+    return {
+        _shown(column.grid.name): on_one_grid(column, other[column.grid.name])
+        for column in one.columns
+        if column.grid.name in other
+    }
+
+
+def _shown(name: str) -> str:
+    return ANSWERS if name == SCORE else name
+
+
+def _data(one: TableProfile, two: TableProfile) -> DataDiff:
+    pairs = aligned(one, two).values()
     left = TableProfile(one.rows, tuple(pair[0] for pair in pairs))
     right = TableProfile(two.rows, tuple(pair[1] for pair in pairs))
     named = tuple(
-        msgspec.structs.replace(column, name=ANSWERS) if column.name == SCORE else column
-        for column in compare(left, right, alpha=ALPHA)
+        msgspec.structs.replace(column, name=_shown(column.name)) for column in compare(left, right, alpha=ALPHA)
     )
+    known, there = set(two.names), set(one.names)
     return DataDiff(
         verdict=judge_drift(named),
         rows_before=one.rows,
         rows_after=two.rows,
         columns=ranked(named),
-        only_before=tuple(name for name in one.names if name not in other),
-        only_after=tuple(name for name in two.names if name not in set(one.names)),
+        only_before=tuple(name for name in one.names if name not in known),
+        only_after=tuple(name for name in two.names if name not in there),
     )
 
 
@@ -197,10 +210,10 @@ def _quality(one: Known, two: Known) -> tuple[QualityShift | None, str]:
 
 def _better(metric: str, low: float, high: float) -> Verdict:
     if low > 0:
-        return Verdict(Outcome.HOLDS, f"{metric} is higher by {low:.3g} to {high:.3g}")
+        return Verdict(Outcome.HOLDS, f"{metric} is higher by {low:.4f} to {high:.4f}")
     if high < 0:
-        return Verdict(Outcome.BREACHED, f"{metric} is lower by {-high:.3g} to {-low:.3g}")
-    return Verdict(Outcome.UNDECIDED, f"{metric} of the two cannot be told apart: {low:+.3g} to {high:+.3g}")
+        return Verdict(Outcome.BREACHED, f"{metric} is lower by {-high:.4f} to {-low:.4f}")
+    return Verdict(Outcome.UNDECIDED, f"{metric} of the two cannot be told apart: {low:+.4f} to {high:+.4f}")
 
 
 def _weights(one: Known, two: Known) -> tuple[tuple[Weight, ...], str]:

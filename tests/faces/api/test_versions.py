@@ -9,14 +9,17 @@ from typing import Any
 import msgspec
 import pytest
 from tests.operations.house import AT, House
+from tests.operations.versions import two_versions
 
 from fairlead.config.settings import Settings
 from fairlead.core.gate import DAY_SECONDS
 from fairlead.core.verdict import Outcome
+from fairlead.core.version_diff import VersionDiff
 from fairlead.faces.api import build_control_app
 from fairlead.faces.api.versions import GateAnswer, Versions
 from fairlead.operations import checklists, readiness
 from fairlead.operations.checklists import Checklist
+from fairlead.operations.diff import diff
 from fairlead.operations.waivers import waive
 
 HERE = "/api/v1/models/hotel/versions"
@@ -88,3 +91,35 @@ def test_a_port_that_reads_no_versions_says_so(story: Any, call: Any) -> None:
     for what in ("gate", "checklist"):
         answer = alone.get(f"{HERE}/1/{what}")
         assert (answer.status_code, "no versions are read here" in answer.json()["detail"]) == (404, True)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, story: Any, call: Any) -> Any:
+    """The control port in front of a home with two whole versions of `stay`."""
+    here = two_versions(tmp_path / "pair").context
+    versions = Versions(partial(readiness.readiness, here), partial(checklists.checklist, here), partial(diff, here))
+    return call(build_control_app(story.live.read, story.live.entries, story.ask, versions=versions))
+
+
+def test_two_versions_side_by_side(pair: Any) -> None:
+    """Each by its number or an alias; the same document as on the command line."""
+    answer = pair.get("/api/v1/models/stay/diff", params={"before": "champion", "after": "2"})
+    found = msgspec.json.decode(answer.content, type=VersionDiff)
+    assert (found.before.version, found.after.version) == (1, 2)
+    assert {line.what for line in found.schema} == {"nights: null", "nights: range"}
+    assert found.data.verdict.outcome is Outcome.HOLDS
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "said"),
+    [
+        ("stay/diff", 400, "the query parameter before is missing: give a version, as in ?before=1&after=2"),
+        ("stay/diff?before=1", 400, "the query parameter after is missing"),
+        ("stay/diff?before=1&after=9", 404, "stay has no version 9: there are 1, 2, champion"),
+        ("nobody/diff?before=1&after=2", 404, "there is no model nobody"),
+    ],
+)
+def test_a_diff_asked_wrongly_is_a_problem(pair: Any, path: str, status: int, said: str) -> None:
+    """A 4xx with one line."""
+    answer = pair.get(f"/api/v1/models/{path}")
+    assert (answer.status_code, said in answer.json()["detail"]) == (status, True), answer.text

@@ -60,6 +60,16 @@ def test_a_diff_is_a_document(fairlead: Run, house: House, capsys: pytest.Captur
     assert found["importances"][0]["feature"] == "age"
 
 
+def test_a_diff_is_a_page_too(fairlead: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside what is printed; a place that cannot be written is refused."""
+    page = tmp_path / "diff.html"
+    assert fairlead("diff", "stay@1", "stay@2", "--html", str(page), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["model"] == "stay"
+    assert "stay: version 1 and version 2" in page.read_text(encoding="utf-8")
+    assert fairlead("diff", "stay@1", "stay@2", "--html", str(tmp_path / "none" / "diff.html")) == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
 def test_a_version_beside_itself_is_one_bundle(fairlead: Run, capsys: pytest.CaptureFixture[str]) -> None:
     """An alias may lead there: it is said, not shown as a table of zeros."""
     assert fairlead("diff", "stay@1", "stay@champion") == 0

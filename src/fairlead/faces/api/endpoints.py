@@ -14,6 +14,7 @@ from starlette.requests import Request
 from fairlead.core.checklist import PHASES
 from fairlead.core.environment import ENVIRONMENTS
 from fairlead.core.event import Entry
+from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
 from fairlead.faces.api.versions import GateAnswer, VersionAnswers, Versions, nowhere
 from fairlead.faces.console.app import Ask
@@ -122,6 +123,10 @@ def endpoints(sources: Sources) -> tuple[Endpoint, ...]:
 def _of_a_version(answers: VersionAnswers, name: Parameter) -> tuple[Endpoint, ...]:
     number = Parameter("version", "path", int, "The version's number.")
     where = Parameter("environment", "query", str, "By whose policy; default: what this home serves.", ENVIRONMENTS)
+    sides = [
+        Parameter(side, "query", str, f"The version {which}: a number or an alias.")
+        for side, which in (("before", "that is compared with"), ("after", "that is compared"))
+    ]
     phase = Parameter("phase", "query", str, "Only this checklist; default: all.", PHASES)
     return (
         Endpoint(
@@ -142,6 +147,16 @@ def _of_a_version(answers: VersionAnswers, name: Parameter) -> tuple[Endpoint, .
             Checklist,
             answers.checklist,
             (name, number, phase, where),
+            problems=(400, 404),
+        ),
+        Endpoint(
+            "GET",
+            "/models/{name}/diff",
+            "diff",
+            "What one version has otherwise than another",
+            VersionDiff,
+            answers.diff,
+            (name, *sides),
             problems=(400, 404),
         ),
     )

@@ -12,12 +12,15 @@ from starlette.requests import Request
 from fairlead.core.gate import GateReport
 from fairlead.core.test_score import MlTestScore
 from fairlead.core.verdict import Outcome
+from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
 from fairlead.operations.checklists import Checklist
 from fairlead.operations.gate_html import Readiness
 
 Gate = Callable[[str, str], Readiness]  # of `name@version`, by the policy of an environment
 List = Callable[[str, str, str], Checklist]  # of `name@version`, of a phase, in an environment
+
+Diff = Callable[[str, str], VersionDiff]  # of two versions of one model, each as `name@version`
 
 
 class GateAnswer(Struct, frozen=True):
@@ -32,16 +35,17 @@ class GateAnswer(Struct, frozen=True):
     ml_test_score: MlTestScore
 
 
+def nowhere(*_: Any) -> Any:
+    """Where no versions are read. Raises `NotFound`."""
+    raise NotFound("no versions are read here: ask the control port of `fairlead up`")
+
+
 class Versions(Struct, frozen=True):
     """Where the answers come from; called from threads."""
 
     gate: Gate
     checklist: List
-
-
-def nowhere(*_: Any) -> Any:
-    """Where no versions are read. Raises `NotFound`."""
-    raise NotFound("no versions are read here: ask the control port of `fairlead up`")
+    diff: Diff = nowhere
 
 
 class VersionAnswers:
@@ -62,6 +66,20 @@ class VersionAnswers:
         """The items of one checklist, or of all."""
         words = _word(request, "phase"), _word(request, "environment")
         return await run_in_threadpool(self._versions.checklist, _reference(request), *words)
+
+    async def diff(self, request: Request) -> VersionDiff:
+        """What one version has otherwise than another."""
+        name = request.path_params["name"]
+        sides = [f"{name}@{_named(request, side)}" for side in ("before", "after")]
+        return await run_in_threadpool(self._versions.diff, *sides)
+
+
+def _named(request: Request, side: str) -> str:
+    """A version's number or alias in the query. Raises `UsageError` without one."""
+    found = _word(request, side)
+    if not found:
+        raise UsageError(f"the query parameter {side} is missing: give a version, as in ?before=1&after=2")
+    return found
 
 
 def _word(request: Request, name: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -31,10 +32,11 @@ def diff(
     context: typer.Context,
     before: Annotated[str, typer.Argument(metavar="NAME@A")],
     after: Annotated[str, typer.Argument(metavar="NAME@B")],
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the comparison as a page, too.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")] = False,
 ) -> None:
     """What B has otherwise than A: lineage, data, metrics, schema, importances, card, environment."""
-    found = compare(opened(context), before, after)
+    found = compare(opened(context), before, after, html)
     if json:
         emit_json(found)
         return
