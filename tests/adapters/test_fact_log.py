@@ -77,6 +77,25 @@ def test_what_is_damaged_is_passed_over_and_counted(tmp_path: Path) -> None:
     assert reader.damaged == 1
 
 
+def test_a_poll_follows_all_workers_and_passes_over_damage(tmp_path: Path) -> None:
+    """A reader that was there before the first event gets each; what is damaged is noted, and the rest goes on."""
+    reader = SegmentFactReader(tmp_path)
+    assert reader.poll() == []
+    logs = [SegmentFacts(tmp_path, worker) for worker in (0, 1)]
+    for worker, log in enumerate(logs):
+        log.add_events([make_event(f"{worker}-{number}") for number in range(3)])
+    assert sorted(event.unit_id for event in reader.poll()) == ["0-0", "0-1", "0-2", "1-0", "1-1", "1-2"]
+    logs[0].add_events([make_event("bad"), make_event("good")])
+    (path,) = (path for path in (tmp_path / "events").iterdir() if b'"bad"' in path.read_bytes())
+    data = bytearray(path.read_bytes())
+    data[data.index(b'"bad"') + 1] = ord("X")
+    path.write_bytes(data)
+    assert [event.unit_id for event in reader.poll()] == ["good"]
+    for log in logs:
+        log.close()
+    assert reader.poll() == []
+
+
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """As a state error, which a gateway answers with 503."""
     (tmp_path / "log").write_text("a file where the folder should be")

@@ -82,8 +82,24 @@ async def check_facts(open_log: Callable[[], FactLog], open_reader: Callable[[],
     log.add_spans(spans)
     log.add_spans(spans[:1])
     await log.durable()
+    _check_poll(log, open_reader())
     for reader in (open_reader(), open_reader()):
-        events = sorted(reader.events(), key=lambda event: event.unit_id)
-        assert events == [first, second], "the same fact twice is one fact, as it came first"
+        events = [event for event in reader.events() if event.unit_id != "u3"]
+        assert sorted(events, key=lambda event: event.unit_id) == [first, second], (
+            "the same fact twice is one fact, as it came first"
+        )
         assert sorted(reader.spans(), key=lambda span: span.span_id) == spans, "a span that is sent again is one span"
     log.close()
+
+
+def _check_poll(log: FactLog, reader: FactReader) -> None:
+    """A cursor: what is there, then only what is added, no more at once than was asked for."""
+    found = reader.poll(1)
+    assert len(found) == 1, "no more than the limit at once"
+    while more := reader.poll(1):
+        found += more
+    assert {event.unit_id for event in found} == {"u1", "ü2"}, "every event is polled"
+    third = make_event("u3", event_id="a third")
+    log.add_events([third])
+    assert reader.poll() == [third], "what was added since, and nothing twice"
+    assert reader.poll() == [], "nothing was added"
