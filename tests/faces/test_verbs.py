@@ -30,6 +30,7 @@ IN_THE_API: dict[str, tuple[str, ...]] = {
     "show": ("model",),
     "gate": ("gate",),  # the last run; measuring is the command line's
     "checklist": ("checklist",),
+    "diff": ("diff",),
     "rollout": ("rollouts", "rollout"),
     "why": ("rollout",),
     "incident list": ("incidents",),
@@ -50,7 +51,6 @@ NOT_IN_THE_API: dict[str, str] = {
     "outcomes": "outcomes come in by the data plane: POST /v1/outcomes",
     "features": FILES,
     "performance": LONG,
-    "diff": LONG,
     "experiment": LONG,
     "pipeline": LONG,
     "retrain": LONG,
