@@ -74,6 +74,7 @@ DATA = (
     "adapters/sql/migrations/*.sql",
     "adapters/sql/postgres/*.sql",
     "adapters/sql/postgres/migrations/*.sql",
+    "config/fairlead.schema.json",
     "faces/console/templates/*.html",
     "faces/console/assets/*",
     "faces/demo/data/*",
