@@ -32,7 +32,7 @@ from fairlead.core.training import Simple, Slice, Split, Spread, Times, Training
 from fairlead.ports.predictor import Predictor
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.fairness import Counts
-from fairlead.stats.profile import profile
+from fairlead.stats.profile import TableProfile, profile
 
 CITIES = ("aspen", "berlin", "cairo")
 CONTRACT = Contract(
@@ -106,6 +106,8 @@ class Parts(Struct, frozen=True):
     tolerance: float = 1e-5
     seed: int = 0
     training: TrainingFacts | None = FACTS  # None: a bundle from before there were any
+    reference: tuple[Column, ...] | None = None  # the features that the profile is of; None: 2,000 drawn rows
+    lineage: Lineage = Lineage("drawn", "0" * 64, 2000)
 
 
 def draw(count: int, seed: int) -> tuple[Rows, NDArray[np.int8]]:
@@ -131,7 +133,7 @@ def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predict
         MODEL_FILE: parts.model,
         GOLDEN: msgspec.json.encode(golden),
         CARD: msgspec.json.encode(parts.card),
-        PROFILE: msgspec.json.encode(profile(_columns(draw(2000, parts.seed + 2)[0], predictor))),
+        PROFILE: msgspec.json.encode(_profiled(parts, predictor)),
     }
     if parts.training is not None:
         contents[TRAINING] = canonical(parts.training)
@@ -149,19 +151,26 @@ def write_candidate(folder: Path, parts: Parts | None = None, predictor: Predict
         model_entry=MODEL_FILE,
         served=MODEL_FILE if parts.portable is None else PORTABLE,
         files={path: sha256((folder / path).read_bytes()).hexdigest() for path in paths},
-        lineage=Lineage("drawn", "0" * 64, 2000),
+        lineage=parts.lineage,
         parity=None if parts.portable is None else Parity(len(golden_rows), 0.0, parts.tolerance),
     )
 
 
-def _columns(rows: Rows, predictor: Predictor) -> tuple[Column, ...]:
+def _profiled(parts: Parts, predictor: Predictor) -> TableProfile:
+    rows, _ = draw(2000, parts.seed + 2)
+    features = profile(parts.reference or columns_of(rows))
+    score = profile([NumericColumn(SCORE, predictor.predict(rows)[:, -1])])
+    return TableProfile(features.rows, (*features.columns, *score.columns))
+
+
+def columns_of(rows: Rows) -> tuple[Column, ...]:
+    """Drawn rows as columns."""
     ages, nights, cities = zip(*rows, strict=True)
     codes = np.array([CITIES.index(city) for city in cities], np.int32)
     return (
         NumericColumn("age", np.array(ages, np.float64)),
         NumericColumn("nights", np.array(nights, np.float64)),
         CategoricalColumn("city", codes, CITIES),
-        NumericColumn(SCORE, predictor.predict(rows)[:, -1]),
     )
 
 
