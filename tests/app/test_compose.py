@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from fairlead.adapters.command_trainer import CommandTrainer
-from fairlead.app.compose import open_context, open_notifiers, open_trainer
+from fairlead.app.compose import alert_policy, open_context, open_notifiers, open_trainer, retrain_policy
 from fairlead.config.alerting import Alerting, Channel
-from fairlead.config.fields import Secret
+from fairlead.config.fields import Duration, Secret
 from fairlead.config.load import parse_settings
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.core.event import StatusChanged
 from fairlead.errors import SettingsError, StateError
+from fairlead.testing.notifier import NOTICE
 
 
 def test_a_home_is_made_where_there_is_none(tmp_path: Path) -> None:
@@ -118,3 +119,36 @@ def test_what_a_command_writes_lies_beside_the_workers_log(tmp_path: Path) -> No
     writer.outcomes([OutcomeRecord("q1", 1, 1.0, 1.0)])
     writer.close()
     assert [record.request_id for record in context.open_log().poll()[1]] == ["q1"]
+
+
+def test_each_type_of_channel_is_opened_as_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A daily mail collects in the home folder; a pager's key may come from the environment."""
+    text = """
+alerting:
+  channels:
+    - {name: pager, type: pagerduty, url: "http://127.0.0.1:9/enqueue"}
+    - {name: team, type: slack, webhook: "http://127.0.0.1:9/hook"}
+    - {name: mail, type: email, recipients: [a@example.com]}
+    - {name: "day/ly", type: email, recipients: [a@example.com], frequency: daily}
+"""
+    monkeypatch.setenv("PAGERDUTY_ROUTING_KEY", "hush")
+    found = list(open_notifiers(parse_settings(text).alerting, tmp_path))
+    assert [type(one).__name__ for one in found] == ["PagerDutyNotifier", "SlackNotifier", "MailNotifier", "MailDigest"]
+    found[3].send(NOTICE)
+    assert [path.name for path in (tmp_path / "digests").iterdir()] == ["day%2Fly.jsonl"]
+    with pytest.raises(StateError, match=r"127\.0\.0\.1 cannot be reached") as caught:
+        found[0].send(NOTICE)
+    assert "hush" not in str(caught.value)
+
+
+def test_budget_and_triggers_reach_the_policies() -> None:
+    """What is stated, and the defaults of what is not."""
+    settings = parse_settings("alerting: {budget: {pages: 3, per: 7d}}\nretraining: {triggers: [{schedule: daily}]}")
+    policy = alert_policy(settings.alerting, "ana")
+    assert (policy.owner, policy.pages, policy.pages_seconds) == ("ana", 3, 7 * 86_400.0)
+    assert alert_policy(Alerting(), "ana").pages is None
+    train = retrain_policy(settings.retraining)
+    assert (train.at_most_every_seconds, train.schedule_every_seconds) == (30 * 86_400.0, None)
+    assert [one.schedule is not None for one in train.triggers] == [True]
+    stated = retrain_policy(Retraining(at_most_every=Duration(60.0)))
+    assert (stated.at_most_every_seconds, stated.schedule_every_seconds) == (60.0, 60.0)
