@@ -91,6 +91,7 @@ class Up:
         settings = home.settings
         options = worker_options(settings.trust, settings.limits(), settings.log.when_full)
         options += hand_down(settings.database) + aside.hand_down(settings, workers) + looking.hand_down(settings)
+        options += [f"--golden={float(settings.rollout.golden)!r}"]
         options += observability.hand_down(settings.monitoring.observing)
         self._facts = WorkerFacts(home.journal, home.clock)
         self._supervisor = Supervisor(

@@ -49,6 +49,7 @@ from fairlead.faces.gateway.intake import Intake
 from fairlead.faces.gateway.otlp import Keeps
 from fairlead.faces.gateway.wire import BODY_LIMIT
 from fairlead.flows.follow import Follower
+from fairlead.flows.golden import EVERY_SECONDS, GoldenTests
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import shadowing
 from fairlead.flows.tally import Counts, Tally, Usage, new_timing
@@ -85,6 +86,7 @@ class Options(Struct, frozen=True):
     aside: aside.Aside
     features: looking.Rules
     observing: Observing
+    golden: float
 
 
 def parse(arguments: list[str]) -> Options:
@@ -110,6 +112,7 @@ def parse(arguments: list[str]) -> Options:
     parser.add_argument("--features", type=looking.read, default={}, help="look-ups by model as JSON")
     parser.add_argument("--aside", type=aside.read, default=aside.NOTHING, help="fallbacks and quarantine as JSON")
     parser.add_argument("--observing", type=observability.read, default=Observing(), help="lines and traces as JSON")
+    parser.add_argument("--golden", type=float, default=EVERY_SECONDS, help="seconds between two golden tests")
     parser.add_argument("--database", action="store_true", help="follow the route board in $FAIRLEAD_DATABASE")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -178,14 +181,17 @@ class Worker:
         self._lookups = looking.lookups_of(options.features, home, SystemClock())
         identity = (options.worker, os.getpid())
         self._board = worker_board(home, os.environ, database=options.database)
+        bundles = BundleFolder(home / "bundles", options.trust)
+        self._golden = GoldenTests(self._serving, bundles.path, self._serving.clock, options.golden)
         self._follower = Follower(
             self._board,
-            BundleFolder(home / "bundles", options.trust),
+            bundles,
             self._serving,
             identity,
             _settle_memory,
             self._lookups,
         )
+        self._follower.golden = lambda: self._golden.states
         sync, logs = options.durability == "sync", options.observing.logging
         keeps = Keeps(logs.include_prompt, logs.include_response)
         intake = Intake(self._serving, self._facts, keeps, sync=sync, limit=options.body_limit)
@@ -234,7 +240,7 @@ class Worker:
             self._told.close()
 
     def _work(self) -> list[Coroutine[Any, Any, None]]:
-        return [self._follower.run(), self._note_counts(), self._time_lag()]
+        return [self._follower.run(), self._note_counts(), self._time_lag(), self._golden.run()]
 
     def _drain(self) -> None:
         self._stop.set()

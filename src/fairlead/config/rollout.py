@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from msgspec import field
 from msgspec.structs import replace
 
+from fairlead.config.after import AfterSettings
 from fairlead.config.fields import Bound, Duration, Section, Share
 from fairlead.config.grammar import guardrail
 from fairlead.core.metrics import is_event
@@ -108,6 +109,8 @@ class RolloutSettings(Section, frozen=True):
     deadline: Duration | None = None
     automatic: Literal["always", "after_selftest"] = "always"  # when a broken guardrail may roll back by itself
     split: SplitSettings = SplitSettings()
+    after: AfterSettings = AfterSettings()
+    golden: Duration = Duration(60)  # between two tests of a served version's golden rows
 
     def __post_init__(self) -> None:
         """Refuses now what could only fail in the middle of a release."""
@@ -122,6 +125,8 @@ class RolloutSettings(Section, frozen=True):
             raise SettingsError("rollout.alpha is a budget of false rollbacks: write more than 0% and less than 100%")
         if fault := self.split.fault_for(self.strategy):
             raise SettingsError(fault)
+        if self.golden < 1.0:
+            raise SettingsError(f"rollout.golden is {self.golden:g} s between two tests: write 1s or more")
         latencies = [bound.rule for bound in self.guardrails if bound.rule.metric == "p99_latency"]
         if len(latencies) > 1:
             raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
@@ -155,6 +160,7 @@ class RolloutSettings(Section, frozen=True):
             split=replace(split, by=By.REQUEST) if chosen == "rolling" else split,
             edition=EDITION,
             segments=segments,
+            after=self.after.plan,
         )
 
     def _unmeasurable(self, strategy: str, shadow: ShadowSettings | None) -> str:

@@ -13,6 +13,7 @@ DEGRADED = "degraded-performance"
 DATA = "data-quality"
 SILENT = "unmeasured-window"
 ROLLBACK = "rollout-rolled-back"
+GOLDEN = "golden-set-failed"
 LOG_REFUSED = "log-refused"
 METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
 UNMEASURED = "unmeasured-condition"

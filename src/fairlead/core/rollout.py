@@ -70,6 +70,14 @@ class Guardrail(Struct, frozen=True):
     margin: float = 0.0  # in the metric's unit, added to the bound
 
 
+class Aftercare(Struct, frozen=True):
+    """The watch over a version once it is promoted: for so long it may go back by itself; where nothing has changed it
+    does so once in `alarm_seconds` on average, or more seldom."""
+
+    seconds: float
+    alarm_seconds: float
+
+
 class Plan(Struct, frozen=True):
     """How a version is rolled out. `alpha` is the budget of false rollbacks for the whole rollout.
 
@@ -91,6 +99,7 @@ class Plan(Struct, frozen=True):
     edition: int = 1  # of the rules that judge it: what was decided is replayed by the rules it was decided by
     segments: tuple[str, ...] = ()  # features by whose values a shadow's answers are told apart
     automatic: bool = True  # whether a broken guardrail rolls back by itself; else an operator is asked
+    after: Aftercare | None = None  # without one a promotion is not watched
 
 
 class Baseline(Struct, frozen=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from fairlead.core.route import RouteTable, unseen
@@ -19,7 +19,7 @@ from fairlead.flows.serve import Serving, describe
 from fairlead.flows.telling import Telling
 from fairlead.flows.warm import Live, LiveVersion, arrange, load
 from fairlead.ports.bundles import BundleStore
-from fairlead.ports.routes import RouteBoard, WorkerState
+from fairlead.ports.routes import GoldenState, RouteBoard, WorkerState
 
 POLL_SECONDS = 0.02
 REPORT_SECONDS = 1.0
@@ -60,6 +60,7 @@ class Follower:
         self._told: dict[str, str] = {}
         self._board_error = ""
         self._telling = Telling(_log)
+        self.golden: Callable[[], Sequence[GoldenState]] = tuple  # what is reported of golden rows
         self.ready = asyncio.Event()  # set once a whole table is served, but for what cannot be loaded
 
     @property
@@ -108,6 +109,7 @@ class Follower:
             versions={name: sorted(model.versions) for name, model in live.models.items()} if live else {},
             error="; ".join(filter(None, (self._board_error, self._serving.log.state().refused, *wrong))),
             errors=errors,
+            golden=tuple(self.golden()),
         )
         try:
             self._board.report(state)

@@ -33,6 +33,7 @@ from fairlead.flows.baseline import baseline_for
 from fairlead.flows.consequences import consequences
 from fairlead.flows.paired import WorstPair
 from fairlead.flows.release_state import ModelState, Track, raw
+from fairlead.flows.replicas import Replicas
 from fairlead.flows.telling import Telling
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
 
@@ -44,7 +45,6 @@ ACTOR = "controller"
 # little enough to keep for years.
 _EARLY_LOOK_SECONDS, _LATE_LOOK_SECONDS, _EARLY_SECONDS = 0.5, 5.0, 60.0
 _WORKER_GONE_SECONDS = 5.0
-_LOAD_SECONDS = 5.0  # a worker that still reports an error this long after a table was published will not get over it
 
 
 class Release:
@@ -62,6 +62,7 @@ class Release:
         self._bundles = bundles
         self._clock = clock
         self._models: dict[str, ModelState] = {}
+        self._replicas = Replicas()
         self._telling = Telling(_LOG)
         self._read = 0
         self._generation = 0
@@ -88,6 +89,7 @@ class Release:
                     self._read = entry.seq
                     if isinstance(entry.fact, RouteChanged):
                         self._generation = max(self._generation, entry.fact.generation)
+                    self._replicas.fold(entry)
                     if entry.fact.model:
                         self._model(entry.fact.model).fold(entry)
             except JournalBroken:
@@ -302,18 +304,12 @@ class Release:
             self._append(facts, now)
 
     def _give_up(self) -> None:
-        """Ends the rollout of a version that a worker cannot load: traffic that cannot reach it proves nothing."""
+        """Ends the rollouts of versions that workers cannot serve, or no more as they were registered."""
         now = self._clock.now()
         workers = [state for state in self._board.workers() if now - state.heartbeat_at < _WORKER_GONE_SECONDS]
-        for name, model in self._models.items():
-            rollout = model.running
-            failing = next((state for state in workers if name in state.errors), None)
-            if rollout is None or failing is None or model.requests or now - rollout.phase_at < _LOAD_SECONDS:
-                continue
-            reason = f"worker {failing.worker} cannot serve {name} as routed: {failing.errors[name]}"
-            among = rollout.plan.among
-            meant = rollout.id if among is None else among.group
-            self._append([OperatorAsked(name, "abort", reason, seen=meant)], now)
+        facts = [*self._replicas.tested(self._models, workers), *self._replicas.asks(self._models, workers, now)]
+        if facts:
+            self._append(facts, now)
 
 
 def _moved(track: Track, decision: Decision) -> bool:

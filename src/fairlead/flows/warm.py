@@ -119,7 +119,7 @@ def load(
     return (
         live
         if clock is None
-        else msgspec.structs.replace(live, pace=measure(live.predictor, asked, clock, _tolerance(manifest)))
+        else msgspec.structs.replace(live, pace=measure(live.predictor, asked, clock, tolerance(manifest)))
     )
 
 
@@ -203,25 +203,32 @@ def rehearse(live: LiveVersion, path: Path) -> list[Row]:
     It also makes the first caller's request as fast as the next. Rows that the contract refuses are left out. Raises
     `BundleError` when this process answers differently, or cannot read the golden set.
     """
-    try:
-        golden = msgspec.json.decode(path.read_bytes(), type=Golden)
-    except (OSError, msgspec.DecodeError) as error:
-        raise BundleError(f"the golden set {path} cannot be read ({error}): register the version again") from error
-    worst, allowed = 0.0, _tolerance(live.manifest)
-    rows: list[Row] = []
-    for values, expected in zip(golden.rows, golden.outputs, strict=True):
-        try:
-            row, _ = live.rows.check(values)
-        except ContractError:
-            continue
-        rows.append(row)
+    worst, allowed = 0.0, tolerance(live.manifest)
+    golden = golden_rows(live, path)
+    for row, expected in golden:
         worst = max(worst, agreement([expected], live.predictor.predict([row]), allowed).largest_difference)
     if not worst <= allowed:
         raise BundleError(
             f"version {live.version} of {live.manifest.name!r} answers its golden rows up to {worst:.3g} differently "
             f"here than when it was registered (allowed: {allowed:.3g}): compare the library versions with its lineage"
         )
-    return rows
+    return [row for row, _ in golden]
+
+
+def golden_rows(live: LiveVersion, path: Path) -> list[tuple[Row, tuple[float, ...]]]:
+    """A bundle's golden rows as its model takes them, each with the answer that was recorded; those that the contract
+    refuses are left out. Raises `BundleError` where the set cannot be read."""
+    try:
+        golden = msgspec.json.decode(path.read_bytes(), type=Golden)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BundleError(f"the golden set {path} cannot be read ({error}): register the version again") from error
+    kept: list[tuple[Row, tuple[float, ...]]] = []
+    for values, expected in zip(golden.rows, golden.outputs, strict=True):
+        try:
+            kept.append((live.rows.check(values)[0], expected))
+        except ContractError:
+            continue
+    return kept
 
 
 def measure(predictor: Predictor, rows: Sequence[Row], clock: Clock, tolerance: float = ROUNDING) -> Pace:
@@ -269,8 +276,9 @@ def _least_seconds(predictor: Predictor, batches: Sequence[Sequence[Row]], clock
     return least
 
 
-def _tolerance(manifest: Manifest) -> float:
-    """What parity allowed a portable model; for the original, what another processor's rounding explains."""
+def tolerance(manifest: Manifest) -> float:
+    """How far an answer may be from the recorded one, absolute, and relative to answers beyond 1: what parity allowed
+    a portable model; for the original, what another processor's rounding explains."""
     if manifest.served in TRANSLATIONS.values() and manifest.parity is not None:
         return max(manifest.parity.tolerance, ROUNDING)
     return ROUNDING

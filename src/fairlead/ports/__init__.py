@@ -12,7 +12,7 @@ from fairlead.ports.notifier import Digest, Notice, Notifier, Resolver
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
-from fairlead.ports.routes import RouteBoard, WorkerState
+from fairlead.ports.routes import GoldenState, RouteBoard, WorkerState
 from fairlead.ports.stream import StreamSink, StreamSource
 from fairlead.ports.trainer import Trainer
 
@@ -24,6 +24,7 @@ __all__ = [
     "FactLog",
     "FactReader",
     "FeatureSource",
+    "GoldenState",
     "Journal",
     "Lease",
     "LogReader",

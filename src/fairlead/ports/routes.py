@@ -9,6 +9,17 @@ from msgspec import Struct
 from fairlead.core.route import RouteTable
 
 
+class GoldenState(Struct, frozen=True):
+    """How a worker's version last answered its golden rows, and when (seconds since 1970); `reason` where not as it
+    was registered with."""
+
+    model: str
+    version: int
+    holds: bool
+    reason: str
+    at: float
+
+
 class WorkerState(Struct, frozen=True):
     """What a worker last said of itself. `applied_at` is when it swapped to `generation` (seconds since 1970).
 
@@ -24,6 +35,7 @@ class WorkerState(Struct, frozen=True):
     versions: dict[str, list[int]] = {}  # model -> warm versions
     error: str = ""
     errors: dict[str, str] = {}  # model -> why its newest route is not served
+    golden: tuple[GoldenState, ...] = ()  # of the versions that were asked since they were loaded
 
 
 class RouteBoard(Protocol):
