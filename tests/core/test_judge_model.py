@@ -102,7 +102,7 @@ def test_a_protected_group_is_known_by_its_name() -> None:
     assert protected_of(["guest_gender", "sextant", "age"], GatePolicy()) == ("guest_gender",)
     groups = {"gender": {"1": {"f": Counts(120, 30, 180, 270), "m": FAIR}}}
     says(judge_fairness(groups, CONTRACT, GatePolicy()), Outcome.BREACHED, "gender", "50%")
-    says(judge_fairness({}, CONTRACT, GatePolicy()), Outcome.HOLDS, "Does not apply: gates.fairness names no column")
+    says(judge_fairness({}, CONTRACT, GatePolicy()), Outcome.HOLDS, "Does not apply: gates.bounds.protected names no column")
     value = msgspec.structs.replace(CONTRACT, task=Task.REGRESSION, classes=())
     says(judge_fairness({}, value, POLICY), Outcome.HOLDS, "Does not apply to values", "hotel")
 

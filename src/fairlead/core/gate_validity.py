@@ -31,6 +31,7 @@ _LESS_IS_STRICTER = frozenset(
         "overfitting",
         "slice_loss",
         "rate_gap",
+        "known_null",
         "calibration",
         "idle_share",
         "robust_loss",

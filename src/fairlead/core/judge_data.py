@@ -222,7 +222,7 @@ def judge_compatible(
     holds += f"; new and not required: {first_of(new, 5)}" if new else ", and there are no new features"
     holds += f"; a null, rare before, is refused in {first_of(narrowed, 5)}." if narrowed else "."
     if policy.breaking_schema:
-        holds = "Breaking changes are allowed by gates.breaking_schema."
+        holds = "Breaking changes are allowed by gates.bounds.breaking_schema."
     return told("schema_compatible", problems, holds, required, measured)
 
 

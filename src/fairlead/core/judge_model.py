@@ -125,7 +125,7 @@ def judge_fairness(
     )
     asked = protected_of([*groups, *contract.names], policy)
     if not asked:
-        said = "Does not apply: gates.fairness names no column, and none is named like a protected group."
+        said = "Does not apply: gates.bounds.protected names no column, and none is named like a protected group."
         return told("fairness_holds", (), said, required, figures(columns=0))
     if contract.task is Task.REGRESSION:
         said = f"Does not apply to values, which decide nothing ({first_of(asked, 3)}): see slices_hold."

@@ -31,7 +31,7 @@ def judge_leakage(scores: Mapping[str, float], copies: Sequence[str], contract: 
         if score >= policy.leak_score and name not in copies
     ]
     late = [name for name in contract.names if name in policy.known_late]
-    problems += [f"{name} is known only after the prediction (gates.known_late)" for name in late]
+    problems += [f"{name} is known only after the prediction (gates.bounds.known_late)" for name in late]
     best = max(scores, key=lambda name: scores[name], default="")
     measured = figures(
         features=len(scores), copies=len(copies), best=best, best_score=round(scores[best], 4) if best else None
@@ -120,7 +120,7 @@ def judge_locked(told_of: tuple[int, int] | None, natural: float, same_file: boo
         said = "The held-out file is what the champion was trained on: hold out rows that no version has seen."
         return Check("heldout_locked", Outcome.BREACHED, said, figures(same_file=True), required)
     if told_of is None:
-        said = "Held in the bundle, whose digest pins it; no champion's training could be compared row by row."
+        said = "Does not apply: there is no champion whose training rows could be compared; the bundle pins its own."
         return Check("heldout_locked", Outcome.HOLDS, said, figures(same_file=False), required)
     asked, held = told_of
     share = held / asked if asked else 0.0
