@@ -22,6 +22,7 @@ from fairlead.core.event import AlertRaised, AliasMoved, IncidentOpened, Retrain
 from fairlead.core.record import Prediction
 from fairlead.core.report import fact_of
 from fairlead.errors import StateError
+from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
 from fairlead.testing.notifier import NOTICE
 from fairlead.testing.receivers import HttpReceiver, http_receiver
@@ -122,6 +123,10 @@ def test_drift_is_told_logged_and_to_be_investigated(
     assert isinstance(opened, IncidentOpened)
     assert (opened.category, opened.severity) == ("data", "medium")
     assert opened.reason.startswith("to be investigated by hand: window ")
+    shown = {one.name: one.outcome.value for one in alerts(home).conditions}
+    assert shown["response_length_drift"] == "breached"
+    assert shown["category_distribution_drift"] == "holds"
+    assert shown["high_error_rate"] == "holds"
     again = FollowUp(home, home.home.parent / "fairlead.yaml", "")
     again.observe([*records(500, mean=130.0, ago=2 * DAY), *records(1, ago=DAY)], ())
     again.tick()

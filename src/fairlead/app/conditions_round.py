@@ -13,6 +13,7 @@ from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.segment_reader import SpanTail
 from fairlead.app.drift_round import DriftRound
 from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
+from fairlead.core.drift_tests import DriftWindow, TestVerdict
 from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.errors import StateError
@@ -47,6 +48,7 @@ class ConditionsRound:
         self._drift = DriftRound(context, responder, folder)
         self._notes = NoteFolder(context.home / FOLDER)
         self._seen: dict[str, list[ConditionState]] = {}
+        self._tested: dict[str, list[ConditionState]] = {}  # what drift tests found last
         self._telling = Telling(_LOG)
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
@@ -82,12 +84,12 @@ class ConditionsRound:
         now = self._context.clock.now()
         event_now = self._watch(name).event_now(now)
         alarms = self._conditions[name].look(now, event_now)
-        self._note(name)
         responder = self._responder(name)
         responder.on_alarms(alarms, now)
         responder.on_schedule()
-        if self._drift.wanted:
-            self._drift.judge(name, event_now)
+        if self._drift.wanted and (window := self._drift.judge(name, event_now)) is not None:
+            self._tested[name] = [_tested(name, window, verdict) for verdict in window.verdicts]
+        self._note(name)
         self._due[name] = time.monotonic() + self._conditions[name].pause(now)
         return True
 
@@ -115,6 +117,7 @@ class ConditionsRound:
             )
             for look in self._conditions[name].looks
         ]
+        self._seen[name] += self._tested.get(name, [])
         try:
             self._notes.write(NAME, msgspec.json.encode([one for seen in self._seen.values() for one in seen]))
         except StateError as error:
@@ -134,6 +137,13 @@ class ConditionsRound:
             self._conditions[name] = Conditions(name, self._points, found, self._context.journal, self._rollback)
             self._watch(name).on_label = found.label
         return found
+
+
+def _tested(name: str, window: DriftWindow, verdict: TestVerdict) -> ConditionState:
+    """A drift test's verdict, as it is shown among the conditions."""
+    test = verdict.found.test
+    stated = f"{test.method} beyond {test.least:g} at p < {test.level:g}"
+    return ConditionState(name, test.name, stated, verdict.outcome, verdict.reason, window.ends_at, window.version)
 
 
 def _by_model(predictions: Iterable[Prediction]) -> Mapping[str, list[Prediction]]:

@@ -75,13 +75,12 @@ def alerts(context: Context) -> AlertsView:
     entries = list(context.journal.read(kinds=_KINDS))
     models = sorted({entry.fact.model for entry in entries} | set(context.settings.models))
     now = context.clock.now()
-    found = read_note(context.home)
-    newest = max((one.at for one in found), default=now)
+    found, written_at = read_note(context.home)
     return AlertsView(
         standing=tuple(alert for model in models for alert in _standing(entries, model)),
         conditions=found,
         budgets=tuple(_budget(context, entries, model, now) for model in models if model),
-        stale=now - newest > STALE_SECONDS,
+        stale=bool(found) and now - written_at > STALE_SECONDS,
     )
 
 
@@ -112,11 +111,12 @@ def send_test(context: Context, channel: str = "") -> tuple[Delivery, ...]:
     return tuple(deliveries)
 
 
-def read_note(home: Path) -> tuple[ConditionState, ...]:
-    """What the controller saw last; nothing where it saw none, or the note cannot be read."""
+def read_note(home: Path) -> tuple[tuple[ConditionState, ...], float]:
+    """What the controller saw last, and when it wrote that down; nothing where the note cannot be read."""
+    path = home / FOLDER / f"{NAME}.json"
     with suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((home / FOLDER / f"{NAME}.json").read_bytes(), type=tuple[ConditionState, ...])
-    return ()
+        return msgspec.json.decode(path.read_bytes(), type=tuple[ConditionState, ...]), path.stat().st_mtime
+    return (), 0.0
 
 
 def _standing(entries: list[Entry], model: str) -> list[StandingAlert]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,7 +60,9 @@ def note(context: Context, at: float) -> None:
     """What the controller saw."""
     seen = [ConditionState("shop", "errors", "error_rate > 5%", Outcome.BREACHED, "error_rate is 12%", at, 1)]
     (context.home / FOLDER).mkdir(exist_ok=True)
-    (context.home / FOLDER / f"{NAME}.json").write_bytes(msgspec.json.encode(seen))
+    path = context.home / FOLDER / f"{NAME}.json"
+    path.write_bytes(msgspec.json.encode(seen))
+    os.utime(path, (at, at))
 
 
 def typed(context: Context) -> Typed:
