@@ -1,7 +1,7 @@
 """Rollouts, simulated on the controller's own code: how often an equal version is rolled back, and how many requests a
 bad one answers before it is; beside thresholds on the same streams.
 
-    python -m benchmarks.rollouts [--runs 2000] [--power-runs 100] [--processes N]
+    python -m benchmarks.rollouts [--runs 2000] [--power-runs 100] [--processes N] [--only "heavy users"]
 
 Seeded. Every run's journal is replayed byte for byte; one that does not ends the benchmark.
 """
@@ -23,14 +23,15 @@ from benchmarks.rollout_practice import WINDOWS, Rule, figure_of, first_over, tu
 from benchmarks.rollout_world import DEFAULT, STRICT, Run, Scene, run
 from fairlead.core.rollout import Step
 
-STEPS = (Step(0.05, 6.0, 100), Step(0.25, 6.0, 300), Step(0.5, 6.0, 500), Step(1.0))
+STEPS = (Step(0.05, 3.0, 50), Step(0.25, 3.0, 150), Step(0.5, 3.0, 250), Step(1.0))
 EQUAL = (
-    Scene("no difference", STEPS, 12_000),
-    Scene("outage on both arms", STEPS, 12_000, outage=True),
-    Scene("heavy users", STEPS, 12_000, heavy_users=True),
+    Scene("no difference", STEPS, 6_000),
+    Scene("outage on both arms", STEPS, 6_000, outage=True),
+    Scene("heavy users", STEPS, 6_000, heavy_users=True),
 )
 # share of the canary -> requests of a run, requests a second
 SHARES = {0.01: (400_000, 2_000), 0.05: (120_000, 1_000), 0.10: (60_000, 500)}
+TIGHT = (*STRICT[:2], "prediction_psi < 0.1")
 EFFECTS: tuple[tuple[str, tuple[str, ...], dict[str, float]], ...] = (
     ("failures 1.5x", STRICT, {"risk": 1.5}),
     ("failures 2x", STRICT, {"risk": 2.0}),
@@ -38,7 +39,9 @@ EFFECTS: tuple[tuple[str, tuple[str, ...], dict[str, float]], ...] = (
     ("failures 2x, 1.25x allowed", DEFAULT, {"risk": 2.0}),
     ("failures 3x, 1.25x allowed", DEFAULT, {"risk": 3.0}),
     ("latency +10 %", STRICT, {"slower": 1.1}),
-    ("scores moved by 0.7 sd", STRICT, {"shift": 0.7}),
+    ("scores +1 sd (psi 0.8)", STRICT, {"shift": 1.0}),
+    ("scores +0.7 sd (psi 0.4)", STRICT, {"shift": 0.7}),
+    ("the same, psi < 0.1", TIGHT, {"shift": 0.7}),
 )
 FIXED = (
     Rule("over 5 %, last 100", "errors", 100, 0.05),
@@ -80,14 +83,14 @@ def upper(events: int, trials: int, level: float = 0.95) -> float:
     return 1.0 if events >= trials else float(beta.ppf(level, events + 1, trials - events))
 
 
-def equal(runs: int, pool: ProcessPoolExecutor) -> None:
+def equal(runs: int, pool: ProcessPoolExecutor, only: str) -> None:
     """Prints how often a version that is equal is rolled back."""
     calm = [tuned(EQUAL[0], 0.25, "errors", window) for window in WINDOWS[:2]]
     rules = [*FIXED, *calm]
-    print(f"\nAn equal version: {runs:,} rollouts a row; steps of 5, 25 and 50 %, at most 12,000 requests, alpha 1 %")
+    print(f"\nAn equal version: {runs:,} rollouts a row; steps of 5, 25 and 50 %, at most 6,000 requests, alpha 1 %")
     print("rules: " + "; ".join(STRICT))
     print(f"{'':22s}{'rolled back':>12s}{'95 % bound':>12s}{'held':>6s}{'promoted':>9s}   thresholds roll back")
-    for scene in EQUAL:
+    for scene in (one for one in EQUAL if only in one.name):
         found = simulate(scene, runs, rules, pool)
         phases = Counter(one.phase for one in found)
         back = phases["rolled_back"]
@@ -106,12 +109,12 @@ def scenes() -> Iterator[tuple[str, float, Scene]]:
             yield name, share, Scene(name, steps, requests, per_second, rules, **effect)  # type: ignore[arg-type]
 
 
-def power(runs: int, pool: ProcessPoolExecutor) -> None:
+def power(runs: int, pool: ProcessPoolExecutor, only: str) -> None:
     """Prints what a bad version answers before it is rolled back."""
     print(f"\nA bad version: {runs:,} rollouts a row; canary requests until the rollback, median (and 90 % of runs)")
     print("thresholds: found by, median; the tuned one has the best of its three windows, known in hindsight")
     print(f"{'':28s}{'share':>6s}{'of at most':>11s}{'found':>7s}{'median':>8s}{'90 %':>8s}   beside")
-    for name, share, scene in scenes():
+    for name, share, scene in (one for one in scenes() if only in one[0]):
         figure = figure_of(scene)
         rules = [*(FIXED if figure == "errors" else ()), *(tuned(scene, share, figure, one) for one in WINDOWS)]
         found = simulate(scene, runs, rules, pool)
@@ -149,13 +152,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=2_000)
     parser.add_argument("--power-runs", type=int, default=100)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--only", default="", help="rows whose name has this in it")
     chosen = parser.parse_args()
     start = time.perf_counter()
     with ProcessPoolExecutor(chosen.processes) as pool:
         if chosen.runs:
-            equal(chosen.runs, pool)
+            equal(chosen.runs, pool, chosen.only)
         if chosen.power_runs:
-            power(chosen.power_runs, pool)
+            power(chosen.power_runs, pool, chosen.only)
     print(f"\n{time.perf_counter() - start:.0f} s on {chosen.processes} processes")
 
 
