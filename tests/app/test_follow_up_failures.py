@@ -17,6 +17,7 @@ from fairlead.app.follow_up import FollowUp
 from fairlead.core.event import AnyFact, Entry, IncidentOpened, RolloutDecided, RolloutStarted, canonical
 from fairlead.core.report import WindowReport, fact_of
 from fairlead.core.rollout import Call, Decision, Phase, Plan
+from fairlead.core.standing import Standing
 from fairlead.errors import BundleError, JournalBroken, StateError
 from fairlead.flows.watch import Watch
 from fairlead.operations.context import Context
@@ -59,13 +60,15 @@ class Weak:
         self.model = model
         self.failures = failures
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
         """Fails, or writes."""
         opens = any(isinstance(fact, IncidentOpened) and fact.model == self.model for fact in facts)
         if opens and self.failures:
             self.failures -= 1
             raise StateError("the journal is busy")
-        return self.journal.append(facts, actor=actor, at=at)
+        return self.journal.append(facts, actor=actor, at=at, expected=expected)
 
     def read(self, after: int = 0, **narrowed: Any) -> Iterator[Entry]:
         """As the journal."""

@@ -9,6 +9,7 @@ import pytest
 
 from fairlead.app.worker_facts import WorkerFacts
 from fairlead.core.event import AnyFact, Entry, WorkerChanged
+from fairlead.core.standing import Standing
 from fairlead.errors import StateError
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
@@ -22,12 +23,14 @@ class Locked(MemoryJournal):
         self.go_on = threading.Event()
         self.is_failing = False
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
         """Waits."""
         assert self.go_on.wait(30)
         if self.is_failing:
             raise StateError("database is locked")
-        return super().append(facts, actor=actor, at=at)
+        return super().append(facts, actor=actor, at=at, expected=expected)
 
 
 def test_a_locked_journal_holds_no_supervisor_up() -> None:

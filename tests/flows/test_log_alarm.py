@@ -8,6 +8,7 @@ import pytest
 
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.event import AlertQuieted, AlertRaised, AnyFact, Entry
+from fairlead.core.standing import Standing
 from fairlead.errors import StateError
 from fairlead.flows.log_alarm import LogAlarm
 from fairlead.ports import Notifier
@@ -24,11 +25,13 @@ class Blocked(MemoryJournal):
 
     is_full = True
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
         """Fails while the disk is full."""
         if self.is_full:
             raise StateError("the disk is full")
-        return super().append(facts, actor=actor, at=at)
+        return super().append(facts, actor=actor, at=at, expected=expected)
 
 
 class Broken(MemoryNotifier):

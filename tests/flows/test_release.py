@@ -29,6 +29,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.replay import replay
 from fairlead.core.rollout import Decision, Guardrail, Phase, Plan, ShadowPlan, Step
 from fairlead.core.route import RouteTable, choose
+from fairlead.core.standing import Standing
 from fairlead.errors import JournalBroken, StateError
 from fairlead.flows.release import Release
 from fairlead.ports import WorkerState
@@ -297,11 +298,13 @@ class BusyJournal(MemoryJournal):
             raise StateError("the database is locked")
         return super().read(after, model=model, kinds=kinds)
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
         """Fails while busy."""
         if self.busy:
             raise StateError("the database is locked")
-        return super().append(facts, actor=actor, at=at)
+        return super().append(facts, actor=actor, at=at, expected=expected)
 
 
 def shares(world: World) -> list[float]:
@@ -396,9 +399,11 @@ def test_an_entry_that_cannot_be_read_stops_nothing(world: World) -> None:
                     raise JournalBroken("entry 4 cannot be read")
                 yield entry
 
-        def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+        def append(
+            self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+        ) -> tuple[Entry, ...]:
             """Writes to the real one."""
-            return world.journal.append(facts, actor=actor, at=at)
+            return world.journal.append(facts, actor=actor, at=at, expected=expected)
 
     world.release = Release(Torn(), world.board, world.bundles, world.clock)
     for _ in range(30):

@@ -38,6 +38,7 @@ from fairlead.core.rollout import (
     ShadowPlan,
     Step,
 )
+from fairlead.core.standing import Standing
 from fairlead.errors import StateError
 from fairlead.flows.respond import Responder, Response, ResponsePolicy
 from fairlead.ports import Notice, Notifier
@@ -348,12 +349,14 @@ class Busy(MemoryJournal):
         self.kind = kind
         self.failures = 0
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
         """Fails, or writes."""
         if self.failures and any(isinstance(fact, self.kind) for fact in facts):
             self.failures -= 1
             raise StateError("the journal is busy")
-        return super().append(facts, actor=actor, at=at)
+        return super().append(facts, actor=actor, at=at, expected=expected)
 
 
 def back(reason: str, evidence: str = "") -> Decision:

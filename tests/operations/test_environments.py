@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,14 @@ from tests.operations.house import House, settled
 from fairlead.config.fields import Duration
 from fairlead.config.gates import Gates
 from fairlead.config.settings import Settings
-from fairlead.core.event import AliasMoved, DeployAsked, EnvironmentEntered, StatusChanged
+from fairlead.core.event import AliasMoved, AnyFact, DeployAsked, Entry, EnvironmentEntered, StatusChanged
 from fairlead.core.gate import CHECKS_AT_FIRST, read_report
+from fairlead.core.standing import Standing
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, Refused, UsageError
 from fairlead.operations.environments import Entered, promote_to
 from fairlead.operations.rollouts import deploy
+from fairlead.ports import Journal
 
 
 @pytest.fixture
@@ -199,3 +203,31 @@ def test_where_steps_are_kept_only_what_entered_is_deployed(house: House) -> Non
     promote_to(stepwise, "hotel@1", "staging")
     promote_to(stepwise, "hotel@1", "production")
     deploy(stepwise, "hotel@1")
+
+
+class Late:
+    """A journal whose writer is overtaken once: between its look and its append somebody else writes."""
+
+    def __init__(self, journal: Journal, first: Callable[[], object]) -> None:
+        self.read, self.verify = journal.read, journal.verify
+        self.journal, self.first = journal, [first]
+
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
+        """Writes after the other."""
+        while self.first:
+            self.first.pop()()
+        return self.journal.append(facts, actor=actor, at=at, expected=expected)
+
+
+@pytest.mark.parametrize("expect", [None, 0])
+def test_of_two_who_promote_at_once_one_is_refused(house: House, expect: int | None) -> None:
+    """Both saw nobody in staging: who comes second learns who is there now, and changes nothing."""
+    for version in (1, 2):
+        house.measured(house.report(version, environment="staging"))
+    late = Late(house.journal, lambda: promote_to(house.context, "hotel@1", "staging"))
+    with pytest.raises(Refused, match="hotel changed since it was looked at: version 1 entered staging") as refused:
+        promote_to(dataclasses.replace(house.context, journal=late), "hotel@2", "staging", expect)
+    assert "version 1 is staging now" in refused.value.line
+    assert [info.aliases for info in house.registry.versions("hotel")] == [("staging",), ()]

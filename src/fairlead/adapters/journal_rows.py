@@ -27,6 +27,7 @@ def chained(
 ) -> tuple[tuple[Entry, ...], tuple[Row, ...]]:
     """The entries that follow a chain's last link (its number and digest), and their rows."""
     seq, previous = last
+    at += 0.0  # a database may not keep the sign of zero, and the chain would not hold
     entries, rows = [], []
     for fact in facts:
         text = canonical(fact)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fairlead.adapters.journal_rows import Row, broken, chained, check_signed, entry_of, verified
 from fairlead.adapters.postgres_database import Database, queries
 from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.core.event import AnyFact, Entry
+from fairlead.core.standing import NEWER, Standing, moved_on
 
 if TYPE_CHECKING:
     from psycopg import Connection
@@ -27,13 +28,18 @@ class PostgresJournal:
         self._where = database.shown
         self._sql = queries("journal")
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
-        """Writes facts in order, all or none. Raises `UsageError` without an actor or a finite instant, `StateError`
-        while the database is away: then nothing is written, or what was being written when it went away."""
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
+        """Writes facts in order, all or none. Raises `UsageError` without an actor or a finite instant, `Refused`
+        where something newer stands than was `expected`, `StateError` while the database is
+        away: then nothing is written, or what was being written when it went away."""
         check_signed(actor, at)
         if not facts:
             return ()
-        return self._database.run(_Append(self._sql, self._lease, facts, actor, float(at)))
+        return self._database.run(
+            _Append(self._sql, self._lease, _Asked(facts, actor, float(at), expected), self._where)
+        )
 
     def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
         """The entries after a sequence number, oldest first; of one model, or of some kinds, if named."""
@@ -80,16 +86,23 @@ class PostgresJournal:
         return int(self._page("longest", {})[0][0])
 
 
+class _Asked(NamedTuple):
+    """What is to be appended, by whom, when, and on which standing."""
+
+    facts: Sequence[AnyFact]
+    actor: str
+    at: float
+    expected: Standing | None
+
+
 class _Append:
     """One append. It may be called again when its commit got no answer: what stands already is not written twice."""
 
-    def __init__(
-        self, sql: dict[str, bytes], lease: PostgresLease | None, facts: Sequence[AnyFact], actor: str, at: float
-    ) -> None:
+    def __init__(self, sql: dict[str, bytes], lease: PostgresLease | None, asked: _Asked, where: str) -> None:
         self._sql = sql
         self._lease = lease
-        self._facts = facts
-        self._signed = (actor, at)
+        self._asked = asked
+        self._where = where
         self._written: tuple[Entry, ...] = ()
 
     def __call__(self, connection: Connection[Any]) -> tuple[Entry, ...]:
@@ -101,16 +114,25 @@ class _Append:
         longest, digest = connection.execute(sql["lock_head"]).fetchone() or (0, "")
         if self._written and self._stands(connection):
             return self._written
-        entries, rows = chained((longest, digest), self._facts, *self._signed)
+        facts, actor, at, expected = self._asked
+        if expected is not None:
+            self._check(connection, expected)
+        entries, rows = chained((longest, digest), facts, actor, at)
         names = ("seq", "at", "actor", "fact", "previous", "digest", "model", "kind")
         values = [
             dict(zip(names, (*row, fact.model, fact.__struct_config__.tag), strict=True))
-            for row, fact in zip(rows, self._facts, strict=True)
+            for row, fact in zip(rows, facts, strict=True)
         ]
         connection.cursor().executemany(sql["append_entry"], values)
         connection.execute(sql["move_head"], {"seq": entries[-1].seq, "digest": entries[-1].digest})
         self._written = entries
         return entries
+
+    def _check(self, connection: Connection[Any], expected: Standing) -> None:
+        wanted = {"after": expected.seq, "model": expected.model, "kinds": list(expected.kinds), "page": NEWER}
+        newer = connection.execute(self._sql["read_entries"], wanted).fetchall()
+        if newer:
+            raise moved_on(expected, [entry_of(row, self._where) for row in newer])
 
     def _stands(self, connection: Connection[Any]) -> bool:
         row = connection.execute(self._sql["has_digest"], {"digest": self._written[-1].digest}).fetchone()

@@ -14,6 +14,7 @@ import msgspec
 from fairlead.adapters.journal_rows import Row, chained, check_signed, entry_of, verified
 from fairlead.adapters.named_sql import migrate, migrations, statements
 from fairlead.core.event import GENESIS, AnyFact, Entry
+from fairlead.core.standing import NEWER, Standing, moved_on
 from fairlead.errors import StateError
 
 _BUSY_SECONDS = 30.0
@@ -79,8 +80,11 @@ class SqliteJournal:
                 f"the journal {self._path} cannot be used: {error}; check the disk and the folder's permissions"
             ) from error
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
-        """Writes facts in order, all or none. Raises `UsageError` without an actor or a finite instant."""
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
+        """Writes facts in order, all or none. Raises `UsageError` without an actor or a finite instant, `Refused`
+        where something newer stands than was `expected`."""
         check_signed(actor, at)
         if not facts:
             return ()
@@ -88,12 +92,22 @@ class SqliteJournal:
             # IMMEDIATE takes the write lock before the last link is read, so processes chain one after another.
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._check(expected)
                 entries = self._chain(facts, actor, float(at))
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
         return entries
+
+    def _check(self, expected: Standing | None) -> None:
+        if expected is None:
+            return
+        kinds = msgspec.json.encode(expected.kinds).decode()
+        wanted = {"after": expected.seq, "model": expected.model, "kinds": kinds, "page": NEWER}
+        newer = self._connection.execute(self._sql["read_entries"], wanted).fetchall()
+        if newer:
+            raise moved_on(expected, [entry_of(row, str(self._path)) for row in newer])
 
     def _chain(self, facts: Sequence[AnyFact], actor: str, at: float) -> tuple[Entry, ...]:
         last = self._connection.execute(self._sql["last_link"]).fetchone() or (0, GENESIS)

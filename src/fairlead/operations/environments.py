@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
 from fairlead.core.environment import Environment, before, looser
-from fairlead.core.event import AliasMoved, AnyFact, DeployAsked, EnvironmentEntered, StatusChanged
+from fairlead.core.event import AliasMoved, AnyFact, DeployAsked, Entry, EnvironmentEntered, StatusChanged
+from fairlead.core.standing import standing
 from fairlead.errors import Refused, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.gates import environment_of, passed_gate
@@ -15,6 +18,7 @@ from fairlead.ports import VersionInfo
 # Which alias says who holds an environment. A version is champion once its rollout has made it so.
 _HOLDER_OF: dict[Environment, str] = {"staging": "staging", "production": "champion"}
 NOBODY = 0
+_RESTS_ON = ("alias_moved", "environment_entered")
 
 
 class Entered(Struct, frozen=True):
@@ -40,7 +44,9 @@ def promote_to(
         raise UsageError(f"every version is in {wanted} once it is registered: promote it to staging or production")
     now, info = context.clock.now(), resolve(context, reference)
     name = f"{info.model}@{info.version}"
-    holder = _holder(context, info.model, alias)
+    # Whoever promotes at the same time rests on the same entries: the second is refused by the journal.
+    entries = list(context.journal.read(model=info.model, kinds=_RESTS_ON))
+    rests, holder = standing(entries, info.model, _RESTS_ON), holder_of(entries, alias)
     if expect is not None and (holder or NOBODY) != expect:
         held = f"version {holder} holds" if holder else "nobody holds"
         raise Refused(f"{held} {wanted} of {info.model}, not version {expect}: look at `fairlead models {info.model}`")
@@ -51,8 +57,8 @@ def promote_to(
     said = reason.strip() or f"promoted to {wanted}"
     facts: list[AnyFact] = [EnvironmentEntered(info.model, info.version, info.bundle, wanted, said)]
     if wanted == "staging":
-        facts += _staged(info, holder, _holder(context, info.model, "champion"), said)
-    context.journal.append(facts, actor=context.actor, at=now)
+        facts += _staged(info, holder, holder_of(entries, "champion"), said)
+    context.journal.append(facts, actor=context.actor, at=now, expected=rests)
     for fact in facts:
         _follow(context, fact)
     return Entered(info.model, info.version, wanted, holder)
@@ -117,9 +123,10 @@ def _follow(context: Context, fact: AnyFact) -> None:
         context.registry.set_status(fact.model, fact.version, fact.status)
 
 
-def _holder(context: Context, model: str, alias: str) -> int | None:
+def holder_of(entries: Iterable[Entry], alias: str) -> int | None:
+    """The version that holds an alias after these entries of one model."""
     held = None
-    for entry in context.journal.read(model=model, kinds=["alias_moved"]):
+    for entry in entries:
         if isinstance(entry.fact, AliasMoved) and entry.fact.alias == alias:
             held = entry.fact.version
     return held

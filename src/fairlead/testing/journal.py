@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from threading import Lock, Thread
 
 import msgspec
@@ -18,7 +19,8 @@ from fairlead.core.event import (
     canonical,
     link,
 )
-from fairlead.errors import JournalBroken, UsageError
+from fairlead.core.standing import NEWER, Standing, moved_on
+from fairlead.errors import JournalBroken, Refused, UsageError
 from fairlead.ports.journal import Journal
 
 
@@ -30,11 +32,15 @@ class MemoryJournal:
         self._entries: list[Entry] = []
         self._lock = Lock()
 
-    def append(self, facts: Sequence[AnyFact], *, actor: str, at: float) -> tuple[Entry, ...]:
-        """Writes facts in order, all or none."""
+    def append(
+        self, facts: Sequence[AnyFact], *, actor: str, at: float, expected: Standing | None = None
+    ) -> tuple[Entry, ...]:
+        """Writes facts in order, all or none; with `expected` only while nothing newer stands."""
         if not actor.strip() or not abs(at) < float("inf"):
             raise UsageError(f"a fact needs an actor and a finite instant, not actor {actor!r} at {at!r}")
         with self._lock:
+            if expected is not None:
+                self._check(expected)
             added: list[Entry] = []
             previous = self._entries[-1].digest if self._entries else GENESIS
             for seq, fact in enumerate(facts, len(self._entries) + 1):
@@ -43,6 +49,11 @@ class MemoryJournal:
                 previous = digest
             self._entries += added
         return tuple(added)
+
+    def _check(self, expected: Standing) -> None:
+        newer = list(islice(self.read(expected.seq, model=expected.model, kinds=expected.kinds), NEWER))
+        if newer:
+            raise moved_on(expected, newer)
 
     def read(self, after: int = 0, *, model: str | None = None, kinds: Sequence[str] = ()) -> Iterator[Entry]:
         """The entries after a sequence number, oldest first."""
@@ -67,6 +78,8 @@ def check_journal(make: Callable[[], Journal]) -> None:
     check_order_and_chain(make())
     check_filters(make())
     check_all_or_none(make())
+    check_standing(make())
+    check_swaps(make())
     check_threads(make())
 
 
@@ -115,6 +128,57 @@ def check_all_or_none(journal: Journal) -> None:
         raise AssertionError(f"an entry by {actor!r} at {at} was taken")
     assert journal.append([], actor="t", at=1) == (), "nothing was asked"
     assert list(journal.read()) == [], "nothing was written"
+
+
+def check_standing(journal: Journal) -> None:
+    """An append under a standing is refused once something newer stands, and only by that model and those kinds."""
+    aliases = ("alias_moved",)
+    moved = AliasMoved(model="a", alias="champion", version=1, previous=None)
+    journal.append([moved], actor="t", at=1, expected=Standing("a", aliases, 0))
+    (first,) = journal.read()
+    other: list[AnyFact] = [
+        AliasMoved("b", "champion", 7, None),
+        StatusChanged(model="a", version=1, status="production"),
+    ]
+    journal.append(other, actor="t", at=1)
+    seen = Standing("a", aliases, first.seq)
+    journal.append([AliasMoved("a", "champion", 2, 1)], actor="ana", at=2, expected=seen)
+    before = journal.verify()
+    try:
+        journal.append([AliasMoved("a", "champion", 3, 1)], actor="bo", at=3, expected=seen)
+    except Refused as error:
+        said = error.line
+    else:
+        raise AssertionError("an append on an old standing was taken")
+    assert "version 2 is champion now (entry 4, by ana)" in said, "what stands now"
+    assert "fairlead models a" in said, "what to do"
+    assert journal.verify() == before, "nothing was written"
+
+
+def check_swaps(journal: Journal) -> None:
+    """Of threads that saw the same and write at once exactly one is taken, each time."""
+    taken: list[int] = []
+
+    def swap(seq: int, version: int) -> None:
+        try:
+            journal.append(
+                [AliasMoved("a", "champion", version, None)],
+                actor=f"t{version}",
+                at=1,
+                expected=Standing("a", ("alias_moved",), seq),
+            )
+        except Refused:
+            return
+        taken.append(version)
+
+    for seq in range(5):
+        threads = [Thread(target=swap, args=(seq, version)) for version in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(taken) == seq + 1, "one of four was taken"
+    assert journal.verify() == 5, "as many entries as were taken"
 
 
 def check_threads(journal: Journal) -> None:

@@ -237,6 +237,7 @@ def test_document_describes_every_address(api: Any) -> None:
         "/api/v1/models",
         "/api/v1/models/{name}",
         "/api/v1/models/{name}/{verb}",
+        "/api/v1/models/{name}/diff",
         "/api/v1/models/{name}/versions/{version}/gate",
         "/api/v1/models/{name}/versions/{version}/checklist",
         "/api/v1/rollouts",
