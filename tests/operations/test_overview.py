@@ -81,6 +81,16 @@ def test_empty_journal_has_no_models() -> None:
     assert overview((), (), RouteTable(), 5.0) == Overview(at=5.0, seq=0, generation=0)
 
 
+def test_a_gate_of_another_environment_is_told_as_such() -> None:
+    """What passed for dev has not passed for production."""
+    measured = event.GateMeasured(MODEL, 1, "b" * 64, passed=True, failed=(), report="r", environment="dev")
+    seen = view(event.VersionRegistered(MODEL, 1, "b" * 64, "july"), measured)
+    version = seen.versions[0]
+    assert version.gate is not None
+    assert (version.gate.passed, version.gate.environment) == (True, "dev")
+    assert "v1 passed the gates of dev" in {note.title for note in version.history}
+
+
 def test_version_carries_its_whole_history() -> None:
     """Registration, gates, status and alias of a version are its history, newest first."""
     model = view(

@@ -163,7 +163,8 @@ class ModelFold:
             self._marks.append(Mark(entry.at, "promoted", f"v{fact.version} became champion", self._latest))
 
     def _gate(self, entry: Entry, fact: event.GateMeasured) -> None:
-        self._change(fact.version, gate=GateView(entry.at, fact.passed, fact.failed, fact.report))
+        gate = GateView(entry.at, fact.passed, fact.failed, fact.report, fact.environment)
+        self._change(fact.version, gate=gate)
 
     def _rollout(self, entry: Entry, fact: event.RolloutStarted) -> None:
         fold = self._rollouts[fact.rollout] = RolloutFold(entry, fact)

@@ -51,9 +51,10 @@ def _alias(fact: event.AliasMoved) -> _Words:
 
 
 def _gate(fact: event.GateMeasured) -> _Words:
+    where = "" if fact.environment == "production" else f" of {fact.environment}"
     if fact.passed:
-        return f"v{fact.version} passed the gates", "every readiness check holds", "good", ""
-    return f"v{fact.version} failed the gates", f"did not hold: {', '.join(fact.failed)}", "bad", ""
+        return f"v{fact.version} passed the gates{where}", "every readiness check that is asked for holds", "good", ""
+    return f"v{fact.version} failed the gates{where}", f"did not hold: {', '.join(fact.failed)}", "bad", ""
 
 
 def _deploy(fact: event.DeployAsked) -> _Words:

@@ -36,6 +36,7 @@ class GateView(Struct, frozen=True):
     passed: bool
     failed: tuple[str, ...]
     report: str
+    environment: str = "production"  # by whose policy
 
 
 class VersionView(Struct, frozen=True):
