@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from fairlead.config.grammar import guardrail
 from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
 from fairlead.core.metrics import bounds, is_event, meant
+from fairlead.core.outlook import Traffic, sights, told
 from fairlead.errors import SettingsError, UsageError
+from fairlead.stats.sequential.combine import non_inferiority_units
 
+PAGE_FILE = Path(__file__).parents[2] / "docs" / "guardrails.md"
 PAGE = (
     "error_rate <= 1.25 * champion",
     "p99_latency <= 2 * champion",
@@ -154,3 +161,18 @@ def test_every_metric_of_the_table_that_may_be_bound_can_be() -> None:
     """For each there is a text that states a bound on it."""
     written = {"error_rate": "<= 5%", "p99_latency": "<= 200ms", "prediction_psi": "< 0.25", "flip_rate": "<= 2%"}
     assert {guardrail(f"{name} {right}").metric for name, right in written.items()} == set(bounds())
+
+
+def test_the_page_is_true() -> None:
+    """Its settings load, it lists every metric that may be bound, its figures are computed, and its tests exist."""
+    text = PAGE_FILE.read_text()
+    found = settings(text.split("```yaml\n")[1].split("```")[0]).rollout.plan()
+    listed = re.findall(r"^\| `(\w+)` \|", text.split("## Events")[0], re.MULTILINE)
+    assert set(listed) == set(bounds())
+    assert {rule.metric for rule in found.guardrails} > set(bounds())
+    three = structs.replace(found, guardrails=found.guardrails[:3])
+    assert told(sights(three, 0.25, Traffic(50.0, 0.02))) in " ".join(text.split())
+    assert round(non_inferiority_units(0.218, 0.01, 0.01), -3) == 37_000
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
+    assert len(named) == 7
+    assert [test for path, test in named if f"def {test}(" not in (PAGE_FILE.parents[1] / path).read_text()] == []
