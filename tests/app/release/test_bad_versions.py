@@ -60,3 +60,20 @@ def test_a_version_that_answers_otherwise_than_it_did_never_meets_a_caller(
     assert ending.phase == "rolled_back"
     assert "answers its golden rows" in ending.reason
     assert made.by(version) == []
+
+
+@pytest.mark.slow
+def test_a_version_that_changes_its_mind_is_rolled_back_by_its_golden_rows(
+    trial: Trial, callers: Any, tell: Tell, watched: Plan
+) -> None:
+    """After a while it gives other answers whose scores are spread as before. No guardrail can know; within two
+    minutes a worker asks it what it answered at its registration, and the controller takes it back."""
+    tried = trial("good")
+    version = tried.register("forgets")
+    with callers(tried.system.port) as made:
+        ending = tried.roll_out(version, watched, made, 240.0)
+    tell(tried.system, "forgets", made, version, ending)
+    assert (ending.phase, ending.guardrail) == ("rolled_back", None)
+    assert "fails its golden set" in ending.reason
+    assert {answer.status for answer in made.answers} == {200}
+    assert made.answers[-1].version != version
