@@ -137,9 +137,12 @@ def _numbers(values: Floats) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 
 
 def _slices(worth: Floats, groups: Sequence[Group], *, rates: bool) -> Iterator[Slice]:
-    """Each group against all others, by the mean of what each row (n,) is worth: right or wrong, or its skill."""
+    """Each group against all others, by the mean of what each row (n,) is worth: right or wrong, or its skill.
+
+    More than half of the rows are no group: what is usual is not served worse than the exception.
+    """
     for column, value, rows in groups:
-        if min(rows.sum(), (~rows).sum()) < _FEWEST:
+        if rows.sum() < _FEWEST or 2 * rows.sum() > rows.size:
             continue
         inside, outside = (_mean(worth[side], rates=rates) for side in (rows, ~rows))
         if not isinstance(inside, UnsetType) and not isinstance(outside, UnsetType):

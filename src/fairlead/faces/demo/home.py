@@ -27,6 +27,7 @@ gates:
   p99: 250ms
   peak_memory: 1GB
   against_champion: {against}
+  production: {{advise: [{advise}]}}
   bounds: {{range_times: 200, overfitting: 30%, load_seconds: 2, spike_seconds: 1, log_days: 1}}
 rollout:
   strategy: shadow
@@ -73,8 +74,11 @@ def make_home(home: Path, *, aa: bool, stride: int) -> tuple[Path, int, int]:
     port, control_port = _free_ports()
     config = home / "fairlead.yaml"
     against = "not_worse" if aa else "better"
+    advise = "simpler_not_better" if aa else ""  # the champion's own model, months later, is no longer as good
     config.write_text(
-        _SETTINGS.format(model=MODEL, port=port, control_port=control_port, against=against, labels=8000 // stride)
+        _SETTINGS.format(
+            model=MODEL, port=port, control_port=control_port, against=against, advise=advise, labels=8000 // stride
+        )
     )
     return config, port, control_port
 
