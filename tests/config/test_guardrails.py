@@ -122,6 +122,15 @@ def test_a_guardrail_that_its_strategy_cannot_measure_is_refused_at_deploy() -> 
     assert events.plan("rolling").guardrails[0].metric == "conversion"
 
 
+def test_one_quantile_of_latency_may_be_bound() -> None:
+    """Requests are counted as slow once; the champion's own quantile needs no unit."""
+    with pytest.raises(SettingsError, match="bound latency twice"):
+        settings("rollout: {guardrails: ['p99_latency <= 2 * champion', 'p50_latency <= 20ms']}")
+    assert guardrail("p95_latency <= 0.5s").bound == 500.0
+    with pytest.raises(SettingsError, match="has no unit: write p95_latency"):
+        guardrail("p95_latency <= 200")
+
+
 def test_a_step_may_wait_for_a_person() -> None:
     """`manual: true` on a step, and nowhere else by itself."""
     found = settings("rollout: {steps: [{traffic: 10%, manual: true}, {traffic: 100%}]}").rollout.plan()
@@ -160,6 +169,7 @@ def test_no_text_does_worse_than_being_refused(text: str) -> None:
 def test_every_metric_of_the_table_that_may_be_bound_can_be() -> None:
     """For each there is a text that states a bound on it."""
     written = {"error_rate": "<= 5%", "p99_latency": "<= 200ms", "prediction_psi": "< 0.25", "flip_rate": "<= 2%"}
+    written |= {"p95_latency": "<= 1.5 * champion", "p50_latency": "<= 20ms"}
     assert {guardrail(f"{name} {right}").metric for name, right in written.items()} == set(bounds())
 
 
@@ -169,7 +179,7 @@ def test_the_page_is_true() -> None:
     found = settings(text.split("```yaml\n")[1].split("```")[0]).rollout.plan()
     listed = re.findall(r"^\| `(\w+)` \|", text.split("## Events")[0], re.MULTILINE)
     assert set(listed) == set(bounds())
-    assert {rule.metric for rule in found.guardrails} > set(bounds())
+    assert {rule.metric for rule in found.guardrails} > set(bounds()) - {"p50_latency", "p95_latency"}
     three = structs.replace(found, guardrails=found.guardrails[:3])
     assert told(sights(three, 0.25, Traffic(50.0, 0.02))) in " ".join(text.split())
     assert round(non_inferiority_units(0.218, 0.01, 0.01), -3) == 37_000

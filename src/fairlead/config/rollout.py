@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fairlead.config.after import AfterSettings
 from fairlead.config.fields import Bound, Duration, Section, Share
 from fairlead.config.grammar import guardrail
-from fairlead.core.metrics import is_event
+from fairlead.core.metrics import LATENCIES, is_event
 from fairlead.core.rollout import EDITION, Plan, ShadowPlan, Step
 from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
@@ -127,9 +127,9 @@ class RolloutSettings(Section, frozen=True):
             raise SettingsError(fault)
         if self.golden < 1.0:
             raise SettingsError(f"rollout.golden is {self.golden:g} s between two tests: write 1s or more")
-        latencies = [bound.rule for bound in self.guardrails if bound.rule.metric == "p99_latency"]
+        latencies = [bound.rule for bound in self.guardrails if bound.rule.metric in LATENCIES]
         if len(latencies) > 1:
-            raise SettingsError("rollout.guardrails bound p99_latency twice: keep one")
+            raise SettingsError("rollout.guardrails bound latency twice: keep one of them")
 
     def plan(self, strategy: str | None = None, segments: tuple[str, ...] = ()) -> Plan:
         """The rollout's plan for a strategy: shadow (unseen first), canary (steps only), blue-green (one flip), ab (one

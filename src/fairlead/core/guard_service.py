@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from fairlead.core.guard import NOBODY, Holds, Measured, candidate, failure_groups, has_company, in_shadow, percent
 from fairlead.core.listing import counted
-from fairlead.core.rollout import Guardrail, Rollout, Units, slow_bound_ms
+from fairlead.core.metrics import LATENCIES
+from fairlead.core.rollout import Guardrail, Rollout, Units, latency_rule, slow_bound_ms
 from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
 from fairlead.stats.sequential.failures import failure_log_e
-from fairlead.stats.sequential.latency import SLOW_SHARE, latency_log_e
+from fairlead.stats.sequential.latency import latency_log_e
 from fairlead.stats.sequential.rates import rate_log_e
 
 # A champion without a known error rate is taken to fail this often where a plan leaves nothing to compare with, and
@@ -37,13 +38,15 @@ def errors(rule: Guardrail, rollout: Rollout) -> Measured:
 
 
 def latency(rule: Guardrail, rollout: Rollout) -> Measured:
-    """Whether it is slower than the bound more often than one request in a hundred may be."""
-    first = next(other for other in rollout.plan.guardrails if other.metric == rule.metric)
-    if rule != first:
+    """Whether it is slower than the bound more often than the quantile's share of requests may be."""
+    first, allowed = latency_rule(rollout.plan), LATENCIES[rule.metric]
+    if first is not None and rule != first:
         return Measured(missing=f"a rollout counts slow requests once, for {first.text}", holds=Holds.FOR_OPERATOR)
     bound = slow_bound_ms(rollout.plan, rollout.baseline)
     if bound is None:
-        return Measured(missing="the champion's p99 is not known", holds=Holds.FOR_OPERATOR)
+        return Measured(
+            missing=f"the champion's {rule.metric.partition('_')[0]} is not known", holds=Holds.FOR_OPERATOR
+        )
     if in_shadow(rollout):
         return Measured(missing="a shadow answers after the caller has gone, so its latency is nobody's")
     units = rollout.seen.units.get("canary", NOBODY)
@@ -51,11 +54,11 @@ def latency(rule: Guardrail, rollout: Rollout) -> Measured:
         lacking = _lacking(rollout, ("champion", "canary"))
         if lacking:
             return lacking
-        log_e = latency_log_e(failure_groups(rollout, rule.metric), units.slow, units.asked)
+        log_e = latency_log_e(failure_groups(rollout, rule.metric), units.slow, units.asked, allowed)
     else:
-        log_e = rate_log_e(units.slow, units.asked, SLOW_SHARE)
+        log_e = rate_log_e(units.slow, units.asked, allowed)
     rates = (units.slow, units.asked), _champion(rollout).slow
-    return _of_units(rollout, log_e, rates, f"took over {bound:.4g} ms, allowed 1 %")
+    return _of_units(rollout, log_e, rates, f"took over {bound:.4g} ms, allowed {percent(allowed)}")
 
 
 def scores(rule: Guardrail, rollout: Rollout) -> Measured:

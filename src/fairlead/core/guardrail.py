@@ -141,7 +141,11 @@ _MEASURES: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
     "prediction_psi": scores,
 }
 # What plans of edition 2 measure beside these; any other name is that of a business event.
-_SINCE_2: dict[str, Callable[[Guardrail, Rollout], Measured]] = {"flip_rate": flip_rate}
+_SINCE_2: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
+    "flip_rate": flip_rate,
+    "p50_latency": latency,
+    "p95_latency": latency,
+}
 
 
 def _measure(rule: Guardrail, rollout: Rollout) -> Measured:

@@ -34,10 +34,14 @@ class Metric(Struct, frozen=True):
     figure: str
 
 
+# Quantiles of latency, and the share of requests that each leaves above it.
+LATENCIES: Mapping[str, float] = MappingProxyType({"p50_latency": 0.5, "p95_latency": 0.05, "p99_latency": 0.01})
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         "error_rate": Metric("service", "share", "lower", "integration", "it failed more often than allowed", "failed"),
-        "p99_latency": Metric("service", "ms", "lower", "infrastructure", "it was slower than allowed", "too slow"),
+        **dict.fromkeys(
+            LATENCIES, Metric("service", "ms", "lower", "infrastructure", "it was slower than allowed", "too slow")
+        ),
         "prediction_psi": Metric(
             "model", "index", "lower", "model", "its scores left their validated distribution", "score psi"
         ),

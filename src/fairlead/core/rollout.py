@@ -13,6 +13,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.arms import Among
 from fairlead.core.arms import fault_of as arms_fault
+from fairlead.core.metrics import LATENCIES
 from fairlead.core.split import Split, fault_of
 from fairlead.errors import Refused
 
@@ -119,6 +120,8 @@ class Baseline(Struct, frozen=True):
     champion_cells: tuple[float, ...] = ()
     champion_error_rate: float | None = None
     champion_per_second: float | None = None  # its requests just before the rollout
+    champion_p95_ms: float | None = None
+    champion_p50_ms: float | None = None
 
 
 class FirstFailures(Struct, frozen=True):
@@ -307,13 +310,23 @@ def share_of(rollout: Rollout) -> float:
     return 1.0 if phase is Phase.PROMOTED else 0.0
 
 
+def latency_rule(plan: Plan) -> Guardrail | None:
+    """The guardrail by which requests are counted as slow: the plan's first on a quantile of latency."""
+    return next((rule for rule in plan.guardrails if rule.metric in LATENCIES), None)
+
+
 def slow_bound_ms(plan: Plan, baseline: Baseline) -> float | None:
     """The latency above which a request counts as slow, in milliseconds: that of the plan's first latency guardrail.
 
-    None without such a guardrail, or where the champion's p99 is not known.
+    None without such a guardrail, or where the champion's quantile is not known.
     """
-    rule = next((rule for rule in plan.guardrails if rule.metric == "p99_latency"), None)
+    rule = latency_rule(plan)
     if rule is None:
         return None
-    reference = baseline.champion_p99_ms if rule.relative else 1.0
+    known = {
+        "p50_latency": baseline.champion_p50_ms,
+        "p95_latency": baseline.champion_p95_ms,
+        "p99_latency": baseline.champion_p99_ms,
+    }
+    reference = known[rule.metric] if rule.relative else 1.0
     return None if reference is None else rule.bound * reference

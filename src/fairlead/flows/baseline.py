@@ -55,7 +55,11 @@ class Recent:
     @property
     def p99_ms(self) -> float | None:
         """The 99th percentile of latency in milliseconds; None where there were too few answers."""
-        return float(np.quantile(self._latencies, 0.99)) if len(self._latencies) >= _ENOUGH else None
+        return self.latency_ms(0.99)
+
+    def latency_ms(self, quantile: float) -> float | None:
+        """A quantile of latency in milliseconds; None where there were too few answers."""
+        return float(np.quantile(self._latencies, quantile)) if len(self._latencies) >= _ENOUGH else None
 
     @property
     def error_rate(self) -> float | None:
@@ -83,7 +87,17 @@ def baseline_for(bundles: BundleStore, candidate: str, champion: str | None, rec
     if found is None and champion is not None:
         found = heldout_cells(bundles, champion)
     champion_edges, champion_cells = found or ((), ())
-    return Baseline(recent.p99_ms, edges, cells, champion_edges, champion_cells, recent.error_rate, recent.per_second)
+    return Baseline(
+        recent.p99_ms,
+        edges,
+        cells,
+        champion_edges,
+        champion_cells,
+        recent.error_rate,
+        recent.per_second,
+        recent.latency_ms(0.95),
+        recent.latency_ms(0.5),
+    )
 
 
 def heldout_cells(bundles: BundleStore, digest: str) -> Cells:

@@ -27,6 +27,7 @@ from fairlead.core.rollout import (
     Rollout,
     ShadowPairs,
     Units,
+    latency_rule,
     slow_bound_ms,
 )
 from fairlead.flows.evidence_values import ValueCollector
@@ -59,7 +60,9 @@ class Collector:
         self._requests: Counter[str] = Counter()
         self._errors: Counter[str] = Counter()
         self._slow: Counter[str] = Counter()
-        self._failures = {"error_rate": _FirstFailures(), "p99_latency": _FirstFailures()}
+        rule = latency_rule(rollout.plan)
+        self._latency = rule.metric if rule is not None else "p99_latency"
+        self._failures = {"error_rate": _FirstFailures(), self._latency: _FirstFailures()}
         self._answers = {arm: _FirstAnswers() for arm in ("champion", "canary", "version")}
         self._scores = {
             "canary": _FirstScores(baseline.canary_edges),
@@ -103,7 +106,7 @@ class Collector:
         if record.status >= 500:
             self._failures["error_rate"].add(record, arm, share)
         if slow and share != _UNSEEN:
-            self._failures["p99_latency"].add(record, arm, share)
+            self._failures[self._latency].add(record, arm, share)
         if share == _UNSEEN:
             self._pairs.add(record)
         else:

@@ -28,8 +28,11 @@ SLOW_SHARE = 0.01  # what a p99 allows above it
 TOLERANCE = 0.25  # relative risk of being slow that passes for equal
 
 
-def latency_log_e(groups: Iterable[tuple[float, int, int]], slow: int, units: int) -> float:
-    """ln E against "the canary is no slower than the champion, or its p99 is within the limit".
+def latency_log_e(
+    groups: Iterable[tuple[float, int, int]], slow: int, units: int, allowed: float = SLOW_SHARE
+) -> float:
+    """ln E against "the canary is no slower than the champion, or its quantile is within the limit"; `allowed` is the
+    share of requests that the quantile leaves above it.
 
     `groups` are units by their first slow request, as in `failure_log_e`; `units` are the canary's, `slow` those of
     which the first answer was slow.
@@ -39,7 +42,7 @@ def latency_log_e(groups: Iterable[tuple[float, int, int]], slow: int, units: in
     >>> latency_log_e([(0.5, 60, 60)], slow=80, units=1000) < 0  # both arms are slow: not the canary's doing
     True
     """
-    return min(failure_log_e(groups, TOLERANCE), rate_log_e(slow, units, SLOW_SHARE))
+    return min(failure_log_e(groups, TOLERANCE), rate_log_e(slow, units, allowed))
 
 
 class LatencyWatch(Struct, frozen=True):
