@@ -149,7 +149,7 @@ def test_a_worse_model_than_the_champion_does_not_pass(hotel: Context, report: G
     hotel.registry.set_alias("hotel", "champion", 1)
     worse = gate(hotel, "hotel@2")
     assert worse.champion == 1
-    told = ("better_than_champion", "simpler_not_better", "calibrated", "features_useful")
+    told = ("better_than_champion", "simpler_not_better", "slices_hold", "calibrated", "features_useful")
     assert worse.failed == told, worse.reason
     check = worse.check("better_than_champion")
     assert check is not None
