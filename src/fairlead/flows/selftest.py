@@ -135,7 +135,16 @@ def _baseline(traffic: Traffic) -> Baseline:
     recent.add((structs.replace(one, arm="champion") for one in traffic.past), traffic.version)
     edges, cells = traffic.cells
     champion_edges, champion_cells = recent.cells or traffic.cells
-    return Baseline(recent.p99_ms, edges, cells, champion_edges, champion_cells, recent.error_rate)
+    return Baseline(
+        recent.p99_ms,
+        edges,
+        cells,
+        champion_edges,
+        champion_cells,
+        recent.error_rate,
+        champion_p95_ms=recent.latency_ms(0.95),
+        champion_p50_ms=recent.latency_ms(0.5),
+    )
 
 
 def _run(plan: Plan, traffic: Traffic, baseline: Baseline, salt: str) -> tuple[Rollout, str | None]:
