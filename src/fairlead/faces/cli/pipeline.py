@@ -1,0 +1,85 @@
+"""pipeline: run the settings' stages, and render them for a CI."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import deque
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairlead.faces.cli.output import emit_json, leave, progress_note, say, state, table
+from fairlead.faces.cli.session import Session, opened
+from fairlead.flows.pipeline import RunReport, StepReport
+from fairlead.operations import pipelines
+from fairlead.operations.context import Context
+
+TAIL_LINES = 20
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    group = typer.Typer(no_args_is_help=True, help="The stages of `pipeline` in the settings: here, or in a CI.")
+    group.command("run")(run)
+    app.add_typer(group, name="pipeline")
+
+
+def run(
+    context: typer.Context,
+    stages: Annotated[list[str] | None, typer.Argument(metavar="[STAGE…]", help="[default: all]")] = None,
+    model: Annotated[str, typer.Option(metavar="NAME@V", help="The version; NAME is its newest.")] = "",
+    key: Annotated[str, typer.Option("--run", metavar="KEY", help="The run's name; one of it goes on.")] = "",
+    resume: Annotated[bool, typer.Option("--resume", help="Goes on with the last run: what passed is kept.")] = False,
+    json: Json = False,
+) -> None:
+    """Runs stages for a version, step by step, and stops at the first that does not pass.
+
+    Exit 0: all passed. 1: a step failed, and what this run had rolled out was taken back. 3: not decided yet, and all
+    stands as it is: --resume goes on."""
+    signal.signal(signal.SIGTERM, _interrupted)  # else a command would outlive a run that is told to leave
+    home = opened(context, create=True)
+    session = context.obj
+    assert isinstance(session, Session)
+    folder = session.config.absolute().parent if session.config is not None else Path.cwd()
+    report = pipelines.run_pipeline(
+        home, folder, tuple(stages or ()), model, key, resume=resume, told=lambda step: _tell(home, step)
+    )
+    emit_json(report) if json else _show(report)
+    raise leave(report.outcome)
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _tell(home: Context, step: StepReport) -> None:
+    """Each step on stderr: a CI shows it as it happens, and hides the secrets in what a command printed."""
+    name = f"{step.stage}/{step.step}"
+    if step.state == "started":
+        progress_note(f"{name} …")
+        return
+    again = " (before)" if step.before else f" ({step.seconds:.1f} s)"
+    sys.stderr.write(f"{name} {step.state}{again}: {step.reason}\n")
+    log = step.reason.rpartition("its output is in ")[2] if step.state == "failed" else ""
+    if log.startswith(pipelines.FOLDER):
+        _tail(home.home / log)
+
+
+def _tail(log: Path) -> None:
+    try:
+        with log.open(errors="replace") as lines:
+            for line in deque(lines, TAIL_LINES):
+                sys.stderr.write(f"    {line.rstrip()}\n")
+    except OSError:
+        return
+
+
+def _show(report: RunReport) -> None:
+    rows = [(one.stage, one.step, state(one.state), one.reason) for one in report.steps]
+    table("", ("stage", "step", "", "why"), rows)
+    say(f"{report.run}: {report.reason}")
+    if report.rolled_back:
+        say(report.rolled_back)
