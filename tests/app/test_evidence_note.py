@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from fairlead.app.evidence_note import EvidenceNote, read_note
+from fairlead.flows.paired import WorstPair
 from fairlead.flows.release import Release
+from fairlead.operations.shadow_report import worst_pairs
 
 EVIDENCE = r'^fairlead_rollout_evidence_log_e\{model_name="stay",rollout="r2",guardrail="(.*)"\} (\S+)$'
 SAMPLE = re.compile(EVIDENCE, re.MULTILINE)
@@ -49,6 +51,32 @@ def test_a_disk_that_refuses_the_note_stops_no_rollout(tmp_path: Path) -> None:
         def decisions(self) -> Any:
             return []
 
+        def worst_pairs(self) -> Any:
+            return iter(())
+
     (tmp_path / "evidence").write_text("a file where the folder should be")
     EvidenceNote(tmp_path, Idle()).write()
     assert read_note(tmp_path) == []
+
+
+def test_the_shadow_pairs_that_differ_most_are_left_in_a_note(tmp_path: Path) -> None:
+    """One note a rollout, where `fairlead rollout` reads it; one that cannot be written stops nothing."""
+    pairs = (WorstPair("q1", 0, 1, 0.25, 0.75),)
+
+    class Shadowing(Release):
+        def __init__(self) -> None:
+            pass
+
+        def decisions(self) -> Any:
+            return []
+
+        def worst_pairs(self) -> Any:
+            return iter([("stay-2-1", pairs)])
+
+    EvidenceNote(tmp_path, Shadowing()).write()
+    assert worst_pairs(tmp_path, "stay-2-1") == pairs
+    refused = tmp_path / "refused"
+    refused.mkdir()
+    (refused / "shadow_pairs").write_text("a file where the folder should be")
+    EvidenceNote(refused, Shadowing()).write()
+    assert worst_pairs(refused, "stay-2-1") == ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from fairlead.adapters.gate_store import GateStore
+from fairlead.adapters.segment_log import SegmentLog
 from fairlead.app.compose import open_context
 from fairlead.core.advance import advance
 from fairlead.core.arms import Among, ArmShare
@@ -24,6 +26,7 @@ from fairlead.core.event import (
     canonical,
 )
 from fairlead.core.gate import CHECKS, Check, GatePolicy, GateReport
+from fairlead.core.record import Prediction
 from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
 from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.app import build, run
@@ -84,6 +87,22 @@ def test_a_deploy_answers_with_its_rollout(context: Context, typed: Typed, capsy
     assert typed("deploy", "hotel@1") == 0
     assert "hotel-1-1 was asked for: `fairlead rollout hotel` shows it" in capsys.readouterr().out
     assert len(list(context.journal.read(kinds=["deploy_asked"]))) == 1
+
+
+def test_a_deploy_tells_how_soon_harm_would_show(
+    context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A line for each step with a champion beside it, from the traffic that the log shows; `--json` has the figures."""
+    now = context.clock.now()
+    plain = Prediction("q", "hotel", 1, "champion", "u", 1.0, now, now, msgspec.Raw(b"{}"), 0, 0.5, 1.0)
+    log = SegmentLog(context.home / "log", 0)
+    log.predictions([msgspec.structs.replace(plain, request_id=f"q{n}", received_at=now - n / 10) for n in range(300)])
+    log.close()
+    assert typed("deploy", "hotel@1") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert re.search(r"at 1 %: about \d+ \w+ \([\d,]+ requests\) to detect 1.5x errors at this traffic", text)
+    assert "at 50 %: about" in text
+    assert "hotel-1-1 was asked for" in text
 
 
 def test_a_second_deploy_is_refused_while_one_waits(
