@@ -22,15 +22,18 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Sized
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sized
+from contextlib import ExitStack, closing, suppress
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
 from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.adapters.file_lock import held
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
@@ -42,7 +45,9 @@ from fairlead.app.log_watch import LogWatch
 from fairlead.app.observability import Observability
 from fairlead.errors import FairleadError, Refused
 from fairlead.flows.release import Release
+from fairlead.flows.tally import Counts
 from fairlead.flows.telling import Telling
+from fairlead.flows.vital_signs import VitalSigns
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import compact
 
@@ -168,7 +173,8 @@ class _Lead:
         self._reader = context.open_log()
         self._events = SegmentFactReader(context.home / "log")
         # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
-        self._release = Release(context.journal, context.board, context.bundles, context.clock)
+        signs = VitalSigns(partial(_counts, NoteFolder(context.home / COUNTERS)))
+        self._release = Release(context.journal, context.board, context.bundles, context.clock, signs)
         self._evidence = EvidenceNote(context.home, self._release)
         self._caught_up = False
         self._watched = context.open_log()
@@ -201,6 +207,13 @@ class _Lead:
         if not _is_full(predictions, outcomes):
             self._follow_up.tick()
             self._stop.wait(_TICK_SECONDS)
+
+
+def _counts(notes: NoteFolder) -> Iterator[Counts]:
+    """What the home's processes last wrote of themselves; what is cut short is whole a second later."""
+    for note in notes.read().values():
+        with suppress(msgspec.DecodeError):
+            yield msgspec.json.decode(note, type=Counts)
 
 
 def _is_full(predictions: Sized, outcomes: Sized) -> bool:

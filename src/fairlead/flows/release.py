@@ -35,6 +35,7 @@ from fairlead.flows.paired import WorstPair
 from fairlead.flows.release_state import ModelState, Track, raw
 from fairlead.flows.replicas import Replicas
 from fairlead.flows.telling import Telling
+from fairlead.flows.vital_signs import VitalSigns
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
 
 Move = tuple[Track, Decision, AnyFact]  # the fact is what the decision follows from
@@ -56,13 +57,14 @@ class Release:
         board: RouteBoard,
         bundles: BundleStore,
         clock: Clock,
+        signs: VitalSigns | None = None,
     ) -> None:
         self._journal = journal
         self._board = board
         self._bundles = bundles
         self._clock = clock
         self._models: dict[str, ModelState] = {}
-        self._replicas = Replicas()
+        self._replicas = Replicas(signs)
         self._telling = Telling(_LOG)
         self._read = 0
         self._generation = 0

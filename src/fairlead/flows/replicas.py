@@ -12,10 +12,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from fairlead.core.event import AnyFact, Entry, GoldenTested, OperatorAsked
 from fairlead.core.rollout import Phase
 from fairlead.flows.release_state import ModelState, Track
+from fairlead.flows.vital_signs import VitalSigns
 from fairlead.ports import WorkerState
 
 LOAD_SECONDS = 5.0  # a worker that still reports an error this long after a table was published will not get over it
-TAKE_BACK_SECONDS = 7 * 86_400.0  # after its promotion a version may be taken back for so long
+TAKE_BACK_SECONDS = 7 * 86_400.0  # after its promotion a version may be taken back, where its plan does not say
 
 Models = Mapping[str, ModelState]
 _Tested = tuple[str, int, int]  # model, version, worker
@@ -24,13 +25,17 @@ _Tested = tuple[str, int, int]  # model, version, worker
 class Replicas:
     """Folds what the journal says of replicas, and says what is to be written next."""
 
-    def __init__(self) -> None:
+    def __init__(self, signs: VitalSigns | None = None) -> None:
+        """Without `signs` nothing is known of what processes take and how they end."""
+        self._signs = signs
         self._wrong: set[_Tested] = set()  # journalled as answering golden rows otherwise
         self._asked: set[tuple[str, str]] = set()  # verb and rollout: asked for in the journal
 
     def fold(self, entry: Entry) -> None:
         """Takes one fact of the journal in."""
         fact = entry.fact
+        if self._signs is not None:
+            self._signs.fold(entry)
         if isinstance(fact, GoldenTested):
             place = fact.model, fact.version, fact.worker
             self._wrong = self._wrong - {place} if fact.holds else self._wrong | {place}
@@ -54,10 +59,11 @@ class Replicas:
     def asks(self, models: Models, workers: Sequence[WorkerState], now: float) -> list[OperatorAsked]:
         """The rollouts that are to end, each asked for once; of a model one after the other."""
         asked = []
+        reasons = self._signs.reasons(models, now) if self._signs is not None else {}
         for name, model in models.items():
             if model.requests:
                 continue
-            found = (*_unloadable(name, model, workers, now), *_forgetful(name, model, workers, now))
+            found = (*_unloadable(name, model, workers, now), *_unfit(name, model, workers, reasons, now))
             asked += [one for one in found if (one.verb, one.seen) not in self._asked][:1]
         return asked
 
@@ -73,13 +79,16 @@ def _unloadable(name: str, model: ModelState, workers: Sequence[WorkerState], no
     yield OperatorAsked(name, "abort", reason, seen=rollout.id if among is None else among.group)
 
 
-def _forgetful(name: str, model: ModelState, workers: Sequence[WorkerState], now: float) -> Iterator[OperatorAsked]:
-    """Of a version that answers its golden rows otherwise than it was registered with."""
+def _unfit(
+    name: str, model: ModelState, workers: Sequence[WorkerState], reasons: Mapping[str, str], now: float
+) -> Iterator[OperatorAsked]:
+    """Of a version that answers its golden rows otherwise than it was registered with, or harms its processes."""
     wrong = wrong_of(name, workers)
     for track in model.tracks:
         version = track.rollout.version
-        if version in wrong and (verb := _verb(model, track, wrong, now)):
-            yield OperatorAsked(name, verb, wrong[version], seen=track.rollout.id)
+        reason = wrong.get(version) or reasons.get(track.rollout.id)
+        if reason and (verb := _verb(model, track, wrong, now)):
+            yield OperatorAsked(name, verb, reason, seen=track.rollout.id)
 
 
 def _verb(model: ModelState, track: Track, wrong: Mapping[int, str], now: float) -> str:
@@ -88,7 +97,8 @@ def _verb(model: ModelState, track: Track, wrong: Mapping[int, str], now: float)
     if track.runs:
         return "abort"
     serves = rollout.phase is Phase.PROMOTED and model.champion == rollout.version
-    lately = now - rollout.phase_at <= TAKE_BACK_SECONDS
+    after = rollout.plan.after
+    lately = now - rollout.phase_at <= (TAKE_BACK_SECONDS if after is None else after.seconds)
     return "rollback" if serves and lately and rollout.champion not in (None, *wrong) else ""
 
 

@@ -2,9 +2,9 @@
 look alike. Every one was good where it was trained: its held-out scores are the formula's, its golden rows its own.
 
 good         the formula of `testing.candidate`
-steady       the same, after 4 ms: what a slow one can be compared with
+steady       the same, after 20 ms: what a slow one can be compared with
 unit_error   it was trained on ages in months, and is given years
-slow         the formula after 20 ms
+slow         the formula after 100 ms
 crashes      it raises on one input of a hundred
 leaks        it keeps 64 KiB of each request
 constant     it answers 0.5 to everybody
@@ -74,6 +74,17 @@ def predict(rows):
     KEPT.extend(b"x" * 2**16 for _ in rows)
     return [chance(*row) for row in rows]
 """
+_DIES = """
+from hashlib import sha256
+from os import abort
+
+
+def predict(rows):
+    for row in rows:
+        if int(sha256(repr(row).encode()).hexdigest()[:8], 16) % 50 == 7:
+            abort()
+    return [chance(*row) for row in rows]
+"""
 _FORGETS = """
 ASKED = []
 
@@ -86,11 +97,12 @@ def predict(rows):
 
 SOURCES = {
     "good": _FORMULA + _PLAIN,
-    "steady": _FORMULA + _AFTER.replace("SECONDS", "0.004"),
+    "steady": _FORMULA + _AFTER.replace("SECONDS", "0.02"),
     "unit_error": _FORMULA.replace("MONTHS = 1.0", "MONTHS = 12.0") + _PLAIN,
-    "slow": _FORMULA + _AFTER.replace("SECONDS", "0.02"),
+    "slow": _FORMULA + _AFTER.replace("SECONDS", "0.1"),
     "crashes": _FORMULA + _CRASHES,
     "leaks": _FORMULA + _LEAKS,
+    "dies": _FORMULA + _DIES,
     "constant": "def predict(rows):\n    return [0.5 for _ in rows]\n",
     "forgets": _FORMULA + _FORGETS,
     "stranger": _FORMULA + _PLAIN,
@@ -114,7 +126,7 @@ class SourcePredictor:
 def write_version(folder: Path, kind: str, note: str = "") -> Manifest:
     """Writes the bundle of a kind and returns its manifest; `note` makes another bundle of the same kind."""
     source = f"# {kind} {note}\n{SOURCES[kind]}".encode()
-    golden = StayPredictor() if kind == "crashes" else SourcePredictor(kind)
+    golden = StayPredictor() if kind in ("crashes", "dies") else SourcePredictor(kind)
     parts = Parts(portable=None, model=source, golden_shift=0.1 if kind == "stranger" else 0.0)
     manifest = write_candidate(folder, parts, golden)
     (folder / MODEL_FILE).rename(folder / ENTRY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ def test_a_version_that_leaks_is_rolled_back_by_what_its_workers_take(
     tried = trial("good")
     version = tried.register("leaks")
     with callers(tried.system.port) as made:
+        tried.system.wait(lambda: len(made.answers) > 2000)  # what the processes are without it is known
         ending = tried.roll_out(version, watched, made)
     tell(tried.system, "leaks", made, version, ending)
     assert (ending.phase, ending.guardrail) == ("rolled_back", None)
@@ -36,11 +38,9 @@ def test_a_version_that_takes_its_process_with_it_is_rolled_back(trial: Trial, c
     version = tried.register("dies")
     with callers(tried.system.port) as made:
         ending = tried.roll_out(version, watched, made)
+        time.sleep(1.0)  # those whose connection it took come back
         seen = len(made.answers)
         tried.system.wait(lambda: len(made.answers) > seen + 100)
-    print(ending)
     assert (ending.phase, ending.guardrail) == ("rolled_back", None)
     assert "worker processes died of a fault" in ending.reason
-    assert {answer.version for answer in made.answers[seen:]} == {1} | (
-        {3} & {answer.version for answer in made.answers[seen:]}
-    )
+    assert version not in {answer.version for answer in made.answers[seen:]}
