@@ -11,6 +11,7 @@ from fairlead.core.rollout import Plan
 
 Trial = Callable[..., Any]  # the fixtures' values: see conftest
 Tell = Callable[..., None]
+SIDE_BY_SIDE = "serving: {limits: {concurrency: 8}}\n"
 CASES = [
     ("unit_error", "good", "prediction_psi < 0.25"),
     pytest.param("constant", "good", "prediction_psi < 0.25", marks=pytest.mark.slow),
@@ -25,9 +26,9 @@ def test_a_bad_version_is_rolled_back_by_its_guardrail(
 ) -> None:
     """Nobody is asked. The guardrail that knows of the harm ends it; no request of the champion's fails; after the
     route is everywhere the version answers nothing."""
-    tried = trial(champion)
+    tried = trial(champion, SIDE_BY_SIDE if kind == "slow" else "")  # else they queue, and a queue is slow by itself
     version = tried.register(kind)
-    with callers(tried.system.port) as made:
+    with callers(tried.system.port, 4 if kind == "slow" else 8) as made:
         ending = tried.roll_out(version, watched, made)
     tell(tried.system, kind, made, version, ending)
     assert (ending.phase, ending.guardrail) == ("rolled_back", guardrail)
