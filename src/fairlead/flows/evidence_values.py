@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from math import frexp, isfinite, ldexp
+from math import frexp, ldexp
 
 from fairlead.core.metrics import is_event
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Rollout, ValueCounts
 from fairlead.core.split import By
+from fairlead.flows.shown import Shown
 
 # Units remembered, by their answers and by their events: as many as `flows.evidence` remembers.
 _UNITS = 100_000
@@ -26,7 +27,6 @@ _BITS = 7  # of a value that are kept, so that there are some hundred different 
 _DIGITS = 12  # of a probability
 
 _Exposure = tuple[float, str, bool]  # when, of which request, and whether to the canary
-_Shown = tuple[float, str, float]  # when, in which event, and the value
 _Trial = tuple[str, float, bool, float]  # metric, probability of the canary, whether it was, and the value
 
 
@@ -42,7 +42,7 @@ class ValueCollector:
         split = plan.split
         self._keeps = split.by is By.UNIT and not split.explore  # whether a unit's place decides at every share
         self._exposed: dict[str, dict[float, _Exposure]] = {}
-        self._shown: dict[str, dict[str, list[_Shown]]] = {}
+        self._shown = Shown(_UNITS, grain)
         self._found: Counter[_Trial] = Counter()
 
     def expose(self, record: Prediction, share: float, *, canary: bool) -> None:
@@ -67,25 +67,10 @@ class ValueCollector:
         for event in events:
             if event.name not in self.metrics or event.model_name != self._model or event.at < self._since:
                 continue
-            if not isinstance(event.value, str) and isfinite(event.value):
-                self._add(event, float(event.value))
-
-    def _add(self, event: EventRecord, value: float) -> None:
-        mine = self._shown.get(event.unit_id)
-        if mine is None:
-            if len(self._shown) >= _UNITS:
-                return
-            mine = self._shown[event.unit_id] = {}
-        before = self._trials(event.unit_id)
-        shown, one = mine.setdefault(event.name, []), (event.at, event.event_id, grain(value))
-        # One that was told twice is one: the earlier telling stands.
-        again = next((place for place, other in enumerate(shown) if other[1] == event.event_id), None)
-        if again is None:
-            shown.append(one)
-        else:
-            shown[again] = min(shown[again], one)
-        shown.sort()
-        self._replace(before, self._trials(event.unit_id))
+            if self._shown.takes(event):
+                before = self._trials(event.unit_id)
+                self._shown.add(event)
+                self._replace(before, self._trials(event.unit_id))
 
     def _replace(self, before: list[_Trial], after: list[_Trial]) -> None:
         if before != after:
@@ -101,7 +86,7 @@ class ValueCollector:
         )
         if not exposed:
             return []
-        shown, low, high, found = self._shown.get(unit, {}), 0.0, 1.0, []
+        low, high, found = 0.0, 1.0, []
         ends = [at for at, *_ in exposed[1:]] + [float("inf")]
         for (at, _, share, canary), end in zip(exposed, ends, strict=True):
             odds = share
@@ -109,7 +94,7 @@ class ValueCollector:
                 odds = round((min(max(share, low), high) - low) / (high - low), _DIGITS) if high > low else 0.0
                 low, high = (low, min(high, share)) if canary else (max(low, share), high)
             if 0.0 < odds < 1.0:
-                found += [(name, odds, canary, _first(shown.get(name, []), at, end)) for name in self.metrics]
+                found += [(name, odds, canary, self._shown.first(unit, name, at, end)) for name in self.metrics]
         return found
 
     def total(self) -> tuple[ValueCounts, ...]:
@@ -129,8 +114,3 @@ def grain(value: float, bits: int = _BITS) -> float:
     """
     mantissa, exponent = frexp(value)
     return ldexp(round(ldexp(mantissa, bits)), exponent - bits) + 0.0  # never -0.0
-
-
-def _first(shown: list[_Shown], at: float, end: float) -> float:
-    """The first value from `at` on and before `end`; 0 where there is none."""
-    return next((value for when, _, value in shown if at <= when < end), 0.0)
