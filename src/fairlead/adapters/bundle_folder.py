@@ -80,6 +80,19 @@ class BundleFolder:
             raise NotFound(f"there is no bundle {digest[:12]} in {self._root}: register the model again")
         return path
 
+    def remove(self, digest: str) -> None:
+        """Removes a bundle: it is gone at once, or not at all. Removing twice is removing once. Raises `StateError`."""
+        try:
+            folder = self.path(digest)
+        except NotFound:
+            return
+        try:
+            going = Path(mkdtemp(prefix=".going-", dir=self._root))
+            folder.rename(going / digest)
+            shutil.rmtree(going)
+        except OSError as error:
+            raise StateError(f"the bundle {digest[:12]} cannot be removed: {error.strerror}") from error
+
     def manifest(self, digest: str) -> Manifest:
         """Reads the manifest and checks it against the digest. Raises `DigestMismatch`."""
         data = _read(self.path(digest) / MANIFEST, digest)

@@ -11,6 +11,7 @@ from msgspec import Struct
 from fairlead.core.event import (
     AliasMoved,
     AnyFact,
+    BundleRemoved,
     Entry,
     EnvironmentEntered,
     GateMeasured,
@@ -51,6 +52,7 @@ _SAID: dict[type, Callable[[Any], tuple[str, str]]] = {
     GateWaived: lambda fact: (f"{fact.check} waived until {_day(fact.until)}{_where(fact)}", fact.reason),
     ItemAttested: lambda fact: (f"{fact.item} attested: {fact.answer}", f"{fact.owner} {fact.link}".strip()),
     EnvironmentEntered: lambda fact: (f"entered {fact.environment}", fact.reason),
+    BundleRemoved: lambda fact: ("bundle removed", fact.reason),
     RolloutStarted: lambda fact: (f"rollout {fact.rollout} started", fact.plan.strategy),
 }
 
@@ -60,6 +62,32 @@ def history(entries: Iterable[Entry], version: int) -> tuple[Happened, ...]:
     return tuple(
         Happened(entry.at, entry.actor, *said) for entry in entries if (said := _said(entry.fact, version)) is not None
     )
+
+
+class VersionHappened(Struct, frozen=True):
+    """One line of a model's history: what happened to which of its versions."""
+
+    at: float
+    actor: str
+    version: int
+    what: str
+    reason: str
+
+
+def model_history(entries: Iterable[Entry]) -> tuple[VersionHappened, ...]:
+    """What the entries of one model say of all its versions, in their order."""
+    return tuple(
+        VersionHappened(entry.at, entry.actor, version, *said)
+        for entry in entries
+        for version in _named(entry.fact)
+        if (said := _said(entry.fact, version)) is not None
+    )
+
+
+def _named(fact: AnyFact) -> list[int]:
+    """The versions that a fact speaks of; of an alias that moved the one that lost it first."""
+    named = [getattr(fact, "previous", None), getattr(fact, "version", None)]
+    return list(dict.fromkeys(version for version in named if isinstance(version, int)))
 
 
 def _said(fact: AnyFact, version: int) -> tuple[str, str] | None:

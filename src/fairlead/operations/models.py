@@ -23,7 +23,7 @@ from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
 from fairlead.core.card import fill
 from fairlead.core.contract import Task
 from fairlead.core.event import AliasMoved, VersionRegistered
-from fairlead.core.history import Happened, history
+from fairlead.core.history import Happened, VersionHappened, history, model_history
 from fairlead.core.listing import counted
 from fairlead.core.training import SplitKind
 from fairlead.errors import BundleError, NotFound, StateError, UsageError
@@ -285,6 +285,14 @@ def models(context: Context, name: str | None = None) -> tuple[ModelView, ...]:
 def _view(name: str, versions: tuple[VersionInfo, ...]) -> ModelView:
     holders = {alias: info.version for info in versions for alias in info.aliases}
     return ModelView(name, holders.get("champion"), holders.get("challenger"), versions)
+
+
+def happened(context: Context, name: str) -> tuple[VersionHappened, ...]:
+    """Every alias, status, gate and rollout of a model, oldest first, by whom and why. Raises `NotFound`."""
+    found = model_history(context.journal.read(model=name))
+    if not found:
+        raise NotFound(f"there is no model {name!r}: see `fairlead models`, or register it first")
+    return found
 
 
 def show(context: Context, reference: str) -> VersionView:

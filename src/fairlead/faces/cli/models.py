@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fairlead.core.contract import Task
+from fairlead.core.history import VersionHappened
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
+from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, figure, instant, say, state, table
 from fairlead.faces.cli.session import opened
-from fairlead.operations import models
+from fairlead.operations import models, retention
 from fairlead.operations.context import Context
 from fairlead.operations.readiness import kept
+from fairlead.operations.retention import KEEP
 from fairlead.operations.validation import validate_version
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -23,8 +28,40 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 def add_to(app: typer.Typer) -> None:
     """Adds the verbs."""
     app.command()(register)
-    app.command("models")(list_models)
+    registry = typer.Typer(cls=ByName, help="The registry: models, versions, aliases and statuses.")
+    registry.command("list")(list_models)
+    registry.command()(prune)
+    app.add_typer(registry, name="models")
     app.command()(show)
+
+
+class ByName(TyperGroup):
+    """`models` lists, and so does `models NAME`: only what is another verb of it is taken as one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Puts the verb in where there is none."""
+        if not args or (args[0] not in self.commands and args[0] != "--help"):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+def prune(
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="One model [default: all].")] = None,
+    keep: Annotated[int, typer.Option(metavar="N", help="The newest versions that stay in any case.")] = KEEP,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only says what would go.")] = False,
+    json: Json = False,
+) -> None:
+    """Removes bundles that no alias, rollback, running rollout, route or gate needs."""
+    found = retention.prune(opened(context), name, keep, dry_run=dry_run)
+    if json:
+        emit_json(found)
+        return
+    rows = [(f"{one.model}@{one.version}", "goes", one.bundle[:16], "nothing needs it") for one in found.removed]
+    rows += [(f"{one.model}@{one.version}", "stays", one.bundle[:16], one.reason) for one in found.kept]
+    table("", ("version", "", "bundle", "why"), rows)
+    verb = "would free" if found.dry_run else "freed"
+    say(f"{verb} {found.freed_bytes / 1e6:,.1f} MB: {counted(len(found.removed), 'bundle')}")
 
 
 def register(
@@ -96,9 +133,17 @@ def _check_reference(home: Context, version: str, reference: Path) -> None:
 
 
 def list_models(
-    context: typer.Context, name: Annotated[str | None, typer.Argument(metavar="NAME")] = None, json: Json = False
+    context: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="NAME")] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="Every alias, status, gate and rollout of NAME, by whom and why.")
+    ] = False,
+    json: Json = False,
 ) -> None:
     """The registry: models, versions, aliases and statuses."""
+    if history:
+        _history(models.happened(opened(context), _named(name)), json=json)
+        return
     views = models.models(opened(context), name)
     if json:
         emit_json(views)
@@ -119,6 +164,20 @@ def list_models(
         for info in view.versions
     ]
     table("", ("model", "version", "status", "aliases", "registered (UTC)", "bundle"), rows, ("version",))
+
+
+def _named(name: str | None) -> str:
+    if name is None:
+        raise UsageError("--history is of one model: `fairlead models NAME --history`")
+    return name
+
+
+def _history(found: Sequence[VersionHappened], *, json: bool) -> None:
+    if json:
+        emit_json(found)
+        return
+    rows = [(instant(one.at), str(one.version), one.what, one.actor, one.reason) for one in found]
+    table("", ("when (UTC)", "version", "what", "who", "why"), rows, ("version",))
 
 
 def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar="NAME@V")], json: Json = False) -> None:
