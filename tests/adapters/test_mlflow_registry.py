@@ -55,7 +55,8 @@ def test_a_run_holds_lineage_metrics_and_artifacts(registry: MlflowRegistry, hom
     assert run.data.tags["fairlead.bundle"] == info.bundle
     assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
     assert [used.dataset.digest for used in run.inputs.dataset_inputs] == ["ab" * 18]
-    assert (files, models) == (["card.json", "model"], ["model/model.skops"])
+    assert files == ["card.json", "model"]
+    assert models == ["model/MLmodel", "model/bundle", "model/python_env.yaml", "model/requirements.txt"]
     assert source == f"runs:/{info.run_id}/model"
     assert (home / "registry" / "artifacts" / "fairlead" / "lineage" / info.run_id).is_dir()
 
@@ -74,7 +75,7 @@ def test_a_failed_registration_leaves_no_version(
         deleted.append(run_id)
         delete_run(run_id)
 
-    monkeypatch.setattr(registry._client, "log_artifact", full)
+    monkeypatch.setattr(registry._client, "log_artifacts", full)
     monkeypatch.setattr(registry._client, "delete_run", remember)
     manifest = example(tmp_path, name="unlucky")
     with pytest.raises(StateError, match="no space left on device"):

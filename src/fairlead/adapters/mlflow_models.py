@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 from fairlead.adapters.mlflow_registry import import_mlflow
-from fairlead.adapters.predictors.mlflow_folder import DESCRIBED, only_file
+from fairlead.adapters.predictors.mlflow_folder import DESCRIBED, only_file, own_model
 from fairlead.errors import UsageError
 
 SCHEMES = ("models:/", "runs:/")
@@ -30,5 +30,5 @@ def fetch(uri: str, tracking_uri: str, into: Path) -> Path:
         raise UsageError(f"cannot fetch the model {uri} from {tracking_uri}: {text}; check its name") from error
     finally:
         mlflow.set_registry_uri(before)
-    path = Path(found)
+    path = own_model(Path(found))
     return path if path.is_file() or (path / DESCRIBED).is_file() else only_file(path, uri)

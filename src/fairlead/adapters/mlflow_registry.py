@@ -7,10 +7,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import msgspec
 
+from fairlead.adapters.mlflow_model import write_model
 from fairlead.core.bundle import CARD, MANIFEST, MODEL, Manifest
 from fairlead.core.event import canonical
 from fairlead.errors import FairleadError, MissingExtra, NotFound, StateError, UsageError
@@ -94,7 +96,7 @@ class MlflowRegistry:
         with self._told("written"):
             run_id = self._start(manifest, digest)
             try:
-                self._record(run_id, manifest, folder)
+                self._record(run_id, manifest, digest, folder)
                 return self._add_version(run_id, manifest, digest)
             except BaseException:
                 self._client.delete_run(run_id)
@@ -119,17 +121,19 @@ class MlflowRegistry:
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
-    def _record(self, run_id: str, manifest: Manifest, folder: Path) -> None:
+    def _record(self, run_id: str, manifest: Manifest, digest: str, folder: Path) -> None:
         from mlflow.entities import Metric, Param
 
         parameters = [Param(name, value[:6000]) for name, value in _parameters(manifest).items()]
         metrics = [Metric(name, value, 0, 0) for name, value in manifest.metrics.items()]
         self._client.log_batch(run_id, metrics=metrics, params=parameters)
         self._client.log_inputs(run_id, datasets=[_dataset(manifest)])
-        for name in (manifest.model_entry, CARD, MANIFEST):
+        for name in (CARD, MANIFEST):
             if (folder / name).exists():
-                place = Path(name).parent.as_posix()
-                self._client.log_artifact(run_id, str(folder / name), None if place == "." else place)
+                self._client.log_artifact(run_id, str(folder / name))
+        with TemporaryDirectory(prefix="fairlead-mlflow-") as made:
+            write_model(manifest, digest, folder, run_id, Path(made))
+            self._client.log_artifacts(run_id, made, MODEL)
         self._client.set_terminated(run_id, "FINISHED")
 
     def _add_version(self, run_id: str, manifest: Manifest, digest: str) -> VersionInfo:

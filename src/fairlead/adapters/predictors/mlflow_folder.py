@@ -23,6 +23,20 @@ def only_file(folder: Path, uri: str) -> Path:
     raise UsageError(f"{uri} holds no {DESCRIBED} file and not one model file: name the file itself")
 
 
+def own_model(folder: Path) -> Path:
+    """The original model in a folder that fairlead logged; any other path as it is. Raises `UsageError`."""
+    if not (folder / DESCRIBED).is_file():
+        return folder
+    entry = described(folder, str(folder)).get("fairlead")
+    name = entry.get("data") if isinstance(entry, Mapping) else None
+    if not name:
+        return folder
+    path = folder / str(name)
+    if not path.resolve().is_relative_to(folder.resolve()) or not path.exists():
+        raise UsageError(f"the fairlead flavour of {folder} names {name}, which is not in it: download it again")
+    return path
+
+
 def described(folder: Path, uri: str) -> dict[str, Any]:
     """The flavours of an MLflow model. Raises `UsageError` for a folder that is none."""
     import yaml
