@@ -58,7 +58,6 @@ COMMANDS: Mapping[str, str] = {
 # What is run where no command is given.
 DEFAULTS: Mapping[str, str] = {"unit_tests": "python -m pytest -q"}
 DEPLOYING = (Kind.CANARY, Kind.MONITOR, Kind.GRADUAL, Kind.FULL, Kind.ROLLBACK)
-VERSIONED = (*DEPLOYING, Kind.GATE, Kind.STAGING)
 
 
 class PlannedStep(Struct, frozen=True):
@@ -152,6 +151,15 @@ def chosen(steps: Sequence[PlannedStep], stages: Sequence[str]) -> tuple[Planned
                 f'write pipeline: {{commands: {{{name}: "{COMMANDS[name]}"}}}}'
             )
     return found
+
+
+def about_a_version(step: PlannedStep) -> bool:
+    """Whether a step cannot be done without knowing of which version.
+
+    >>> about_a_version(read_step("unit_tests")), about_a_version(read_step("evaluation_suite"))
+    (False, True)
+    """
+    return step.kind is not Kind.COMMAND or "{model}" in step.command or "{version}" in step.command
 
 
 # -- a run in the journal ------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fairlead.adapters.shell_steps import ShellSteps
 from fairlead.core.listing import first_of
-from fairlead.core.pipeline import VERSIONED, Done, Kind, PlannedStep, chosen, run_name, runs, version_in
+from fairlead.core.pipeline import Done, Kind, PlannedStep, about_a_version, chosen, run_name, runs, version_in
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.flows.pipeline import Run, RunReport, Told, run_steps
@@ -141,7 +141,7 @@ def _known(known: dict[str, str], model: str, reference: str, key: str) -> str:
 def _only_model(context: Context, steps: tuple[PlannedStep, ...]) -> str:
     """Whose pipeline it is where nobody says: the settings' only model, if any step is about one."""
     models = list(context.settings.models)
-    if not any(step.kind in VERSIONED for step in steps):
+    if not any(about_a_version(step) for step in steps):
         return ""
     if len(models) == 1:
         return models[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from collections import deque
@@ -10,11 +11,14 @@ from typing import Annotated
 
 import typer
 
+from fairlead.config.load import load_settings
+from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, leave, progress_note, say, state, table
 from fairlead.faces.cli.session import Session, opened
 from fairlead.flows.pipeline import RunReport, StepReport
-from fairlead.operations import pipelines
+from fairlead.operations import pipeline_render, pipelines
 from fairlead.operations.context import Context
+from fairlead.operations.report_output import written
 
 TAIL_LINES = 20
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -24,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds the verbs."""
     group = typer.Typer(no_args_is_help=True, help="The stages of `pipeline` in the settings: here, or in a CI.")
     group.command("run")(run)
+    group.command("render")(render)
     app.add_typer(group, name="pipeline")
 
 
@@ -49,6 +54,43 @@ def run(
     )
     emit_json(report) if json else _show(report)
     raise leave(report.outcome)
+
+
+def render(
+    context: typer.Context,
+    ci: Annotated[str, typer.Option("--for", metavar="CI", help="github or gitlab.")],
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes it there [default: stdout].")] = None,
+) -> None:
+    """Writes the pipeline as a workflow: a job for each stage, which runs `fairlead pipeline run STAGE`."""
+    session = context.obj
+    assert isinstance(session, Session)
+    options, path = _options(session), session.config or Path("fairlead.yaml")
+    needed = _needed(path, session.environment)
+    # A variable stands for itself: no value is needed, none can get into the file, and it is the same everywhere.
+    settings = load_settings(path, {name: f"${{{name}}}" for name in needed}, session.environment)
+    text = pipeline_render.render(settings, ci, options, needed)
+    if output is None:
+        sys.stdout.write(text)
+        return
+    written(output, text)
+    say(f"{output} runs the pipeline on {ci}: commit it, and render again whenever the settings change")
+
+
+def _needed(path: Path, environment: str) -> tuple[str, ...]:
+    """The variables of the settings file, and of its overlay."""
+    overlay = path.with_name(f"{path.stem}.{environment}{path.suffix}")
+    files = [one for one in (path, overlay) if one.is_file()]
+    texts = [one.read_text(encoding="utf-8", errors="replace") for one in files]
+    return tuple(dict.fromkeys(name for text in texts for name in pipeline_render.variables_of(text)))
+
+
+def _options(session: Session) -> tuple[str, ...]:
+    """What a job tells fairlead of the settings. Raises `UsageError` for a file that no other machine has."""
+    if session.config is not None and session.config.is_absolute():
+        raise UsageError(f"--config {session.config}: name the settings file relative to the repository's folder")
+    config = () if session.config is None else ("--config", shlex.quote(session.config.as_posix()))
+    environment = ("--environment", shlex.quote(session.environment)) if session.environment else ()
+    return (*config, *environment)
 
 
 def _interrupted(*_: object) -> None:

@@ -1,0 +1,126 @@
+"""The page's pipeline on a running home: a good version ends in a promotion, a bad one in a rollback and exit 1."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fairlead.adapters.gate_store import GateStore
+from fairlead.core.event import DeployAsked
+from fairlead.core.gate import CHECKS, Check, GateReport
+from fairlead.core.verdict import Outcome
+from fairlead.flows.pipeline import RunReport
+from fairlead.operations.context import Context
+from fairlead.operations.pipelines import run_pipeline
+from fairlead.testing.registry import MemoryRegistry
+
+Trial = Any  # the fixtures' values: see conftest
+SETTINGS = """
+rollout:
+  strategy: canary
+  steps: [{traffic: 1%}, {traffic: 25%, at_least: 100}, {traffic: 50%, at_least: 100}, {traffic: 100%}]
+pipeline:
+  timeout: 60s
+  commands: {unit_tests: "python -c pass", smoke_tests: "false"}
+  stages:
+    - {name: test, steps: [unit_tests]}
+    - name: deploy-production
+      strategy: canary
+      steps: [deploy_canary_10_percent, monitor_4_seconds, gradual_rollout, full_deployment]
+    - {name: after, steps: [smoke_tests]}
+  rollback: {automatic: true, trigger: "error_rate > 5%"}
+"""
+PAGE = ("test", "deploy-production")
+
+
+def gated(trial: Trial, version: int) -> Context:
+    """The home as the command line opens it, its versions registered, and a passed gate of one of them."""
+    system, registry = trial.system, MemoryRegistry()
+    context: Context = system.context
+    for digest in system.digests:
+        registry.register(context.bundles.manifest(digest), digest, system.home)
+    champion = [fact.version for fact in system.facts("alias_moved") if fact.alias == "champion"][-1]
+    report = GateReport(
+        "stay", version, system.digests[version - 1], "production", time.time(), 5.0,
+        tuple(Check(name, Outcome.HOLDS, "as measured", {}, "") for name in CHECKS),
+        context.settings.gates.policy("production"), champion, system.digests[champion - 1],
+    )  # fmt: skip
+    GateStore(system.home / "gates").put(report)
+    context.journal.append([report.fact], actor="ana", at=time.time())
+    return dataclasses.replace(context, open_registry=lambda: registry)
+
+
+def states(report: RunReport) -> dict[str, str]:
+    """How each step ended."""
+    return {one.step: one.state for one in report.steps}
+
+
+def asked_for(trial: Trial, version: int) -> list[str]:
+    """The rollouts that were asked for of a version."""
+    facts = [fact for fact in trial.system.facts("deploy_asked") if isinstance(fact, DeployAsked)]
+    return [fact.rollout for fact in facts if fact.version == version]
+
+
+def test_a_good_version_ends_in_a_promotion(trial: Callable[..., Trial], callers: Any, tmp_path: Path) -> None:
+    """Through a tenth of the traffic, its monitor, and the settings' steps; nobody is failed. Begun again, the run does
+    nothing: each step passed before, and nothing is deployed twice."""
+    tried = trial("good", SETTINGS)
+    version = tried.register("good")
+    context = gated(tried, version)
+    with callers(tried.system.port) as made:
+        tried.system.wait(lambda: len(made.answers) >= 300)  # what the champion's latency is known by
+        report = run_pipeline(context, tmp_path, PAGE, f"stay@{version}", "ci-1")
+        assert (report.outcome, set(states(report).values())) == (Outcome.HOLDS, {"passed"}), report.reason
+        time.sleep(0.5)
+        assert made.answers[-1].version == version
+    assert {answer.status for answer in made.answers} == {200}
+    again = run_pipeline(context, tmp_path, PAGE, f"stay@{version}", "ci-1")
+    assert all(one.before for one in again.steps)
+    assert len(asked_for(tried, version)) == 1
+
+
+def test_a_bad_version_fails_its_monitor_and_the_traffic_is_back(
+    trial: Callable[..., Trial], callers: Any, tmp_path: Path
+) -> None:
+    """The guardrail rolls it back; the monitor says so, the run fails, and the champion answers everything."""
+    tried = trial("good", SETTINGS)
+    version = tried.register("unit_error")
+    context = gated(tried, version)
+    with callers(tried.system.port) as made:
+        report = run_pipeline(context, tmp_path, PAGE, f"stay@{version}")
+        time.sleep(0.5)
+        last = made.answers[-1].version
+    assert report.outcome is Outcome.BREACHED
+    assert states(report)["monitor_4_seconds"] == "failed", report.reason
+    assert "prediction_psi" in report.reason
+    assert f"stay@{version} was rolled back: version {last} answers everything" == report.rolled_back
+    assert states(report)["full_deployment"] == "waiting"
+    assert made.by(version), "it was never asked"
+
+
+def test_a_command_that_fails_takes_the_promoted_version_back(
+    trial: Callable[..., Trial], callers: Any, tmp_path: Path
+) -> None:
+    """Without callers the monitor decides nothing: time alone is no success, and all stands. With callers the same run
+    goes on; then the smoke tests fail, and what this run promoted is rolled back."""
+    tried = trial("good", SETTINGS)
+    version = tried.register("good")
+    context = gated(tried, version)
+    begun = run_pipeline(context, tmp_path, (), f"stay@{version}")
+    assert begun.outcome is Outcome.UNDECIDED
+    assert states(begun)["monitor_4_seconds"] == "undecided"
+    assert "0 of 100 canary requests" in begun.reason
+    with callers(tried.system.port) as made:
+        trial_rollout = asked_for(tried, version)[0]
+        tried.system.wait(lambda: tried.is_held(trial_rollout))
+        report = run_pipeline(context, tmp_path, (), "stay", resume=True)
+        time.sleep(0.5)
+        last = made.answers[-1].version
+    assert report.run == begun.run
+    assert (states(report)["full_deployment"], states(report)["smoke_tests"]) == ("passed", "failed")
+    assert report.rolled_back == f"stay@{version} was rolled back: version {last} answers everything"
+    assert last != version
+    assert len(asked_for(tried, version)) == 1
