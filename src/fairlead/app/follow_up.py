@@ -21,6 +21,7 @@ from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
+from fairlead.app.registry_hooks import registry_events
 from fairlead.core.event import Entry, GoldenTested, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
@@ -271,9 +272,11 @@ class FollowUp:
     def _follow_registry(self) -> None:
         """The registry may be slow or away: it has a thread of its own and is tried again."""
         sync: RegistrySync | None = None
+        events = registry_events(self._context)
         telling = Telling(_LOG)
         while not self._stop.is_set():
             try:
+                events.deliver()  # what receivers do raises nothing here
                 sync = sync or RegistrySync(self._context.journal, self._context.registry)
                 sync.sync()
             except FairleadError as error:

@@ -15,6 +15,7 @@ from fairlead.config.models import LimitSettings, ModelSettings
 from fairlead.config.monitoring import Monitoring
 from fairlead.config.pipeline import Pipeline
 from fairlead.config.prediction_log import LogSettings
+from fairlead.config.registry import RegistrySettings
 from fairlead.config.retraining import Retraining
 from fairlead.config.rollout import RolloutSettings
 from fairlead.core.admission import Limits
@@ -48,6 +49,7 @@ class Settings(Section, frozen=True):
     alerting: Alerting = Alerting()
     pipeline: Pipeline = Pipeline()
     retraining: Retraining = Retraining()
+    registry: RegistrySettings = RegistrySettings()
     log: LogSettings = LogSettings()
     # Formats that run code when they are loaded.
     trust: tuple[Literal["pickle", "joblib", "cloudpickle", "python", "pyfunc"], ...] = ()
