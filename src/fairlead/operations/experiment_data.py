@@ -112,14 +112,20 @@ def load(data: Any, *, arm: str, unit: str | None, control: str | None, time: st
     if left_out:
         notes.append(f"{counted(left_out, 'row')} without an arm{' or a unit' if unit else ''} left out")
     rows = _ordered(table, np.flatnonzero(known), time)
-    units = units_of(keys[rows])
-    codes = codes[rows]
-    inside = ~torn(codes, units)
-    if not inside.all():
-        notes.append(f"{counted(int((~inside).sum()), 'unit')} seen in more than one arm left out")
-    if unit is not None and units.size < rows.size:
+    units, many = units_of(keys[rows]), unit is not None
+    if many and units.size < rows.size:
         notes.append(f"{counted(rows.size, 'row')} added up to {counted(units.size, 'unit')}")
-    return Experiment(table, arms, codes[units.first_row], rows, units, inside, tuple(notes))
+    return grouped(table, arms, (rows, codes[rows]), units, notes)
+
+
+def grouped(
+    table: pa.Table, arms: tuple[str, ...], rows: tuple[Codes, Codes], units: Units, notes: Sequence[str]
+) -> Experiment:
+    """The experiment of a table's `rows` (their places, and the arm of each), which belong to `units`."""
+    places, codes = rows
+    inside = ~torn(codes, units)
+    said = [f"{counted(int((~inside).sum()), 'unit')} seen in more than one arm left out"] if not inside.all() else []
+    return Experiment(table, arms, codes[units.first_row], places, units, inside, (*notes, *said))
 
 
 def unit_keys(table: pa.Table, name: str) -> Codes:

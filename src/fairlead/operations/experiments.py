@@ -137,6 +137,8 @@ def compare_arms(  # noqa: PLR0913 - the options of a reading; all but three hav
         alpha,
         higher_is_better,
     )
+    if isinstance(data, Experiment):  # read from a log, its units put together already
+        return _compare(data, question)
     return _compare(load(data, arm=arm, unit=unit, control=control, time=time), question)
 
 
@@ -297,7 +299,7 @@ def _unmeasured(arms: Sequence[ArmUnits], metric: str) -> list[str]:
     said = ", ".join(f"{one.units - one.measured:,} of {called(one.name)}" for one in short)
     notes = [f"units without a value of {metric} were left out: {said}"]
     lost = [Counts(one.units - one.measured, one.units) for one in arms if one.units]
-    if min(pooled_z(one, lost[0])[1] for one in lost[1:]) < _UNEVEN:
+    if min((pooled_z(one, lost[0])[1] for one in lost[1:]), default=1.0) < _UNEVEN:
         shares = " and ".join(f"{one.rate:.1%}" for one in lost)
         notes.append(f"these are more in one arm than in another ({shares}): what is left may not be comparable")
     return notes

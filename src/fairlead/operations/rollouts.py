@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Literal
@@ -13,7 +13,15 @@ from msgspec.structs import replace
 from fairlead.core.advance import apply_operator
 from fairlead.core.arms import Among, fault_of, stated_shares
 from fairlead.core.asked_of import arms_for
-from fairlead.core.event import AliasMoved, DeployAsked, DeployRefused, OperatorAsked, RolloutStarted, RouteApplied
+from fairlead.core.event import (
+    AliasMoved,
+    AnyFact,
+    DeployAsked,
+    DeployRefused,
+    OperatorAsked,
+    RolloutStarted,
+    RouteApplied,
+)
 from fairlead.core.listing import first_of
 from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
@@ -59,13 +67,23 @@ class RolloutView(Struct, frozen=True):
     refused: str = ""  # of the model's latest: the deploy that was refused since, and why
 
 
+def _alone(_group: str) -> Sequence[AnyFact]:
+    return ()
+
+
 def deploy(
-    context: Context, reference: str, strategy: str | None = None, reason: str = "", arms: Mapping[int, float] = _EVEN
+    context: Context,
+    reference: str,
+    strategy: str | None = None,
+    reason: str = "",
+    arms: Mapping[int, float] = _EVEN,
+    beside: Callable[[str], Sequence[AnyFact]] = _alone,
 ) -> str:
     """Asks for a rollout of `name@version` and returns its id. Refused without a passed, unexpired gate of this bundle.
 
     The controller starts it as soon as no other rollout of the model runs. With the strategy ab `name@7,8` names
     several challengers, `arms` their shares (even ones where none is given), and the id is that of all of them.
+    `beside` makes facts of the id that are written with it, or not at all.
     """
     plan, now = plan_of(context, reference.partition("@")[0], strategy), context.clock.now()
     infos = [_deployable(context, one, now) for one in _references(reference, plan.strategy)]
@@ -87,9 +105,8 @@ def deploy(
     else:
         group = f"{model}-{infos[0].version}-{number}"
         asked = [DeployAsked(model, group, infos[0].version, infos[0].bundle, plan, reason)]
-    context.journal.append(
-        [replace(fact, environment=environment[fact.version]) for fact in asked], actor=context.actor, at=now
-    )
+    facts = [replace(fact, environment=environment[fact.version]) for fact in asked]
+    context.journal.append([*facts, *beside(group)], actor=context.actor, at=now)
     return group
 
 
@@ -180,9 +197,11 @@ def _group(rollout: Rollout) -> str:
     return rollout.id if among is None else among.group
 
 
-def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "") -> None:
+def operate(
+    context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "", beside: Sequence[AnyFact] = ()
+) -> None:
     """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it. `model` may be
-    `name@version` where several arms run: then that arm alone is meant."""
+    `name@version` where several arms run: then that arm alone is meant. `beside` is written with it, or not at all."""
     if verb not in VERBS:
         raise Refused(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
     model, _, version = model.partition("@")
@@ -202,7 +221,7 @@ def operate(context: Context, model: str, verb: Verb, reason: str = "", *, actor
     # What is meant is the rollout that was seen when asking: by the time it is performed another may run.
     seen = "" if not meant else meant[0].id if version else _group(meant[0])
     asked = OperatorAsked(model, verb, reason, seen=seen)
-    context.journal.append([asked], actor=actor or context.actor, at=now)
+    context.journal.append([asked, *beside], actor=actor or context.actor, at=now)
 
 
 def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, ...]:

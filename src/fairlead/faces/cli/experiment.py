@@ -1,4 +1,4 @@
-"""experiment plan, experiment read."""
+"""experiment plan, experiment read; with start, stop and list beside them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fairlead.core.listing import counted
 from fairlead.errors import UsageError
+from fairlead.faces.cli import experiment_life
 from fairlead.faces.cli.options import share_option
 from fairlead.faces.cli.output import emit_json, leave, probability, say, state, table
 
@@ -22,13 +23,17 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.
 _TRAFFIC = re.compile(r"\s*(\d+(?:[.,]\d+)*)\s*(?:/|per)?\s*(day|week|month|hour)?\s*")
 _DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375, "hour": 1 / 24}
 _PARTS = 20
+_OF_BOTH = ("source", "html", "json")  # what a file and a started experiment are both read with
 
 
 def add_to(app: typer.Typer) -> None:
     """Adds the verb."""
     group = typer.Typer(no_args_is_help=True, help="A/B experiments: how many units, and what came of it.")
     group.command()(plan)
+    group.command()(experiment_life.start)
     group.command()(read)
+    group.command()(experiment_life.stop)
+    group.command("list")(experiment_life.listed)
     app.add_typer(group, name="experiment")
 
 
@@ -80,9 +85,14 @@ def plan(
 
 
 def read(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Parquet, CSV or JSON lines; a row a unit, or several.")],
-    arm: Annotated[str, typer.Option(metavar="COLUMN", help="The column of arms.")],
-    metric: Annotated[str, typer.Option(metavar="COLUMN", help="A column, sum(x), max(x), or a ratio x / y.")],
+    context: typer.Context,
+    source: Annotated[
+        str, typer.Argument(metavar="FILE|EXPERIMENT", help="Parquet, CSV or JSON lines; or what `start` began.")
+    ],
+    arm: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of arms.")] = None,
+    metric: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="A column, sum(x), max(x), or a ratio x / y.")
+    ] = None,
     unit: Annotated[str | None, typer.Option(metavar="COLUMN", help="What was randomised, if rows repeat it.")] = None,
     control: Annotated[str | None, typer.Option(metavar="ARM", help="The arm to compare with.")] = None,
     planned: Annotated[int | None, typer.Option(metavar="N", help="Planned units an arm: read once, then.")] = None,
@@ -101,11 +111,26 @@ def read(
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Writes the report as a page, too.")] = None,
     json: Json = False,
 ) -> None:
-    """What an experiment showed, and what to do: ship, investigate, extend, iterate, stop, or fix the assignment."""
+    """What an experiment showed, and what to do: ship, investigate, extend, iterate, stop, or fix the assignment.
+
+    A data file is read by the options; an experiment that was started, or a model's latest, by the terms it began with.
+    """
+    if not experiment_life.is_file(source):
+        stated = [context.get_parameter_source(name) for name in context.params if name not in _OF_BOTH]
+        if any(one is not None and one.name == "COMMANDLINE" for one in stated):
+            raise UsageError(
+                f"{source} is an experiment, read by the terms it was started with: give --json and --html"
+            )
+        report = experiment_life.read_started(context, source, html, json=json)
+        if not json:
+            _show(report)
+        raise leave(report.verdict.outcome)
+    if arm is None or metric is None:
+        raise UsageError(f"{source} is a data file: name its columns with --arm and --metric")
     from fairlead.operations.experiments import compare_arms
 
     report = compare_arms(
-        file,
+        source,
         arm=arm,
         metric=metric,
         unit=unit,
