@@ -44,6 +44,7 @@ class Fleet:
         self.log: list[Prediction] = []
         self.rng = np.random.default_rng(11)
         self.asked = 0
+        self.told: set[str] = set()  # the requests whose outcomes were sent
         text = msgspec.json.encode(profile((NumericColumn("__score__", np.linspace(0.0, 1.0, 1000)),))).decode()
         self.digests = []
         for number in (1, 2, 3):

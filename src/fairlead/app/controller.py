@@ -190,6 +190,7 @@ class _Lead:
         events = self._events.poll(_BATCH)
         self._release.observe(predictions)
         self._release.observe_events(events)
+        self._release.observe_outcomes(outcomes)
         more = _is_full(predictions, outcomes) or _is_full(events, ())
         self._caught_up = self._caught_up or not more
         if self._caught_up:

@@ -14,19 +14,32 @@ import msgspec
 from msgspec import Raw, Struct, structs
 
 from fairlead.core.advance import advance, apply_operator
-from fairlead.core.event import Entry, EvidenceSeen, OperatorAsked, RolloutDecided, RolloutStarted, canonical
-from fairlead.core.rollout import Baseline, Decision, Evidence, Rollout, start
+from fairlead.core.after import AfterState, PromotionDecision, PromotionEvidence, begin, watch
+from fairlead.core.event import (
+    Entry,
+    EvidenceSeen,
+    OperatorAsked,
+    PromotionDecided,
+    PromotionSeen,
+    RolloutDecided,
+    RolloutStarted,
+    canonical,
+)
+from fairlead.core.rollout import Baseline, Decision, Evidence, Phase, Rollout, start
 from fairlead.errors import FairleadError, NotFound, StateError
 
 
 class Replay(Struct, frozen=True):
-    """A rollout decided again. `digest` is the SHA-256 of the recomputed decisions, each with a line end."""
+    """A rollout decided again. `digest` is the SHA-256 of the recomputed decisions, each with a line end: those of the
+    rollout, then those of the watch over its promotion."""
 
     decisions: tuple[Decision, ...]
     matches: bool
     first_difference: str | None
     final: Rollout
     digest: str
+    promotion: tuple[PromotionDecision, ...] = ()
+    watched: AfterState | None = None
 
 
 def replay(entries: Iterable[Entry], rollout_id: str) -> Replay:
@@ -38,8 +51,11 @@ def replay(entries: Iterable[Entry], rollout_id: str) -> Replay:
         raise NotFound(f"no rollout {rollout_id!r} was started in this journal: list them with `fairlead rollout`")
     if run.cause is not None:
         run.differs(f"{_name(run.cause)} was never decided")
-    digest = sha256(b"".join(canonical(decision) + b"\n" for decision in run.decisions)).hexdigest()
-    return Replay(tuple(run.decisions), run.difference is None, run.difference, run.state, digest)
+    again = [*run.decisions, *run.promotion]
+    digest = sha256(b"".join(canonical(decision) + b"\n" for decision in again)).hexdigest()
+    matches = run.difference is None
+    promotion = tuple(run.promotion)
+    return Replay(tuple(run.decisions), matches, run.difference, run.state, digest, promotion, run.after)
 
 
 def fold(entries: Iterable[Entry], model: str) -> dict[str, Rollout]:
@@ -62,7 +78,7 @@ def fold(entries: Iterable[Entry], model: str) -> dict[str, Rollout]:
 
 
 _T = TypeVar("_T")
-_FACTS = (RolloutStarted, EvidenceSeen, OperatorAsked, RolloutDecided)
+_FACTS = (RolloutStarted, EvidenceSeen, OperatorAsked, RolloutDecided, PromotionSeen, PromotionDecided)
 
 
 class _Run:
@@ -72,6 +88,8 @@ class _Run:
         self.state = state
         self.cause: Entry | None = None
         self.decisions: list[Decision] = []
+        self.promotion: list[PromotionDecision] = []
+        self.after: AfterState | None = None
         self.difference: str | None = None
 
     def differs(self, difference: str) -> None:
@@ -90,12 +108,32 @@ class _Run:
         if cause is None:
             self.differs(f"{_name(entry)} follows from nothing")
             return
+        if isinstance(cause.fact, PromotionSeen):
+            self.differs(f"{_name(cause)} was decided as a rollout's")
+            return
         try:
             self.state, decision = _again(self.state, cause, entry.at)
         except FairleadError as error:
             self.differs(f"{_name(cause)} cannot be decided: {error.line}")
             return
         self.decisions.append(decision)
+        again = canonical(decision)
+        if again != bytes(journalled):
+            self.differs(f"{_name(entry)}, from {_name(cause)}: {_difference(bytes(journalled), again)}")
+        if self.after is None and self.state.phase is Phase.PROMOTED:
+            self.after = begin(self.state, entry.at)
+
+    def decides_after(self, entry: Entry, journalled: Raw) -> None:
+        """Decides again what the watch over a promotion did, and compares."""
+        cause, self.cause = self.cause, None
+        if cause is None or not isinstance(cause.fact, PromotionSeen) or self.after is None:
+            self.differs(f"{_name(entry)} follows from no watch over a promotion")
+            return
+        evidence = _read(cause.fact.evidence, PromotionEvidence, cause)
+        if canonical(evidence) != bytes(cause.fact.evidence):
+            raise StateError(f"{_name(cause)} is not in canonical form: it was edited after it was written")
+        self.after, decision = watch(self.after, evidence, entry.at)
+        self.promotion.append(decision)
         again = canonical(decision)
         if again != bytes(journalled):
             self.differs(f"{_name(entry)}, from {_name(cause)}: {_difference(bytes(journalled), again)}")
@@ -118,6 +156,8 @@ def _taken(run: _Run | None, entry: Entry, rollout_id: str) -> _Run | None:
         return None
     if isinstance(fact, RolloutDecided):
         run.decides(entry, fact.decision)
+    elif isinstance(fact, PromotionDecided):
+        run.decides_after(entry, fact.decision)
     else:
         run.asks(entry)
     return run
@@ -149,6 +189,7 @@ def _read(raw: Raw, kind: type[_T], entry: Entry) -> _T:
 
 def _name(entry: Entry) -> str:
     what = {RolloutStarted: "start", EvidenceSeen: "evidence", OperatorAsked: "request", RolloutDecided: "decision"}
+    what |= {PromotionSeen: "evidence", PromotionDecided: "decision"}
     return f"the {what.get(type(entry.fact), 'fact')} in entry {entry.seq}"
 
 

@@ -20,13 +20,15 @@ from fairlead.core.event import (
     DeployRefused,
     EvidenceSeen,
     OperatorAsked,
+    PromotionDecided,
+    PromotionSeen,
     RolloutDecided,
     RolloutStarted,
     RouteApplied,
     RouteChanged,
 )
-from fairlead.core.record import EventRecord, Prediction
-from fairlead.core.rollout import Decision, Evidence, Phase, Rollout, start
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
+from fairlead.core.rollout import Call, Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.errors import FairleadError, JournalBroken, StateError
 from fairlead.flows.baseline import baseline_for
@@ -83,6 +85,11 @@ class Release:
         for name in {event.model_name for event in events}:
             self._model(name).observe_events(events)
 
+    def observe_outcomes(self, outcomes: Sequence[OutcomeRecord]) -> None:
+        """Takes in what really happened; an outcome does not say of which model it is."""
+        for model in list(self._models.values()) if outcomes else ():
+            model.observe_outcomes(outcomes)
+
     def follow(self) -> None:
         """Folds what the journal has that we do not know yet. An entry that cannot be read is skipped, and said."""
         while True:
@@ -115,6 +122,7 @@ class Release:
             try:
                 self._operate(name, model)
                 self._look(name, model)
+                self._look_after(name, model)
                 self._start(name, model)
             except Exception as fault:  # noqa: BLE001 - whatever is wrong with one model, the others' rollbacks must go on
                 said = fault.line if isinstance(fault, FairleadError) else repr(fault)
@@ -189,6 +197,24 @@ class Release:
             interval = _EARLY_LOOK_SECONDS if now - rollout.phase_at < _EARLY_SECONDS else _LATE_LOOK_SECONDS
             if _moved(track, decision) or (evidence != Evidence() and now - track.looked_at >= interval):
                 self._perform(name, [(track, decision, EvidenceSeen(name, rollout.id, raw(evidence)))])
+
+    def _look_after(self, name: str, model: ModelState) -> None:
+        """Watches over a promoted version; one that has changed for the worse goes back to the version before."""
+        for track in [one for one in model.tracks if one.rollout.phase is Phase.PROMOTED]:
+            now = self._clock.now()
+            found = track.after.look(now)
+            if found is None:
+                continue
+            evidence, decision = found
+            identity = track.rollout.id
+            facts: list[AnyFact] = [
+                PromotionSeen(name, identity, raw(evidence)),
+                PromotionDecided(name, identity, raw(decision)),
+            ]
+            serves = model.champion == track.rollout.version
+            if decision.call is Call.REGRESS and track.rollout.plan.automatic and serves:
+                facts.append(OperatorAsked(name, "rollback", decision.reason, seen=identity))
+            self._append(facts, now)
 
     def _operate(self, name: str, model: ModelState) -> None:
         """Performs what an operator asked for. When one arm is promoted the others end with it."""

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Raw
 
 from fairlead.core.advance import advance, apply_operator
+from fairlead.core.after import PromotionEvidence
 from fairlead.core.asked_of import arms_for
 from fairlead.core.event import (
     AliasMoved,
@@ -18,6 +19,7 @@ from fairlead.core.event import (
     Entry,
     EvidenceSeen,
     OperatorAsked,
+    PromotionSeen,
     RolloutDecided,
     RolloutStarted,
     RouteApplied,
@@ -25,10 +27,11 @@ from fairlead.core.event import (
     VersionRegistered,
     canonical,
 )
-from fairlead.core.record import EventRecord, Prediction
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.rollout import Baseline, Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute
 from fairlead.errors import Refused
+from fairlead.flows.after import Aftercare
 from fairlead.flows.baseline import Recent
 from fairlead.flows.evidence import Collector
 from fairlead.flows.routing import desired_route, shared_route
@@ -48,6 +51,7 @@ class Track:
     def __init__(self, rollout: Rollout) -> None:
         self.rollout = rollout
         self.collector = Collector(rollout)
+        self.after = Aftercare(rollout)
         self.share = 0.0
         self.looked_at = 0.0
         self.doomed = False  # it lost its traffic, whether or not the journal knows already
@@ -111,6 +115,12 @@ class ModelState:
         self.recent.add(records, self.champion)
         for track in self.tracks:
             track.collector.add(records)
+            track.after.observe(records)
+
+    def observe_outcomes(self, outcomes: Sequence[OutcomeRecord]) -> None:
+        """Takes outcomes in, of whatever model they are, for the watch over a promoted version."""
+        for track in self.tracks:
+            track.after.observe_outcomes(outcomes)
 
     def observe_events(self, events: Sequence[EventRecord]) -> None:
         """Takes business events in, as evidence of what followed from answers."""
@@ -198,6 +208,8 @@ class ModelState:
                 self._fold_operator(fact, entry)
             case RolloutDecided():
                 self._fold_decided(fact, entry.at)
+            case PromotionSeen():
+                self._fold_promotion(fact, entry.at)
             case _:
                 pass
 
@@ -221,6 +233,13 @@ class ModelState:
         if track is not None:
             track.share = msgspec.json.decode(fact.decision, type=Decision).share
             track.looked_at = at
+            if track.rollout.phase is Phase.PROMOTED and track.after.state is None:
+                track.after.promoted(track.rollout, at)
+
+    def _fold_promotion(self, fact: PromotionSeen, at: float) -> None:
+        track = self._track(fact.rollout)
+        if track is not None:
+            track.after.fold(msgspec.json.decode(fact.evidence, type=PromotionEvidence), at)
 
     def _fold_started(self, fact: RolloutStarted, at: float) -> None:
         self.asked = deque(one for one in self.asked if one.rollout != fact.rollout)
