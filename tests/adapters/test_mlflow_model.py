@@ -150,6 +150,9 @@ def test_the_original_is_what_is_fetched(logged: Logged, tmp_path: Path) -> None
     for place, address in enumerate(("models:/stay/1", f"runs:/{logged.info.run_id}/model")):
         (tmp_path / str(place)).mkdir()
         assert fetch(address, logged.uri, tmp_path / str(place)).read_bytes() == b"a model by formula"
+    (tmp_path / "file").mkdir()
+    alone = fetch(f"runs:/{logged.info.run_id}/model/model.skops", logged.uri, tmp_path / "file")
+    assert alone.read_bytes() == b"a model by formula"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,13 @@ def test_a_run_holds_lineage_metrics_and_artifacts(registry: MlflowRegistry, hom
     assert run.data.tags["mlflow.source.git.commit"] == "c" * 40
     assert [used.dataset.digest for used in run.inputs.dataset_inputs] == ["ab" * 18]
     assert files == ["card.json", "model"]
-    assert models == ["model/MLmodel", "model/bundle", "model/python_env.yaml", "model/requirements.txt"]
+    assert models == [
+        "model/MLmodel",
+        "model/bundle",
+        "model/model.skops",
+        "model/python_env.yaml",
+        "model/requirements.txt",
+    ]
     assert source == f"runs:/{info.run_id}/model"
     assert (home / "registry" / "artifacts" / "fairlead" / "lineage" / info.run_id).is_dir()
 

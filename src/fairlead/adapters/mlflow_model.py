@@ -27,12 +27,14 @@ _TYPES = {Kind.NUMBER: "double", Kind.INTEGER: "long", Kind.BOOLEAN: "boolean", 
 
 
 def write_model(manifest: Manifest, digest: str, folder: Path, run_id: str, into: Path) -> None:
-    """Writes the files of MLflow's model into an empty folder: `MLmodel`, what it refers to, and of the bundle what
+    """Writes the files of MLflow's model into an empty folder: `MLmodel`, the original, and of the bundle what
     answers. `folder` is the bundle's. Raises `OSError`."""
     from mlflow.models import Model
 
     place = into / BUNDLES / digest
-    for name in sorted({manifest.model_entry, manifest.served, *_code(manifest), GOLDEN}):
+    original = Path(manifest.model_entry).name
+    _copy(folder / manifest.model_entry, into / original)
+    for name in sorted({manifest.served, *_code(manifest), GOLDEN}):
         _copy(folder / name, place / name)
     (place / MANIFEST).write_bytes(canonical(manifest))
     _write_requirements(into)
@@ -49,8 +51,7 @@ def write_model(manifest: Manifest, digest: str, folder: Path, run_id: str, into
         env={"virtualenv": "python_env.yaml"},
         python_version=python,
     )
-    entry = f"{BUNDLES}/{digest}/{manifest.model_entry}"
-    model.add_flavor(FLAVOR, data=entry, model_format=manifest.model_format, bundle=digest, served=manifest.served)
+    model.add_flavor(FLAVOR, data=original, model_format=manifest.model_format, bundle=digest, served=manifest.served)
     model.save(str(into / "MLmodel"))
 
 
