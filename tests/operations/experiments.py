@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from tests.operations.house import AT, House
 from msgspec import Raw
+from tests.operations.house import AT, House
 
 from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.adapters.segment_log import SegmentLog

@@ -5,17 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.operations.experiments import TERMS, Rig, event
-from msgspec.structs import replace
+from tests.operations.experiments import TERMS, Rig
 
-from fairlead.config.rollout import RolloutSettings, SplitSettings
-from fairlead.config.settings import Settings
 from fairlead.core.event import DeployAsked, ExperimentStarted, ExperimentStopped, OperatorAsked
 from fairlead.core.experiment import Action
-from fairlead.core.split import By
-from fairlead.core.verdict import Outcome
-from fairlead.errors import NotFound, Refused, UsageError
-from fairlead.operations.experiment_facts import packed, summary, trial, trials, unpacked
+from fairlead.operations.experiment_facts import trial
 from fairlead.operations.experiment_life import start, stop
 from fairlead.operations.experiment_log import read_trial
 

@@ -147,6 +147,11 @@ class UnitValues:
         """How many were answered, whether they count yet or not; in several arms, once in each."""
         return len(self._units)
 
+    @property
+    def first_at(self) -> float | None:
+        """When the first of them was answered; None where none was."""
+        return min((exposed.at for exposed in self._units.values()), default=None)
+
     def waiting(self, now: float) -> int:
         """Units that were answered and do not count yet."""
         sought = self.sought

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 
+import msgspec
 from msgspec import Raw, Struct, structs
 
 from fairlead.core.arms import CHAMPION, Among, fault_of, stated_shares
@@ -20,6 +21,7 @@ from fairlead.operations import rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.experiment_facts import Trial, packed, trial, trials
 from fairlead.operations.experiment_log import follow, keep, needs, read_trial
+from fairlead.operations.experiment_sizing import Aim, Period, plan_for
 from fairlead.operations.experiments import ArmComparison
 from fairlead.operations.models import resolve
 
@@ -37,11 +39,18 @@ class Seen(Struct, frozen=True):
 
 
 def start(
-    context: Context, reference: str, terms: Terms, *, name: str = "", shares: Mapping[int, float] = _EVEN
+    context: Context,
+    reference: str,
+    terms: Terms,
+    *,
+    name: str = "",
+    shares: Mapping[int, float] = _EVEN,
+    aim: Aim | None = None,
 ) -> Trial:
     """Starts an experiment of `name@7` or `name@7,8` against the champion: an A/B rollout, and the terms it is read by.
 
-    `terms` come without champion and arms, which are filled in here; `shares` are those of the challengers. Raises
+    `terms` come without champion, arms and plan, which are filled in here; `shares` are those of the challengers; with
+    an `aim` it is planned from the model's logged traffic. Raises
     `Refused` while another experiment or rollout runs, without passed gates, without a champion, and where no caller
     names a unit; `UsageError` for what cannot be read.
     """
@@ -55,6 +64,10 @@ def start(
         raise UsageError(f"{model} cannot be dealt to its arms: {fault}")
     terms = structs.replace(terms, champion=champion, arms=among.shares)
     check(context, model, terms)
+    if aim is not None:
+        period = Period(window=terms.window, delay=terms.delay, before=terms.before)
+        made = plan_for(context, model, terms.metric, aim, among.shares, period, terms.covariate)
+        terms = structs.replace(terms, planned=msgspec.to_builtins(made.plan))
     said = f"an experiment on {terms.metric}" + (f": {terms.reason}" if terms.reason else "")
     group = rollouts.deploy(context, reference, "ab", said, shares, beside=_beside(model, name, terms))
     return trial(context, name or group)

@@ -51,13 +51,15 @@ def read_trial(context: Context, one: Trial) -> ArmComparison:
     span = _span(one.terms, arms_of(context, one))
     found = UnitValues(sought_of(one, span))
     follow(context, found)
-    now = context.clock.now()
+    return reading(found, one.terms, span, context.clock.now())
+
+
+def reading(found: UnitValues, terms: Terms, span: Span, now: float) -> ArmComparison:
+    """What the units show by an instant, in seconds since 1970."""
     rows = found.rows(now)
-    needed = _needed(one.terms, span)
-    rows = rows[: _horizon(rows, needed, one.terms)]
-    notes = [*span.notes, *_notes(found, now, one.terms)]
-    report = _compared(one.terms, span, _experiment(rows, found.sought, span, notes))
-    return _early(report, one.terms)
+    rows = rows[: _horizon(rows, _needed(terms, span), terms)]
+    notes = [*span.notes, *_notes(found, now, terms)]
+    return _early(_compared(terms, span, _experiment(rows, found.sought, span, notes)), terms)
 
 
 def sought_of(one: Trial, span: Span) -> Sought:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,17 +10,16 @@ from rich.text import Text
 
 from fairlead.core.listing import counted
 from fairlead.errors import UsageError
-from fairlead.faces.cli import experiment_life
+from fairlead.faces.cli import experiment_life, experiment_plan
+from fairlead.faces.cli.experiment_plan import figure_of
 from fairlead.faces.cli.options import share_option
 from fairlead.faces.cli.output import emit_json, leave, probability, say, state, table
 
 if TYPE_CHECKING:
-    from fairlead.operations.experiments import ArmComparison, ExperimentPlan
+    from fairlead.operations.experiments import ArmComparison
     from fairlead.stats.experiment.compare import Difference
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
-_TRAFFIC = re.compile(r"\s*(\d+(?:[.,]\d+)*)\s*(?:/|per)?\s*(day|week|month|hour)?\s*")
-_DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375, "hour": 1 / 24}
 _PARTS = 20
 _OF_BOTH = ("source", "html", "json")  # what a file and a started experiment are both read with
 
@@ -29,59 +27,12 @@ _OF_BOTH = ("source", "html", "json")  # what a file and a started experiment ar
 def add_to(app: typer.Typer) -> None:
     """Adds the verb."""
     group = typer.Typer(no_args_is_help=True, help="A/B experiments: how many units, and what came of it.")
-    group.command()(plan)
+    group.command()(experiment_plan.plan)
     group.command()(experiment_life.start)
     group.command()(read)
     group.command()(experiment_life.stop)
     group.command("list")(experiment_life.listed)
     app.add_typer(group, name="experiment")
-
-
-def plan(
-    baseline: Annotated[str, typer.Option(metavar="VALUE", help="What the metric is now: 10% or 0.1, or a mean.")],
-    detect: Annotated[
-        str | None, typer.Option(metavar="VALUE", help="What is to be told from it: 11%, or a mean.")
-    ] = None,
-    metric: Annotated[str, typer.Option(help="proportion or mean.")] = "proportion",
-    sd: Annotated[float | None, typer.Option(help="The standard deviation of a mean's units.")] = None,
-    alpha: Annotated[str, typer.Option(help="The chance of a false finding.")] = "5%",
-    power: Annotated[str, typer.Option(help="The chance of finding the effect.")] = "80%",
-    traffic: Annotated[
-        str | None, typer.Option(metavar="N/day", help="Units that come, on all arms: 2000/day, 9000/week.")
-    ] = None,
-    weeks: Annotated[int | None, typer.Option(min=1, help="How long it may take: what could be found then?")] = None,
-    arms: Annotated[int, typer.Option(help="The control and the treatments.")] = 2,
-    ratio: Annotated[float, typer.Option(help="Treatment units per control unit.")] = 1.0,
-    margin: Annotated[str, typer.Option(help="Show that it is not worse by more than this: 1%.")] = "0",
-    correlation: Annotated[float, typer.Option(help="Of a pre-period covariate with the metric (CUPED).")] = 0.0,
-    one_sided: Annotated[bool, typer.Option("--one-sided", help="Only better counts.")] = False,
-    json: Json = False,
-) -> None:
-    """How many units an experiment takes, how long that is, and what it can find."""
-    from fairlead.operations.experiments import sample_size
-
-    if metric not in ("proportion", "mean"):
-        raise UsageError(f"--metric {metric}: it is proportion or mean")
-    if (metric == "mean") != (sd is not None):
-        raise UsageError("a mean needs its units' standard deviation: give --metric mean and --sd, or neither")
-    found = sample_size(
-        _value(baseline, metric, "--baseline"),
-        None if detect is None else _value(detect, metric, "--detect"),
-        sd=sd,
-        alpha=share_option("--alpha", alpha),
-        power=share_option("--power", power),
-        sides=1 if one_sided else 2,
-        arms=arms,
-        ratio=ratio,
-        margin=_value(margin, metric, "--margin"),
-        correlation=correlation,
-        traffic=None if traffic is None else _per_day(traffic),
-        weeks=weeks,
-    )
-    if json:
-        emit_json(found.to_dict())
-    else:
-        _show_plan(found)
 
 
 def read(
@@ -154,22 +105,6 @@ def read(
     raise leave(report.verdict.outcome)
 
 
-def _value(text: str, metric: str, option: str) -> float:
-    if metric == "proportion":
-        return share_option(option, text)
-    try:
-        return float(text)
-    except ValueError:
-        raise UsageError(f"{option} {text}: a mean is a number, as in 52.5") from None
-
-
-def _per_day(text: str) -> float:
-    match = _TRAFFIC.fullmatch(text)
-    if not match:
-        raise UsageError(f"--traffic {text}: write units and time, as in 2000/day or 9000/week")
-    return float(match[1].replace(",", "")) / _DAYS[match[2] or "day"]
-
-
 def _shares(texts: list[str]) -> dict[str, float] | None:
     found = {}
     for text in texts:
@@ -178,50 +113,6 @@ def _shares(texts: list[str]) -> dict[str, float] | None:
             raise UsageError(f"--share {text}: write the arm and its share, as in control=80%")
         found[name] = share_option("--share", said)
     return found or None
-
-
-def _show_plan(found: ExperimentPlan) -> None:
-    rate = found.metric == "proportion"
-    loss = f"{100 * found.margin:.4g} points" if rate else f"{found.margin:.5g}"
-    goal = f"that a treatment is not worse than {_figure(found.baseline, rate=rate)} by {loss} or more"
-    if not found.margin:
-        goal = f"{_figure(found.detect, rate=rate)} from {_figure(found.baseline, rate=rate)}"
-    sides = "one-sided" if found.sides == 1 else "two-sided"
-    say(f"To tell {goal}, at {100 * found.alpha:g} % {sides}, with {100 * found.power:g} % power:")
-    each = f"{counted(found.control_units, 'unit')} an arm"
-    if found.control_units != found.treatment_units:
-        each = f"{counted(found.control_units, 'unit')} for the control, {found.treatment_units:,} for each treatment"
-    say(f"  {each}, {found.total:,} in all")
-    if found.arms > 2:
-        level = 100 * found.alpha / (found.arms - 1)
-        say(f"  each of {counted(found.arms - 1, 'treatment')} is tested at {level:.3g} % (Bonferroni)")
-    if found.weeks is not None and found.traffic is not None:
-        told = "" if found.detectable is None else f"; by then {_figure(found.detectable, rate=rate)} can be told"
-        say(f"  {counted(found.weeks, 'whole week')} at {found.traffic:,.0f} units a day{told}")
-    cost = found.looking
-    say(
-        f"  read at every look instead: {found.total * cost.expected:,.0f} units on average if the effect is there, "
-        f"at most {found.total * cost.longest:,.0f} for the same power"
-    )
-    say("")
-    right = ("true value", "power")
-    table("", right, [(_figure(one.value, rate=rate), f"{one.power:.0%}") for one in found.powers], right)
-    if found.by_week:
-        say("")
-        heads = ("weeks", "units of the control", "can be told")
-        rows = [
-            (
-                str(one.weeks),
-                f"{one.control_units:,}",
-                "–" if one.detectable is None else _figure(one.detectable, rate=rate),
-            )
-            for one in found.by_week
-        ]
-        table("", heads, rows, heads)
-
-
-def _figure(value: float, *, rate: bool) -> str:
-    return f"{100 * value:.4g} %" if rate else f"{value:.5g}"
 
 
 def _show(report: ArmComparison) -> None:
@@ -259,8 +150,8 @@ def _cells(found: Difference | None) -> tuple[str, ...]:
     scale = 100.0 if rate else 1.0
     unknown = found.low == float("-inf")
     return (
-        _figure(found.control, rate=rate),
-        _figure(found.treatment, rate=rate),
+        figure_of(found.control, rate=rate),
+        figure_of(found.treatment, rate=rate),
         f"{scale * found.difference:+.3g}",
         "not yet" if unknown else f"{scale * found.low:+.3g} to {scale * found.high:+.3g}",
         "–" if found.lift is None else f"{100 * found.lift:+.3g} %",

@@ -9,7 +9,9 @@ import typer
 
 from fairlead.config.grammar import shares
 from fairlead.core.experiment_terms import Terms
+from fairlead.core.listing import counted
 from fairlead.errors import UsageError
+from fairlead.faces.cli.experiment_plan import aim_of
 from fairlead.faces.cli.options import duration_option, read_as, share_option
 from fairlead.faces.cli.output import emit_json, instant, say, state, table
 from fairlead.faces.cli.session import opened
@@ -40,6 +42,14 @@ def start(
         str | None, typer.Option(metavar="METRIC", help="Of the units' events before the start (CUPED).")
     ] = None,
     segment: Annotated[list[str] | None, typer.Option(metavar="FEATURE", help="By part; repeatable.")] = None,
+    detect: Annotated[
+        str | None, typer.Option(metavar="VALUE", help="What it is to find: 11%, or +10% of what it is now.")
+    ] = None,
+    weeks: Annotated[int | None, typer.Option(min=1, help="Planned for so long, whatever can be told then.")] = None,
+    power: Annotated[str, typer.Option(help="The chance of finding the effect.")] = "80%",
+    always_valid: Annotated[
+        bool, typer.Option("--always-valid", help="Read as often as you like, with a plan too.")
+    ] = False,
     window: Annotated[str, typer.Option(help="How long after its first answer a unit counts.")] = "1d",
     delay: Annotated[str, typer.Option(help="How much later than that it may be told.")] = "1h",
     before: Annotated[str, typer.Option(help="How long before the start the covariate is taken.")] = "28d",
@@ -51,6 +61,7 @@ def start(
 ) -> None:
     """Starts an experiment: an A/B rollout, and what it is read by. Refused without passed gates."""
     from fairlead.operations import experiment_life
+    from fairlead.operations.experiment_sizing import Aim
 
     home = opened(context)
     terms = Terms(
@@ -66,12 +77,19 @@ def start(
         delay=duration_option("--delay", delay),
         before=duration_option("--before", before),
         reason=reason,
+        method="fixed" if (detect or weeks) and not always_valid else "always-valid",
     )
+    value, lift = aim_of(detect, proportion=None)
+    aim = Aim(value, lift, weeks, terms.alpha, share_option("--power", power)) if detect or weeks else None
     given = read_as(shares, "--split", split) if split else {}
-    found = experiment_life.start(home, version, terms, name=name, shares=given)
+    found = experiment_life.start(home, version, terms, name=name, shares=given, aim=aim)
     if json:
         emit_json({"experiment": found.id, "rollout": found.rollout, "terms": found.terms})
         return
+    planned = found.terms.planned
+    if planned is not None:
+        arm, lasts = f"{planned['treatment_units']:,} units", counted(planned["weeks"], "week")
+        say(f"planned: {planned['control_units']:,} units of the control, {arm} of each challenger, {lasts}")
     say(f"{found.id} was asked for: `fairlead experiment read {found.id}` shows what it says so far")
 
 
