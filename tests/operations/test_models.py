@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import write_deltalake
 from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
@@ -311,3 +312,24 @@ def test_a_bundle_that_was_swapped_in_the_registry_is_not_taken(hotel: Hotel, co
     context.registry._replace(info, bundle="f" * 64)
     with pytest.raises(BundleError, match="mend the registry's tag"):
         resolve(context, "hotel@1")
+
+
+def test_a_delta_table_is_a_reference_at_one_version(context: Context, hotel: Hotel, tmp_path: Path) -> None:
+    """The version and its digest are in the lineage, and no later write changes them."""
+    table, place = pq.read_table(hotel.reference), tmp_path / "bookings"
+    write_deltalake(str(place), table)
+    first = register(context, asked(hotel, reference=place))
+    write_deltalake(str(place), table.slice(0, 500), mode="append")
+    again = register(context, asked(hotel, reference=Path(f"{place}?version=0")))
+    newest = register(context, asked(hotel, reference=place))
+    one, two, three = (context.bundles.manifest(info.bundle).lineage for info in (first, again, newest))
+    assert (one.dataset, two.dataset, three.dataset) == (
+        "bookings?version=0",
+        "bookings?version=0",
+        "bookings?version=1",
+    )
+    assert one.dataset_digest == two.dataset_digest != three.dataset_digest
+    with pytest.raises(UsageError, match="is the reference itself"):
+        register(context, asked(hotel, reference=Path(f"{place}?version=1"), heldout=place))
+    with pytest.raises(UsageError, match="version 9 of the Delta table"):
+        register(context, asked(hotel, reference=Path(f"{place}?version=9")))

@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 import msgspec
 from msgspec import Struct
 
-from fairlead.adapters.arrow_dataset import ArrowDataset, open_dataset
-from fairlead.adapters.bundle_folder import file_sha256
+from fairlead.adapters.arrow_dataset import ArrowDataset
 from fairlead.adapters.card_file import as_card, read_card
 from fairlead.adapters.mlflow_models import SCHEMES, fetch
 from fairlead.adapters.predictors.reader import ModelFiles
 from fairlead.adapters.provenance import code_commit, environment
+from fairlead.adapters.reference import Reference, open_reference
 from fairlead.core.amend import Amendments
 from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
 from fairlead.core.card import fill
@@ -100,7 +100,8 @@ def register(context: Context, asked: Registration) -> VersionInfo:
             "beginning with a letter or digit"
         )
     _check_numbering(context, asked.name)
-    rows = _rows(asked)
+    source = open_reference(asked.reference)
+    rows = _rows(asked, source)
     trust = (*asked.trust, *context.settings.trust)
     shop = Workshop(
         reader=ModelFiles(trust),
@@ -112,7 +113,7 @@ def register(context: Context, asked: Registration) -> VersionInfo:
     )
     with TemporaryDirectory(prefix="fairlead-model-") as downloads:
         model = _model_path(context, asked.model, Path(downloads))
-        candidate = _candidate(context, asked, model, rows)
+        candidate = _candidate(context, asked, model, (source, rows))
         if asked.feature_code:
             candidate, reader = with_code(asked.feature_code, candidate, rows, shop.reader, trust)
             shop = replace(shop, reader=reader)
@@ -126,12 +127,13 @@ def _model_path(context: Context, model: str, downloads: Path) -> Path:
     return fetch(model, tracking, downloads)
 
 
-def _candidate(context: Context, asked: Registration, model: Path, rows: Rows) -> Candidate:
+def _candidate(context: Context, asked: Registration, model: Path, read: tuple[Reference, Rows]) -> Candidate:
+    source, rows = read
     known = context.settings.models.get(asked.name)
     first, last = _span(asked, rows)
     lineage = Lineage(
-        dataset=asked.dataset_version or asked.reference.name,
-        dataset_digest=file_sha256(asked.reference),
+        dataset=asked.dataset_version or source.name,
+        dataset_digest=source.digest,
         rows=rows.reference.rows,
         trained_from=first,
         trained_to=last,
@@ -155,7 +157,7 @@ def _candidate(context: Context, asked: Registration, model: Path, rows: Rows) -
         card=fill(_card(asked), owner="" if owner == "unassigned" else owner),
         amendments=known.contract if known else Amendments(),
         time_column=asked.time_column or "",
-        dataset_named=bool(asked.dataset_version),
+        dataset_named=bool(asked.dataset_version) or source.pinned,
     )
 
 
@@ -167,15 +169,16 @@ def _card(asked: Registration) -> ModelCard:
     return asked.card or ModelCard()
 
 
-def _rows(asked: Registration) -> Rows:
-    reference = open_dataset(asked.reference)
+def _rows(asked: Registration, source: Reference) -> Rows:
+    reference = source.data
     if asked.target not in reference.names:
         raise UsageError(
             f"{asked.reference} has no target column {asked.target!r}: it has {', '.join(reference.names)}"
         )
     if asked.heldout is not None:
-        heldout = _labelled(open_dataset(asked.heldout), asked.target, asked.heldout)
-        if file_sha256(asked.heldout) == file_sha256(asked.reference):
+        held_out = open_reference(asked.heldout)
+        heldout = _labelled(held_out.data, asked.target, asked.heldout)
+        if held_out.digest == source.digest:
             raise UsageError(f"{asked.heldout} is the reference itself: hold out rows that the model has not seen")
         return Rows(_enough(reference, asked.reference), heldout, reference)
     if asked.time_column is not None:

@@ -41,6 +41,26 @@ def open_delta(location: str, version: int | None = None) -> ParquetSource:
     return open_parquet(sorted(_files(table, actions), key=lambda file: file.path), schema.names)
 
 
+def open_version(location: str, version: int | None = None) -> tuple[pa.Table, int, list[Path]]:
+    """A local table's rows at a version, by default the newest, with that and its files. Raises as `open_delta`."""
+    table = _opened(location, version)
+    _refuse_what_files_do_not_tell(table, location)
+    import pyarrow as pa
+
+    files = _files(table, pa.table(table.get_add_actions(flatten=True)))
+    return _rows(table, location), int(table.version()), [Path(file.path) for file in files]
+
+
+def _rows(table: Any, location: str) -> pa.Table:
+    import pyarrow as pa
+
+    try:
+        held = table.to_pyarrow_table()
+    except (OSError, pa.ArrowException) as error:
+        raise TableError(f"the Delta table {location} cannot be read: {str(error).splitlines()[0]}") from error
+    return held
+
+
 def _opened(location: str, version: int | None) -> Any:
     try:
         from deltalake import DeltaTable

@@ -75,7 +75,10 @@ def register(
             "or FILE.py:FUNCTION.",
         ),
     ],
-    reference: Annotated[Path, typer.Option(metavar="DATA", help="The training data: Parquet, CSV or JSON lines.")],
+    reference: Annotated[
+        Path,
+        typer.Option(metavar="DATA", help="The training data: Parquet, CSV, JSON lines, or Delta (orders?version=3)."),
+    ],
     target: Annotated[str, typer.Option(metavar="COLUMN", help="The column that the model predicts.")],
     heldout: Annotated[
         Path | None,
