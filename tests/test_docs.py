@@ -82,9 +82,9 @@ def wrong(line: str, command: Any) -> str:
     while words and hasattr(command, "commands"):
         if words[0].startswith("-"):
             break
-        if words[0] not in command.commands:
+        if words[0] not in command.commands and not getattr(command, "default", ""):
             return f"{line}: there is no {words[0]}"
-        command = command.commands[words.pop(0)]
+        command = command.commands[words.pop(0) if words[0] in command.commands else command.default]
         known = options(command) | {"--help"}
     strange = [word for word in words if word.startswith("--") and word.split("=")[0] not in known]
     return f"{line}: there is no {strange[0]}" if strange else ""
@@ -172,7 +172,7 @@ def test_what_the_architecture_page_names_exists() -> None:
 def test_there_is_a_runbook_for_every_alert_and_none_else() -> None:
     """The pages are called as the alerts are."""
     alerts = {alarm.HARMFUL, alarm.DEGRADED, alarm.DATA, alarm.SILENT, alarm.ROLLBACK, alarm.LOG_REFUSED}
-    alerts |= {alarm.METRIC, alarm.UNMEASURED, alarm.GOLDEN}
+    alerts |= {alarm.METRIC, alarm.UNMEASURED, alarm.GOLDEN, alarm.PROMOTION}
     assert {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} == alerts
 
 

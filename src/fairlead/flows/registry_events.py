@@ -4,13 +4,39 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Protocol
 
 from fairlead.core.registry_event import KINDS, RegistryEvent, events_of
 from fairlead.errors import Refused, StateError
 from fairlead.ports import Journal
-from fairlead.ports.webhook import Cursor, Webhook
 
 _LOG = logging.getLogger("fairlead.registry")
+
+
+class Webhook(Protocol):
+    """One receiver."""
+
+    name: str  # tells receivers apart, in logs and in what is remembered of them; no secret
+
+    def takes(self, event: RegistryEvent) -> bool:
+        """Whether it wants this event."""
+        ...
+
+    def send(self, event: RegistryEvent) -> None:
+        """Delivers. Raises `StateError` where a later attempt may help, `Refused` where none will."""
+        ...
+
+
+class Cursor(Protocol):
+    """How far each receiver was told, by its name: a sequence number of the journal."""
+
+    def get(self, name: str) -> int | None:
+        """None for one that was never told anything. Raises `StateError`."""
+        ...
+
+    def put(self, name: str, seq: int) -> None:
+        """Durably. Raises `StateError`."""
+        ...
 
 
 class RegistryEvents:

@@ -38,10 +38,12 @@ def add_to(app: typer.Typer) -> None:
 class ByName(TyperGroup):
     """`models` lists, and so does `models NAME`: only what is another verb of it is taken as one."""
 
+    default = "list"
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Puts the verb in where there is none."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
-            args = ["list", *args]
+            args = [self.default, *args]
         return super().parse_args(ctx, args)
 
 
