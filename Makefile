@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAIRLEAD_PEERS ?= $(CURDIR)/.peers
 export FAIRLEAD_PEERS
 
-.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving soak lock format browser clean
+.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts soak lock format browser clean
 
 help:
 	@echo "make demo      the whole loop on real data, about a minute"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench     the benchmarks, with their ratios"
 	@echo "make bench-large   profiles of a hundred million rows; writes 9 GiB (ARGS=\"--folder DIR --sizes 1 2 4 8\")"
 	@echo "make bench-peers   the same work by other systems, from their own packages"
+	@echo "make bench-rollouts  rollouts simulated on the controller's own code, beside thresholds on the same streams"
 	@echo "make bench-serving   the gateway against BentoML, MLServer, MLflow and Ray Serve, from their own packages"
 	@echo "make soak      ten minutes of load, a spike, and a picture of it (ARGS=\"--svg FILE --json FILE\")"
 
@@ -72,6 +73,9 @@ bench-peers: $(READY)
 	@$(BIN)/python -m benchmarks.peer_speed
 	@$(BIN)/python -m benchmarks.calibration
 	@$(BIN)/python -m benchmarks.power
+
+bench-rollouts: $(READY)
+	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
 
 bench-serving: $(READY)
 	@$(BIN)/python -m benchmarks.peers.install serving
