@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from scipy.stats import binom
 
 import fairlead as fl
 from fairlead.core.experiment import Action, Health
@@ -339,3 +340,43 @@ def test_equal_arms_are_shipped_or_stopped_in_at_most_alpha(planned: int | None,
         broken += report.decision is Action.FIX
     assert binom.sf(wrong - 1, runs, 0.0525) >= 0.001
     assert binom.sf(broken - 1, runs, 0.01) >= 0.001
+
+
+def test_a_gross_mismatch_is_found_in_a_few_hundred_units() -> None:
+    """No thousand units are needed to see that an arm gets half of what it should; an even split is none of them."""
+    arms = ["control"] * 280 + ["new"] * 120
+    found = compare_arms({"arm": arms, "won": [0, 1] * 200}, arm="arm", metric="won")
+    assert found.decision is Action.FIX
+    assert "the sample ratio is broken" in found.verdict.reason
+    even = compare_arms({"arm": ["control", "new"] * 200, "won": [0, 1, 1, 0] * 100}, arm="arm", metric="won")
+    assert even.ratio_log_e < 0.0
+
+
+def test_a_guardrail_on_what_never_happens_is_held_at_some_point() -> None:
+    """No event at all in either arm is no reason to wait for ever: exact sequences bound it. With few units it is not
+    known yet."""
+    for units, health in ((40, Health.OPEN), (4_000, Health.HELD)):
+        data = {"arm": ["control", "new"] * units, "won": [0, 1, 1, 0] * (units // 2), "failed": [0] * (2 * units)}
+        found = compare_arms(data, arm="arm", metric="won", guardrails=["failed <= control + 1%"])
+        assert [one.health for one in found.guardrails] == [health]
+
+
+def test_what_exact_sequences_say_of_a_guardrail_holds_at_all_looks() -> None:
+    """Of 100 experiments whose arms lose exactly the margin, at most the level's share is ever called held."""
+    rng = np.random.default_rng(7)
+    wrong = 0
+    for _ in range(100):
+        failed = rng.random((2, 400)) < np.array([[0.005], [0.035]])
+        for units in (100, 200, 400):
+            cut = failed[:, :units].T.ravel().astype(int).tolist()
+            arms = ["control", "new"] * units
+            told = compare_arms(
+                {"arm": arms, "won": [0, 1, 1, 0] * (units // 2), "failed": cut},
+                arm="arm",
+                metric="won",
+                guardrails=["failed <= control + 3%"],
+            )
+            if any(one.health is Health.HELD for one in told.guardrails):
+                wrong += 1
+                break
+    assert wrong <= binom.ppf(0.999, 100, 0.05)

@@ -17,6 +17,7 @@ from fairlead.operations.experiment_data import Experiment
 from fairlead.stats.experiment.compare import Difference, Kind, Look, Metric, compare, compare_always, looks
 from fairlead.stats.experiment.sequence import TUNED_FOR
 from fairlead.stats.fdr import benjamini_hochberg
+from fairlead.stats.intervals import rate_sequence
 
 Flags = NDArray[np.bool_]
 
@@ -126,9 +127,22 @@ def guarded(data: Experiment, metrics: Sequence[tuple[Rule, Metric]], treatment:
         except ValueError as error:
             found.append(Guarded(one, name, Health.OPEN, None, str(error)))
             continue
+        told = _of_few(told, min(2.0 * reader.alpha, 0.5))
         turned = benefit(told, higher_is_better=one.higher_is_better, relative=one.relative)
         found.append(Guarded(one, name, guard(turned, one.margin), told))
     return found
+
+
+def _of_few(found: Difference, level: float) -> Difference:
+    """A difference of shares with ends where there were too few events for the asymptotic sequence, or none: from what
+    exact sequences leave each arm, at half the level for both together, as the other sequence may take over."""
+    if found.kind is not Kind.RATE or isfinite(found.low) or isfinite(found.high):
+        return found
+    sides = ((found.treatment, found.treatment_units), (found.control, found.control_units))
+    one, two = (rate_sequence(round(share * units), units, level / 4.0) for share, units in sides)
+    lifts = (one[0] / two[1] - 1.0, one[1] / two[0] - 1.0 if two[0] > 0.0 else inf)
+    ends = {"low": one[0] - two[1], "high": one[1] - two[0], "lift_low": lifts[0], "lift_high": lifts[1]}
+    return structs.replace(found, **ends)
 
 
 def parts(data: Experiment, metric: Metric, columns: Sequence[str], reader: Reader) -> tuple[Part, ...]:
