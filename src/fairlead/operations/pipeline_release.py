@@ -196,7 +196,7 @@ class PipelineRelease:
 
     def _until(self, there: Callable[[Own], bool], share: float) -> Done:
         """Waits for a place in the rollout; what a person has to decide, or takes too long, is not decided."""
-        deadline = time.monotonic() + self._allowance()
+        begun = time.monotonic()
         while True:
             own = self.look()
             if own.refused:
@@ -207,13 +207,14 @@ class PipelineRelease:
                 return Done(Outcome.HOLDS, f"{self._name} answers {own.share:.0%} of the requests ({own.id})")
             if own.for_a_person:
                 return Done(Outcome.UNDECIDED, f"{own.id} is held: {own.reason}")
-            if time.monotonic() >= deadline:
+            if time.monotonic() >= begun + self._allowance(own):
                 return Done(Outcome.UNDECIDED, f"{own.id} has not come to {share:.0%}: {own.reason}")
             time.sleep(_LOOK_SECONDS)
 
-    def _allowance(self) -> float:
-        """Seconds for one step: those that the plan's phases are held, and the settings' time beyond them."""
-        plan = self._own.plan
-        held = 0.0 if plan is None else sum(step.hold_seconds for step in plan.steps)
-        shadow = 0.0 if plan is None or plan.shadow is None else plan.shadow.seconds
-        return self._timeout + held + shadow
+    def _allowance(self, own: Own) -> float:
+        """Seconds for one step: the settings' time, and what the plan's phases are held once it has begun."""
+        plan = own.plan
+        if plan is None or not own.started:
+            return self._timeout
+        shadow = 0.0 if plan.shadow is None else plan.shadow.seconds
+        return self._timeout + shadow + sum(step.hold_seconds for step in plan.steps)
