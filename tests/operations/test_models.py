@@ -333,3 +333,18 @@ def test_a_delta_table_is_a_reference_at_one_version(context: Context, hotel: Ho
         register(context, asked(hotel, reference=Path(f"{place}?version=1"), heldout=place))
     with pytest.raises(UsageError, match="version 9 of the Delta table"):
         register(context, asked(hotel, reference=Path(f"{place}?version=9")))
+
+
+def test_tags_of_the_users_own_are_kept(context: Context, hotel: Hotel) -> None:
+    """With the version; a name that is not the user's, or none, is refused before anything is measured."""
+    info = register(context, asked(hotel, tags={"learning rate": "0.1", "team": "pricing"}))
+    assert info.tags == resolve(context, "hotel@1").tags == {"learning rate": "0.1", "team": "pricing"}
+    for tags, said in (
+        ({"fairlead.status": "production"}, "cannot be a tag"),
+        ({"mlflow.user": "eve"}, "cannot be a tag"),
+        ({"a=b": "c"}, "cannot be a tag"),
+        ({"long": "x" * 5_001}, "at most 5,000 are kept"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            register(context, asked(hotel, tags=tags))
+    assert len(context.registry.versions("hotel")) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,6 +19,7 @@ from fairlead.errors import FairleadError, MissingExtra, NotFound, StateError, U
 from fairlead.ports.registry import VersionInfo
 
 BUNDLE, STATUS, METRICS, MANAGED = "fairlead.bundle", "fairlead.status", "fairlead.metrics", "fairlead.managed"
+RESERVED = ("fairlead.", "mlflow.")  # prefixes of tags that are not the user's
 STATUSES = ("none", "staging", "production", "archived")
 
 # Read by MLflow when it is imported. What the user has set stands.
@@ -182,6 +183,16 @@ class MlflowRegistry:
             elif alias in self._client.get_registered_model(model).aliases:
                 self._client.delete_registered_model_alias(model, alias)
 
+    def set_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Sets the user's own tags, on the version and on its run."""
+        missing = f"there is no version {version} of {model!r}: see `fairlead show {model}`"
+        with self._told("written", missing):
+            run = self._client.get_model_version(model, str(version)).run_id
+            for key, value in tags.items():
+                self._client.set_model_version_tag(model, str(version), key, value)
+                if run:
+                    self._client.set_tag(run, key, value)
+
     def set_status(self, model: str, version: int, status: str) -> None:
         """none | staging | production | archived."""
         if status not in STATUSES:
@@ -219,6 +230,7 @@ def _info(version: Any, aliases: list[str] | tuple[str, ...]) -> VersionInfo:
         run_id=version.run_id or "",
         created_at=version.creation_timestamp / 1000.0,
         metrics=msgspec.json.decode(tags.get(METRICS, "{}"), type=dict[str, float]),
+        tags={key: value for key, value in tags.items() if not key.startswith(RESERVED)},
     )
 
 

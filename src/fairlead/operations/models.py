@@ -15,6 +15,7 @@ from msgspec import Struct
 from fairlead.adapters.arrow_dataset import ArrowDataset
 from fairlead.adapters.card_file import as_card, read_card
 from fairlead.adapters.mlflow_models import SCHEMES, fetch
+from fairlead.adapters.mlflow_registry import RESERVED
 from fairlead.adapters.predictors.reader import ModelFiles
 from fairlead.adapters.provenance import code_commit, environment
 from fairlead.adapters.reference import Reference, open_reference
@@ -36,6 +37,8 @@ from fairlead.ports import VersionInfo
 
 HELDOUT_SHARE = 0.2
 FEWEST_ROWS = 10
+MOST_OF_A_TAG = 5_000
+_TAG = re.compile(r"[\w./-][\w ./-]{0,249}")
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 
@@ -62,6 +65,7 @@ class Registration(Struct, frozen=True):
     dataset_version: str = ""
     parent: int | None = None
     trust: tuple[str, ...] = ()
+    tags: Mapping[str, str] = {}  # the user's own, such as hyper-parameters
     feature_code: str = ""  # FILE.py:FUNCTION, which computes what the model sees of a request's fields
 
 
@@ -99,6 +103,7 @@ def register(context: Context, asked: Registration) -> VersionInfo:
             f"{asked.name!r} cannot be a model's name: use at most 64 of a-z, 0-9, '_', '.' and '-', "
             "beginning with a letter or digit"
         )
+    check_tags(asked.tags)
     _check_numbering(context, asked.name)
     source = open_reference(asked.reference)
     rows = _rows(asked, source)
@@ -117,7 +122,22 @@ def register(context: Context, asked: Registration) -> VersionInfo:
         if asked.feature_code:
             candidate, reader = with_code(asked.feature_code, candidate, rows, shop.reader, trust)
             shop = replace(shop, reader=reader)
-        return register_candidate(candidate, rows, shop, context.actor)
+        info = register_candidate(candidate, rows, shop, context.actor)
+    if asked.tags:
+        context.registry.set_tags(info.model, info.version, asked.tags)
+    return msgspec.structs.replace(info, tags=dict(asked.tags))
+
+
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Raises `UsageError` for a tag that no registry keeps, or that is not the user's to set."""
+    for key, value in tags.items():
+        if not _TAG.fullmatch(key) or key.startswith(RESERVED):
+            raise UsageError(
+                f"{key!r} cannot be a tag: use at most 250 of letters, digits, '_', '.', '/', '-' and ' ', and none of "
+                f"the prefixes {' and '.join(RESERVED)}"
+            )
+        if len(value) > MOST_OF_A_TAG:
+            raise UsageError(f"the tag {key} has {len(value):,} characters: at most {MOST_OF_A_TAG:,} are kept")
 
 
 def _model_path(context: Context, model: str, downloads: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ class VersionInfo(Struct, frozen=True):
     run_id: str = ""
     created_at: float = 0.0
     metrics: dict[str, float] = {}
+    tags: dict[str, str] = {}  # the user's own
 
 
 class Registry(Protocol):
@@ -40,6 +42,10 @@ class Registry(Protocol):
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Moves (or, with None, removes) an alias."""
+        ...
+
+    def set_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Sets tags of the user's own; others stay. Raises `NotFound`."""
         ...
 
     def set_status(self, model: str, version: int, status: str) -> None:

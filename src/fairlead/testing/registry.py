@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -51,6 +51,11 @@ class MemoryRegistry:
             aliases = set(info.aliases) - {alias} | ({alias} if info.version == version else set())
             self._replace(info, aliases=tuple(sorted(aliases)))
 
+    def set_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
+        """Sets the user's own tags."""
+        info = self._version(model, version)
+        self._replace(info, tags={**info.tags, **tags})
+
     def set_status(self, model: str, version: int, status: str) -> None:
         """Changes a status."""
         if status not in STATUSES:
@@ -72,6 +77,7 @@ def check_registry(registry: Registry, workspace: Path) -> None:
     check_versions(registry, workspace)
     check_aliases(registry)
     check_statuses(registry)
+    check_tags(registry)
     check_unknown(registry)
 
 
@@ -113,6 +119,14 @@ def check_statuses(registry: Registry) -> None:
         assert [info.status for info in registry.versions("hotel")] == [status, "none"], "only that version's"
 
 
+def check_tags(registry: Registry) -> None:
+    """A version's own, added to and replaced, and read back with it."""
+    registry.set_tags("hotel", 1, {"team": "pricing", "lr": "0.1"})
+    registry.set_tags("hotel", 1, {"lr": "0.2"})
+    found = [info.tags for info in registry.versions("hotel")]
+    assert found == [{"team": "pricing", "lr": "0.2"}, {}], "only that version's"
+
+
 def check_unknown(registry: Registry) -> None:
     """What does not exist is not found; what is no status is refused."""
     _raises(NotFound, lambda: registry.versions("nobody"))
@@ -120,6 +134,7 @@ def check_unknown(registry: Registry) -> None:
     _raises(NotFound, lambda: registry.set_alias("hotel", "champion", 99))
     _raises(NotFound, lambda: registry.set_status("hotel", 99, "staging"))
     _raises(UsageError, lambda: registry.set_status("hotel", 1, "retired"))
+    _raises(NotFound, lambda: registry.set_tags("hotel", 99, {"a": "b"}))
 
 
 def _raises(error: type[Exception], call: Callable[[], object]) -> None:

@@ -97,6 +97,9 @@ def register(
     trust: Annotated[
         list[str] | None, typer.Option(help="A format that runs code when it is loaded, such as pickle; repeatable.")
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of your own in the registry; repeatable.")
+    ] = None,
     features: Annotated[
         str,
         typer.Option(metavar="FILE:FUNCTION", help="Code that computes what the model sees of a request's fields."),
@@ -117,6 +120,7 @@ def register(
         card=card,
         dataset_version=dataset_version,
         trust=tuple(trust or ()),
+        tags=_tags(tag or []),
         feature_code=features,
     )
     home = opened(context, create=True)
@@ -128,6 +132,14 @@ def register(
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(info.metrics.items())))
     _check_reference(home, f"{info.model}@{info.version}", reference)
     say(f"next: `fairlead gate {info.model}@{info.version}`")
+
+
+def _tags(given: Sequence[str]) -> dict[str, str]:
+    pairs = [one.partition("=") for one in given]
+    for key, equals, value in pairs:
+        if not (key.strip() and equals):
+            raise UsageError(f"{key + equals + value!r} is no tag: write --tag KEY=VALUE")
+    return {key.strip(): value for key, _, value in pairs}
 
 
 def _check_reference(home: Context, version: str, reference: Path) -> None:
@@ -198,6 +210,8 @@ def show(context: typer.Context, version: Annotated[str, typer.Argument(metavar=
     say(f"bundle {view.info.bundle}, serves {manifest.served}")
     say(f"trained on {lineage.dataset} ({counted(lineage.rows, 'row')}, {lineage.dataset_digest[:16]})")
     say(", ".join(f"{metric} {figure(value)}" for metric, value in sorted(manifest.metrics.items())))
+    if view.info.tags:
+        say(", ".join(f"{key}={value}" for key, value in sorted(view.info.tags.items())))
     table("history", ("when (UTC)", "who", "what", "why"), [
         (instant(one.at), one.actor, one.what, one.reason) for one in view.history
     ])  # fmt: skip
