@@ -31,6 +31,8 @@ IN_THE_API: dict[str, tuple[str, ...]] = {
     "gate": ("gate",),  # the last run; measuring is the command line's
     "checklist": ("checklist",),
     "diff": ("diff",),
+    "experiment list": ("experiments",),
+    "experiment read": ("experiment",),  # the last reading; reading anew is the command line's
     "rollout": ("rollouts", "rollout"),
     "why": ("rollout",),
     "incident list": ("incidents",),
@@ -51,7 +53,9 @@ NOT_IN_THE_API: dict[str, str] = {
     "outcomes": "outcomes come in by the data plane: POST /v1/outcomes",
     "features": FILES,
     "performance": LONG,
-    "experiment": LONG,
+    "experiment plan": LONG,
+    "experiment start": STARTS,
+    "experiment stop": STARTS,
     "pipeline": LONG,
     "retrain": LONG,
     "selftest": LONG,

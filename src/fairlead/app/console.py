@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from fairlead.errors import NotFound
 from fairlead.faces.api.app import build_control_app
 from fairlead.faces.api.versions import Versions
-from fairlead.operations import checklists, incidents, readiness, rollouts
+from fairlead.operations import checklists, experiment_facts, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.diff import diff
 from fairlead.operations.overview import LiveOverview
@@ -35,7 +35,11 @@ def build(context: Context) -> Starlette:
             return None
 
     versions = Versions(
-        partial(readiness.readiness, context), partial(checklists.checklist, context), partial(diff, context)
+        partial(readiness.readiness, context),
+        partial(checklists.checklist, context),
+        partial(diff, context),
+        partial(experiment_facts.listed, context),
+        partial(experiment_facts.last_reading, context),
     )
     return build_control_app(
         lambda: with_worst_pairs(context.home, live.read()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from math import isfinite
 from typing import Any, Literal
 
@@ -137,3 +138,28 @@ def _stated(context: Context, one: Trial) -> Trial:
         elif isinstance(fact, DeployRefused):
             refused.add(fact.rollout)
     return structs.replace(one, state="refused") if asked and asked <= refused else one
+
+
+class LastReading(Struct, frozen=True):
+    """An experiment with the last reading that was made of it; None before the first. `terms`: what it is read by."""
+
+    experiment: Summary
+    terms: Terms
+    report: dict[str, Any] | None = None
+
+
+def listed(context: Context, model: str | None = None) -> tuple[Summary, ...]:
+    """The experiments that were started, oldest first; of one model, if named."""
+    return tuple(summary(one) for one in trials(context, model))
+
+
+def last_reading(context: Context, name: str) -> LastReading:
+    """The last reading of an experiment, or of a model's latest, as it was kept; nothing is read anew. Raises
+    `NotFound`."""
+    one = trial(context, name)
+    report = None if one.report is None else one.report.to_dict()
+    if report is None:
+        with suppress(OSError, msgspec.DecodeError):
+            kept = (context.home / "experiments" / f"{one.id}.json").read_bytes()
+            report = msgspec.json.decode(kept, type=dict[str, Any])
+    return LastReading(summary(one), one.terms, report)

@@ -240,6 +240,8 @@ def test_document_describes_every_address(api: Any) -> None:
         "/api/v1/models/{name}/diff",
         "/api/v1/models/{name}/versions/{version}/gate",
         "/api/v1/models/{name}/versions/{version}/checklist",
+        "/api/v1/experiments",
+        "/api/v1/experiments/{id}",
         "/api/v1/rollouts",
         "/api/v1/rollouts/{id}",
         "/api/v1/incidents",

@@ -19,6 +19,7 @@ from fairlead.errors import NotFound, UsageError
 from fairlead.faces.api.versions import GateAnswer, VersionAnswers, Versions, nowhere
 from fairlead.faces.console.app import Ask
 from fairlead.operations.checklists import Checklist
+from fairlead.operations.experiment_facts import LastReading, Summary
 from fairlead.operations.overview import IncidentView, ModelView, Overview, RolloutView
 from fairlead.operations.rollouts import VERBS
 
@@ -158,6 +159,33 @@ def _of_a_version(answers: VersionAnswers, name: Parameter) -> tuple[Endpoint, .
             answers.diff,
             (name, *sides),
             problems=(400, 404),
+        ),
+        *_of_experiments(answers),
+    )
+
+
+def _of_experiments(answers: VersionAnswers) -> tuple[Endpoint, ...]:
+    model = Parameter("model", "query", str, "Only of this model.")
+    key = Parameter("id", "path", str, "Its id, or a model's name: its latest.")
+    return (
+        Endpoint(
+            "GET",
+            "/experiments",
+            "experiments",
+            "The experiments that were started, oldest first",
+            list[Summary],
+            answers.experiments,
+            (model,),
+        ),
+        Endpoint(
+            "GET",
+            "/experiments/{id}",
+            "experiment",
+            "One experiment: what it is read by, and the last reading that was made of it",
+            LastReading,
+            answers.experiment,
+            (key,),
+            problems=(404,),
         ),
     )
 

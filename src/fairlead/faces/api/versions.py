@@ -1,4 +1,4 @@
-"""What the API tells of one version: its gate, and its checklists."""
+"""What the API tells of versions: gates, checklists, what one has otherwise, and the experiments between them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,15 @@ from fairlead.core.verdict import Outcome
 from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
 from fairlead.operations.checklists import Checklist
+from fairlead.operations.experiment_facts import LastReading, Summary
 from fairlead.operations.gate_html import Readiness
 
 Gate = Callable[[str, str], Readiness]  # of `name@version`, by the policy of an environment
 List = Callable[[str, str, str], Checklist]  # of `name@version`, of a phase, in an environment
 
 Diff = Callable[[str, str], VersionDiff]  # of two versions of one model, each as `name@version`
+Experiments = Callable[[str | None], tuple[Summary, ...]]  # of one model, or of all
+Reading = Callable[[str], LastReading]  # of an experiment's id
 
 
 class GateAnswer(Struct, frozen=True):
@@ -46,6 +49,8 @@ class Versions(Struct, frozen=True):
     gate: Gate
     checklist: List
     diff: Diff = nowhere
+    experiments: Experiments = nowhere
+    experiment: Reading = nowhere
 
 
 class VersionAnswers:
@@ -72,6 +77,14 @@ class VersionAnswers:
         name = request.path_params["name"]
         sides = [f"{name}@{_named(request, side)}" for side in ("before", "after")]
         return await run_in_threadpool(self._versions.diff, *sides)
+
+    async def experiments(self, request: Request) -> tuple[Summary, ...]:
+        """The experiments that were started."""
+        return await run_in_threadpool(self._versions.experiments, _word(request, "model") or None)
+
+    async def experiment(self, request: Request) -> LastReading:
+        """One experiment, with its last reading."""
+        return await run_in_threadpool(self._versions.experiment, request.path_params["id"])
 
 
 def _named(request: Request, side: str) -> str:
