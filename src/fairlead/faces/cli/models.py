@@ -22,6 +22,12 @@ from fairlead.operations.readiness import kept
 from fairlead.operations.retention import KEEP
 from fairlead.operations.validation import validate_version
 
+Tags = Annotated[
+    list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of your own in the registry; repeatable.")
+]
+Code = Annotated[
+    str, typer.Option(metavar="FILE:FUNCTION", help="Code that computes what the model sees of a request's fields.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -97,13 +103,8 @@ def register(
     trust: Annotated[
         list[str] | None, typer.Option(help="A format that runs code when it is loaded, such as pickle; repeatable.")
     ] = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="A tag of your own in the registry; repeatable.")
-    ] = None,
-    features: Annotated[
-        str,
-        typer.Option(metavar="FILE:FUNCTION", help="Code that computes what the model sees of a request's fields."),
-    ] = "",
+    tag: Tags = None,
+    features: Code = "",
     json: Json = False,
 ) -> None:
     """Builds the bundle of a new version and records it: measured, the new challenger, in no environment yet."""
