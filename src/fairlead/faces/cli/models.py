@@ -28,6 +28,14 @@ Tags = Annotated[
 Code = Annotated[
     str, typer.Option(metavar="FILE:FUNCTION", help="Code that computes what the model sees of a request's fields.")
 ]
+Given = Annotated[
+    str,
+    typer.Option(
+        metavar="PATH",
+        help="A model file (.skops, .onnx, .ubj, .txt, .cbm, …), an MLflow folder, models:/…, runs:/…, "
+        "or FILE.py:FUNCTION.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -75,14 +83,7 @@ def prune(
 def register(
     context: typer.Context,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The model's name.")],
-    model: Annotated[
-        str,
-        typer.Option(
-            metavar="PATH",
-            help="A model file (.skops, .onnx, .ubj, .txt, .cbm, …), an MLflow folder, models:/…, runs:/…, "
-            "or FILE.py:FUNCTION.",
-        ),
-    ],
+    model: Given,
     reference: Annotated[
         Path,
         typer.Option(metavar="DATA", help="The training data: Parquet, CSV, JSON lines, or Delta (orders?version=3)."),
