@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 from tests.operations.house import House
 
 from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
-from fairlead.core.event import DeployAsked
+from fairlead.config.watchpoints import ROLLBACK
+from fairlead.core.event import AnyFact, DeployAsked, RolloutDecided, RolloutStarted, RouteApplied, canonical
+from fairlead.core.rollout import Call, Decision, Phase, Plan, Step
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound, UsageError
 from fairlead.flows.pipeline import RunReport
+from fairlead.operations.alerts import ConditionState
 from fairlead.operations.pipelines import run_pipeline
 
 TEXT = """
@@ -166,6 +170,42 @@ def test_where_environments_are_entered_one_by_one_the_deploy_enters_its_own(des
     assert [one.state for one in both.steps] == ["passed", "undecided", "waiting"]
     entered = [entry.fact.environment for entry in desk.house.journal.read(kinds=["environment_entered"])]  # type: ignore[union-attr]
     assert entered == ["staging", "production"]
+
+
+ONWARD = TEXT.replace("full_deployment, smoke_tests", "full_deployment, {run: 'sleep 30', name: long}")
+
+
+def in_rollout(desk: Desk, outcome: Outcome, at: float) -> None:
+    """Run x has deployed version 1, which is promoted; the controller has looked at the trigger at an instant."""
+    decision = Decision("r1", 1.0, Call.SAFE, Phase.CANARY, Phase.PROMOTED, 0, 1.0, (), None, "", "it passed")
+    plan = Plan("canary", (Step(1.0),), ())
+    facts: list[AnyFact] = [
+        DeployAsked("hotel", "r1", 1, "0" * 64, plan, "pipeline run hotel-1-x"),
+        RolloutStarted("hotel", "r1", 1, "0" * 64, 2, plan, msgspec.Raw(b"{}")),
+        RolloutDecided("hotel", "r1", msgspec.Raw(canonical(decision))),
+        RouteApplied("hotel", 1, 2, 0.1, "r1"),
+    ]
+    desk.house.journal.append(facts, actor="controller", at=at)
+    seen = ConditionState("hotel", ROLLBACK, "error_rate > 5%", outcome, "error_rate is 12%", at, 1)
+    (desk.house.home / "conditions").mkdir(exist_ok=True)
+    (desk.house.home / "conditions" / "controller.json").write_bytes(msgspec.json.encode([seen]))
+
+
+def test_a_met_trigger_stops_what_runs_and_leaves_the_version_where_people_decide(desk: Desk) -> None:
+    """With `automatic: false` nothing is taken back, and the report says so; what was seen before the run began, and a
+    trigger that holds, stop nothing."""
+    text = ONWARD + "  rollback: {automatic: false, trigger: 'error_rate > 5%'}\n"
+    in_rollout(desk, Outcome.BREACHED, desk.house.clock.now())
+    report = desk.run("production", model="hotel@1", key="x", text=text)
+    assert [one.state for one in report.steps] == ["failed", "waiting"]
+    assert "pipeline.rollback.trigger is met: error_rate is 12%" in report.reason
+    assert report.rolled_back == "pipeline.rollback.automatic is false: r1 was left as it stands"
+    assert not list(desk.house.journal.read(kinds=["operator_asked"]))
+    short = text.replace("sleep 30", "true")
+    in_rollout(desk, Outcome.BREACHED, desk.house.clock.now() - 1.0)
+    assert desk.run("production", model="hotel@1", key="x", text=short).outcome is Outcome.HOLDS
+    in_rollout(desk, Outcome.HOLDS, desk.house.clock.now())
+    assert desk.run("production", model="hotel@1", key="x", text=short).outcome is Outcome.HOLDS
 
 
 def test_settings_without_a_pipeline_say_what_to_write(tmp_path: Path) -> None:

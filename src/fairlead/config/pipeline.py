@@ -178,6 +178,8 @@ def _check_order(steps: tuple[PlannedStep, ...]) -> None:
     for step in steps:
         if step.kind is Kind.CANARY and step.amount <= share:
             raise SettingsError(f"{step.label} comes after a canary of {share:.0%}: a rollout's shares grow")
+        if step.kind is Kind.CANARY and step.strategy not in (None, "canary", "shadow"):
+            raise SettingsError(f"{step.label} is a step of strategy canary, not of {step.strategy}: leave one out")
         if step.kind in (Kind.MONITOR, Kind.GRADUAL, Kind.ROLLBACK) and not deployed:
             raise SettingsError(
                 f"{step.label} comes before anything is deployed: write deploy_canary_10_percent, or full_deployment"
