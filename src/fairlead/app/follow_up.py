@@ -22,13 +22,23 @@ from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.registry_hooks import registry_events
-from fairlead.core.event import Entry, GoldenTested, RetrainDecided, RetrainFinished, RolloutDecided, VersionRegistered
+from fairlead.core.event import (
+    Entry,
+    GoldenTested,
+    PromotionDecided,
+    RetrainDecided,
+    RetrainFinished,
+    RolloutDecided,
+    VersionRegistered,
+)
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.rollout import Decision, Phase
 from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
+from fairlead.flows.after_alarm import KINDS as PROMOTION_KINDS
+from fairlead.flows.after_alarm import promotion_alarms
 from fairlead.flows.golden_alarm import KINDS as GOLDEN_KINDS
 from fairlead.flows.golden_alarm import golden_alarms
 from fairlead.flows.registry_sync import RegistrySync
@@ -45,7 +55,14 @@ _SYNC_SECONDS = 1.0
 _AWAY_SECONDS = 5.0  # between two tries of a registry that is away: a try may cost seconds of CPU time
 _SETTLE_SECONDS = 0.5
 _FAILED_SECONDS = 1.0
-_FOLLOWED = ("version_registered", "rollout_decided", "retrain_decided", "retrain_finished", "golden_tested")
+_FOLLOWED = (
+    "version_registered",
+    "rollout_decided",
+    "retrain_decided",
+    "retrain_finished",
+    "golden_tested",
+    "promotion_decided",
+)
 
 
 class FollowUp:
@@ -63,7 +80,7 @@ class FollowUp:
         self._read = 0
         self._unsettled: set[str] = set()  # models whose rollbacks may want an answer, or wait for their workers
         self._behind: set[str] = set()  # models whose judged windows may want an answer
-        self._failing: set[str] = set()  # models some of whose versions have failed their golden sets
+        self._failing: set[str] = set()  # models some of whose versions may serve and should not
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting, context.home)
         folder = config.absolute().parent if config else Path.cwd()
@@ -95,7 +112,7 @@ class FollowUp:
             if self._attempt("answering the windows", name, self._catch_up):
                 self._behind.discard(name)
         for name in sorted(self._failing):
-            if self._attempt("answering the golden tests", name, self._tell_golden):
+            if self._attempt("telling of versions that serve and should not", name, self._tell_unfit):
                 self._failing.discard(name)
 
     def tick(self) -> None:
@@ -158,7 +175,7 @@ class FollowUp:
                 if msgspec.json.decode(raw, type=Decision).after is Phase.ROLLED_BACK:
                     self._unsettled.add(model)
                     self._failing.add(model)
-            case GoldenTested(model=model):
+            case GoldenTested(model=model) | PromotionDecided(model=model):
                 self._failing.add(model)
             case RetrainDecided(run=run, triggered=True) as asked:
                 self._asked[run] = asked
@@ -175,12 +192,14 @@ class FollowUp:
         known = incidents(self._context.journal.read(model=name, kinds=["incident_opened", "incident_noted"]))
         return all(one.rollout is None or one.state not in ("open", "acknowledged") for one in known)
 
-    def _tell_golden(self, name: str) -> bool:
-        """Tells of a champion that fails its golden set; whether no failure is too fresh to be told."""
-        now = self._context.clock.now()
-        alarms, settled = golden_alarms(self._context.journal.read(model=name, kinds=GOLDEN_KINDS), name, now)
-        self._responder(name).on_alarms(alarms, now)
-        return settled
+    def _tell_unfit(self, name: str) -> bool:
+        """Tells of a champion that fails its golden set, or has changed for the worse since its promotion, and was not
+        taken back; whether nothing is too fresh to be told."""
+        now, journal = self._context.clock.now(), self._context.journal
+        golden, first = golden_alarms(journal.read(model=name, kinds=GOLDEN_KINDS), name, now)
+        promotions, second = promotion_alarms(journal.read(model=name, kinds=PROMOTION_KINDS), name, now)
+        self._responder(name).on_alarms((*golden, *promotions), now)
+        return first and second
 
     def _catch_up(self, name: str) -> bool:
         self._responder(name).catch_up()

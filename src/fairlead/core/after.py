@@ -255,9 +255,10 @@ def _updated(stream: Stream, block: Block) -> Stream:
 
 def _counts(stream: Stream, block: Block) -> tuple[Counted, ...]:
     if stream.metric == "prediction_psi":
-        total = sum(block.cells)
+        # Scores on edges of another rollout say nothing here.
         cells = block.cells if len(block.cells) == len(stream.watches) else (0,) * len(stream.watches)
-        return tuple(Counted(total, count) if total else Counted() for count in cells)
+        total = sum(cells)
+        return tuple(Counted(total, count) for count in cells)
     named: Mapping[str, Counted] = {"error_rate": block.failed, "p99_latency": block.slow, LATE: block.late}
     return (named[stream.metric],)
 

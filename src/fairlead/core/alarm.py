@@ -14,6 +14,7 @@ DATA = "data-quality"
 SILENT = "unmeasured-window"
 ROLLBACK = "rollout-rolled-back"
 GOLDEN = "golden-set-failed"
+PROMOTION = "promotion-regressed"
 LOG_REFUSED = "log-refused"
 METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
 UNMEASURED = "unmeasured-condition"

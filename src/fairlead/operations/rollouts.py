@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fairlead.core.advance import apply_operator
+from fairlead.core.after import why_after
 from fairlead.core.arms import Among, fault_of, stated_shares
 from fairlead.core.asked_of import arms_for
 from fairlead.core.event import (
@@ -25,7 +26,7 @@ from fairlead.core.event import (
 from fairlead.core.listing import first_of
 from fairlead.core.replay import Replay, fold
 from fairlead.core.replay import replay as replay_entries
-from fairlead.core.rollout import Decision, Phase, Plan, Rollout, Step
+from fairlead.core.rollout import Call, Decision, Phase, Plan, Rollout, Step
 from fairlead.core.why import why as explain
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.operations.context import Context
@@ -43,6 +44,14 @@ Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
 _EVEN: Mapping[int, float] = MappingProxyType({})
 _OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
+_REPLAYED = (
+    "rollout_started",
+    "evidence_seen",
+    "operator_asked",
+    "rollout_decided",
+    "promotion_seen",
+    "promotion_decided",
+)
 
 
 class RolloutView(Struct, frozen=True):
@@ -226,7 +235,7 @@ def operate(
 
 def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, ...]:
     """Every rollout, oldest first."""
-    kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided", "route_applied"]
+    kinds = [*_REPLAYED, "route_applied"]
     entries = list(context.journal.read(model=model, kinds=kinds))
     started = [entry.fact for entry in entries if isinstance(entry.fact, RolloutStarted)]
     views = []
@@ -239,8 +248,19 @@ def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, .
         ]
         pairs = worst_pairs(context.home, fact.rollout)
         shadow = shadow_report(replayed.final.seen, replayed.final.plan.alpha, pairs)
-        views.append(replace(_view(replayed.final, replayed.decisions, applied), shadow=shadow))
+        view = _view(replayed.final, replayed.decisions, applied)
+        views.append(replace(view, shadow=shadow, why=_since(view, replayed)))
     return tuple(views)
+
+
+def _since(view: RolloutView, replayed: Replay) -> str:
+    """Why it stands where it stands, with what the watch over its promotion has seen since, if there was one."""
+    if not replayed.promotion or replayed.watched is None:
+        return view.why
+    last = replayed.promotion[-1]
+    if last.call is Call.REGRESS:
+        return why_after(last, replayed.watched)
+    return f"{view.why.removesuffix('.')}; {last.reason}." if view.phase is Phase.PROMOTED else view.why
 
 
 def rollout(context: Context, model: str) -> RolloutView:
@@ -270,8 +290,7 @@ def replay(context: Context, rollout_id: str) -> Replay:
     ]
     if not started:
         raise NotFound(f"there is no rollout {rollout_id!r}: `fairlead rollout` lists them")
-    kinds = ["rollout_started", "evidence_seen", "operator_asked", "rollout_decided"]
-    return replay_entries(context.journal.read(model=started[0].model, kinds=kinds), rollout_id)
+    return replay_entries(context.journal.read(model=started[0].model, kinds=_REPLAYED), rollout_id)
 
 
 def replays(context: Context, rollout: str) -> dict[str, Replay]:
