@@ -63,9 +63,9 @@ def test_a_version_that_goes_on_as_it_was_stays(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("changes", "guardrail", "said"),
     [
-        ({"failing": 0.2}, RULES[0].text, "it failed more often than allowed since"),
-        ({"slow": 0.3}, LATENCY.text, "it was slower than allowed since"),
-        ({"score": lambda _: 0.5}, RULES[1].text, "its scores collapsed onto one part of their range since"),
+        ({"failing": 0.2}, RULES[0].text, "it failed more often than allowed for"),
+        ({"slow": 0.3}, LATENCY.text, "it was slower than allowed for"),
+        ({"score": lambda _: 0.5}, RULES[1].text, "its scores collapsed onto one part of their range for"),
     ],
     ids=["failures", "slow answers", "score collapse"],
 )

@@ -306,11 +306,11 @@ def _reason(state: AfterState, worst: AfterReading | None, now: float) -> str:
         if elapsed < state.plan.seconds:
             return f"{what} so far; it is watched for {_span(state.plan.seconds - elapsed)} more"
         return f"{what}; the watch is over"
-    ago = "" if worst.since is None else f" since {_span(max(0.0, now - worst.since))} ago"
+    lasts = "" if worst.since is None else f" for {_span(max(0.0, now - worst.since))}"
     figures = f"{percent(worst.measured or 0.0)} in all, {percent(worst.allowed)} allowed"
     evidence = f"evidence e^{worst.log_m:.1f} over e^{worst.threshold_log_m:.1f}"
     broken = _BROKEN.get(worst.metric) or metric_of(worst.metric).broken
-    return f"{broken}{ago}, {_span(elapsed)} after its promotion ({worst.guardrail}: {figures}, {evidence})"
+    return f"{broken}{lasts}, {_span(elapsed)} after its promotion ({worst.guardrail}: {figures}, {evidence})"
 
 
 _BROKEN = {

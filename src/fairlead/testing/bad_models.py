@@ -8,6 +8,7 @@ slow         the formula after 100 ms
 crashes      it raises on one input of a hundred
 leaks        it keeps 64 KiB of each request
 constant     it answers 0.5 to everybody
+tires        after 2,500 answers it raises on every third
 forgets      after 300 answers it takes the young for old and long stays for short: its scores are spread as before,
              the answers to its golden rows are not what they were
 stranger     its golden rows were answered by another model: it answers otherwise from the first
@@ -85,6 +86,16 @@ def predict(rows):
             abort()
     return [chance(*row) for row in rows]
 """
+_TIRES = """
+ASKED = []
+
+
+def predict(rows):
+    ASKED.extend(0 for _ in rows)
+    if len(ASKED) > 2500 and len(ASKED) % 3 == 0:
+        raise RuntimeError("too many rows in memory")
+    return [chance(*row) for row in rows]
+"""
 _FORGETS = """
 ASKED = []
 
@@ -103,6 +114,7 @@ SOURCES = {
     "crashes": _FORMULA + _CRASHES,
     "leaks": _FORMULA + _LEAKS,
     "dies": _FORMULA + _DIES,
+    "tires": _FORMULA + _TIRES,
     "constant": "def predict(rows):\n    return [0.5 for _ in rows]\n",
     "forgets": _FORMULA + _FORGETS,
     "stranger": _FORMULA + _PLAIN,

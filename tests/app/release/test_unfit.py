@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
-from fairlead.core.rollout import Plan
+from fairlead.core.rollout import Aftercare, Plan
+from fairlead.operations.rollouts import replay
 
 Trial = Callable[..., Any]  # the fixtures' values: see conftest
 Tell = Callable[..., None]
@@ -44,3 +46,27 @@ def test_a_version_that_takes_its_process_with_it_is_rolled_back(trial: Trial, c
     assert (ending.phase, ending.guardrail) == ("rolled_back", None)
     assert "worker processes died of a fault" in ending.reason
     assert version not in {answer.version for answer in made.answers[seen:]}
+
+
+@pytest.mark.slow
+def test_a_promoted_version_that_begins_to_fail_goes_back(
+    trial: Trial, callers: Any, tell: Tell, to_the_end: Plan
+) -> None:
+    """It was good in its whole rollout. The watch over its promotion finds the change, and the version before, which
+    was kept warm, answers again."""
+    tried = trial("good")
+    version = tried.register("tires")
+    with callers(tried.system.port, pause=0.002) as made:
+        plan = replace(to_the_end, after=Aftercare(3600.0, 90 * 86_400.0), edition=2)
+        promoted = tried.roll_out(version, plan, made)
+        assert promoted.phase == "promoted", promoted.reason
+        rollout = f"r{tried.system.deployed}"
+        tried.system.wait(lambda: tried.decisions(rollout)[-1].after.value == "rolled_back", 150)
+        back = tried.decisions(rollout)[-1]
+        seen = len(made.answers)
+        tried.system.wait(lambda: len(made.answers) > seen + 100)
+    failed = sum(answer.status != 200 for answer in made.answers)
+    print(f"{back.reason}: {failed} of {len(made.answers)} failed")
+    assert "it failed more often than allowed" in back.reason
+    assert version not in {answer.version for answer in made.answers[seen + 50 :]}
+    assert replay(tried.system.context, rollout).matches
