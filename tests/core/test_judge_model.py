@@ -61,7 +61,9 @@ def test_a_group_that_is_served_much_worse_is_told() -> None:
     others = Spread(0.85, 0.83, 0.87, 3000)
     bad = Slice("city", "cairo", Spread(0.55, 0.48, 0.62, 300), others)
     good = Slice("city", "berlin", Spread(0.84, 0.8, 0.88, 900), others)
-    says(judge_slices([good, bad], Task.BINARY, POLICY), Outcome.BREACHED, "accuracy 0.550 where city = cairo (300 rows)")
+    says(
+        judge_slices([good, bad], Task.BINARY, POLICY), Outcome.BREACHED, "accuracy 0.550 where city = cairo (300 rows)"
+    )
     says(judge_slices([good], Task.BINARY, POLICY), Outcome.HOLDS, "1 group", "0.840 where city = berlin")
     says(judge_slices([], Task.BINARY, POLICY), Outcome.HOLDS, "Does not apply: no column parts")
 
@@ -102,7 +104,11 @@ def test_a_protected_group_is_known_by_its_name() -> None:
     assert protected_of(["guest_gender", "sextant", "age"], GatePolicy()) == ("guest_gender",)
     groups = {"gender": {"1": {"f": Counts(120, 30, 180, 270), "m": FAIR}}}
     says(judge_fairness(groups, CONTRACT, GatePolicy()), Outcome.BREACHED, "gender", "50%")
-    says(judge_fairness({}, CONTRACT, GatePolicy()), Outcome.HOLDS, "Does not apply: gates.bounds.protected names no column")
+    says(
+        judge_fairness({}, CONTRACT, GatePolicy()),
+        Outcome.HOLDS,
+        "Does not apply: gates.bounds.protected names no column",
+    )
     value = msgspec.structs.replace(CONTRACT, task=Task.REGRESSION, classes=())
     says(judge_fairness({}, value, POLICY), Outcome.HOLDS, "Does not apply to values", "hotel")
 

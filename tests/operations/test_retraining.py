@@ -18,9 +18,10 @@ from onnx import numpy_helper
 from fairlead.adapters.run_folder import claimed
 from fairlead.app.compose import open_context
 from fairlead.config.fields import Duration
+from fairlead.config.gates import Gates
 from fairlead.config.models import ModelSettings
 from fairlead.config.retraining import Retraining
-from fairlead.config.settings import Gates, Settings
+from fairlead.config.settings import Settings
 from fairlead.core.event import AliasMoved, DeployAsked, RetrainDecided, RetrainFinished
 from fairlead.core.gate import read_report
 from fairlead.core.record import OutcomeRecord, Prediction
