@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import pytest
+import yaml
 
 from fairlead.adapters.gate_store import GateStore
 from fairlead.core.event import DeployAsked
@@ -14,6 +20,7 @@ from fairlead.core.gate import CHECKS, Check, GateReport
 from fairlead.core.verdict import Outcome
 from fairlead.flows.pipeline import RunReport
 from fairlead.operations.context import Context
+from fairlead.operations.pipeline_render import render
 from fairlead.operations.pipelines import run_pipeline
 from fairlead.testing.registry import MemoryRegistry
 
@@ -62,6 +69,35 @@ def asked_for(trial: Trial, version: int) -> list[str]:
     """The rollouts that were asked for of a version."""
     facts = [fact for fact in trial.system.facts("deploy_asked") if isinstance(fact, DeployAsked)]
     return [fact.rollout for fact in facts if fact.version == version]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ci", ["github", "gitlab"])
+def test_the_rendered_jobs_end_in_a_promotion(trial: Callable[..., Trial], callers: Any, ci: str) -> None:
+    """Each job's command by a shell, as the CI's machine would run it beside the home: every one leaves 0."""
+    tried = trial("good", SETTINGS)
+    version = tried.register("good")
+    context = gated(tried, version)
+    known = context.registry.versions("stay")
+    real = tried.system.context.registry
+    for info in known[len(real.versions("stay")) if "stay" in real.models() else 0 :]:
+        real.register(context.bundles.manifest(info.bundle), info.bundle, context.bundles.path(info.bundle))
+    tree = yaml.safe_load(render(context.settings, ci, ("--config", "settings.yaml")))
+    jobs = tree["jobs"] if ci == "github" else {name: tree[name] for name in PAGE}
+    paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    names = {"GITHUB_RUN_ID": "8", "CI_PIPELINE_ID": "9", "MODEL": f"stay@{version}", "FAIRLEAD_HOME": "."}
+    with callers(tried.system.port) as made:
+        tried.system.wait(lambda: len(made.answers) >= 300)
+        for name in PAGE:
+            line = jobs[name]["steps"][3]["run"] if ci == "github" else jobs[name]["script"][0]
+            done = subprocess.run(
+                ["bash", "-e", "-c", line], cwd=tried.system.home, env={**os.environ, "PATH": paths, **names},
+                capture_output=True, text=True, check=False, timeout=120,
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+        time.sleep(0.5)
+        assert made.answers[-1].version == version
+    assert {answer.status for answer in made.answers} == {200}
 
 
 def test_a_good_version_ends_in_a_promotion(trial: Callable[..., Trial], callers: Any, tmp_path: Path) -> None:
