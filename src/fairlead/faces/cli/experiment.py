@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.text import Text
@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from fairlead.operations.experiments import ArmComparison
     from fairlead.stats.experiment.compare import Difference
 
+Column = Annotated[str | None, typer.Option(metavar="COLUMN", help="A column, sum(x), max(x), or a ratio x / y.")]
+Rules = Annotated[list[str] | None, typer.Option(metavar="RULE", help='As "refunds <= control + 1%"; repeatable.')]
+Split = Annotated[
+    list[str] | None, typer.Option("--share", metavar="ARM=SHARE", help="The planned split, if uneven; repeatable.")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _PARTS = 20
 _OF_BOTH = ("source", "html", "json")  # what a file and a started experiment are both read with
@@ -41,21 +46,15 @@ def read(
         str, typer.Argument(metavar="FILE|EXPERIMENT", help="Parquet, CSV or JSON lines; or what `start` began.")
     ],
     arm: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of arms.")] = None,
-    metric: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="A column, sum(x), max(x), or a ratio x / y.")
-    ] = None,
+    metric: Column = None,
     unit: Annotated[str | None, typer.Option(metavar="COLUMN", help="What was randomised, if rows repeat it.")] = None,
     control: Annotated[str | None, typer.Option(metavar="ARM", help="The arm to compare with.")] = None,
     planned: Annotated[int | None, typer.Option(metavar="N", help="Planned units an arm: read once, then.")] = None,
     always_valid: Annotated[bool, typer.Option("--always-valid", help="Read as often as you like.")] = False,
-    guardrail: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help='As "refunds <= control + 1%"; repeatable.')
-    ] = None,
+    guardrail: Rules = None,
     covariate: Annotated[str | None, typer.Option(metavar="COLUMN", help="Measured before it began (CUPED).")] = None,
     segment: Annotated[list[str] | None, typer.Option(metavar="COLUMN", help="By part; repeatable.")] = None,
-    share_of: Annotated[
-        list[str] | None, typer.Option("--share", metavar="ARM=SHARE", help="The planned split, if uneven; repeatable.")
-    ] = None,
+    share_of: Split = None,
     time: Annotated[str | None, typer.Option(metavar="COLUMN", help="The order in which units came.")] = None,
     lower_is_better: Annotated[bool, typer.Option("--lower-is-better", help="The metric is a cost.")] = False,
     alpha: Annotated[str, typer.Option(help="The chance of a false finding.")] = "5%",
@@ -67,15 +66,7 @@ def read(
     A data file is read by the options; an experiment that was started, or a model's latest, by the terms it began with.
     """
     if not experiment_life.is_file(source):
-        stated = [context.get_parameter_source(name) for name in context.params if name not in _OF_BOTH]
-        if any(one is not None and one.name == "COMMANDLINE" for one in stated):
-            raise UsageError(
-                f"{source} is an experiment, read by the terms it was started with: give --json and --html"
-            )
-        report = experiment_life.read_started(context, source, html, json=json)
-        if not json:
-            _show(report)
-        raise leave(report.verdict.outcome)
+        _read_started(context, source, html, json=json)
     if arm is None or metric is None:
         raise UsageError(f"{source} is a data file: name its columns with --arm and --metric")
     from fairlead.operations.experiments import compare_arms
@@ -101,6 +92,17 @@ def read(
     if json:
         emit_json(report.to_dict())
     else:
+        _show(report)
+    raise leave(report.verdict.outcome)
+
+
+def _read_started(context: typer.Context, name: str, html: Path | None, *, json: bool) -> NoReturn:
+    """Reads an experiment that was started. Raises `UsageError` for options of a file."""
+    stated = [context.get_parameter_source(option) for option in context.params if option not in _OF_BOTH]
+    if any(one is not None and one.name == "COMMANDLINE" for one in stated):
+        raise UsageError(f"{name} is an experiment, read by the terms it was started with: give --json and --html")
+    report = experiment_life.read_started(context, name, html, json=json)
+    if not json:
         _show(report)
     raise leave(report.verdict.outcome)
 

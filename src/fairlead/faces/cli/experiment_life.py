@@ -19,6 +19,12 @@ from fairlead.faces.cli.session import opened
 if TYPE_CHECKING:
     from fairlead.operations.experiments import ArmComparison
 
+Rules = Annotated[list[str] | None, typer.Option(metavar="RULE", help='As "sum(refund) <= control + 1"; repeatable.')]
+Covariate = Annotated[str | None, typer.Option(metavar="METRIC", help="Of the units' events before the start (CUPED).")]
+Detect = Annotated[
+    str | None, typer.Option(metavar="VALUE", help="What it is to find: 11%, or +10% of what it is now.")
+]
+Always = Annotated[bool, typer.Option("--always-valid", help="Read as often as you like, with a plan too.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _FILES = (".parquet", ".csv", ".json", ".jsonl", ".ndjson", ".feather", ".arrow")
 
@@ -34,22 +40,14 @@ def start(
     metric: Annotated[
         str, typer.Option(metavar="METRIC", help="An event such as conversion, sum(revenue), or a ratio x / y.")
     ],
-    guardrail: Annotated[
-        list[str] | None, typer.Option(metavar="RULE", help='As "sum(refund) <= control + 1"; repeatable.')
-    ] = None,
+    guardrail: Rules = None,
     split: Annotated[str, typer.Option(metavar="V=SHARE,…", help="As 7=25%,8=25% [default: even shares]")] = "",
-    covariate: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Of the units' events before the start (CUPED).")
-    ] = None,
+    covariate: Covariate = None,
     segment: Annotated[list[str] | None, typer.Option(metavar="FEATURE", help="By part; repeatable.")] = None,
-    detect: Annotated[
-        str | None, typer.Option(metavar="VALUE", help="What it is to find: 11%, or +10% of what it is now.")
-    ] = None,
+    detect: Detect = None,
     weeks: Annotated[int | None, typer.Option(min=1, help="Planned for so long, whatever can be told then.")] = None,
     power: Annotated[str, typer.Option(help="The chance of finding the effect.")] = "80%",
-    always_valid: Annotated[
-        bool, typer.Option("--always-valid", help="Read as often as you like, with a plan too.")
-    ] = False,
+    always_valid: Always = False,
     window: Annotated[str, typer.Option(help="How long after its first answer a unit counts.")] = "1d",
     delay: Annotated[str, typer.Option(help="How much later than that it may be told.")] = "1h",
     before: Annotated[str, typer.Option(help="How long before the start the covariate is taken.")] = "28d",
@@ -80,7 +78,8 @@ def start(
         method="fixed" if (detect or weeks) and not always_valid else "always-valid",
     )
     value, lift = aim_of(detect, proportion=None)
-    aim = Aim(value, lift, weeks, terms.alpha, share_option("--power", power)) if detect or weeks else None
+    made = Aim(value, lift, weeks, terms.alpha, share_option("--power", power))
+    aim = made if detect or weeks else None
     given = read_as(shares, "--split", split) if split else {}
     found = experiment_life.start(home, version, terms, name=name, shares=given, aim=aim)
     if json:

@@ -20,6 +20,18 @@ if TYPE_CHECKING:
     from fairlead.operations.experiment_sizing import ModelPlan
     from fairlead.operations.experiments import ExperimentPlan
 
+Baseline = Annotated[str | None, typer.Option(metavar="VALUE", help="What the metric is now: 10% or 0.1, or a mean.")]
+Detect = Annotated[
+    str | None, typer.Option(metavar="VALUE", help="What is to be told from it: 11%, a mean, or +10% of it.")
+]
+Model = Annotated[str | None, typer.Option(metavar="NAME", help="Baseline and traffic from this model's own log.")]
+Measured = Annotated[str, typer.Option(help="proportion or mean; of a model an event, as conversion or sum(revenue).")]
+Traffic = Annotated[
+    str | None, typer.Option(metavar="N/day", help="Units that come, on all arms: 2000/day, 9000/week.")
+]
+Covariate = Annotated[
+    str | None, typer.Option(metavar="METRIC", help="Of a model: of the units' earlier events (CUPED).")
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 _LIFT = re.compile(r"\s*([+-]\s*\d+(?:\.\d+)?)\s*%\s*")
 _OF_NUMBERS = ("baseline", "sd", "traffic", "correlation")
@@ -30,32 +42,20 @@ _DAYS = {"day": 1.0, "week": 7.0, "month": 30.4375, "hour": 1 / 24}
 
 def plan(
     context: typer.Context,
-    baseline: Annotated[
-        str | None, typer.Option(metavar="VALUE", help="What the metric is now: 10% or 0.1, or a mean.")
-    ] = None,
-    detect: Annotated[
-        str | None, typer.Option(metavar="VALUE", help="What is to be told from it: 11%, a mean, or +10% of it.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Baseline and traffic from this model's own log.")
-    ] = None,
-    metric: Annotated[
-        str, typer.Option(help="proportion or mean; of a model an event, as conversion or sum(revenue).")
-    ] = "proportion",
+    baseline: Baseline = None,
+    detect: Detect = None,
+    model: Model = None,
+    metric: Measured = "proportion",
     sd: Annotated[float | None, typer.Option(help="The standard deviation of a mean's units.")] = None,
     alpha: Annotated[str, typer.Option(help="The chance of a false finding.")] = "5%",
     power: Annotated[str, typer.Option(help="The chance of finding the effect.")] = "80%",
-    traffic: Annotated[
-        str | None, typer.Option(metavar="N/day", help="Units that come, on all arms: 2000/day, 9000/week.")
-    ] = None,
+    traffic: Traffic = None,
     weeks: Annotated[int | None, typer.Option(min=1, help="How long it may take: what could be found then?")] = None,
     arms: Annotated[int, typer.Option(help="The control and the treatments.")] = 2,
     ratio: Annotated[float, typer.Option(help="Treatment units per control unit.")] = 1.0,
     margin: Annotated[str, typer.Option(help="Show that it is not worse by more than this: 1%.")] = "0",
     correlation: Annotated[float, typer.Option(help="Of a pre-period covariate with the metric (CUPED).")] = 0.0,
-    covariate: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="Of a model: of the units' earlier events (CUPED).")
-    ] = None,
+    covariate: Covariate = None,
     window: Annotated[str, typer.Option(help="Of a model: how long after its first answer a unit counts.")] = "1d",
     days: Annotated[int, typer.Option(min=1, help="Of a model: how much of its log is measured.")] = 28,
     one_sided: Annotated[bool, typer.Option("--one-sided", help="Only better counts.")] = False,
