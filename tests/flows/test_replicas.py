@@ -8,7 +8,7 @@ import pytest
 from tests.flows.fleet import HELD, UNSEEN, Fleet
 
 from fairlead.core.alarm import GOLDEN
-from fairlead.core.event import GoldenTested, OperatorAsked
+from fairlead.core.event import GoldenTested, IncidentOpened, OperatorAsked
 from fairlead.core.replay import replay
 from fairlead.core.rollout import Phase
 from fairlead.core.verdict import Outcome
@@ -64,6 +64,8 @@ def test_the_incident_and_its_postmortem_come_by_themselves(fleet: Fleet) -> Non
     responder.on_rollbacks()
     assert [notice.alert for notice in pager.sent] == ["rollout-rolled-back:r2"]
     assert set(drafts) == {"inc-hotel-r2"}
+    (opened,) = [fact for entry in fleet.entries("incident_opened") if isinstance(fact := entry.fact, IncidentOpened)]
+    assert (opened.category, opened.severity) == ("model", "high")
 
 
 def test_a_promoted_version_goes_back_to_its_predecessor(fleet: Fleet) -> None:

@@ -35,7 +35,7 @@ from fairlead.core.postmortem import postmortem
 from fairlead.core.report import WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
 from fairlead.core.retrain import decide as decide_retraining
-from fairlead.core.rollout import Decision
+from fairlead.core.rollout import Decision, Phase
 from fairlead.core.story import first_failure_at
 from fairlead.errors import FairleadError
 from fairlead.flows.notify import Alerts
@@ -295,6 +295,8 @@ def _incident_of(back: RolledBack) -> str:
 def _category(decision: Decision) -> str:
     """Where the trouble lies, as far as the decision tells."""
     if decision.guardrail is None:
+        if decision.before is Phase.PROMOTED or "golden set" in decision.reason:
+            return "model"  # it answered, and not as it should
         # Without evidence the controller aborted: a worker could not serve the version at all.
         return "model" if decision.evidence else "infrastructure"
     name = next((each.metric for each in decision.readings if each.guardrail == decision.guardrail), "")
