@@ -48,7 +48,7 @@ def read_trial(context: Context, one: Trial) -> ArmComparison:
     """What a started experiment shows now; of one that was stopped, its last reading."""
     if one.report is not None:
         return one.report
-    span = _span(one.terms, arms_of(context, one))
+    span = span_of(one.terms, arms_of(context, one))
     found = UnitValues(sought_of(one, span))
     follow(context, found)
     return reading(found, one.terms, span, context.clock.now())
@@ -108,7 +108,7 @@ def keep(context: Context, one: Trial, report: ArmComparison) -> None:
         report.save_html(folder / f"{one.id}.html")
 
 
-def _span(terms: Terms, arms: Sequence[Rollout]) -> Span:
+def span_of(terms: Terms, arms: Sequence[Rollout]) -> Span:
     """An arm that ended before the others is left out, as units came to those alone since; of arms that all ended,
     those that stood longest are read, until they ended."""
     ends = {label(arm.version): arm.phase_at for arm in arms if arm.phase in OVER}
