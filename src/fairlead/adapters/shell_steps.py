@@ -18,6 +18,7 @@ from fairlead.errors import StateError
 from fairlead.ports.pipeline import Ended
 
 _LOOK_SECONDS = 0.1
+_DEATH_SECONDS = 1.0  # for the killed to be gone
 _GRACE_SECONDS = 5.0  # from being asked to leave to being made to
 
 
@@ -69,15 +70,27 @@ class ShellSteps:
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Ends what the command has left running, and the command if it still does: asked first, then made to."""
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-            deadline = time.monotonic() + self._grace
-            while time.monotonic() < deadline:
-                process.poll()
-                os.killpg(process.pid, 0)  # raises once nobody of the group is left
-                time.sleep(0.02)
-            os.killpg(process.pid, signal.SIGKILL)
+        for how, seconds in ((signal.SIGTERM, self._grace), (signal.SIGKILL, _DEATH_SECONDS)):
+            try:
+                os.killpg(process.pid, how)
+            except ProcessLookupError:
+                break
+            if _gone(process, seconds):
+                break
         process.wait()
+
+
+def _gone(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    """Whether nobody of the command's group is left within so long."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        process.poll()  # who is not buried still counts
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def _how(code: int) -> str:
