@@ -20,7 +20,7 @@ from fairlead.core.decode import OutputReader, RowDecoder
 from fairlead.core.fallback import ARM
 from fairlead.core.pace import Pace
 from fairlead.core.record import Prediction
-from fairlead.core.route import SHADOWER, Arm, ModelRoute, RouteTable, unseen
+from fairlead.core.route import SHADOWER, Arm, ModelRoute, RouteTable, place, unseen
 from fairlead.flows.serve import Serving
 from fairlead.flows.shadow import BEHIND_SECONDS, HUNG_SECONDS, SILENT_SECONDS, Bounds, Shadows, shadowing
 from fairlead.flows.tally import DROPPED, Counts, Shadowed, Shadowing, Tally
@@ -158,8 +158,8 @@ def test_a_share_of_the_units_is_answered_again() -> None:
         plane = Plane(routes(shadowed=0.25), hotel=version(2, SOUND))
         for turn in range(2):
             plane.offer([served(index, request_id=f"{turn}-{index}") for index in range(2000)])
-        await plane.until(lambda: not plane.shadows.state().shadows[0].waiting)
-        await plane.kept(2)
+        dealt = sum(place("7/shadow", f"u{index}") < 0.25 for index in range(2000))
+        await plane.kept(2 * dealt)
         units = [record.unit_id for record in plane.log.kept_predictions]
         assert 400 < len(set(units)) < 600
         assert len(units) == 2 * len(set(units))

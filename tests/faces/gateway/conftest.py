@@ -102,7 +102,7 @@ class Running:
         self.log = log
         self.serving = serving
         self.port = port
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10.0)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60.0)
 
     def predict(self, body: Any, model: str = "hotel", **options: Any) -> httpx.Response:
         """A prediction; bytes go as they are."""
