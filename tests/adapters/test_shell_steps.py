@@ -13,6 +13,7 @@ import pytest
 from fairlead.adapters.shell_steps import ShellSteps
 from fairlead.errors import StateError
 from fairlead.ports.pipeline import Ended
+from fairlead.testing.pipeline import check_commands
 
 VALUES = {"model": "churn", "version": "7", "run": "churn-7-1", "home": "here"}
 LINGERS = "sh -c 'sleep 60 & echo $! > child; wait'"
@@ -52,6 +53,11 @@ def test_a_commands_end_is_its_exit_code(run: Callable[..., Ended]) -> None:
     assert ended.log.read_text() == "out\nerr\n"
     assert (run("sh -c 'exit 3'").passed, run("sh -c 'exit 3'").reason) == (False, "it ended with exit code 3")
     assert "signal 9" in run("sh -c 'kill -9 $$'").reason
+
+
+def test_keeps_the_port(tmp_path: Path) -> None:
+    """It runs commands."""
+    check_commands(ShellSteps(tmp_path), "echo {secret}", "sh -c 'echo {secret}; exit 1'", tmp_path)
 
 
 def test_there_is_no_shell(run: Callable[..., Ended], tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_a_message_above_the_limit_never_fits(kafka: Broker) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.slow  # the mock cluster deals a group its partitions after a minute
 def test_a_group_counts_all_partitions(kafka: Broker) -> None:
     """By what was committed, from where the group begins."""
     producer = Producer({"bootstrap.servers": kafka.host})

@@ -137,6 +137,7 @@ def test_a_bad_version_fails_its_monitor_and_the_traffic_is_back(
     assert made.by(version), "it was never asked"
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_takes_the_promoted_version_back(
     trial: Callable[..., Trial], callers: Any, tmp_path: Path
 ) -> None:
