@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from fairlead.testing.postgres import PostgresServer
+
+# Read when MLflow is imported, which tests that use it themselves do before fairlead could.
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 
 @pytest.fixture(scope="session")

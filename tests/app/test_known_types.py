@@ -9,10 +9,11 @@ import pytest
 
 PROGRAM = """
 import sys, threading, msgspec
-from fairlead.app import known_types
-known_types.learn(known_types.{which})
+from fairlead.app.known_types import learn
+from fairlead.app.{module} import {which} as types
+learn(types)
 sys.setswitchinterval(1e-6)
-for one in known_types.{which}:
+for one in types:
     together = threading.Barrier(4)
     def decode():
         together.wait()
@@ -27,10 +28,10 @@ print("alive")
 """
 
 
-@pytest.mark.parametrize("which", ["IN_WORKER", "IN_CONTROLLER"])
-def test_threads_may_decode_what_is_known(which: str) -> None:
+@pytest.mark.parametrize(("module", "which"), [("known_types", "IN_WORKER"), ("controller_types", "IN_CONTROLLER")])
+def test_threads_may_decode_what_is_known(module: str, which: str) -> None:
     """Four threads that decode each type for the first time at once, in a process that has learnt them, all return."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(which=which)], capture_output=True, text=True, check=False
+        [sys.executable, "-c", PROGRAM.format(module=module, which=which)], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr

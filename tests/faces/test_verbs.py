@@ -26,7 +26,7 @@ STARTS = "a release begins by a person at a prompt; the API has the hand over wh
 IN_THE_API: dict[str, tuple[str, ...]] = {
     "status": ("overview",),
     "watch": ("overview", "model"),
-    "models": ("models",),
+    "models list": ("models",),
     "show": ("model",),
     "gate": ("gate",),  # the last run; measuring is the command line's
     "checklist": ("checklist",),
@@ -69,7 +69,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "incident": PERSON,
     "journal verify": LONG,
     "log": MACHINE,
-    "prune": MACHINE,
+    "models prune": MACHINE,
     "settings": FILES,
 }
 # What the library offers beyond a verb of the command line -> why there is none.

@@ -37,10 +37,11 @@ from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.adapters.postgres_lease import PostgresLease
 from fairlead.app.compose import open_context
 from fairlead.app.console import build
+from fairlead.app.controller_types import IN_CONTROLLER
 from fairlead.app.database import fenced, open_lease
 from fairlead.app.evidence_note import EvidenceNote
 from fairlead.app.follow_up import FollowUp
-from fairlead.app.known_types import IN_CONTROLLER, learn
+from fairlead.app.known_types import learn
 from fairlead.app.log_watch import LogWatch
 from fairlead.app.observability import Observability
 from fairlead.errors import FairleadError, Refused

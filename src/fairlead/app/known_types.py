@@ -11,27 +11,12 @@ from typing import Any
 
 import msgspec
 
-from fairlead.core.after import PromotionDecision, PromotionEvidence
 from fairlead.core.bundle import Golden, Manifest
-from fairlead.core.event import AnyFact
-from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.rollout import Baseline, Decision, Evidence
 from fairlead.core.route import RouteTable
 from fairlead.flows.tally import Counts
 from fairlead.ports import WorkerState
 
 IN_WORKER: tuple[Any, ...] = (Manifest, Golden, RouteTable, WorkerState, Counts)
-IN_CONTROLLER: tuple[Any, ...] = (
-    *IN_WORKER,
-    AnyFact,
-    Prediction,
-    OutcomeRecord,
-    Decision,
-    Evidence,
-    Baseline,
-    PromotionEvidence,
-    PromotionDecision,
-)
 
 
 @cache
