@@ -18,8 +18,18 @@ from fairlead.app.compose import open_context
 from fairlead.app.follow_up import FollowUp
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
-from fairlead.core.event import AliasMoved, AnyFact, RetrainDecided, RetrainFinished, StatusChanged, VersionRegistered
+from fairlead.core.event import (
+    AliasMoved,
+    AnyFact,
+    RetrainDecided,
+    RetrainFinished,
+    RolloutDecided,
+    StatusChanged,
+    VersionRegistered,
+    canonical,
+)
 from fairlead.core.report import fact_of
+from fairlead.core.rollout import Call, Decision, Phase
 from fairlead.errors import StateError
 from fairlead.operations.context import Context
 from fairlead.ports import Registry
@@ -175,6 +185,32 @@ def test_a_window_left_unanswered_is_answered_after_a_restart(
     assert {"alert_raised", "incident_opened", "retrain_decided", "postmortem_written"} <= set(kinds)
     start(context).tick()
     assert [entry.fact.__struct_config__.tag for entry in context.journal.read()] == kinds
+
+
+def test_a_rollout_that_is_held_with_a_broken_guardrail_is_told_once(
+    tmp_path: Path, start: Callable[..., FollowUp]
+) -> None:
+    """Whatever is looked at meanwhile, and after a restart; over once it has ended."""
+    context = home(tmp_path)
+
+    def decide(before: Phase, after: Phase) -> None:
+        decision = Decision("r1", 1.0, Call.REGRESS, before, after, 0, 0.2, (), None, "", "broken", "error_rate < 5%")
+        fact = RolloutDecided("hotel", "r1", Raw(canonical(decision)))
+        context.journal.append([fact], actor="controller", at=time.time())
+
+    def alerts() -> list[str]:
+        kinds = ["alert_raised", "alert_quieted"]
+        return [entry.fact.alert for entry in context.journal.read(kinds=kinds) if hasattr(entry.fact, "alert")]
+
+    first = start(context)
+    decide(Phase.CANARY, Phase.HELD)
+    for follow_up in (first, first, start(context)):
+        follow_up.answer()
+        decide(Phase.HELD, Phase.HELD)
+    assert alerts() == ["regress-held:r1"]
+    decide(Phase.HELD, Phase.PROMOTED)
+    first.answer()
+    assert alerts() == ["regress-held:r1"] * 2, "raised, and over"
 
 
 def test_the_registry_follows_the_journal(tmp_path: Path, start: Callable[..., FollowUp], wait_for: Wait) -> None:

@@ -41,6 +41,7 @@ from fairlead.flows.after_alarm import KINDS as PROMOTION_KINDS
 from fairlead.flows.after_alarm import promotion_alarms
 from fairlead.flows.golden_alarm import KINDS as GOLDEN_KINDS
 from fairlead.flows.golden_alarm import golden_alarms
+from fairlead.flows.held_alarm import HeldSeen, held_alarms
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.serve import describe
@@ -81,6 +82,7 @@ class FollowUp:
         self._unsettled: set[str] = set()  # models whose rollbacks may want an answer, or wait for their workers
         self._behind: set[str] = set()  # models whose judged windows may want an answer
         self._failing: set[str] = set()  # models some of whose versions may serve and should not
+        self._held = HeldSeen()
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
         self._notifiers = open_notifiers(context.settings.alerting, context.home)
         folder = config.absolute().parent if config else Path.cwd()
@@ -172,9 +174,10 @@ class FollowUp:
                 self._unsettled.add(model)
                 self._behind.add(model)
             case RolloutDecided(model=model, decision=raw):
-                if msgspec.json.decode(raw, type=Decision).after is Phase.ROLLED_BACK:
-                    self._unsettled.add(model)
-                    self._failing.add(model)
+                decision = msgspec.json.decode(raw, type=Decision)
+                back = decision.after is Phase.ROLLED_BACK
+                self._unsettled |= {model} if back else set()
+                self._failing |= {model} if self._held.bears(decision) or back else set()
             case GoldenTested(model=model) | PromotionDecided(model=model):
                 self._failing.add(model)
             case RetrainDecided(run=run, triggered=True) as asked:
@@ -194,12 +197,14 @@ class FollowUp:
 
     def _tell_unfit(self, name: str) -> bool:
         """Tells of a champion that fails its golden set, or has changed for the worse since its promotion, and was not
-        taken back; whether nothing is too fresh to be told."""
+        taken back, and of a rollout that is held with a broken guardrail; whether nothing is too fresh to be told."""
         now, journal = self._context.clock.now(), self._context.journal
         golden, first = golden_alarms(journal.read(model=name, kinds=GOLDEN_KINDS), name, now)
-        promotions, second = promotion_alarms(journal.read(model=name, kinds=PROMOTION_KINDS), name, now)
-        self._responder(name).on_alarms((*golden, *promotions), now)
-        return first and second
+        known = tuple(journal.read(model=name, kinds=PROMOTION_KINDS))  # a rollout's kinds are among them
+        promotions, second = promotion_alarms(known, name, now)
+        held, third = held_alarms(known, name, now)
+        self._responder(name).on_alarms((*golden, *promotions, *held), now)
+        return first and second and third
 
     def _catch_up(self, name: str) -> bool:
         self._responder(name).catch_up()

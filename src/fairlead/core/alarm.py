@@ -15,6 +15,7 @@ SILENT = "unmeasured-window"
 ROLLBACK = "rollout-rolled-back"
 GOLDEN = "golden-set-failed"
 PROMOTION = "promotion-regressed"
+REGRESS_HELD = "regress-held"
 LOG_REFUSED = "log-refused"
 METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
 UNMEASURED = "unmeasured-condition"

@@ -13,7 +13,7 @@ def why(decision: Decision, rollout: Rollout) -> str:
     version = f"Version {rollout.version} of {rollout.model}"
     match decision.after:
         case Phase.ROLLED_BACK:
-            return f"{version} was rolled back {_exposure(decision)}: {_cause(decision)}."
+            return f"{version} was rolled back {_exposure(decision)}: {cause(decision)}."
         case Phase.PROMOTED:
             after = "at once" if rollout.champion is None else _exposure(decision)
             return f"{version} was promoted {after}: {_success(decision)}."
@@ -33,7 +33,8 @@ def _exposure(decision: Decision) -> str:
     return f"after {counted(unseen, 'shadow request')}, before any caller met it"
 
 
-def _cause(decision: Decision) -> str:
+def cause(decision: Decision) -> str:
+    """Which guardrail was broken, with its evidence and figures; without one the decision's reason."""
     broken = next((reading for reading in decision.readings if reading.guardrail == decision.guardrail), None)
     if broken is None:
         return decision.reason

@@ -119,6 +119,13 @@ def deploy(
     return group
 
 
+def why_held(context: Context, model: str, strategy: str | None = None) -> str:
+    """Why a broken guardrail would hold a rollout of the model that is deployed now, instead of rolling it back; empty
+    where it rolls back, or where no champion answers beside it and nothing is judged."""
+    why = allowed(context, model, plan_of(context, model, strategy))[1]
+    return why if why and _champion(context, model) is not None else ""
+
+
 def _references(reference: str, strategy: str) -> list[str]:
     """The versions that are meant, each as `name@version`. Raises `UsageError` for several without the strategy ab."""
     name, at, which = reference.partition("@")
@@ -166,13 +173,18 @@ def _refuse_unknown_feature(model: str, names: Sequence[str], feature: str) -> N
         raise UsageError(f"rollout.split names the feature {feature!r}, which {model} does not have: {hint}")
 
 
-def _refuse_without_champion(context: Context, infos: Sequence[VersionInfo]) -> None:
-    """Arms are compared with the champion that the journal knows. Raises `Refused`."""
-    model, champion = infos[0].model, None
+def _champion(context: Context, model: str) -> int | None:
+    champion = None
     for entry in context.journal.read(model=model, kinds=["alias_moved"]):
         if isinstance(entry.fact, AliasMoved) and entry.fact.alias == "champion":
             champion = entry.fact.version
-    if champion is None:
+    return champion
+
+
+def _refuse_without_champion(context: Context, infos: Sequence[VersionInfo]) -> None:
+    """Arms are compared with the champion that the journal knows. Raises `Refused`."""
+    model = infos[0].model
+    if _champion(context, model) is None:
         raise Refused(
             f"{model} has no champion to compare its arms with: make one first, "
             f"`fairlead deploy {model}@{infos[0].version} --strategy canary`"

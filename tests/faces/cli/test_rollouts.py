@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -14,20 +15,25 @@ import pytest
 from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.app.compose import open_context
+from fairlead.config.rollout import RolloutSettings
+from fairlead.config.settings import Settings
 from fairlead.core.advance import advance
 from fairlead.core.arms import Among, ArmShare
 from fairlead.core.event import (
+    AliasMoved,
     AnyFact,
     DeployRefused,
     EvidenceSeen,
     OperatorAsked,
     RolloutDecided,
     RolloutStarted,
+    SelfTested,
     canonical,
 )
 from fairlead.core.gate import CHECKS, Check, GatePolicy, GateReport
 from fairlead.core.record import Prediction
 from fairlead.core.rollout import Baseline, Evidence, Plan, Step, start
+from fairlead.core.selftest import plan_digest
 from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.app import build, run
 from fairlead.operations.context import Context
@@ -103,6 +109,73 @@ def test_a_deploy_tells_how_soon_harm_would_show(
     assert re.search(r"at 1 %: about \d+ \w+ \([\d,]+ requests\) to detect 1.5x errors at this traffic", text)
     assert "at 50 %: about" in text
     assert "hotel-1-1 was asked for" in text
+
+
+def selftested(at: float, **but: Any) -> Callable[[Context], None]:
+    """Journals a self-test that held, but for what is said, so many days ago."""
+
+    def journal(context: Context) -> None:
+        plan = RolloutSettings(automatic="after_selftest").plan()
+        good = SelfTested("hotel", 500, 0, 0.006, plan.alpha, "d", "", plan_digest(plan))
+        fact = msgspec.structs.replace(good, **but)
+        context.journal.append([fact], actor="ana", at=context.clock.now() - at * 86_400.0)
+
+    return journal
+
+
+@pytest.mark.parametrize(
+    ("story", "why"),
+    [
+        (lambda context: None, "no self-test was made"),
+        (selftested(91.0), "the last self-test is 91 days old"),
+        (selftested(1.0, plan="p"), "the last self-test was of other guardrails, shares or another budget"),
+        (selftested(1.0, rolled_back=40, upper=0.1), "the last self-test rolled back 40 of 500 rollouts of a version"),
+    ],
+)
+def test_a_deploy_that_will_hold_instead_of_rolling_back_says_so(
+    context: Context, capsys: pytest.CaptureFixture[str], story: Callable[[Context], None], why: str
+) -> None:
+    """In one line, with the reason and what to do; `--json` has the reason."""
+    context.journal.append([AliasMoved("hotel", "champion", 7, None)], actor="ana", at=context.clock.now())
+    story(context)
+    settings = Settings(rollout=RolloutSettings(automatic="after_selftest"))
+    app = build(lambda *_: replace(context, settings=settings), "0")
+    assert run(app, ["--home", str(context.home), "deploy", "hotel@1"]) == 0
+    said = [line for line in capsys.readouterr().out.splitlines() if "broken guardrail" in line]
+    start = f"a broken guardrail will hold this rollout for a person instead of rolling it back, as {why}"
+    assert [line.startswith(start) for line in said] == [True]
+    assert said[0].endswith(": `fairlead selftest hotel` tests the next")
+    refused = DeployRefused("hotel", "hotel-1-1", 1, "the bundle is gone")
+    context.journal.append([refused], actor="controller", at=context.clock.now())
+    assert run(app, ["--home", str(context.home), "deploy", "hotel@1", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["held_instead_of_rolled_back"].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("automatic", "champion", "story"),
+    [
+        ("after_selftest", 7, selftested(1.0)),
+        ("always", 7, lambda context: None),
+        ("after_selftest", None, selftested(91.0)),
+    ],
+)
+def test_a_deploy_that_holds_nothing_says_nothing_of_it(
+    context: Context,
+    capsys: pytest.CaptureFixture[str],
+    automatic: Literal["always", "after_selftest"],
+    champion: int | None,
+    story: Callable[[Context], None],
+) -> None:
+    """After a self-test that holds, where none is asked for, and of a first version, which nothing judges."""
+    if champion is not None:
+        context.journal.append([AliasMoved("hotel", "champion", champion, None)], actor="ana", at=context.clock.now())
+    story(context)
+    app = build(lambda *_: replace(context, settings=Settings(rollout=RolloutSettings(automatic=automatic))), "0")
+    assert run(app, ["--home", str(context.home), "deploy", "hotel@1"]) == 0
+    said = capsys.readouterr().out
+    assert "hotel-1-1 was asked for" in said
+    assert "broken guardrail" not in said
 
 
 def test_a_second_deploy_is_refused_while_one_waits(

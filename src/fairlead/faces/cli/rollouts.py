@@ -63,10 +63,12 @@ def deploy(
     rollout_id = rollouts.deploy(home, version, strategy, reason, read_as(shares, "--arms", arms) if arms else {})
     name = version.split("@", maxsplit=1)[0]
     seen = () if arms or "," in version else outlook.outlook(home, name, strategy)
+    held = rollouts.why_held(home, name, strategy)
     if not watch and json:
-        emit_json({"rollout": rollout_id, "outlook": seen} if seen else {"rollout": rollout_id})
+        more = {"outlook": seen, "held_instead_of_rolled_back": held}
+        emit_json({"rollout": rollout_id} | {key: value for key, value in more.items() if value})
         return
-    for line in outlook.lines(seen):
+    for line in (*outlook.lines(seen), *_held_lines(name, held)):
         progress_note(line) if json else say(line)
     if not watch:
         which = "its arms, each a rollout of its own" if "," in version else "it"
@@ -75,6 +77,12 @@ def deploy(
     views = _watch(home, name, rollout_id)
     _emit(views) if json else _show_all(views)
     raise typer.Exit(max(_ENDED.get(view.phase, 0) for view in views) if len(views) == 1 else 0)
+
+
+def _held_lines(model: str, why: str) -> tuple[str, ...]:
+    """What a broken guardrail does to this rollout, where it is not what people expect."""
+    line = f"a broken guardrail will hold this rollout for a person instead of rolling it back, as {why}"
+    return (f"{line}: `fairlead selftest {model}` tests the next",) if why else ()
 
 
 def _watch(home: Context, model: str, group: str) -> tuple[RolloutView, ...]:
