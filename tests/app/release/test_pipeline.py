@@ -121,7 +121,7 @@ def test_a_good_version_ends_in_a_promotion(trial: Callable[..., Trial], callers
 def test_a_bad_version_fails_its_run_and_the_traffic_is_back(
     trial: Callable[..., Trial], callers: Any, tmp_path: Path
 ) -> None:
-    """The guardrail rolls it back; the step that sees it says so, the monitor or already the canary's own, the run fails,
+    """The guardrail rolls it back; the step that sees it first says so, the canary's own or the monitor, the run fails,
     and the champion answers everything."""
     tried = trial("good", SETTINGS)
     version = tried.register("unit_error")
