@@ -82,11 +82,16 @@ class Recent:
 
 def baseline_for(bundles: BundleStore, candidate: str, champion: str | None, recent: Recent) -> Baseline:
     """The baseline of a rollout, from the two bundles' held-out scores and the champion's recent answers."""
-    edges, cells = heldout_cells(bundles, candidate)
-    found = recent.cells
+    own, found = heldout_cells(bundles, candidate), recent.cells
     if found is None and champion is not None:
         found = heldout_cells(bundles, champion)
-    champion_edges, champion_cells = found or ((), ())
+    return baseline_of(recent, own, found or ((), ()))
+
+
+def baseline_of(recent: Recent, own: Cells, champions: Cells) -> Baseline:
+    """The baseline from the score cells of the new version and of the champion, and the champion's recent answers."""
+    edges, cells = own
+    champion_edges, champion_cells = champions
     return Baseline(
         recent.p99_ms,
         edges,

@@ -23,7 +23,7 @@ from fairlead.core.rollout import Baseline, Phase, Plan, Rollout, share_of, star
 from fairlead.core.route import Arm, ModelRoute, deal
 from fairlead.core.split import Dealt
 from fairlead.errors import Refused
-from fairlead.flows.baseline import Cells, Recent
+from fairlead.flows.baseline import Cells, Recent, baseline_of
 from fairlead.flows.dealing import value_of
 from fairlead.flows.evidence import Collector
 
@@ -133,18 +133,7 @@ def _fitted(plan: Plan, traffic: Traffic) -> Plan:
 def _baseline(traffic: Traffic) -> Baseline:
     recent = Recent()
     recent.add((structs.replace(one, arm="champion") for one in traffic.past), traffic.version)
-    edges, cells = traffic.cells
-    champion_edges, champion_cells = recent.cells or traffic.cells
-    return Baseline(
-        recent.p99_ms,
-        edges,
-        cells,
-        champion_edges,
-        champion_cells,
-        recent.error_rate,
-        champion_p95_ms=recent.latency_ms(0.95),
-        champion_p50_ms=recent.latency_ms(0.5),
-    )
+    return baseline_of(recent, traffic.cells, recent.cells or traffic.cells)
 
 
 def _run(plan: Plan, traffic: Traffic, baseline: Baseline, salt: str) -> tuple[Rollout, str | None]:
