@@ -6,10 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.app.compose import open_context
 from fairlead.app.log_watch import LogWatch
-from fairlead.app.worker import NOTES
 from fairlead.core.event import AlertQuieted, AlertRaised
 from fairlead.flows.tally import Tally
 from fairlead.ports.log import LogState
@@ -19,14 +18,14 @@ def note(home: Path, worker: int, state: LogState) -> None:
     """What a worker last said of itself."""
     counts = Tally().snapshot(worker, 7, 1, [])
     counts.log = state
-    NoteFolder(home / NOTES).write(str(worker), msgspec.json.encode(counts))
+    NoteFolder(home / COUNTERS).write(str(worker), msgspec.json.encode(counts))
 
 
 def test_a_workers_word_raises_the_alert_and_ends_it(tmp_path: Path) -> None:
     """One worker is enough; a note that cannot be read says nothing."""
     context = open_context(tmp_path)
     watch = LogWatch(context)
-    NoteFolder(tmp_path / NOTES).write("9", b"{")
+    NoteFolder(tmp_path / COUNTERS).write("9", b"{")
     note(tmp_path, 0, LogState())
     watch.look()
     note(tmp_path, 1, LogState("no space is left: free space", 0.0, sheds=True))

@@ -9,23 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 from msgspec import Raw
+from tests.flows.test_release import World as Plain
 
 from fairlead.config.grammar import guardrail
-from fairlead.core.bundle import PROFILE
-from fairlead.core.event import DeployAsked, RolloutDecided, VersionRegistered
+from fairlead.core.event import RolloutDecided
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.replay import replay
 from fairlead.core.rollout import Call, Decision, Phase, Plan, ShadowPlan, Step
 from fairlead.core.route import choose
 from fairlead.core.why import why
 from fairlead.flows.release import Release
-from fairlead.ports import WorkerState
-from fairlead.stats.columns import NumericColumn
-from fairlead.stats.profile import profile
-from fairlead.testing.bundles import ScriptedBundles, example
-from fairlead.testing.clock import ManualClock
-from fairlead.testing.journal import MemoryJournal
-from fairlead.testing.routes import MemoryBoard
 
 FIRST = Plan("canary", (Step(1.0),), (guardrail("error_rate <= 1.25 * champion"),))
 STEPS = (Step(0.1, 0.0, 50), Step(0.5, 0.0, 100), Step(1.0))
@@ -39,24 +32,13 @@ def plan(*rules: str, shadow: ShadowPlan | None = None, **changes: object) -> Pl
     return msgspec.structs.replace(made, **changes)
 
 
-class World:
+class World(Plain):
     """Version 1 is champion, version 2 is tried. Each unit may log an event some time after its answer."""
 
     def __init__(self, folder: Path) -> None:
-        self.clock, self.journal, self.board = ManualClock(), MemoryJournal(), MemoryBoard()
-        self.bundles = ScriptedBundles(folder / "bundles")
-        self.log: list[Prediction] = []
         self.events: list[EventRecord] = []
+        super().__init__(folder)
         self.rng = np.random.default_rng(5)
-        self.asked = 0
-        text = msgspec.json.encode(profile((NumericColumn("__score__", np.linspace(0.0, 1.0, 1000)),))).decode()
-        self.digests = []
-        for number in (1, 2):
-            place = folder / f"new-{number}"
-            self.digests.append(self.bundles.put(place, example(place, note=str(number), **{PROFILE: text})))
-        facts = [VersionRegistered("hotel", n + 1, digest, "july") for n, digest in enumerate(self.digests)]
-        self.journal.append(facts, actor="ana", at=self.clock.now())
-        self.release = self.controller()
         self.deploy(1, FIRST)
         self.tick()
 
@@ -67,20 +49,7 @@ class World:
         release.observe(self.log)
         return release
 
-    def deploy(self, version: int, asked: Plan) -> None:
-        """An operator asks for a rollout."""
-        fact = DeployAsked("hotel", f"r{version}", version, self.digests[version - 1], asked)
-        self.journal.append([fact], actor="ana", at=self.clock.now())
-        self.tick()
-
-    def tick(self) -> None:
-        """A tenth of a second; the workers have the table."""
-        self.clock.advance(0.1)
-        now = self.clock.now()
-        self.board.report(WorkerState(0, 1, self.board.current().generation, now, now))
-        self.release.tick()
-
-    def traffic(
+    def callers(
         self,
         requests: int,
         logs: Callable[[int, bool], float] = lambda _unit, _new: 0.0,
@@ -132,7 +101,7 @@ class World:
     def run(self, rounds: int, requests: int, **traffic: object) -> Decision:
         """Traffic until the rollout is over or held."""
         for _ in range(rounds):
-            self.traffic(requests, **traffic)  # type: ignore[arg-type]
+            self.callers(requests, **traffic)  # type: ignore[arg-type]
             if self.last().after in (Phase.PROMOTED, Phase.ROLLED_BACK, Phase.HELD):
                 break
         return self.last()
@@ -161,7 +130,7 @@ def test_a_version_that_converts_as_well_is_promoted_once_that_is_shown(world: W
     world.deploy(2, plan("conversion >= 0.7 * champion"))
     calls = []
     for _ in range(100):
-        world.traffic(200, logs=world.chance(0.4, 0.4))
+        world.callers(200, logs=world.chance(0.4, 0.4))
         last = world.last()
         calls += [(last.share, reading.call) for reading in last.readings]
         if last.after in (Phase.PROMOTED, Phase.ROLLED_BACK):
@@ -204,7 +173,7 @@ def test_a_controller_that_dies_counts_no_event_twice(world: World) -> None:
     """After each restart the log is read again, events before answers, and every decision still replays."""
     world.deploy(2, plan("conversion >= 0.7 * champion"))
     for _ in range(10):
-        world.traffic(150, logs=world.chance(0.4, 0.4))
+        world.callers(150, logs=world.chance(0.4, 0.4))
         world.release = world.controller()
         world.tick()
     found = replay(world.journal.read(), "r2")
@@ -230,7 +199,7 @@ def test_a_version_that_decides_otherwise_never_meets_a_caller(world: World) -> 
 def test_a_version_that_decides_alike_leaves_the_shadow_when_that_is_shown(world: World) -> None:
     """No flip in a hundred pairs is not yet a rate below 2 %: it waits until it is, and then goes on."""
     world.deploy(2, plan("flip_rate <= 2%", shadow=ShadowPlan(0.0, 100), segments=("country",)))
-    world.traffic(150)
+    world.callers(150)
     assert world.last().after is Phase.SHADOW
     assert "not shown yet to be kept" in world.last().reason
     last = world.run(60, 100)
@@ -263,7 +232,7 @@ def test_events_of_other_models_and_units_are_nobodys(world: World) -> None:
     ]
     world.release.observe_events(strange)
     for _ in range(5):
-        world.traffic(50)
+        world.callers(50)
     seen = replay(world.journal.read(), "r2").final.seen.values
     assert seen
     assert {value for one in seen for value, _ in (*one.champion, *one.canary)} == {0.0}

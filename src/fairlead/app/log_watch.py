@@ -7,9 +7,8 @@ from contextlib import suppress
 import msgspec
 
 from fairlead.adapters.disk_room import tried
-from fairlead.adapters.note_folder import NoteFolder
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.app.compose import open_notifiers
-from fairlead.app.worker import NOTES
 from fairlead.core.alert import AlertPolicy
 from fairlead.flows.log_alarm import LogAlarm
 from fairlead.flows.tally import Counts
@@ -21,7 +20,7 @@ class LogWatch:
 
     def __init__(self, context: Context) -> None:
         self._folder = context.home / "log"
-        self._notes = NoteFolder(context.home / NOTES)
+        self._notes = NoteFolder(context.home / COUNTERS)
         alerting = context.settings.alerting
         self._severity = "critical" if context.settings.log.when_full == "shed" else "high"
         policy = AlertPolicy(alerting.owner, alerting.runbooks, float(alerting.repeat_after))

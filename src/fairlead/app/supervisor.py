@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
-from fairlead.adapters.note_folder import NoteFolder
-from fairlead.app.worker import BACKLOG, NOTES, drain_seconds, parse
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
+from fairlead.app.worker import BACKLOG, drain_seconds, parse
 from fairlead.core.admission import Limits
 from fairlead.core.route import SHADOWER
 from fairlead.errors import StateError
@@ -79,7 +79,7 @@ class Supervisor:
         self._options = tuple(options)
         self._shadower = _Slot(SHADOWER, "shadower")
         self._slots = [*(_Slot(number) for number in range(workers)), self._shadower]
-        self._notes = NoteFolder(self.home / NOTES)
+        self._notes = NoteFolder(self.home / COUNTERS)
         self._socket: socket.socket | None = None
         self._pipe: tuple[int, int] | None = None
 

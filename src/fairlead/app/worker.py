@@ -63,7 +63,6 @@ LAG_SECONDS = 0.1
 SWITCH_SECONDS = 0.001
 EXIT_SECONDS = 5.0  # after its parent, beyond a drain
 BACKLOG = 2048
-NOTES = COUNTERS
 
 _log = logging.getLogger("fairlead.worker")
 
@@ -176,7 +175,7 @@ class Worker:
         self._facts = SegmentFacts(home / "log", options.worker)
         self._told = observability.of_worker(home, options.worker, options.observing)
         observer = self._told.observer
-        self._notes = NoteFolder(home / NOTES)
+        self._notes = NoteFolder(home / COUNTERS)
         self._telling = Telling(_log)
         self._lookups = looking.lookups_of(options.features, home, SystemClock())
         identity = (options.worker, os.getpid())

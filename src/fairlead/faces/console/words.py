@@ -9,8 +9,6 @@ from fairlead.operations.shadow_report import sentence
 
 __all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent", "sentence"]
 
-_ACRONYMS = ("auroc", "auprc", "f1", "mae", "mape", "mse", "r2", "rmse")
-
 
 def _utc(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
