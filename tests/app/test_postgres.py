@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from tests.app.test_up import Traffic
 
 from fairlead.app.compose import open_context
 from fairlead.app.worker_board import VARIABLE, worker_board
@@ -32,43 +32,6 @@ from fairlead.testing.postgres import PASSWORD, PostgresServer
 
 System = Any  # the fixtures' values: see conftest
 Start = Callable[..., System]
-
-
-class Traffic(threading.Thread):
-    """Requests one after the other, until it is left; `failed` holds whatever was no 200."""
-
-    def __init__(self, system: System) -> None:
-        super().__init__(daemon=True)
-        self.answered = 0
-        self.failed: list[object] = []
-        self._system = system
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        """Asks."""
-        while not self._over.is_set():
-            try:
-                status = self._system.predict()
-            except httpx.HTTPError as error:
-                self.failed.append(error)
-                continue
-            self.answered += 1
-            if status != 200:
-                self.failed.append(status)
-            time.sleep(0.002)
-
-    def more(self, requests: int = 100) -> None:
-        """Waits until so many more are answered."""
-        seen = self.answered
-        self._system.wait(lambda: self.answered > seen + requests)
-
-    def __enter__(self) -> Traffic:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join(20)
 
 
 def served(system: System) -> int:

@@ -48,6 +48,11 @@ class Traffic(threading.Thread):
                 self.failed.append(status)
             time.sleep(0.002)
 
+    def more(self, requests: int = 100) -> None:
+        """Waits until so many more are answered."""
+        seen = self.answered
+        self._system.wait(lambda: self.answered > seen + requests)
+
     def __enter__(self) -> Traffic:
         self.start()
         return self
