@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import onnx
 import pandas as pd
+import pytest
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from fairlead.adapters.portable import OPSETS, convert
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.ports.model_reader import Conversion
 
 CONTRACT = Contract((Feature("x", Kind.NUMBER), Feature("z", Kind.NUMBER)), Task.BINARY, "y", ("0", "1"))
 DATA = pd.DataFrame({"x": [float(n) for n in range(40)], "z": [1.0] * 40})
@@ -31,6 +35,14 @@ def test_the_operators_are_pinned() -> None:
 def double(values: pd.DataFrame) -> pd.DataFrame:
     """A step that nobody can convert."""
     return values * 2
+
+
+def test_without_the_converter_that_is_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The model is served as it is, and what would make it faster is said."""
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    assert convert(MODEL, CONTRACT) == Conversion(
+        None, "skl2onnx is not installed, which converts it to ONNX: pip install 'fairlead[onnx]'"
+    )
 
 
 def test_what_cannot_be_converted_has_a_reason() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 from time import sleep
 
@@ -42,6 +43,13 @@ def wait_for(stage: WorkerStage, generation: int) -> None:
 def test_a_real_worker_keeps_the_contract(root: Path) -> None:
     """It answers, logs, swaps and stops."""
     check_stage(stages(root), routed(put(root, Parts(portable=formula_onnx()))), "stay", CONTRACT, ROW)
+
+
+def test_without_onnx_its_failing_model_is_one_of_scikit_learn(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same contract: it is loaded without trust, a caller gets a 500, and the log says why."""
+    digest = put(root, Parts(portable=formula_onnx()))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    check_stage(stages(root), routed(digest), "stay", CONTRACT, ROW)
 
 
 def test_its_home_goes_with_it(root: Path) -> None:

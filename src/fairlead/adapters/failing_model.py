@@ -1,47 +1,82 @@
-"""A bundle whose model takes every row of a contract and fails on each: what a failure looks like from outside."""
+"""A bundle whose model takes every row of a contract and fails on each: what a failure looks like from outside.
+
+The model is a plain one in a format that runs no code, as a caller's own would be. What is installed decides which.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from fairlead.core.bundle import GOLDEN, Golden, Lineage, Manifest
-from fairlead.core.contract import Contract, Feature, Kind
+from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.errors import MissingExtra
 
-MODEL_FILE = "model/model.onnx"
 _NO_SHAPE = 1_000_003  # rows that no request has: the reshape to it fails whatever comes
+_PURPOSE = "making a model that fails, to see how failures are logged"
 
 
 def write_failing(folder: Path, contract: Contract) -> Manifest:
     """Writes the bundle's files and returns its manifest. Its golden set is empty, so that it loads.
 
-    Raises `MissingExtra` without the package onnx.
+    ONNX where that is installed, since a worker reads it soonest; else scikit-learn. Raises `MissingExtra` without
+    either.
     """
-    contents = {MODEL_FILE: failing_onnx(contract), GOLDEN: msgspec.json.encode(Golden((), ()))}
+    form, write = _format()
+    entry = f"model/model.{form}"
+    contents = {entry: write(contract), GOLDEN: msgspec.json.encode(Golden((), ()))}
     for name, content in contents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return Manifest(
         name="failing",
         contract=contract,
-        model_format="onnx",
-        model_entry=MODEL_FILE,
-        served=MODEL_FILE,
+        model_format=form,
+        model_entry=entry,
+        served=entry,
         files={name: sha256(content).hexdigest() for name, content in contents.items()},
         lineage=Lineage("none", "0" * 64, 0),
     )
 
 
+def _format() -> tuple[str, Callable[[Contract], bytes]]:
+    """What can be written here and read by a worker that is started here."""
+    if all(find_spec(name) for name in ("onnx", "onnxruntime")):
+        return "onnx", failing_onnx
+    if all(find_spec(name) for name in ("sklearn", "skops")):
+        return "skops", failing_sklearn
+    raise MissingExtra("scikit-learn", "sklearn", _PURPOSE)
+
+
+def failing_sklearn(contract: Contract) -> bytes:
+    """A linear model, in skops' format, of one feature more than the contract has: scikit-learn refuses each row."""
+    import numpy as np
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from skops import io as skops
+
+    width = len(contract.features) + 1
+    if contract.task is Task.REGRESSION:
+        model: Any = LinearRegression()
+        model.coef_, model.intercept_ = np.zeros(width), 0.0
+    else:
+        model = LogisticRegression()
+        outputs = len(contract.classes) if len(contract.classes) > 2 else 1
+        model.coef_, model.intercept_ = np.zeros((outputs, width)), np.zeros(outputs)
+        model.classes_ = np.array(contract.classes)
+    model.n_features_in_ = width
+    data: bytes = skops.dumps(model)
+    return data
+
+
 def failing_onnx(contract: Contract) -> bytes:
     """An ONNX model with an input for each feature, which reshapes them to what they never fit."""
-    try:
-        from onnx import TensorProto, helper
-    except ModuleNotFoundError as error:
-        raise MissingExtra("onnx", "onnx", "making a model that fails, to see how failures are logged") from error
+    from onnx import TensorProto, helper
+
     inputs, nodes = [], []
     for place, feature in enumerate(contract.features):
         text = feature.kind is Kind.CATEGORY

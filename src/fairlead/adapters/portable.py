@@ -9,23 +9,24 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fairlead.core.contract import Contract, Kind
-from fairlead.errors import MissingExtra
 from fairlead.ports.model_reader import Conversion
 
 # Pinned: the same model converts to the same operators, whatever newer ones a later skl2onnx knows.
 OPSETS = {"": 21, "ai.onnx.ml": 3}
+INSTALL = "pip install 'fairlead[onnx]'"
 
 
 def convert(model: Any, contract: Contract) -> Conversion:
     """The ONNX model of a fitted scikit-learn model: numbers as float32, categories as text, nulls as NaN.
 
     A model without column names takes one matrix, others one input per feature. Float inputs, because skl2onnx
-    rounds the thresholds of trees to float32: a double compared with them would fall on the other side.
+    rounds the thresholds of trees to float32: a double compared with them would fall on the other side. What cannot be
+    converted, here, is a reason, not an error: the original is served then.
     """
     try:
         from skl2onnx import to_onnx
-    except ModuleNotFoundError as error:
-        raise MissingExtra("skl2onnx", "onnx", "converting a model to ONNX") from error
+    except ModuleNotFoundError:
+        return Conversion(None, f"skl2onnx is not installed, which converts it to ONNX: {INSTALL}")
     _know_wrappers(model)
     options = {id(model): {"zipmap": False}} if hasattr(model, "classes_") else None
     reasons = []

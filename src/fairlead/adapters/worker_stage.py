@@ -107,7 +107,7 @@ class WorkerStage:
         return sum(path.stat().st_size for path in (self._home / "log").rglob("*") if path.is_file())
 
     def put_failing(self, contract: Contract) -> str:
-        """Puts a failing model beside the links to the real bundles. Raises `MissingExtra` without ONNX."""
+        """Puts a failing model beside the links to the real bundles. Raises as `write_failing`."""
         with TemporaryDirectory(dir=self._home) as folder:
             draft = Path(folder) / "draft"
             draft.mkdir()
