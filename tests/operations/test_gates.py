@@ -32,6 +32,7 @@ from fairlead.faces.demo.train import FEATURES, TARGET, train
 from fairlead.operations.context import Context
 from fairlead.operations.gates import champion_of, gate, history, last_report, passed_gate, policy_of
 from fairlead.operations.models import Registration, register
+from fairlead.operations.recounts import recount
 from fairlead.ports import VersionInfo
 from fairlead.testing.journal import MemoryJournal
 from fairlead.testing.registry import MemoryRegistry
@@ -124,6 +125,24 @@ def test_the_report_is_kept_and_journalled(hotel: Context, report: GateReport) -
     assert (fact.version, fact.passed, fact.failed, fact.bundle) == (1, True, (), version(hotel, 1).bundle)
     assert GateStore(hotel.home / "gates").get(fact.report) == report
     assert last_report(hotel, "hotel@1") == report
+
+
+def test_a_measured_gate_is_judged_the_same_again(hotel: Context, report: GateReport) -> None:
+    """Every check of a real run keeps what it was judged from, and comes out byte for byte; a report or evidence that
+    was edited is found."""
+    fact = report.fact
+    store = GateStore(hotel.home / "gates")
+    assert isinstance(report.evidence, str)
+    assert set(store.evidence(report.evidence).given) == {check.name for check in report.checks}
+    assert recount(hotel, fact.report[:12]).state == "same"
+    for path in (hotel.home / "gates" / f"{fact.report}.json", store.place_of_evidence(report.evidence)):
+        kept = path.read_bytes()
+        path.write_bytes(kept.replace(b"0", b"1", 1))
+        found = recount(hotel, fact.report[:12]).found[0]
+        assert (found.state, "is not what was measured" in found.said) == ("different", True)
+        path.unlink()
+        assert recount(hotel, fact.report[:12]).state == "unproven"
+        path.write_bytes(kept)
 
 
 def test_a_passed_gate_lets_its_own_bundle_through(hotel: Context, report: GateReport) -> None:

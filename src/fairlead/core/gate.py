@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 from math import isfinite
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.event import GateMeasured, canonical
 from fairlead.core.verdict import Outcome
@@ -131,6 +131,13 @@ class Waived(Struct, frozen=True):
     reason: str
 
 
+class Given(Struct, frozen=True):
+    """What a check was judged from: the judge's name, and what it was given beside the policy, as JSON keeps it."""
+
+    judge: str
+    values: dict[str, Any]
+
+
 class Check(Struct, frozen=True):
     """One check: what was measured, what was required, and a sentence with the figures."""
 
@@ -141,6 +148,7 @@ class Check(Struct, frozen=True):
     required: str
     seconds: float = 0.0  # wall time that measuring took
     waived: Waived | None = None  # as it stood when the report was made; the journal says how it stands now
+    given: Given | UnsetType = UNSET  # on its way into the evidence; no report holds it
 
     @property
     def holds(self) -> bool:
@@ -177,6 +185,7 @@ class GateReport(Struct, frozen=True):
     champion: int | None = None
     champion_bundle: str | None = None
     machine: dict[str, str] = {}  # what it was measured on
+    evidence: str | UnsetType = UNSET  # SHA-256 of what its checks were judged from; older reports kept none
 
     @property
     def failed(self) -> tuple[CheckName, ...]:

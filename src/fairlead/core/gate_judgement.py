@@ -9,6 +9,7 @@ from msgspec import Struct
 from fairlead.core.agreement import Agreement
 from fairlead.core.bundle import ModelCard
 from fairlead.core.gate import Check, CheckName, GatePolicy, figures
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.stats.performance import Measure
@@ -39,6 +40,7 @@ class Comparison(Struct, frozen=True):
     obstacle: str = ""  # why nothing can be compared
 
 
+@judged
 def judge_digest(problem: str, files: int, megabytes: float) -> Check:
     """Every file is the one that was registered."""
     required = "the SHA-256 of every file as in the manifest"
@@ -49,6 +51,7 @@ def judge_digest(problem: str, files: int, megabytes: float) -> Check:
     return Check("digest_holds", Outcome.HOLDS, reason, measured, required)
 
 
+@judged
 def judge_card(card: ModelCard) -> Check:
     """All thirteen fields of the model card say something."""
     fields, missing = len(card.__struct_fields__), card.missing
@@ -61,6 +64,7 @@ def judge_card(card: ModelCard) -> Check:
     return Check("model_card_complete", Outcome.HOLDS, f"All {fields} fields are filled.", measured, required)
 
 
+@judged
 def judge_schema(problems: Sequence[str], seen: SchemaSeen, policy: GatePolicy) -> Check:
     """The contract is what the training data, the reference profile and the golden set show."""
     required = (
@@ -98,6 +102,7 @@ def judge_schema(problems: Sequence[str], seen: SchemaSeen, policy: GatePolicy) 
     return Check("schema_equals_training", Outcome.HOLDS, reason, measured, required)
 
 
+@judged
 def judge_clean(problem: str, found: Agreement | None) -> Check:
     """A fresh interpreter loads what is served and reproduces the golden outputs."""
     if found is None:
@@ -106,6 +111,7 @@ def judge_clean(problem: str, found: Agreement | None) -> Check:
     return _agreement("loads_in_clean_process", "A fresh interpreter", found)
 
 
+@judged
 def judge_portable(found: Agreement | None, why_original: str = "") -> Check:
     """The portable model answers as the original does; or there is a reason why the original is served."""
     if found is None:
@@ -114,6 +120,7 @@ def judge_portable(found: Agreement | None, why_original: str = "") -> Check:
     return _agreement("portable_agrees", "The portable model", found)
 
 
+@judged
 def judge_comparison(found: Comparison, policy: GatePolicy) -> Check:
     """The candidate is better than the champion, or no worse by more than the margin; a first one beats a baseline.
 

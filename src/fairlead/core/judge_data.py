@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fairlead.core.contract import Contract, Feature, Kind, Policy
 from fairlead.core.gate import Check, CheckName, Figure, GatePolicy, figures
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted, first_of
 from fairlead.core.verdict import Outcome
 
@@ -60,6 +61,7 @@ def told(name: CheckName, problems: Sequence[str], holds: str, required: str, me
     return Check(name, Outcome.BREACHED, f"{'; '.join(problems[:_TOLD])}{more}.", measured, required)
 
 
+@judged
 def judge_nulls(found: Sequence[Nulls], unlabelled: int, rows: int, policy: GatePolicy) -> Check:
     """No feature is null more often than its threshold, or much more often than in the champion's training."""
     problems = []
@@ -84,6 +86,7 @@ def judge_nulls(found: Sequence[Nulls], unlabelled: int, rows: int, policy: Gate
     return told("null_rates", problems, holds, required, measured)
 
 
+@judged
 def judge_ranges(found: Sequence[Extent], champion: int | None, policy: GatePolicy) -> Check:
     """No infinities, few values out of the contract's range, and of the champion's order of magnitude."""
     times, problems = policy.range_times, []
@@ -118,6 +121,7 @@ def _moved(one: Extent, before: tuple[float, float], times: float) -> str:
     return ""
 
 
+@judged
 def judge_categories(found: Sequence[Categories], champion: int | None, policy: GatePolicy) -> Check:
     """Few training rows hold a category that nobody knew before."""
     who = f"v{champion}'s training" if champion is not None else "the contract"
@@ -136,6 +140,7 @@ def judge_categories(found: Sequence[Categories], champion: int | None, policy: 
     return told("categories_known", problems, holds, required, measured)
 
 
+@judged
 def judge_rows(rows: int, before: int | None, features: int, policy: GatePolicy) -> Check:
     """Enough rows, and no sudden drop."""
     problems = []
@@ -149,6 +154,7 @@ def judge_rows(rows: int, before: int | None, features: int, policy: GatePolicy)
     return told("row_count", problems, f"{counted(rows, 'training row')}{against}.", required, measured)
 
 
+@judged
 def judge_rules(broken: Mapping[str, int], rows: int, contract: Contract, policy: GatePolicy) -> Check:
     """The contract's rules over the training rows: what it would refuse must not be in them, warnings may be few."""
     required = f"no row against a rule that refuses, at most {policy.strange_share:.0%} against one that warns"
@@ -168,6 +174,7 @@ def judge_rules(broken: Mapping[str, int], rows: int, contract: Contract, policy
     return told("rules_hold", problems, holds, required, measured)
 
 
+@judged
 def judge_pinned(
     dataset: str, digest: str, before: tuple[str, str] | None, commit: str | None, *, named: bool
 ) -> Check:
@@ -186,6 +193,7 @@ def judge_pinned(
     return told("dataset_pinned", problems, holds, required, measured)
 
 
+@judged
 def judge_personal(hits: Sequence[Hit], looked: int, policy: GatePolicy) -> Check:
     """No feature holds personal data in the clear."""
     wrong = [hit for hit in hits if hit.name not in policy.personal_allowed]
@@ -204,6 +212,7 @@ def judge_personal(hits: Sequence[Hit], looked: int, policy: GatePolicy) -> Chec
     return told("personal_data", problems, holds, required, measured)
 
 
+@judged
 def judge_compatible(
     own: Contract, theirs: Contract | None, champion: int | None, nulls: Mapping[str, float], policy: GatePolicy
 ) -> Check:
@@ -265,6 +274,7 @@ def _article(kind: Kind) -> str:
     return f"an {kind}" if kind is Kind.INTEGER else f"a {kind}"
 
 
+@judged
 def judge_missing(contract: Contract, nulls: Mapping[str, float]) -> Check:
     """For each feature it is stated what happens to a null, and it is what training can bear out."""
     problems = []

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from fairlead.core.gate import Check, figures
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 
@@ -39,6 +40,7 @@ class Channel(Struct, frozen=True):
     error: str = ""
 
 
+@judged
 def judge_drills(rows: int, drills: Sequence[Drill], channels: Sequence[Channel]) -> Check:
     """What is wrong raises an alarm, what is right raises none, and every channel takes a notice."""
     required = "an alarm for each fault, none for rows as they should be, and a test notice taken by every channel"

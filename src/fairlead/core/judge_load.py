@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from fairlead.core.gate import Check, Figure, GatePolicy, figures
 from fairlead.core.judge_runtime import FEWEST_LATENCIES
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 from fairlead.stats.intervals import clopper_pearson
@@ -71,6 +72,7 @@ class Spike(Struct, frozen=True):
     recovered_seconds: float | None
 
 
+@judged
 def judge_memory(found: Growth, policy: GatePolicy) -> Check:
     """Memory stays where it is: the interval of its growth lies below the bound.
 
@@ -117,6 +119,7 @@ def _grown(found: Growth, policy: GatePolicy, blocks: int) -> tuple[Outcome, str
     return Outcome.HOLDS, f"{said}."
 
 
+@judged
 def judge_load(rate: float, asked: Sequence[Asked], curve: Sequence[Burst], policy: GatePolicy) -> Check:
     """At the expected rate nothing fails, and no more requests than chance allows are slower than the bound.
 
@@ -150,6 +153,7 @@ def judge_load(rate: float, asked: Sequence[Asked], curve: Sequence[Burst], poli
     return Check("load_sustained", Outcome.HOLDS, f"{said}, none failed{most}.", measured, required)
 
 
+@judged
 def judge_spike(found: Spike, policy: GatePolicy) -> Check:
     """What is too much is refused as documented, with a time to try again; nothing fails, and it ends soon after."""
     required = (

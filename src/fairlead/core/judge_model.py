@@ -10,6 +10,7 @@ from msgspec import Struct
 from fairlead.core.contract import Contract, Task
 from fairlead.core.gate import Check, CheckName, GatePolicy, figures
 from fairlead.core.judge_data import told
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted, first_of
 from fairlead.core.training import QUALITY, SLICED, Simple, Slice, Spread, measure_of
 from fairlead.core.verdict import Outcome
@@ -39,6 +40,7 @@ class Disturbed(Struct, frozen=True):
     each: dict[str, float] = {}  # the quality by kind of disturbance
 
 
+@judged
 def judge_simple(found: Simple, policy: GatePolicy) -> Check:
     """A logistic or ridge regression on the same rows is not better."""
     gain, loss = found.gain, found.metric != "AUROC"
@@ -58,6 +60,7 @@ def judge_simple(found: Simple, policy: GatePolicy) -> Check:
     return Check("simpler_not_better", Outcome.UNDECIDED, f"{said}: too few rows to tell.", measured, required)
 
 
+@judged
 def judge_overfitting(train: Spread, held: Spread, task: Task, policy: GatePolicy) -> Check:
     """What the model knows of its training rows it knows of others, nearly."""
     gap = train.value - held.value
@@ -74,6 +77,7 @@ def judge_overfitting(train: Spread, held: Spread, task: Task, policy: GatePolic
     return Check("overfitting_gap", Outcome.UNDECIDED, said, measured, required)
 
 
+@judged
 def judge_slices(found: Sequence[Slice], task: Task, policy: GatePolicy) -> Check:
     """No group of held-out rows is served much worse than all others: by effect, and by Benjamini-Hochberg."""
     metric = SLICED[task]
@@ -114,6 +118,7 @@ def protected_of(columns: Sequence[str], policy: GatePolicy) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*policy.protected, *by_name)))
 
 
+@judged
 def judge_fairness(
     groups: Mapping[str, Mapping[str, Mapping[str, Counts]]], contract: Contract, policy: GatePolicy
 ) -> Check:
@@ -190,6 +195,7 @@ def _shown(gap: Gap, *, percent: bool = False) -> str:
     return f"{one.value:{form}} ({one.low:{form}} to {one.high:{form}}; {gap.lowest} and {gap.highest})"
 
 
+@judged
 def judge_calibration(found: Measure, rows: int, task: Task, policy: GatePolicy, before: Measure = UNDEFINED) -> Check:
     """A probability means what it says: its expected calibration error, less what chance adds, is within its bound; or
     no worse than the champion's (`before`) on the same rows, which it would replace."""
@@ -214,6 +220,7 @@ def judge_calibration(found: Measure, rows: int, task: Task, policy: GatePolicy,
     return told("calibrated", problems, f"{said}.", required, measured)
 
 
+@judged
 def judge_useful(importances: Mapping[str, float], task: Task, policy: GatePolicy) -> Check:
     """Features earn their keep: shuffling one costs something, for enough of them."""
     idle = sorted(name for name, lost in importances.items() if lost <= policy.useful)
@@ -234,6 +241,7 @@ def judge_useful(importances: Mapping[str, float], task: Task, policy: GatePolic
     return told("features_useful", problems, holds, required, measured)
 
 
+@judged
 def judge_robust(found: Disturbed, policy: GatePolicy) -> Check:
     """Rows that are disturbed as the contract allows are answered, by numbers, and not much worse."""
     required = (

@@ -9,6 +9,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.core.gate import Check, GatePolicy, figures
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 
@@ -66,6 +67,7 @@ class Rehearsal(Struct, frozen=True):
     connections: int = 1
 
 
+@judged
 def judge_served(found: Served, policy: GatePolicy) -> Check:
     """Latency and memory of a real worker, under its bounds."""
     required = f"p99 <= {policy.p99_ms:g} ms, peak memory <= {policy.peak_memory_mb:g} MB, no refusal"
@@ -101,6 +103,7 @@ def judge_served(found: Served, policy: GatePolicy) -> Check:
     return Check("latency_and_memory", Outcome.HOLDS, f"{said}.", measured, required)
 
 
+@judged
 def judge_edges(answers: Sequence[EdgeAnswer]) -> Check:
     """Each strange request got its stated answer."""
     required = "4xx with a JSON error that names the field, or 2xx where the contract says so; never 5xx"
@@ -121,6 +124,7 @@ def judge_edges(answers: Sequence[EdgeAnswer]) -> Check:
     return Check("edge_cases_answered", Outcome.HOLDS, reason, measured, required)
 
 
+@judged
 def judge_logging(
     sent: int, found: int, wrong: Sequence[str] = (), later_ms: Sequence[float] = (), apart_ms: float = 5.0
 ) -> Check:
@@ -152,6 +156,7 @@ def judge_logging(
     return Check("logging_proven", Outcome.HOLDS, reason, measured, required)
 
 
+@judged
 def judge_rehearsal(found: Rehearsal, policy: GatePolicy) -> Check:
     """The way back is quick and costs no request."""
     required = f"back within {policy.rollback_seconds:g} s, no refused request"

@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from fairlead.core.agreement import Agreement
 from fairlead.core.gate import DAY_SECONDS, Check, GatePolicy, figures
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
 
@@ -40,6 +41,7 @@ class Volume(Struct, frozen=True):
     free_bytes: int
 
 
+@judged
 def judge_golden(found: GoldenAsked) -> Check:
     """Over HTTP every golden row is answered as it was recorded."""
     same, rows = found.agreement, found.agreement.rows
@@ -68,6 +70,7 @@ def judge_golden(found: GoldenAsked) -> Check:
     return Check("golden_over_http", Outcome.HOLDS, reason, measured, required)
 
 
+@judged
 def judge_failure(found: Failure) -> Check:
     """A failure is a 500 to its caller, with its error in the log and none of it in the answer; then all is well."""
     required = "500 to the caller without the error, the error in the log, good requests answered afterwards"
@@ -108,6 +111,7 @@ def _leaked(found: Failure) -> str:
     return ""
 
 
+@judged
 def judge_volume(found: Volume, policy: GatePolicy) -> Check:
     """What the log takes while records are kept fits on the disk."""
     records = policy.expected_rate * DAY_SECONDS * policy.log_days

@@ -8,6 +8,7 @@ from math import sqrt
 from fairlead.core.contract import Contract, Task
 from fairlead.core.gate import Check, GatePolicy, figures
 from fairlead.core.judge_data import told
+from fairlead.core.judging import judged
 from fairlead.core.listing import counted, first_of
 from fairlead.core.training import Split, Spread, Times, Twins
 from fairlead.core.verdict import Outcome
@@ -21,6 +22,7 @@ _KINDS = {
 }
 
 
+@judged
 def judge_leakage(scores: Mapping[str, float], copies: Sequence[str], contract: Contract, policy: GatePolicy) -> Check:
     """No feature is the target, tells it by itself, or is known only afterwards."""
     metric = "of the target's variance (R2)" if contract.task is Task.REGRESSION else "AUROC"
@@ -41,6 +43,7 @@ def judge_leakage(scores: Mapping[str, float], copies: Sequence[str], contract: 
     return told("no_leakage", problems, f"No feature gives the target away{strongest}.", required, measured)
 
 
+@judged
 def judge_twins(found: Twins, policy: GatePolicy) -> Check:
     """Held-out rows occur in training no more often than training rows occur again, and the quality is not theirs.
 
@@ -85,6 +88,7 @@ def judge_twins(found: Twins, policy: GatePolicy) -> Check:
     return told("no_duplicates", list(dict.fromkeys(problems)), holds, required, measured)
 
 
+@judged
 def judge_times(found: Times) -> Check:
     """Training ends before the held-out rows begin."""
     required = "the last training row no later than the first held-out row, where the rows have times"
@@ -111,6 +115,7 @@ def judge_times(found: Times) -> Check:
     return told("temporal_order", problems, f"In order: {spans}{untimed}.", required, measured)
 
 
+@judged
 def judge_locked(told_of: tuple[int, int] | None, natural: float, same_file: bool, policy: GatePolicy) -> Check:
     """The champion was not trained on what the candidate is tested on. `told_of` are the held-out rows that its sketch
     can tell of, and how many of them it held; None where there is no champion to have seen them, `natural` is the share
@@ -135,6 +140,7 @@ def judge_locked(told_of: tuple[int, int] | None, natural: float, same_file: boo
     return told("heldout_locked", problems, holds, required, measured)
 
 
+@judged
 def judge_split(found: Split, policy: GatePolicy) -> Check:
     """How the rows were parted is known, and rows that were cut off a table's end are like the others."""
     total = found.rows + found.heldout_rows

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 from msgspec import Raw, Struct, structs
 
 from fairlead.core.advance import advance, apply_operator
 from fairlead.core.after import AfterState, PromotionDecision, PromotionEvidence, begin, watch
+from fairlead.core.difference import first_difference
 from fairlead.core.event import (
     Entry,
     EvidenceSeen,
@@ -119,7 +120,7 @@ class _Run:
         self.decisions.append(decision)
         again = canonical(decision)
         if again != bytes(journalled):
-            self.differs(f"{_name(entry)}, from {_name(cause)}: {_difference(bytes(journalled), again)}")
+            self.differs(f"{_name(entry)}, from {_name(cause)}: {first_difference(bytes(journalled), again)}")
         if self.after is None and self.state.phase is Phase.PROMOTED:
             self.after = begin(self.state, entry.at)
 
@@ -136,7 +137,7 @@ class _Run:
         self.promotion.append(decision)
         again = canonical(decision)
         if again != bytes(journalled):
-            self.differs(f"{_name(entry)}, from {_name(cause)}: {_difference(bytes(journalled), again)}")
+            self.differs(f"{_name(entry)}, from {_name(cause)}: {first_difference(bytes(journalled), again)}")
 
     def follow(self, decision: Decision, at: float) -> None:
         """Goes where the journalled decision went."""
@@ -191,29 +192,3 @@ def _name(entry: Entry) -> str:
     what = {RolloutStarted: "start", EvidenceSeen: "evidence", OperatorAsked: "request", RolloutDecided: "decision"}
     what |= {PromotionSeen: "evidence", PromotionDecided: "decision"}
     return f"the {what.get(type(entry.fact), 'fact')} in entry {entry.seq}"
-
-
-def _difference(journalled: bytes, again: bytes) -> str:
-    """The first field in which two decisions differ."""
-    try:
-        old = msgspec.json.decode(journalled)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return "it is not readable"
-    found = _first_field(old, msgspec.json.decode(again), "")
-    return found or "its bytes are not in canonical order"
-
-
-def _first_field(old: Any, new: Any, path: str) -> str:
-    if isinstance(old, dict) and isinstance(new, dict):
-        pairs = [(f"{path}.{key}", old.get(key), new.get(key)) for key in {**new, **old}]
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        pairs = [(f"{path}[{i}]", *pair) for i, pair in enumerate(zip(old, new, strict=True))]
-    else:
-        same = type(old) is type(new) and old == new
-        return "" if same else f"{path.lstrip('.') or 'it'} was {_short(old)} and comes out as {_short(new)}"
-    return next((found for name, a, b in pairs if (found := _first_field(a, b, name))), "")
-
-
-def _short(value: Any) -> str:
-    text = msgspec.json.encode(value).decode()
-    return text if len(text) <= 80 else f"{text[:77]}..."

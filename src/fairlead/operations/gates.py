@@ -14,6 +14,7 @@ from fairlead.core.environment import ENVIRONMENTS, Environment
 from fairlead.core.event import Entry, GateMeasured
 from fairlead.core.gate import Check, GatePolicy, GateReport, Waived
 from fairlead.core.gate_validity import Now, why_invalid
+from fairlead.core.judging import parted
 from fairlead.core.waiver import waivers, with_waivers
 from fairlead.errors import BundleError, NotFound, Refused, StateError, UsageError
 from fairlead.flows.gate import GatePorts, run_gate
@@ -40,9 +41,12 @@ def gate(
     info = resolve(context, reference)
     policy = policy_of(context.settings.gates, wanted)
     measured = run_gate(_ports(context), info, champion_of(context, info), policy, wanted, on_check)
-    report = with_waivers(measured, waived(context, info, wanted, context.clock.now()))
-    store_of(context).put(report)
-    context.journal.append([report.fact], actor=context.actor, at=context.clock.now())
+    now = context.clock.now()  # one instant: the waivers that the report holds are those of its entry
+    report, evidence = parted(with_waivers(measured, waived(context, info, wanted, now)))
+    store = store_of(context)
+    store.put_evidence(evidence, report.bundle)
+    store.put(report)
+    context.journal.append([report.fact], actor=context.actor, at=now)
     return report
 
 

@@ -44,7 +44,7 @@ Verb = Literal["promote", "pause", "resume", "abort", "rollback"]
 VERBS: tuple[Verb, ...] = ("promote", "pause", "resume", "abort", "rollback")
 _EVEN: Mapping[int, float] = MappingProxyType({})
 _OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
-_REPLAYED = (
+REPLAYED = (
     "rollout_started",
     "evidence_seen",
     "operator_asked",
@@ -247,7 +247,7 @@ def operate(
 
 def rollouts(context: Context, model: str | None = None) -> tuple[RolloutView, ...]:
     """Every rollout, oldest first."""
-    kinds = [*_REPLAYED, "route_applied"]
+    kinds = [*REPLAYED, "route_applied"]
     entries = list(context.journal.read(model=model, kinds=kinds))
     started = [entry.fact for entry in entries if isinstance(entry.fact, RolloutStarted)]
     views = []
@@ -302,7 +302,7 @@ def replay(context: Context, rollout_id: str) -> Replay:
     ]
     if not started:
         raise NotFound(f"there is no rollout {rollout_id!r}: `fairlead rollout` lists them")
-    return replay_entries(context.journal.read(model=started[0].model, kinds=_REPLAYED), rollout_id)
+    return replay_entries(context.journal.read(model=started[0].model, kinds=REPLAYED), rollout_id)
 
 
 def replays(context: Context, rollout: str) -> dict[str, Replay]:

@@ -1,4 +1,4 @@
-"""deploy, rollout, why, replay, and the operator's hand."""
+"""deploy, rollout, why, and the operator's hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import typer
 
 from fairlead.config.grammar import shares
 from fairlead.core.listing import counted
-from fairlead.core.replay import Replay
 from fairlead.core.rollout import Phase
 from fairlead.errors import Refused, UsageError
 from fairlead.faces.cli.options import read_as
@@ -32,7 +31,6 @@ def add_to(app: typer.Typer) -> None:
     app.command()(deploy)
     app.command()(rollout)
     app.command()(why)
-    app.command()(replay)
     app.command()(promote)
     for verb in rollouts.VERBS:
         if verb != "promote":
@@ -187,42 +185,6 @@ def why(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NA
 
 def _told(refused: Refusal) -> str:
     return f"{refused.rollout}: version {refused.version} was refused: {refused.reason}"
-
-
-def replay(
-    context: typer.Context, rollout_id: Annotated[str, typer.Argument(metavar="ROLLOUT")], json: Json = False
-) -> None:
-    """Recomputes every decision of a rollout from the journal's evidence and compares it byte for byte; of a rollout
-    with several arms, each arm's."""
-    results = rollouts.replays(opened(context), rollout_id)
-    if json:
-        told = [_as_json(one, result) for one, result in results.items()]
-        emit_json(told[0] if rollout_id in results else told)
-    else:
-        for one, result in results.items():
-            _say_replay(one, result)
-    raise typer.Exit(0 if all(result.matches for result in results.values()) else 1)
-
-
-def _as_json(rollout_id: str, result: Replay) -> dict[str, object]:
-    return {
-        "rollout": rollout_id,
-        "matches": result.matches,
-        "decisions": len(result.decisions),
-        "phase": result.final.phase,
-        "digest": result.digest,
-        "first_difference": result.first_difference,
-    }
-
-
-def _say_replay(rollout_id: str, result: Replay) -> None:
-    if result.matches:
-        say(
-            f"{rollout_id}: {counted(len(result.decisions), 'decision')} recomputed, each the same byte for byte; "
-            f"ended {result.final.phase.value.replace('_', ' ')} ({result.digest[:16]})"
-        )
-    else:
-        say(f"{rollout_id}: the journal and the recomputation differ: {result.first_difference}")
 
 
 def promote(
