@@ -12,13 +12,24 @@ from fairlead.errors import SettingsError
 
 def test_a_promotion_is_watched_for_a_week_by_itself() -> None:
     """The plan of a rollout says so, and so its journal does."""
-    assert parse_settings("", {}).rollout.plan().after == Aftercare(7 * 86_400.0, 90 * 86_400.0)
+    assert parse_settings("", {}).rollout.plan().after == Aftercare(7 * 86_400.0, 90 * 86_400.0, 3600.0)
 
 
 def test_for_how_long_and_how_many_false_alarms() -> None:
     """Two in thirty days is one in fifteen."""
     settings = parse_settings('rollout: {after: {for: 2d, alarms: "2 per 30d"}}', {})
-    assert settings.rollout.plan("blue-green").after == Aftercare(2 * 86_400.0, 15 * 86_400.0)
+    assert settings.rollout.plan("blue-green").after == Aftercare(2 * 86_400.0, 15 * 86_400.0, 3600.0)
+
+
+def test_how_long_an_event_is_waited_for() -> None:
+    """A day, not at all, or, where it is not said, an hour; longer than the watch is none."""
+    given = {"events: 1d": 86_400.0, "events: 0s": 0.0, "for: 10m": 3600.0}
+    for text, seconds in given.items():
+        after = parse_settings(f"rollout: {{after: {{{text}}}}}", {}).rollout.plan().after
+        assert after is not None
+        assert after.events_seconds == seconds
+    with pytest.raises(SettingsError, match="waits 172800 s for an event, and the watch lasts 86400 s: write a longer"):
+        parse_settings("rollout: {after: {for: 1d, events: 2d}}", {})
 
 
 @pytest.mark.parametrize("text", ["none", "0 per 90d", "1 per day", "1 per 0s", "-1 per 90d", "1.5 per 90d"])

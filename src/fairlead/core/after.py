@@ -11,6 +11,7 @@ p99_latency     units whose answer was slower than the guardrail's bound: at mos
 prediction_psi  scores in one cell: at most so many that this cell alone makes the index reach the bound
 late_loss       answers that outcomes have shown to be wrong: at most 1.25 times the rate of the version before, once
                 `LEAST_TRUTHS` of its outcomes are known
+events          what callers log: the guardrail's bound on what the champion reached (`core.after_events`)
 
 No rate is taken to be known better than it is: what is allowed is never less than the upper bound (99 %) of the rate
 that was measured.
@@ -24,6 +25,7 @@ from math import inf, log
 
 from msgspec import Struct, structs
 
+from fairlead.core.after_events import EventStream, EventTally, event_rules, figures, took_in, unwatched
 from fairlead.core.event import canonical
 from fairlead.core.guard import percent
 from fairlead.core.listing import counted
@@ -52,7 +54,7 @@ class Counted(Struct, frozen=True):
 
 class Block(Struct, frozen=True, omit_defaults=True):
     """What `BLOCK_SECONDS` brought, since `at` (in blocks since 1970): units that were answered and failed, or slow;
-    their scores by cell; outcomes of the version (`late`) and of the one before (`earlier`)."""
+    their scores by cell; outcomes of the version (`late`) and of the one before (`earlier`); what callers logged."""
 
     at: int
     failed: Counted = Counted()
@@ -60,6 +62,7 @@ class Block(Struct, frozen=True, omit_defaults=True):
     cells: tuple[int, ...] = ()
     late: Counted = Counted()
     earlier: Counted = Counted()
+    events: tuple[EventTally, ...] = ()
 
 
 class PromotionEvidence(Struct, frozen=True):
@@ -69,7 +72,8 @@ class PromotionEvidence(Struct, frozen=True):
 
 
 class AfterReading(Struct, frozen=True):
-    """One metric's state: its evidence of a change against its threshold, what is allowed and what was measured."""
+    """One metric's state: its evidence of a change against its threshold, what is allowed and what was measured: rates
+    of what is bad, for an event the mean that is asked and the one that was reached."""
 
     metric: str
     guardrail: str
@@ -120,6 +124,7 @@ class AfterState(Struct, frozen=True):
     earlier: Counted = Counted()  # outcomes of the version before
     answers: int = 0
     over: bool = False
+    events: tuple[EventStream, ...] = ()
 
 
 def begin(rollout: Rollout, now: float) -> AfterState | None:
@@ -131,7 +136,7 @@ def begin(rollout: Rollout, now: float) -> AfterState | None:
     plan = rollout.plan
     return AfterState(
         rollout.id, rollout.model, rollout.version, rollout.champion, rollout.plan.after, plan.automatic, now, streams,
-        first,
+        first, events=tuple(EventStream(rule) for rule in event_rules(plan)),
     )  # fmt: skip
 
 
@@ -243,7 +248,8 @@ def _absorb(state: AfterState, block: Block) -> AfterState:
         text = f"{LATE} <= {_LATE_BOUND:g} * version {state.champion}"
         streams += (Stream(LATE, text, (BlockWatch(_settled(allowed), block.at),), (Counted(),)),)
     answers = state.answers + block.failed.trials
-    return structs.replace(state, streams=streams, earlier=earlier, block=block.at, answers=answers)
+    events = tuple(took_in(one, block.at, block.events) for one in state.events)
+    return structs.replace(state, streams=streams, earlier=earlier, block=block.at, answers=answers, events=events)
 
 
 def _updated(stream: Stream, block: Block) -> Stream:
@@ -272,12 +278,28 @@ def _sum(a: Counted, b: Counted) -> Counted:
 
 def threshold(state: AfterState) -> float:
     """ln of what a detector must reach: the mean of all detectors is one too, and so keeps the budget."""
-    streams = len(state.streams) + all(stream.metric != LATE for stream in state.streams)
+    streams = len(state.streams) + all(stream.metric != LATE for stream in state.streams) + len(state.events)
     return log(streams * max(1.0, state.plan.alarm_seconds / BLOCK_SECONDS))
 
 
 def _readings(state: AfterState) -> tuple[AfterReading, ...]:
-    return tuple(_reading(state, stream) for stream in state.streams)
+    events = (_event_reading(one, one.watch, threshold(state)) for one in state.events if one.watch is not None)
+    return (*(_reading(state, stream) for stream in state.streams), *events)
+
+
+def _event_reading(stream: EventStream, watch: BlockWatch, limit: float) -> AfterReading:
+    over, log_m = watch.log_m >= limit, watch.log_m
+    return AfterReading(
+        metric=stream.rule.metric,
+        guardrail=stream.rule.text,
+        call=Call.REGRESS if over else Call.NOT_YET,
+        log_m=round(log_m, 6) if log_m > -inf else NOTHING,
+        threshold_log_m=round(limit, 6),
+        allowed=stream.asked,
+        measured=round(stream.total / stream.trials, 9) if stream.trials else None,
+        trials=stream.trials,
+        since=watch.changed_at * BLOCK_SECONDS if over else None,
+    )
 
 
 def _reading(state: AfterState, stream: Stream) -> AfterReading:
@@ -304,13 +326,16 @@ def _reason(state: AfterState, worst: AfterReading | None, now: float) -> str:
     if worst is None:
         what = f"{counted(state.answers, 'unit')} answered in the {_span(elapsed)} since its promotion, and no change"
         if elapsed < state.plan.seconds:
-            return f"{what} so far; it is watched for {_span(state.plan.seconds - elapsed)} more"
-        return f"{what}; the watch is over"
+            left = _span(state.plan.seconds - elapsed)
+            return f"{what} so far; it is watched for {left} more{unwatched(state.events)}"
+        return f"{what}; the watch is over{unwatched(state.events)}"
     lasts = "" if worst.since is None else f" for {_span(max(0.0, now - worst.since))}"
-    figures = f"{percent(worst.measured or 0.0)} in all, {percent(worst.allowed)} allowed"
+    event = next((one for one in state.events if one.rule.text == worst.guardrail), None)
+    said = f"{percent(worst.measured or 0.0)} in all, {percent(worst.allowed)} allowed"
+    said = said if event is None else figures(event, worst.measured or 0.0)
     evidence = f"evidence e^{worst.log_m:.1f} over e^{worst.threshold_log_m:.1f}"
     broken = _BROKEN.get(worst.metric) or metric_of(worst.metric).broken
-    return f"{broken}{lasts}, {_span(elapsed)} after its promotion ({worst.guardrail}: {figures}, {evidence})"
+    return f"{broken}{lasts}, {_span(elapsed)} after its promotion ({worst.guardrail}: {said}, {evidence})"
 
 
 _BROKEN = {

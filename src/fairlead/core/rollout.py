@@ -73,10 +73,12 @@ class Guardrail(Struct, frozen=True):
 
 class Aftercare(Struct, frozen=True):
     """The watch over a version once it is promoted: for so long it may go back by itself; where nothing has changed it
-    does so once in `alarm_seconds` on average, or more seldom."""
+    does so once in `alarm_seconds` on average, or more seldom. Events are waited for `events_seconds` after an answer;
+    0, as in all older plans: they are not watched."""
 
     seconds: float
     alarm_seconds: float
+    events_seconds: float = 0.0
 
 
 class Plan(Struct, frozen=True):

@@ -23,9 +23,11 @@ from fairlead.core.after import (
     block_of,
     watch,
 )
+from fairlead.core.after_events import EventTally
 from fairlead.core.inference import label_text
-from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.rollout import Call, Rollout, slow_bound_ms
+from fairlead.flows.after_events import EventTrials
 
 LATE_SECONDS = 2.0  # after its end a block is closed
 AGAIN_SECONDS, BAD_SECONDS = (
@@ -59,9 +61,10 @@ class _Tally:
         self.failed, self.slow, self.late, self.earlier = [0, 0], [0, 0], [0, 0], [0, 0]
         self.cells = [0] * cells
 
-    def block(self, at: int) -> Block:
+    def block(self, at: int, events: tuple[EventTally, ...]) -> Block:
         cells = tuple(self.cells) if any(self.cells) else ()
-        return Block(at, Counted(*self.failed), Counted(*self.slow), cells, Counted(*self.late), Counted(*self.earlier))
+        late, earlier = Counted(*self.late), Counted(*self.earlier)
+        return Block(at, Counted(*self.failed), Counted(*self.slow), cells, late, earlier, events)
 
 
 class AfterCollector:
@@ -80,10 +83,12 @@ class AfterCollector:
         self._answers: OrderedDict[str, tuple[int, str]] = OrderedDict()
         self._waiting: OrderedDict[str, OutcomeRecord] = OrderedDict()
         self._early: list[Prediction] = []  # of the version, before the journal says that it was promoted
+        self._events = EventTrials(rollout)
 
     def promoted(self, at: float) -> None:
         """From here on it counts."""
         self._promoted_at = at
+        self._events.promoted(at)
         early, self._early = self._early, []
         for record in early:
             self._count(record, at)
@@ -96,6 +101,8 @@ class AfterCollector:
             if record.model_version not in (self._rollout.version, self._rollout.champion):
                 continue
             self._remember(record)
+            if record.arm == "champion":
+                self._events.add(record, promoted=record.model_version == self._rollout.version)
             if record.model_version != self._rollout.version or record.arm != "champion":
                 continue
             if self._promoted_at is not None:
@@ -111,15 +118,22 @@ class AfterCollector:
             else:
                 _put(self._waiting, outcome.request_id, outcome, _OUTCOMES)
 
+    def add_events(self, events: Iterable[EventRecord]) -> None:
+        """Takes in what callers logged."""
+        self._events.add_events(events)
+
     def closed(self, after: int, now: float) -> tuple[Block, ...]:
         """The blocks later than one that have ended by an instant."""
         last = block_of(now - LATE_SECONDS) - 1
-        found = sorted(at for at in self._open if after < at <= last)
-        return tuple(self._open[at].block(at) for at in found)
+        events = self._events.closed(after, last)
+        found = sorted({at for at in self._open if after < at <= last} | set(events))
+        empty = _Tally(0)
+        return tuple(self._open.get(at, empty).block(at, events.get(at, ())) for at in found)
 
     def forget(self, until: int) -> None:
         """Drops the blocks that the journal has; what comes for them is left out."""
         self._open = {at: one for at, one in self._open.items() if at > until}
+        self._events.forget(until)
 
     def _remember(self, record: Prediction) -> None:
         if record.status != 200 or record.prediction is None or isinstance(record.prediction, float):
@@ -183,6 +197,11 @@ class Aftercare:
         """Takes outcomes in."""
         if self.collector is not None and not self._is_over:
             self.collector.add_outcomes(outcomes)
+
+    def observe_events(self, events: Sequence[EventRecord]) -> None:
+        """Takes business events in."""
+        if self.collector is not None and not self._is_over:
+            self.collector.add_events(events)
 
     def fold(self, evidence: PromotionEvidence, at: float) -> None:
         """Takes in what the journal says was seen."""

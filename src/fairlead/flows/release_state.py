@@ -126,6 +126,7 @@ class ModelState:
         """Takes business events in, as evidence of what followed from answers."""
         for track in self.tracks:
             track.collector.add_events(events)
+            track.after.observe_events(events)
 
     def next_asked(self) -> list[DeployAsked]:
         """What is to be started together: one rollout, or all arms of one."""

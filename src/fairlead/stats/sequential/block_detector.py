@@ -6,7 +6,8 @@ All observations of a block (ten seconds, say) are one step: with the bets e of 
 
 and E_t has conditional expectation at most 1 where every Z has mean at most m given the past, however many there are,
 and is 1 in a block without any. So E[M_T] <= E[T] at every stopping time T, counted in blocks, and an alarm at M_t >= B
-comes after B blocks or more on average. For 0/1 losses a block is two numbers: how many there were, and how many bad.
+comes after B blocks or more on average. For 0/1 losses a block is two numbers: how many there were, and how many bad;
+for other losses in [0, 1] it is how often there was each.
 """
 
 from __future__ import annotations
@@ -39,14 +40,24 @@ class BlockWatch(Struct, frozen=True):
         >>> round(watch.log_m, 1), watch.changed_at
         (12.6, 2)
         """
-        if not 0.0 < self.allowed < 1.0:
-            raise ValueError(f"an allowed loss of {self.allowed} cannot be bet against: it must lie between 0 and 1")
         if block <= self.block or not 0 <= bad <= trials:
             raise ValueError(f"block {block} after {self.block}, with {bad} of {trials} bad, is none")
+        return self.update_losses(block, ((1.0, bad), (0.0, trials - bad)))
+
+    def update_losses(self, block: int, losses: Sequence[tuple[float, int]]) -> BlockWatch:
+        """The same with any losses in [0, 1], as (loss, how many). Raises `ValueError`.
+
+        >>> BlockWatch(0.1, 0).update_losses(1, ((0.0, 90), (1.0, 9))) == BlockWatch(0.1, 0).update(1, 99, 9)
+        True
+        """
+        if not 0.0 < self.allowed < 1.0:
+            raise ValueError(f"an allowed loss of {self.allowed} cannot be bet against: it must lie between 0 and 1")
+        if block <= self.block or any(not 0.0 <= loss <= 1.0 or count < 0 for loss, count in losses):
+            raise ValueError(f"block {block} after {self.block}, with losses {losses}, is none")
         empty = block - self.block - 1
         carried, gains, began = [], [], []
         for odds, before, gain, since in zip(ODDS, self.carried, self.gains, self.began, strict=True):
-            won = log_e(self.allowed, odds, trials, bad)
+            won = log_e(self.allowed, odds, losses)
             before = add(before, log(empty)) if empty else before  # noqa: PLW2901 - the same number, later
             carried.append(add(before + won, 0.0))
             gains.append(max(gain, 0.0) + won)
@@ -64,10 +75,11 @@ class BlockWatch(Struct, frozen=True):
         return self.began[max(range(len(ODDS)), key=self.gains.__getitem__)]
 
 
-def log_e(allowed: float, odds: float, trials: int, bad: int) -> float:
-    """ln of what a bet makes of a block: the likelihood ratio of `odds` times the odds of `allowed` against it."""
+def log_e(allowed: float, odds: float, losses: Sequence[tuple[float, int]]) -> float:
+    """ln of what a bet makes of a block: for 0/1 losses the likelihood ratio of `odds` times the odds of `allowed`
+    against it."""
     bet = (odds - 1.0) / (1.0 - allowed + odds * allowed)
-    return bad * log1p(bet * (1.0 - allowed)) + (trials - bad) * log1p(-bet * allowed)
+    return sum(count * log1p(bet * (loss - allowed)) for loss, count in losses)
 
 
 def add(a: float, b: float) -> float:
