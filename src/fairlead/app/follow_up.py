@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from fairlead.adapters.arrow_dataset import open_dataset
+from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
@@ -247,6 +248,7 @@ class FollowUp:
                 WindowPlan(monitoring.window_seconds, float(monitoring.lateness)),
                 policy,
             )
+            watch.keep = EvidenceFolder(self._context.home / WINDOWS).put
         return watch
 
     def _responder(self, name: str) -> Responder:

@@ -245,6 +245,7 @@ class WindowJudged(Fact, frozen=True, tag="window_judged"):
     rows: int
     verdict: str
     report: Raw  # flows.watch's window report
+    evidence: str = ""  # SHA-256 of what it was judged from, where that is kept
 
 
 class AlertRaised(Fact, frozen=True, tag="alert_raised"):

@@ -171,8 +171,8 @@ class WindowReport(Struct, frozen=True):
         return next((layer for layer in self.layers if layer.name == name), None)
 
 
-def fact_of(report: WindowReport) -> WindowJudged:
-    """The journal's fact of a report."""
+def fact_of(report: WindowReport, evidence: str = "") -> WindowJudged:
+    """The journal's fact of a report, and the digest of what it was judged from."""
     return WindowJudged(
         model=report.model,
         window=report.window,
@@ -181,6 +181,7 @@ def fact_of(report: WindowReport) -> WindowJudged:
         rows=report.rows,
         verdict=report.verdict.value,
         report=msgspec.Raw(canonical(report)),
+        evidence=evidence,
     )
 
 

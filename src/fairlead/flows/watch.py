@@ -28,10 +28,11 @@ from fairlead.core.window import Window, WindowPlan
 from fairlead.errors import FairleadError
 from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.harms import load_informed
-from fairlead.flows.watching.judge import Policy, Seen, empty, judge, judge_again
+from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.span import Span
 from fairlead.flows.watching.truths import Truths
+from fairlead.flows.watching.verdicts import WindowEvidence, judged, read_evidence, text_of
 from fairlead.ports import BundleStore, Clock, Journal
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.sequential.betting import LossWatch
@@ -71,6 +72,8 @@ class Watch:
         self._truths = Truths()
         self._lag = -inf
         self._read = 0
+        self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
+        self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
         self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
         self._follow()
 
@@ -202,7 +205,7 @@ class Watch:
         cohort = span.cohorts[version]
         if self._ripe(span.window, cohort, now):
             seen = replace(seen, stage=Stage.MATURED)
-        return judge(seen, cohort, self._tests.get(version), self._policy)
+        return self._decided(measured(seen, cohort, self._tests.get(version), self._policy), cohort.reference)
 
     def _mature(self, span: Span, now: float) -> WindowReport | None:
         before = span.report
@@ -210,7 +213,22 @@ class Watch:
         if before is None or cohort is None or not self._ripe(span.window, cohort, now):
             return None
         seen = Seen(self.model, span.window, now, Stage.MATURED)
-        return judge_again(before, seen, cohort, self._tests.get(before.version), self._policy)
+        evidence = measured_again(before, seen, cohort, self._tests.get(before.version), self._policy)
+        return self._decided(evidence, cohort.reference, before)
+
+    def _decided(
+        self, evidence: WindowEvidence, reference: Reference, before: WindowReport | None = None
+    ) -> WindowReport:
+        """Keeps what was measured, and judges what was kept. A disk that refuses leaves the window without evidence,
+        never without a verdict."""
+        if self.keep is not None:
+            try:
+                text = text_of(replace(evidence, bundle=self._digests.get(reference.version, "")))
+                evidence = read_evidence(text)
+                self._kept[evidence.bare.starts_at, evidence.bare.stage] = self.keep(text)
+            except (FairleadError, msgspec.MsgspecError) as error:
+                _LOG.warning("what window %s was judged from is not kept: %s", evidence.bare.window, error)
+        return judged(evidence, reference.profile, before)
 
     def _ripe(self, window: Window, cohort: Cohort, now: float) -> bool:
         policy = self._policy
@@ -225,7 +243,8 @@ class Watch:
     # -- facts ---------------------------------------------------------------------------------------------------
 
     def _keep(self, report: WindowReport) -> WindowReport:
-        self._journal.append([fact_of(report)], actor=ACTOR, at=self._clock.now())
+        evidence = self._kept.pop((report.starts_at, report.stage), "")
+        self._journal.append([fact_of(report, evidence)], actor=ACTOR, at=self._clock.now())
         self._remember(report)
         return report
 

@@ -16,8 +16,9 @@ from fairlead.operations.context import Context
 from fairlead.operations.recounting.gate import GATES
 from fairlead.operations.recounting.kind import Kind, Pending
 from fairlead.operations.recounting.rollout import ROLLOUTS
+from fairlead.operations.recounting.window import JUDGED
 
-KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES)
+KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES, JUDGED)
 
 
 class Recounted(Struct, frozen=True):

@@ -15,8 +15,9 @@ from fairlead.core.record import Prediction
 from fairlead.core.report import SCORE, FeatureShift, Stage
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort
-from fairlead.flows.watching.judge import Seen, measure, suspects_of
+from fairlead.flows.watching.judge import Seen, measure
 from fairlead.flows.watching.reference import Reference, build_reference
+from fairlead.flows.watching.verdicts import suspects_of
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import TableProfile
 

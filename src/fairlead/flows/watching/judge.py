@@ -8,20 +8,20 @@ from zlib import crc32
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
-from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
-from fairlead.core.quadrant import Band, oriented, place
-from fairlead.core.ranking import ranked_by_harm
-from fairlead.core.report import SCORE, FeatureShift, Harm, MetricReading, Performance, Stage, WindowReport
+from fairlead.core.harm import HarmPolicy, LossEvidence
+from fairlead.core.report import MetricReading, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.reference import Reference
-from fairlead.flows.watching.shifts import shifts_of
+from fairlead.flows.watching.shifts import costs_of
+from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
-from fairlead.stats.performance import HIGHER_IS_BETTER, Measure
+from fairlead.stats.performance import Measure
 from fairlead.stats.sequential.betting import LossWatch, update
 
 
@@ -48,18 +48,31 @@ class Seen(Struct, frozen=True):
 
 def judge(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowReport:
     """The report of a window from its cohort; `state` is the version's harmful-shift test before it."""
-    shifts, data = shifts_of(cohort.reference, cohort.profile(), policy.alpha)
-    return _judged(seen, cohort, state, policy, (shifts, data))
+    return judged(measured(seen, cohort, state, policy), cohort.reference.profile)
 
 
 def judge_again(
     before: WindowReport, seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy
 ) -> WindowReport:
     """The same window once its labels have matured: the data layer stands as it was judged at the close."""
-    layer = before.layer("data")
-    data = Verdict(layer.outcome, layer.reason) if layer else Verdict(Outcome.UNMEASURED, "the data were not judged")
-    seen = msgspec.structs.replace(seen, other_rows=before.other_rows, failed=before.failed)
-    return _judged(seen, cohort, state, policy, (before.drift, data))
+    return judged(measured_again(before, seen, cohort, state, policy), None, before)
+
+
+def measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowEvidence:
+    """All that a closed window is judged from."""
+    current = cohort.profile()
+    evidence = _measured(seen, cohort, state, policy)
+    if current is None:
+        return evidence
+    return replace(evidence, profile=current, costs=costs_of(cohort.reference, current, policy.alpha))
+
+
+def measured_again(
+    before: WindowReport, seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy
+) -> WindowEvidence:
+    """All that a matured window is judged from, beside its report at the close."""
+    seen = replace(seen, other_rows=before.other_rows, failed=before.failed)
+    return replace(_measured(seen, cohort, state, policy), at_close=False)
 
 
 def empty(seen: Seen, version: int, policy: Policy) -> WindowReport:
@@ -67,38 +80,14 @@ def empty(seen: Seen, version: int, policy: Policy) -> WindowReport:
     return conclude(_report(seen, version, 0), Verdict(Outcome.UNMEASURED, "no rows"), policy.harm)
 
 
-def _judged(
-    seen: Seen,
-    cohort: Cohort,
-    state: LossWatch | None,
-    policy: Policy,
-    data: tuple[tuple[FeatureShift, ...], Verdict],
-) -> WindowReport:
-    reference, labelled = cohort.reference, cohort.labelled()
-    performance = measure(seen, cohort, labelled)
-    bands = _bands(performance)
-    ripe = seen.stage is Stage.MATURED and performance.labels >= policy.harm.at_least_labels
-    realised = bands[2] if ripe else None
-    moved = sum(shift.moved for shift in data[0] if shift.name != SCORE)
-    found = place(moved=moved, reference=bands[0], estimated=bands[1], realised=realised)
-    harm = _harm(reference, labelled, (bands[0], realised), state, policy.harm) if ripe else Harm(state=state)
-    report = msgspec.structs.replace(
-        _report(seen, reference.version, cohort.rows),
-        drift=data[0],
-        performance=performance,
-        quadrant=found.quadrant,
-        quadrant_reason=found.reason,
-        harmful=harm.harmful,
-        harm=harm,
-        suspects=suspects_of(data[0]),
-        units=cohort.units,
-    )
-    return conclude(report, data[1], policy.harm)
-
-
-def suspects_of(shifts: tuple[FeatureShift, ...]) -> tuple[str, ...]:
-    """The features that moved, the most harmful first: by money where that is known, as the shifts are ranked."""
-    return tuple(shift.name for shift in ranked_by_harm(shifts) if shift.moved and shift.name != SCORE)
+def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowEvidence:
+    labelled = cohort.labelled()
+    bare = _report(seen, cohort.reference.version, cohort.rows)
+    bare = replace(bare, performance=measure(seen, cohort, labelled), units=cohort.units)
+    loss = LossSeen(state)
+    if is_ripe(bare, policy.harm):
+        loss = _tested(cohort.reference, labelled, state, policy.harm)
+    return WindowEvidence(bare, policy.alpha, policy.harm, loss)
 
 
 def measure(seen: Seen, cohort: Cohort, labelled: Labelled) -> Performance:
@@ -146,41 +135,15 @@ def _finite(measure: Measure | None) -> tuple[float | None, float | None, float 
     return measure.value, low, high
 
 
-def _bands(performance: Performance) -> tuple[Band | None, Band | None, Band | None]:
-    each = performance
-    better = each.metric in HIGHER_IS_BETTER
-    return (
-        _band(each.reference, each.reference_low, each.reference_high, better=better),
-        _band(each.estimated, each.estimated_low, each.estimated_high, better=better),
-        _band(each.realised, each.low, each.high, better=better),
-    )
-
-
-def _band(value: float | None, low: float | None, high: float | None, *, better: bool) -> Band | None:
-    if value is None or low is None or high is None:
-        return None
-    return oriented(value, low, high, higher_is_better=better)
-
-
-def _harm(
-    reference: Reference,
-    labelled: Labelled,
-    bands: tuple[Band | None, Band | None],
-    state: LossWatch | None,
-    policy: HarmPolicy,
-) -> Harm:
+def _tested(reference: Reference, labelled: Labelled, state: LossWatch | None, policy: HarmPolicy) -> LossSeen:
     """The test goes on where the last window left it; after an alarm it starts anew, or it could never recover."""
+    if reference.loss_bound is None:
+        return LossSeen(state)
     losses = reference.losses(labelled.truth, labelled.decided)
-    evidence, after = LossEvidence(), None
-    if reference.loss_bound is not None:
-        goes_on = (
-            state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
-        )
-        start = state if state is not None and goes_on else LossWatch(reference.loss_bound)
-        after = update(msgspec.structs.replace(start, log_k_max=start.log_k), losses)
-        evidence = LossEvidence(after.log_k_max, float(losses.mean()), reference.loss_bound)
-    harm = judge_harm(reference.metric, *bands, evidence, policy)
-    return msgspec.structs.replace(harm, state=after)
+    goes_on = state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
+    start = state if state is not None and goes_on else LossWatch(reference.loss_bound)
+    after = update(replace(start, log_k_max=start.log_k), losses)
+    return LossSeen(state, LossEvidence(after.log_k_max, float(losses.mean()), reference.loss_bound), after)
 
 
 def _report(seen: Seen, version: int, rows: int) -> WindowReport:

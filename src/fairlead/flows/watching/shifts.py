@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from math import isfinite
 
+from msgspec import Struct
+
 from fairlead.core.check import LABELS, judge_drift
-from fairlead.core.ranking import estimated, guessed, ranked_by_harm
+from fairlead.core.ranking import Cost, estimated, guessed, ranked_by_harm
 from fairlead.core.report import SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.harms import Informed, cost_of
@@ -19,20 +21,48 @@ BROKEN_NULLS = 0.01
 DISTRIBUTIONS = ("psi", "js", "ks", "wasserstein", "chi_squared")
 
 
+class Costs(Struct, frozen=True):
+    """What a version's held-out rows say of the columns: how much the metric needs each, what moving it as it moved may
+    cost, and the mean loss where nothing better is known."""
+
+    importances: dict[str, float] = {}
+    costs: dict[str, Cost] = {}
+    mean_loss: float | None = None
+
+
 def shifts_of(
     reference: Reference, current: TableProfile | None, alpha: float
 ) -> tuple[tuple[FeatureShift, ...], Verdict]:
     """Every column of the reference's profile, the most harmful first, and the data layer's verdict."""
     if current is None:
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
+    return judge_shifts(reference.profile, current, alpha, costs_of(reference, current, alpha))
+
+
+def costs_of(reference: Reference, current: TableProfile, alpha: float) -> Costs:
+    """What the shifts of a window may cost, as far as the reference knows."""
+    if not isinstance(reference, Informed):
+        return Costs(dict(reference.importances))
+    now = {column.grid.name: column for column in current.columns}
     found = compare(reference.profile, current, alpha=alpha)
-    before = {column.grid.name: column for column in reference.profile.columns}
+    measured = [drift.name for drift in found if not drift.unmeasured and drift.name in now]
+    costs = {name: cost for name in measured if (cost := cost_of(reference, name, now[name])) is not None}
+    means = [one.loss.mean for one in reference.bases.values()]
+    return Costs(dict(reference.importances), costs, means[0] if means else None)
+
+
+def judge_shifts(
+    before: TableProfile, current: TableProfile, alpha: float, costs: Costs
+) -> tuple[tuple[FeatureShift, ...], Verdict]:
+    """The same of two profiles and what is known of the costs: nothing else is asked."""
+    found = compare(before, current, alpha=alpha)
+    were = {column.grid.name: column for column in before.columns}
     now = {column.grid.name: column for column in current.columns}
     shifts = [
         _with_harm(
-            _shift(drift, before[drift.name], now.get(drift.name), reference.importances.get(drift.name)),
+            _shift(drift, were[drift.name], now.get(drift.name), costs.importances.get(drift.name)),
             drift,
-            reference,
+            costs,
             now.get(drift.name),
         )
         for drift in found
@@ -40,19 +70,12 @@ def shifts_of(
     return ranked_by_harm(shifts), judge_drift(found)
 
 
-def _with_harm(
-    shift: FeatureShift, drift: ColumnDrift, reference: Reference, now: ColumnProfile | None
-) -> FeatureShift:
+def _with_harm(shift: FeatureShift, drift: ColumnDrift, costs: Costs, now: ColumnProfile | None) -> FeatureShift:
     """The change of the held-out loss that the shift accounts for; importance times shift where none is known."""
     if drift.unmeasured or now is None:
         return shift
-    if not isinstance(reference, Informed):
-        return guessed(shift, drift.effect, None)
-    cost = cost_of(reference, shift.name, now)
-    if cost is not None:
-        return estimated(shift, cost, now.rows)
-    means = [one.loss.mean for one in reference.bases.values()]
-    return guessed(shift, drift.effect, means[0] if means else None)
+    cost = costs.costs.get(shift.name)
+    return guessed(shift, drift.effect, costs.mean_loss) if cost is None else estimated(shift, cost, now.rows)
 
 
 def _shift(
