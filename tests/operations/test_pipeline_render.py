@@ -117,11 +117,27 @@ def test_a_job_may_take_as_long_as_its_steps() -> None:
 def test_runs_have_the_name_of_the_cis_run_and_versions_only_where_they_matter() -> None:
     """So that a job that is run again goes on, and unit tests need no registry."""
     github = {name: job["steps"][3]["run"] for name, job in rendered(WHOLE, "github")["jobs"].items()}
-    assert github["test"] == 'fairlead pipeline run test --run "ci-$GITHUB_RUN_ID" --json > pipeline-test.json'
+    assert github["test"] == 'exec fairlead pipeline run test --run "ci-$GITHUB_RUN_ID" --json > pipeline-test.json'
     assert '--model "$MODEL" --run' in github["build"]
     assert '--model "$MODEL" --run "ci-$CI_PIPELINE_ID"' in rendered(WHOLE, "gitlab")["production"]["script"][0]
     said = yaml.safe_load(render(settings_of(SMALL), "gitlab", ("--config", "a.yaml")))
     assert said["lint"]["script"][0].startswith("fairlead --config a.yaml pipeline run lint ")
+
+
+def test_a_job_that_is_cancelled_takes_back_what_its_run_had_rolled_out() -> None:
+    """From the stage that deploys on; before it there is nothing. A stage that comes after it is run for the version,
+    too: what it finds takes the version back."""
+    text = WHOLE + "    - {name: after, steps: [smoke_tests]}\n"
+    undo = 'fairlead pipeline cancel --model "$MODEL" --run "ci-{run}" --json --reason "the job was cancelled"'
+    github = {name: job["steps"][4] for name, job in rendered(text, "github")["jobs"].items()}
+    found = {name: step["run"] for name, step in github.items() if step.get("if") == "cancelled()"}
+    assert found == dict.fromkeys(("production", "after"), undo.replace("{run}", "$GITHUB_RUN_ID"))
+    assert github["production"]["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("PASSWORD", "HOOK")}
+    gitlab = rendered(text, "gitlab")
+    assert [name for name in gitlab["stages"] if "after_script" in gitlab[name]] == ["production", "after"]
+    line = f'if [ "$CI_JOB_STATUS" = canceled ]; then {undo.replace("{run}", "$CI_PIPELINE_ID")}; fi'
+    assert gitlab["after"]["after_script"] == [line]
+    assert '--model "$MODEL"' in gitlab["after"]["script"][0]
 
 
 @pytest.mark.parametrize("ci", ["github", "gitlab"])
@@ -140,13 +156,14 @@ def test_secrets_are_names_and_their_values_are_nowhere(ci: str) -> None:
 def test_what_somebody_types_never_becomes_a_part_of_a_script() -> None:
     """Nothing that is run holds an expression; inputs reach the shell as variables."""
     for job in rendered(WHOLE, "github")["jobs"].values():
+        assert any("run" in step for step in job["steps"])
         assert not any("${{" in step.get("run", "") for step in job["steps"])
 
 
 def test_jobs_keep_their_report_and_their_downloads() -> None:
     """Also where the stage failed: then it is wanted most. The cache is renewed by what is installed."""
     for name, job in rendered(WHOLE, "github")["jobs"].items():
-        kept = job["steps"][4]
+        kept = job["steps"][-1]
         assert (kept["if"], kept["with"]["path"]) == ("always()", f"pipeline-{name}.json")
         assert job["steps"][1]["with"] == {
             "python-version": "3.12",

@@ -13,12 +13,13 @@ from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
 from fairlead.config.watchpoints import ROLLBACK
 from fairlead.core.event import AnyFact, DeployAsked, RolloutDecided, RolloutStarted, RouteApplied, canonical
-from fairlead.core.rollout import Call, Decision, Phase, Plan, Step
+from fairlead.core.rollout import Baseline, Call, Decision, Phase, Plan, Step
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound, UsageError
 from fairlead.flows.pipeline import RunReport
+from fairlead.operations import pipeline_release
 from fairlead.operations.alerts import ConditionState
-from fairlead.operations.pipelines import run_pipeline
+from fairlead.operations.pipelines import cancel_pipeline, run_pipeline
 
 TEXT = """
 models: {hotel: {}}
@@ -158,6 +159,67 @@ def test_a_deploy_that_nobody_performs_is_not_decided_and_is_asked_for_once(desk
     assert [fact.reason for fact in asked if isinstance(fact, DeployAsked)] == ["pipeline run hotel-1-x"]
 
 
+def test_what_was_asked_for_and_is_cancelled_is_never_begun(desk: Desk) -> None:
+    """Nobody has performed the deploy yet: it leaves the controller's queue, what had begun has failed, and the run
+    stays so. Cancelled again it is as it was."""
+    desk.house.measured(desk.house.report())
+    assert desk.run("production", model="hotel@1", key="x").outcome is Outcome.UNDECIDED
+    done = cancel_pipeline(desk.house.context, "hotel", "x", "wrong version")
+    assert (done.run, done.outcome) == ("hotel-1-x", Outcome.HOLDS)
+    assert done.reason.endswith(" had not begun, and will not")
+    refused = [entry.fact for entry in desk.house.journal.read(kinds=["deploy_refused"])]
+    assert [fact.rollout for fact in refused] == [done.reason.partition(" ")[0]]  # type: ignore[union-attr]
+    last = list(desk.house.journal.read(kinds=["pipeline_step"]))[-1].fact
+    assert last.state == "failed"  # type: ignore[union-attr]
+    assert f"cancelled by {desk.house.context.actor}: wrong version" in last.reason  # type: ignore[union-attr]
+    before = list(desk.house.journal.read())
+    again = cancel_pipeline(desk.house.context, "hotel", "x")
+    assert (again.outcome, again.reason) == (Outcome.HOLDS, "nothing of this run is rolled out")
+    assert list(desk.house.journal.read()) == before
+    assert "was refused: pipeline run hotel-1-x: cancelled by" in desk.run("production", model="hotel", key="x").reason
+
+
+def test_a_run_that_is_whole_is_not_cancelled(desk: Desk) -> None:
+    """Its version was earned; the other runs of its job have names of their own."""
+    in_rollout(desk, Outcome.HOLDS, desk.house.clock.now())
+    text = TEXT.replace("full_deployment, smoke_tests", "full_deployment").replace(
+        "    - {name: staging, steps: [deploy_to_staging]}\n", ""
+    )
+    assert desk.run(model="hotel@1", key="x", text=text).outcome is Outcome.HOLDS
+    done = cancel_pipeline(desk.house.under(parse_settings(text)), "hotel@1", "x")
+    assert done.reason == "each step has passed: there is nothing left to cancel"
+    assert not list(desk.house.journal.read(kinds=["operator_asked"]))
+
+
+@pytest.mark.parametrize(
+    ("rollback", "outcome", "error"),
+    [
+        ("{automatic: false}", Outcome.UNDECIDED, "pipeline.rollback.automatic is false: r1 was left as it stands"),
+        ("{}", Outcome.UNDECIDED, "its rollback was asked for, and nobody performed it yet: is `fairlead up` running?"),
+    ],
+)
+def test_what_is_cancelled_and_stands_is_not_decided(
+    desk: Desk, rollback: str, outcome: Outcome, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left to people, or no controller has performed it: nobody says that it is gone."""
+    monkeypatch.setattr(pipeline_release, "_BACK_SECONDS", 0.5)
+    in_rollout(desk, Outcome.HOLDS, desk.house.clock.now())
+    text = TEXT.replace('smoke_tests: "false"', 'smoke_tests: "true"') + f"  rollback: {rollback}\n"
+    assert desk.run("production", model="hotel@1", key="x", text=text).outcome is Outcome.HOLDS
+    done = cancel_pipeline(desk.house.under(parse_settings(text)), "hotel@1", "x")
+    assert done.outcome is outcome
+    assert error in done.reason
+
+
+def test_a_stage_after_the_deploy_is_run_for_its_version(desk: Desk) -> None:
+    """Though its command asks for none: what it finds takes the version back. One before the deploy needs none."""
+    text = TEXT.replace("{model} {version} ", "").replace("full_deployment, smoke_tests]}", "full_deployment]}")
+    text += "    - {name: after, steps: [smoke_tests]}\n"
+    assert desk.run("test", key="x", text=text).run == "pipeline-x"
+    after = desk.run("after", key="x", text=text)
+    assert (after.run, after.outcome) == ("hotel-2-x", Outcome.BREACHED)
+
+
 def test_where_environments_are_entered_one_by_one_the_deploy_enters_its_own(desk: Desk) -> None:
     """From the one before; a version that never was there is refused."""
     stepwise = replace(parse_settings(TEXT), gates=parse_settings("gates: {stepwise: true}").gates)
@@ -181,7 +243,7 @@ def in_rollout(desk: Desk, outcome: Outcome, at: float) -> None:
     plan = Plan("canary", (Step(1.0),), ())
     facts: list[AnyFact] = [
         DeployAsked("hotel", "r1", 1, "0" * 64, plan, "pipeline run hotel-1-x"),
-        RolloutStarted("hotel", "r1", 1, "0" * 64, 2, plan, msgspec.Raw(b"{}")),
+        RolloutStarted("hotel", "r1", 1, "0" * 64, 2, plan, msgspec.Raw(canonical(Baseline(None, (), ())))),
         RolloutDecided("hotel", "r1", msgspec.Raw(canonical(decision))),
         RouteApplied("hotel", 1, 2, 0.1, "r1"),
     ]

@@ -162,6 +162,19 @@ def about_a_version(step: PlannedStep) -> bool:
     return step.kind is not Kind.COMMAND or "{model}" in step.command or "{version}" in step.command
 
 
+def for_a_version(steps: Sequence[PlannedStep], stages: Sequence[str]) -> bool:
+    """Whether stages (all where none is named) are run for a version: a step of theirs is about it, or one before them
+    deploys it, so that a failure of theirs takes it back. `steps` is the whole pipeline's.
+
+    >>> steps = [read_step("unit_tests", "a"), read_step("full_deployment", "b"), read_step("unit_tests", "c")]
+    >>> for_a_version(steps, ["a"]), for_a_version(steps, ["c"])
+    (False, True)
+    """
+    places = [place for place, step in enumerate(steps) if not stages or step.stage in stages]
+    mine = any(about_a_version(steps[place]) for place in places)
+    return mine or any(step.kind in DEPLOYING for step in steps[: max(places, default=0)])
+
+
 # -- a run in the journal ------------------------------------------------------------------------------------------
 
 

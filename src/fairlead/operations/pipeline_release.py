@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fairlead.config.fields import Duration, Share
 from fairlead.config.rollout import StepSettings
 from fairlead.config.watchpoints import ROLLBACK
+from fairlead.core.event import DeployRefused
 from fairlead.core.listing import counted
 from fairlead.core.pipeline import Done, Kind, PlannedStep, asked_by, ladder, top_share
 from fairlead.core.pipeline_rollout import KINDS, Own
@@ -29,6 +30,7 @@ from fairlead.operations.models import resolve
 from fairlead.operations.rollouts import Verb, deploy, operate
 
 _LOOK_SECONDS = 0.2
+_BEGIN_SECONDS = 5.0  # for the controller to begin what it was asked for
 _BACK_SECONDS = 30.0  # for the controller to perform what was asked, and for every worker to have the route
 
 
@@ -135,7 +137,7 @@ class PipelineRelease:
     def undo(self, reason: str) -> str:
         """Takes the version's traffic away, waits until every worker has that, and says so; empty where it has none."""
         own = self.look()
-        if not own.id or own.refused:
+        if not own.id or (own.refused and not own.started):
             return ""
         first = own.started and own.champion is None
         if first and own.phase is Phase.PROMOTED:
@@ -146,12 +148,34 @@ class PipelineRelease:
                 operate(self._context, self._model, verb, f"{asked_by(self._run)}: {reason}")
         return self._backed()
 
-    def _backed(self) -> str:
-        deadline = time.monotonic() + _BACK_SECONDS
+    def cancel(self, reason: str) -> Done:
+        """As `undo`, also of a rollout that has not begun: then nobody begins it any more. Holds where nothing of the
+        run is before callers afterwards."""
+        own = self._seen(lambda own: not own.id or own.started or bool(own.refused), _BEGIN_SECONDS)
+        if own.id and not own.started and not own.refused:
+            refused = DeployRefused(self._model, own.id, self._version, f"{asked_by(self._run)}: {reason}")
+            self._context.journal.append([refused], actor=self._context.actor, at=self._context.clock.now())
+            if not self._seen(lambda own: own.started, 5 * _LOOK_SECONDS).started:  # it may just have begun
+                return Done(Outcome.HOLDS, f"{own.id} had not begun, and will not")
+        said = self.undo(reason)
         own = self.look()
-        while not (own.phase is Phase.ROLLED_BACK and own.applied) and time.monotonic() < deadline:
+        if not said or (own.phase is Phase.ROLLED_BACK and own.applied):
+            return Done(Outcome.HOLDS, said or "nothing of this run is rolled out")
+        return Done(
+            Outcome.BREACHED if own.phase is Phase.PROMOTED and own.champion is None else Outcome.UNDECIDED, said
+        )
+
+    def _seen(self, there: Callable[[Own], bool], seconds: float) -> Own:
+        """The rollout once it is there, or after so long."""
+        deadline = time.monotonic() + seconds
+        own = self.look()
+        while not there(own) and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
             own = self.look()
+        return own
+
+    def _backed(self) -> str:
+        own = self._seen(lambda own: own.phase is Phase.ROLLED_BACK and own.applied, _BACK_SECONDS)
         if own.phase is not Phase.ROLLED_BACK:
             return f"{self._name}: its rollback was asked for, and nobody performed it yet: is `fairlead up` running?"
         if not own.applied:

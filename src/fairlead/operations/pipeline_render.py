@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fairlead.config.pipeline import CiSettings, StageSettings
 from fairlead.config.settings import Settings
-from fairlead.core.pipeline import DEPLOYING, Kind, PlannedStep, about_a_version, chosen
+from fairlead.core.pipeline import DEPLOYING, Kind, PlannedStep, chosen, for_a_version
 from fairlead.errors import UsageError
 
 Ci = Literal["github", "gitlab"]
@@ -47,18 +47,21 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")  # without a default o
 _HEADER = """\
 # Made by `fairlead pipeline render --for {ci}`: change the settings' pipeline and render again.
 # A job fails with exit code 1 where a stage failed; what the run had rolled out is taken back then. With 3 nothing is
-# decided yet and all stands as it is: run the job again, and it goes on where it was.
+# decided yet and all stands as it is: run the job again, and it goes on where it was. A job that is cancelled takes
+# back what its run had rolled out.
 """
 
 
 class Job(Struct, frozen=True):
-    """A stage as a job: what it waits for, the environment it enters (empty: none), and how long it may take."""
+    """A stage as a job: what it waits for, the environment it enters (empty: none), and how long it may take. `undo` is
+    what takes back a run that is cancelled in it; empty where nothing can be rolled out by then."""
 
     name: str
     needs: tuple[str, ...]
     environment: str
     seconds: float
     command: str
+    undo: str
 
 
 def render(settings: Settings, ci: str, options: tuple[str, ...] = (), variables: tuple[str, ...] = ()) -> str:
@@ -109,10 +112,15 @@ def _job(settings: Settings, place: int, options: tuple[str, ...], ci: str) -> J
     before = settings.pipeline.stages[place - 1 : place] if stage.needs is None else ()
     needs = tuple(one.name for one in before) if stage.needs is None else stage.needs
     run = "$GITHUB_RUN_ID" if ci == "github" else "$CI_PIPELINE_ID"
-    words = ["fairlead", *options, "pipeline", "run", stage.name]
-    words += ['--model "$MODEL"'] if any(about_a_version(step) for step in steps) else []
-    words += [f'--run "ci-{run}"', "--json", f"> {_report(stage.name)}"]
-    return Job(stage.name, needs, _environment(settings, stage, steps), _seconds(settings, steps), " ".join(words))
+    verb = ["fairlead", *options, "pipeline"]
+    which = ['--model "$MODEL"'] if for_a_version(settings.pipeline.steps, [stage.name]) else []
+    which += [f'--run "ci-{run}"', "--json"]
+    command = " ".join([*verb, "run", stage.name, *which, f"> {_report(stage.name)}"])
+    until = [one.name for one in settings.pipeline.stages[: place + 1]]
+    deploys = any(step.kind in DEPLOYING for step in settings.pipeline.steps if step.stage in until)
+    undo = " ".join([*verb, "cancel", *which, '--reason "the job was cancelled"']) if deploys else ""
+    environment, seconds = _environment(settings, stage, steps), _seconds(settings, steps)
+    return Job(stage.name, needs, environment, seconds, command, undo)
 
 
 def _environment(settings: Settings, stage: StageSettings, steps: list[PlannedStep]) -> str:
@@ -181,9 +189,11 @@ def _github_job(ci: CiSettings, job: Job, secrets: tuple[str, ...]) -> dict[str,
         found["environment"] = job.environment
     found["timeout-minutes"] = min(longest, ceil(job.seconds / 60.0))
     python = {"python-version": ci.python, "cache": "pip", "cache-dependency-path": ci.requirements}
-    run: dict[str, Any] = {"name": f"Run {job.name}", "run": job.command}
+    # In the shell's place, so that a cancelled job's signal reaches it: it ends what it has started.
+    run: dict[str, Any] = {"name": f"Run {job.name}", "run": f"exec {job.command}"}
+    undo: dict[str, Any] = {"name": "Take back what was rolled out", "if": "cancelled()", "run": job.undo}
     install: dict[str, Any] = {"name": "Install", "run": ci.install}
-    for step in (install, run) if secrets else ():
+    for step in (install, run, undo) if secrets else ():
         step["env"] = {name: f"${{{{ secrets.{name} }}}}" for name in secrets}
     kept = {"name": f"pipeline-{job.name}", "path": _report(job.name), "if-no-files-found": "ignore"}
     found["steps"] = [
@@ -191,6 +201,7 @@ def _github_job(ci: CiSettings, job: Job, secrets: tuple[str, ...]) -> dict[str,
         {"uses": "actions/setup-python@v5", "with": python},
         install,
         run,
+        *([undo] if job.undo else []),
         {"name": "Keep the report", "if": "always()", "uses": "actions/upload-artifact@v4", "with": kept},
     ]
     return found
@@ -231,5 +242,6 @@ def _gitlab_job(ci: CiSettings, job: Job, secrets: tuple[str, ...]) -> dict[str,
         **found,
         "before_script": [*told, ci.install],
         "script": [job.command],
+        **({"after_script": [f'if [ "$CI_JOB_STATUS" = canceled ]; then {job.undo}; fi']} if job.undo else {}),
         "artifacts": {"when": "always", "paths": [_report(job.name)], "expire_in": "30 days"},
     }

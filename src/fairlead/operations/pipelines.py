@@ -5,9 +5,22 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from msgspec import Struct
+
 from fairlead.adapters.shell_steps import ShellSteps
+from fairlead.core.event import PipelineStep
 from fairlead.core.listing import first_of
-from fairlead.core.pipeline import Done, Kind, PlannedStep, about_a_version, chosen, run_name, runs, version_in
+from fairlead.core.pipeline import (
+    Done,
+    Kind,
+    PlannedStep,
+    chosen,
+    for_a_version,
+    run_name,
+    runs,
+    stands,
+    version_in,
+)
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.flows.pipeline import Run, RunReport, Told, run_steps
@@ -38,8 +51,46 @@ def run_pipeline(
     commands run. Raises `UsageError` for what cannot be run as it is written, before anything is done.
     """
     steps = chosen(context.settings.pipeline.steps, stages)
-    run = _run(context, steps, model, key, resume=resume)
+    run = _run(context, stages, model, key, resume=resume)
     return run_steps(run, steps, _Performer(context, folder, run), (context.journal, context.clock), told)
+
+
+class Cancelled(Struct, frozen=True):
+    """What became of a run that shall not go on. It holds where nothing of it is before callers any more, is not
+    decided where that was asked for and not seen, and breached where it cannot be."""
+
+    run: str
+    model: str
+    version: int | None
+    outcome: Outcome
+    reason: str
+
+
+def cancel_pipeline(context: Context, model: str = "", key: str = "", reason: str = "") -> Cancelled:
+    """Ends a run (the last one, where no `key` names it) that was cut off: its version's traffic is taken away, as when
+    a step fails, and what had begun has failed. A run that is whole stays as it is.
+
+    Raises `NotFound` where there is no such run.
+    """
+    run = _begun(context, (), model, key)
+    if run is None:
+        which = " ".join(filter(None, (key, model and f"of {model}")))
+        raise NotFound(f"there is no run {which or 'yet'}: nothing of it can be rolled out".replace("  ", " "))
+    found = stands(context.journal.read(kinds=["pipeline_step"]), run.name)
+    every = context.settings.pipeline.steps
+    steps = [step for step in every if for_a_version(every, (step.stage,))]
+    why = f"cancelled by {run.actor}" + (f": {reason}" if reason else "")
+    if steps and all(
+        (one.stage, one.label) in found and found[one.stage, one.label].state == "passed" for one in steps
+    ):
+        done = Done(Outcome.HOLDS, "each step has passed: there is nothing left to cancel")
+    else:
+        done = _Performer(context, Path(), run).cancel(why)
+    begun = [place for place, stand in found.items() if stand.state == "started"]
+    ended = [PipelineStep(run.model, run.name, *place, "failed", f"{why}; {done.reason}") for place in begun]
+    if ended:
+        context.journal.append(ended, actor=run.actor, at=context.clock.now())
+    return Cancelled(run.name, run.model, run.version, done.outcome, done.reason)
 
 
 class _Performer:
@@ -67,11 +118,26 @@ class _Performer:
         """See `ports.pipeline.Performer`."""
         if not self._run.model:
             return ""
-        if not self._context.settings.pipeline.rollback.automatic:
-            own = self._release.look()
-            left = own.id and own.phase is not None and own.phase.value != "rolled_back"
-            return f"pipeline.rollback.automatic is false: {own.id} was left as it stands" if left else ""
-        return self._release.undo(reason)
+        return self._left() if self._leaves else self._release.undo(reason)
+
+    def cancel(self, reason: str) -> Done:
+        """The same for a run that was cut off."""
+        if not self._run.model:
+            return Done(Outcome.HOLDS, "it concerns no model")
+        if self._leaves:
+            left = self._left()
+            return Done(Outcome.UNDECIDED if left else Outcome.HOLDS, left or "nothing of this run is rolled out")
+        return self._release.cancel(reason)
+
+    @property
+    def _leaves(self) -> bool:
+        return not self._context.settings.pipeline.rollback.automatic
+
+    def _left(self) -> str:
+        """What is left to people, where nothing is taken back by itself."""
+        own = self._release.look()
+        left = own.id and own.phase is not None and own.phase.value != "rolled_back"
+        return f"pipeline.rollback.automatic is false: {own.id} was left as it stands" if left else ""
 
     def _command(self, step: PlannedStep) -> Done:
         run, settings = self._run, self._context.settings.pipeline
@@ -111,19 +177,30 @@ class _Performer:
 # -- which run -----------------------------------------------------------------------------------------------------
 
 
-def _run(context: Context, steps: tuple[PlannedStep, ...], reference: str, key: str, *, resume: bool) -> Run:
-    if key and not _KEY.fullmatch(key):
-        raise UsageError(f"--run {key!r}: give letters, digits, ., - and _, such as ci-1234")
-    name = reference.partition("@")[0] or _only_model(context, steps)
-    known = {run: model for run, model in runs(context.journal.read(kinds=["pipeline_step"])).items() if model == name}
-    found = _known(known, name, reference, key) if key or resume else ""
-    if resume and not found:
+def _run(context: Context, stages: tuple[str, ...], reference: str, key: str, *, resume: bool) -> Run:
+    found = _begun(context, stages, reference, key) if key or resume else None
+    if found is not None:
+        return found
+    name = reference.partition("@")[0] or _only_model(context, stages)
+    if resume:
         which = f" of {reference or name}" if name else ""
         raise NotFound(f"there is no run{which} to go on with: leave --resume out to begin one")
-    if found:
-        return Run(found, name, version_in(found, name), context.actor)
     version = None if not name else _version(context, reference or name)
-    return Run(run_name(name, version, key or _next(known, name, version)), name, version, context.actor)
+    return Run(run_name(name, version, key or _next(_runs(context), name, version)), name, version, context.actor)
+
+
+def _begun(context: Context, stages: tuple[str, ...], reference: str, key: str) -> Run | None:
+    """The run of that name, or the last one, that there is already."""
+    if key and not _KEY.fullmatch(key):
+        raise UsageError(f"--run {key!r}: give letters, digits, ., - and _, such as ci-1234")
+    name = reference.partition("@")[0] or _only_model(context, stages)
+    known = {run: model for run, model in _runs(context).items() if model == name}
+    found = _known(known, name, reference, key)
+    return Run(found, name, version_in(found, name), context.actor) if found else None
+
+
+def _runs(context: Context) -> dict[str, str]:
+    return runs(context.journal.read(kinds=["pipeline_step"]))
 
 
 def _known(known: dict[str, str], model: str, reference: str, key: str) -> str:
@@ -138,10 +215,10 @@ def _known(known: dict[str, str], model: str, reference: str, key: str) -> str:
     return ""
 
 
-def _only_model(context: Context, steps: tuple[PlannedStep, ...]) -> str:
-    """Whose pipeline it is where nobody says: the settings' only model, if any step is about one."""
+def _only_model(context: Context, stages: tuple[str, ...]) -> str:
+    """Whose pipeline it is where nobody says: the settings' only model, if the stages are run for one."""
     models = list(context.settings.models)
-    if not any(about_a_version(step) for step in steps):
+    if not for_a_version(context.settings.pipeline.steps, stages):
         return ""
     if len(models) == 1:
         return models[0]

@@ -69,6 +69,7 @@ def test_a_step_that_fails_leaves_one_and_shows_the_end_of_its_output(
     [
         (("run", "tests"), "the pipeline has no stage 'tests': did you mean test?"),
         (("run", "--resume"), "there is no run to go on with: leave --resume out to begin one"),
+        (("cancel",), "there is no home folder at"),
         (("run", "--run", "a/b"), "--run 'a/b': give letters, digits, ., - and _, such as ci-1234"),
         (("render", "--for", "jenkins"), "--for jenkins: use one of github, gitlab"),
         (("render", "--for", "github", "--output", "no/where.yml"), "no/where.yml cannot be written"),
@@ -119,15 +120,34 @@ def test_jobs_are_told_of_the_settings_as_the_renderer_was(folder: Path, capsys:
 def test_a_run_that_is_told_to_leave_ends_its_command_and_goes_on_later(folder: Path) -> None:
     """As a CI ends a job: nothing is left running, the step has not ended, and --resume does it again."""
     command = [sys.executable, "-m", "fairlead.app.main", "pipeline", "run", "wait"]
-    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL, env=dict(os.environ))
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     child, deadline = folder / "child", time.monotonic() + 60
     while not child.exists() or not child.read_text().strip():
         assert time.monotonic() < deadline, "the step never began"
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(30) == 130
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "all stands as it is: `fairlead pipeline run --resume` goes on, `fairlead pipeline cancel` takes" in told
     stat = Path(f"/proc/{child.read_text().strip()}/stat")
     assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
     text = (folder / "fairlead.yaml").read_text()
     (folder / "fairlead.yaml").write_text(text.replace("sleep 60", "sleep 0"))
     assert typed("pipeline", "run", "wait", "--resume") == 0
+
+
+def test_a_run_that_shall_not_go_on_has_failed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what became of it, and the last run where none is named; there is nothing to take back here."""
+    assert typed("pipeline", "run", "lint", "--run", "mine") == 1
+    capsys.readouterr()
+    assert typed("pipeline", "cancel") == 0
+    assert capsys.readouterr().out == "pipeline-mine: it concerns no model\n"
+    assert typed("pipeline", "cancel", "--run", "mine", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["run"], told["outcome"]) == ("pipeline-mine", "holds")
+    for key, error in (
+        ("x", "there is no run x: nothing of it can be rolled out"),
+        ("a/b", "--run 'a/b': give letters"),
+    ):
+        assert typed("pipeline", "cancel", "--run", key) == 2
+        assert error in capsys.readouterr().err

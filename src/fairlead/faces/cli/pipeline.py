@@ -21,6 +21,10 @@ from fairlead.operations.context import Context
 from fairlead.operations.report_output import written
 
 TAIL_LINES = 20
+_CUT_OFF = (
+    "the run was cut off and all stands as it is: `fairlead pipeline run --resume` goes on, "
+    "`fairlead pipeline cancel` takes back what it has rolled out\n"
+)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 
@@ -28,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds the verbs."""
     group = typer.Typer(no_args_is_help=True, help="The stages of `pipeline` in the settings: here, or in a CI.")
     group.command("run")(run)
+    group.command("cancel")(cancel)
     group.command("render")(render)
     app.add_typer(group, name="pipeline")
 
@@ -49,11 +54,31 @@ def run(
     session = context.obj
     assert isinstance(session, Session)
     folder = session.config.absolute().parent if session.config is not None else Path.cwd()
-    report = pipelines.run_pipeline(
-        home, folder, tuple(stages or ()), model, key, resume=resume, told=lambda step: _tell(home, step)
-    )
+    try:
+        report = pipelines.run_pipeline(
+            home, folder, tuple(stages or ()), model, key, resume=resume, told=lambda step: _tell(home, step)
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write(_CUT_OFF)
+        raise
     emit_json(report) if json else _show(report)
     raise leave(report.outcome)
+
+
+def cancel(
+    context: typer.Context,
+    model: Annotated[str, typer.Option(metavar="NAME@V", help="Whose run it is.")] = "",
+    key: Annotated[str, typer.Option("--run", metavar="KEY", help="The run's name [default: the last run].")] = "",
+    reason: Annotated[str, typer.Option(help="Why; it is journalled.")] = "",
+    json: Json = False,
+) -> None:
+    """Ends a run that was cut off, and takes back what it had rolled out, as when a step fails.
+
+    Exit 0: nothing of it is before callers. 1: it cannot be taken back. 3: that was asked for and not seen yet, or is
+    left to people."""
+    cancelled = pipelines.cancel_pipeline(opened(context), model, key, reason)
+    emit_json(cancelled) if json else say(f"{cancelled.run}: {cancelled.reason}")
+    raise leave(cancelled.outcome)
 
 
 def render(
