@@ -15,6 +15,7 @@ from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
 from fairlead.core.metrics import bounds, is_event, meant
 from fairlead.core.outlook import Traffic, sights, told
+from fairlead.core.rollout import EDITION
 from fairlead.errors import SettingsError, UsageError
 from fairlead.stats.sequential.combine import non_inferiority_units
 
@@ -94,7 +95,7 @@ def test_four_layers_guard_one_rollout() -> None:
     assert [rule.metric for rule in plan.guardrails] == ["error_rate", "p99_latency", "prediction_psi", "conversion"]
     assert plan.shadow is not None
     assert (plan.shadow.seconds, plan.shadow.at_least) == (3600.0, 1000)
-    assert plan.edition == 2
+    assert plan.edition == EDITION
 
 
 def test_a_shadow_phase_comes_first_where_it_is_stated() -> None:
@@ -169,7 +170,7 @@ def test_no_text_does_worse_than_being_refused(text: str) -> None:
 def test_every_metric_of_the_table_that_may_be_bound_can_be() -> None:
     """For each there is a text that states a bound on it."""
     written = {"error_rate": "<= 5%", "p99_latency": "<= 200ms", "prediction_psi": "< 0.25", "flip_rate": "<= 2%"}
-    written |= {"p95_latency": "<= 1.5 * champion", "p50_latency": "<= 20ms"}
+    written |= {"p95_latency": "<= 1.5 * champion", "p50_latency": "<= 20ms", "score_shift": "<= 20%"}
     assert {guardrail(f"{name} {right}").metric for name, right in written.items()} == set(bounds())
 
 
@@ -179,7 +180,7 @@ def test_the_page_is_true() -> None:
     found = settings(text.split("```yaml\n")[1].split("```")[0]).rollout.plan()
     listed = re.findall(r"^\| `(\w+)` \|", text.split("## Events")[0], re.MULTILINE)
     assert set(listed) == set(bounds())
-    assert {rule.metric for rule in found.guardrails} > set(bounds()) - {"p50_latency", "p95_latency"}
+    assert {rule.metric for rule in found.guardrails} > set(bounds()) - {"p50_latency", "p95_latency", "score_shift"}
     three = structs.replace(found, guardrails=found.guardrails[:3])
     assert told(sights(three, 0.25, Traffic(50.0, 0.02))) in " ".join(text.split())
     assert round(non_inferiority_units(0.218, 0.01, 0.01), -3) == 37_000

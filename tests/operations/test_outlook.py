@@ -14,6 +14,7 @@ from fairlead.adapters.segment_log import SegmentLog
 from fairlead.app.compose import open_context
 from fairlead.core.outlook import Traffic, outlooks
 from fairlead.core.record import Prediction
+from fairlead.core.rollout import EDITION
 from fairlead.operations.context import Context
 from fairlead.operations.outlook import lines, outlook, plan_of, traffic
 from fairlead.testing.clock import ManualClock
@@ -101,4 +102,4 @@ def test_the_plan_of_a_rollout_knows_the_models_segments(home: Context) -> None:
     assert plan_of(home, "other", None).segments == ()
     assert plan.shadow is not None
     assert [step.manual for step in plan.steps] == [True, False, False]
-    assert plan.edition == 2
+    assert plan.edition == EDITION

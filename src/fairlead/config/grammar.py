@@ -4,6 +4,7 @@
 5%  0.05                      shares, in [0, 1]
 512MB  2GB                    sizes, in bytes
 error_rate <= 1.25 * champion     p99_latency <= 2 * champion     prediction_psi < 0.25     flip_rate <= 2%
+score_shift <= 20%
 conversion >= champion - 1%       refunds <= 1.1 * champion
 """
 
@@ -20,7 +21,7 @@ _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86
 _SIZE = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z%]*)\s*", re.IGNORECASE)
 # What is no property of one version alone, with a bound that makes sense: it already compares two things.
-_ALONE = {"prediction_psi": "0.25", "flip_rate": "2%"}
+_ALONE = {"prediction_psi": "0.25", "flip_rate": "2%", "score_shift": "20%"}
 
 
 def duration(text: str | float) -> float:

@@ -171,6 +171,6 @@ class RolloutSettings(Section, frozen=True):
                     f"{rule.text} is measured while both versions answer, and {strategy} has no such phase here: write "
                     "rollout.shadow: {for: 1h, at_least: 1000}"
                 )
-            if is_event(rule.metric) and strategy == "blue-green":
+            if (is_event(rule.metric) or rule.metric == "score_shift") and strategy == "blue-green":
                 return f"{rule.text} is compared to a champion at the same time, and blue-green leaves none: use canary"
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from msgspec import UNSET, UnsetType
 
-from fairlead.core.rollout import Evidence, FirstFailures, Paired, ShadowPairs, Units, ValueCounts
+from fairlead.core.rollout import Dealt, Evidence, FirstFailures, Paired, ShadowPairs, Units, ValueCounts
 from fairlead.errors import StateError
 
 Counts = tuple[tuple[float, int], ...]
@@ -32,6 +32,7 @@ def merge(a: Evidence, b: Evidence) -> Evidence:
         units=_added_units(a.units, b.units),
         values=_added_values(a.values, b.values),
         paired=_added_paired(a.paired, b.paired),
+        dealt=_added_dealt(a.dealt, b.dealt),
     )
 
 
@@ -55,6 +56,7 @@ def _negative(a: Evidence) -> Evidence:
         units={arm: Units(-one.asked, -one.failed, -one.slow) for arm, one in a.units.items()},
         values=UNSET if a.values is UNSET else tuple(_negative_values(one) for one in a.values),
         paired=UNSET if a.paired is UNSET else tuple(_negative_paired(one) for one in a.paired),
+        dealt=UNSET if a.dealt is UNSET else tuple(_negative_dealt(one) for one in a.dealt),
     )
 
 
@@ -64,6 +66,11 @@ def _negative_values(one: ValueCounts) -> ValueCounts:
 
 def _negative_paired(one: Paired) -> Paired:
     return Paired(one.segment, -one.units, -one.flips, -one.up, -one.down, _times(one.differences, -1))
+
+
+def _negative_dealt(one: Dealt) -> Dealt:
+    champion, canary = (tuple((cell, -count) for cell, count in counts) for counts in (one.champion, one.canary))
+    return Dealt(one.metric, one.block, one.share, champion, canary)
 
 
 def _times(counts: Counts, factor: int) -> Counts:
@@ -119,6 +126,26 @@ def _added_paired(
         for segment, found in sorted(groups.items())
     )
     return tuple(one for one in sums if one != Paired(one.segment)) or UNSET
+
+
+def _added_dealt(a: tuple[Dealt, ...] | UnsetType, b: tuple[Dealt, ...] | UnsetType) -> tuple[Dealt, ...] | UnsetType:
+    """By metric, block and share, in that order."""
+    groups = {(one.metric, one.block, one.share): one for one in a or ()}
+    for one in b or ():
+        key = one.metric, one.block, one.share
+        known = groups.get(key, Dealt(*key))
+        groups[key] = Dealt(*key, _added_counts(known.champion, one.champion), _added_counts(known.canary, one.canary))
+    sums = (groups[key] for key in sorted(groups))
+    return tuple(one for one in sums if one.champion or one.canary) or UNSET
+
+
+def _added_counts(a: tuple[tuple[int, int], ...], b: tuple[tuple[int, int], ...]) -> tuple[tuple[int, int], ...]:
+    if not (a and b):
+        return a or b
+    totals = dict(a)
+    for cell, count in b:
+        totals[cell] = totals.get(cell, 0) + count
+    return tuple((cell, totals[cell]) for cell in sorted(totals) if totals[cell])
 
 
 def _added(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from fairlead.core.listing import counted
 from fairlead.core.metrics import LATENCIES
 from fairlead.core.rollout import Guardrail, Rollout, Units, latency_rule, slow_bound_ms
 from fairlead.stats.sequential.divergence import divergence_log_e, psi_from_counts
+from fairlead.stats.sequential.divergence_tilts import tilted_log_e
 from fairlead.stats.sequential.failures import failure_log_e
 from fairlead.stats.sequential.latency import latency_log_e
 from fairlead.stats.sequential.rates import rate_log_e
@@ -82,12 +83,13 @@ def scores(rule: Guardrail, rollout: Rollout) -> Measured:
     live = psi_from_counts(champion, base.champion_cells) if own else None
     psi = psi_from_counts(counts, base.canary_cells)
     beside = "" if live is None else f", the champion's {live:.2f}"
+    left = divergence_log_e if rollout.plan.edition < 3 else tilted_log_e
     return Measured(
-        log_e=divergence_log_e(counts, base.canary_cells, rule.bound),
+        log_e=left(counts, base.canary_cells, rule.bound),
         champion=live,
         canary=psi,
         sentence=f"score psi {psi:.2f} over {counted(sum(counts), 'score')}{beside}",
-        champion_log_e=divergence_log_e(champion, base.champion_cells, rule.bound) if own else None,
+        champion_log_e=left(champion, base.champion_cells, rule.bound) if own else None,
         champion_moved=_moved(live, sum(champion), rule.bound) if known else Holds.NO,
     )
 

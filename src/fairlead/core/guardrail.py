@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fairlead.core.arms import Among
 from fairlead.core.guard import NOBODY, Holds, Measured, percent, threshold
+from fairlead.core.guard_dealt import followed_latency, follows, score_shift
 from fairlead.core.guard_paired import flip_rate
 from fairlead.core.guard_service import errors, latency, scores
 from fairlead.core.guard_values import values
@@ -148,10 +149,18 @@ _SINCE_2: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
 }
 
 
+# And from edition 3; before, it was the name of an event like any other.
+_SINCE_3: dict[str, Callable[[Guardrail, Rollout], Measured]] = {"score_shift": score_shift}
+
+
 def _measure(rule: Guardrail, rollout: Rollout) -> Measured:
-    measure = _MEASURES.get(rule.metric)
-    if measure is None and rollout.plan.edition >= 2:
-        measure = values if is_event(rule.metric) else _SINCE_2.get(rule.metric)
+    if rule == follows(rollout.plan):
+        return followed_latency(rule, rollout)
+    measure, edition = _MEASURES.get(rule.metric), rollout.plan.edition
+    if measure is None and edition >= 2:
+        measure = _SINCE_3.get(rule.metric) if edition >= 3 else None
+        event = is_event(rule.metric) or (edition < 3 and rule.metric in _SINCE_3)
+        measure = measure or (values if event else _SINCE_2.get(rule.metric))
     if measure is None:
         return Measured(missing=f"a rollout does not measure {rule.metric}", holds=Holds.FOR_OPERATOR)
     return measure(rule, rollout)

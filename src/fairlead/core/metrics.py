@@ -48,6 +48,9 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "flip_rate": Metric(
             "model", "share", "lower", "model", "it decided otherwise more often than allowed", "decided otherwise"
         ),
+        "score_shift": Metric(
+            "model", "share", "lower", "model", "its scores differ from the champion's by more than allowed", "moved by"
+        ),
         "sample_ratio": Metric(
             "service",
             "share",

@@ -17,7 +17,7 @@ from fairlead.core.metrics import LATENCIES
 from fairlead.core.split import Split, fault_of
 from fairlead.errors import Refused
 
-EDITION = 2  # of new plans
+EDITION = 3  # of new plans
 
 
 class Phase(StrEnum):
@@ -185,6 +185,21 @@ class Paired(Struct, frozen=True):
     differences: tuple[tuple[float, int], ...] = ()
 
 
+class Dealt(Struct, frozen=True):
+    """Units of each arm by what their first answer at a share of the canary was like, as (cell, units), ascending.
+
+    They were dealt with the probability `share` of the canary; 0 where it was no draw. Under a metric of latency a cell
+    holds milliseconds, the canary's divided by the bound's factor, in one `block` of time; under score_shift it is a
+    cell of the version's own scores.
+    """
+
+    metric: str
+    block: int
+    share: float
+    champion: tuple[tuple[int, int], ...] = ()
+    canary: tuple[tuple[int, int], ...] = ()
+
+
 class Evidence(Struct, frozen=True):
     """What the log added since the last look. Adding evidence is exact, associative and commutative (`merge`).
 
@@ -202,6 +217,7 @@ class Evidence(Struct, frozen=True):
     units: dict[str, Units] = {}
     values: tuple[ValueCounts, ...] | UnsetType = UNSET  # of plans of edition 2 with events
     paired: tuple[Paired, ...] | UnsetType = UNSET  # of plans of edition 2 with a shadow phase
+    dealt: tuple[Dealt, ...] | UnsetType = UNSET  # of plans of edition 3 with a bound that compares the arms by them
 
 
 class Reading(Struct, frozen=True):
@@ -209,7 +225,8 @@ class Reading(Struct, frozen=True):
 
     `champion` and `canary` are what was measured on each arm: for error_rate the share of failed requests (of failed
     first answers to a unit where the bound is a fixed rate), for p99_latency the share of units whose first answer was
-    slower than the bound, the index for prediction_psi. In the shadow phase the canary's value is the shadow's.
+    slower than the bound (from edition 3, where that is relative: slower than its multiple of what the champion's
+    slowest took just before), the index for prediction_psi. In the shadow phase the canary's value is the shadow's.
     """
 
     guardrail: str

@@ -18,6 +18,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from msgspec import UNSET
+
 from fairlead.core.arms import label
 from fairlead.core.evidence import less, merge
 from fairlead.core.record import EventRecord, Prediction
@@ -30,6 +32,7 @@ from fairlead.core.rollout import (
     latency_rule,
     slow_bound_ms,
 )
+from fairlead.flows.evidence_dealt import DealtCollector
 from fairlead.flows.evidence_values import ValueCollector
 from fairlead.flows.paired import PairCollector, WorstPair
 
@@ -74,6 +77,8 @@ class Collector:
         self._paired = PairCollector(plan.segments) if wants_pairs else None
         self._pairs = _Pairs(self._paired)
         self._values = ValueCollector(rollout)
+        dealt = DealtCollector(rollout)
+        self._dealt = dealt if dealt.wanted else None
 
     @property
     def worst_pairs(self) -> tuple[WorstPair, ...]:
@@ -111,6 +116,8 @@ class Collector:
             self._pairs.add(record)
         else:
             self._values.expose(record, share, canary=arm == "canary")
+        if self._dealt is not None and not shadow:
+            self._dealt.add(record, share, canary=arm == "canary")
 
     def _share(self, record: Prediction, arm: str) -> float:
         """How probable the new version was, of the two that are compared."""
@@ -145,6 +152,7 @@ class Collector:
             units={arm: found.total() for arm, found in self._answers.items()},
             values=self._values.total(),
             paired=() if self._paired is None else self._paired.total(),
+            dealt=UNSET if self._dealt is None else self._dealt.total(),
         )
         return merge(everything, Evidence())
 

@@ -19,12 +19,12 @@ from fairlead.core.metrics import is_event
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Rollout, ValueCounts
 from fairlead.core.split import By
+from fairlead.flows.odds import conditional
 from fairlead.flows.shown import Shown
 
 # Units remembered, by their answers and by their events: as many as `flows.evidence` remembers.
 _UNITS = 100_000
 _BITS = 7  # of a value that are kept, so that there are some hundred different ones at most
-_DIGITS = 12  # of a probability
 
 _Exposure = tuple[float, str, bool]  # when, of which request, and whether to the canary
 _Trial = tuple[str, float, bool, float]  # metric, probability of the canary, whether it was, and the value
@@ -86,13 +86,12 @@ class ValueCollector:
         )
         if not exposed:
             return []
-        low, high, found = 0.0, 1.0, []
+        found: list[_Trial] = []
         ends = [at for at, *_ in exposed[1:]] + [float("inf")]
-        for (at, _, share, canary), end in zip(exposed, ends, strict=True):
-            odds = share
-            if self._keeps:
-                odds = round((min(max(share, low), high) - low) / (high - low), _DIGITS) if high > low else 0.0
-                low, high = (low, min(high, share)) if canary else (max(low, share), high)
+        chances = [share for _, _, share, _ in exposed]
+        if self._keeps:
+            chances = conditional((share, canary) for _, _, share, canary in exposed)
+        for (at, _, _, canary), end, odds in zip(exposed, ends, chances, strict=True):
             if 0.0 < odds < 1.0:
                 found += [(name, odds, canary, self._shown.first(unit, name, at, end)) for name in self.metrics]
         return found

@@ -73,7 +73,7 @@ def psi_from_counts(counts: Sequence[int], expected: Sequence[float]) -> float |
     if total == 0:
         return None
     live = (np.asarray(counts, dtype=float) + 0.5) / (total + cells / 2)
-    shares = _shares(expected)
+    shares = expected_shares(expected)
     index = float(np.sum((live - shares) * np.log(live / shares)))
     return max(0.0, index - (cells - 1) / total)
 
@@ -87,7 +87,8 @@ def rate_limit(share: float, bound: float) -> float:
     return float(_rate_limits(np.array([share]), bound)[0])
 
 
-def _shares(expected: Sequence[float]) -> Floats:
+def expected_shares(expected: Sequence[float]) -> Floats:
+    """The share that each cell is expected to hold, none of them 0."""
     shares = np.maximum(np.asarray(expected, dtype=float), 0.0)
     shares = np.maximum(shares / shares.sum(), _LEAST_SHARE)
     positive: Floats = shares / shares.sum()
@@ -102,7 +103,7 @@ def _family(expected: tuple[float, ...], bound: float) -> tuple[Floats, Floats]:
     cells = len(expected)
     lower = np.tri(cells, dtype=float)[: cells - 1]
     members = np.unique(np.vstack([lower, 1.0 - lower, np.eye(cells)]), axis=0).T
-    return members, _rate_limits(_shares(expected) @ members, bound)
+    return members, _rate_limits(expected_shares(expected) @ members, bound)
 
 
 def _rate_limits(shares: Floats, bound: float) -> Floats:
