@@ -118,6 +118,13 @@ def test_unseen_categories_are_a_share_less_what_a_small_reference_misses() -> N
     assert unseen(one, two).low > 0.25
 
 
+def test_a_category_that_both_sides_have_beyond_the_grid_is_no_news() -> None:
+    """A profile that is itself the reference, with a category that the grid does not list."""
+    _, seen = category_pair([0] * 50 + [1] * 50, [0] * 60 + [3] * 40)
+    found = unseen(seen, seen)
+    assert found.p_value == 1.0
+
+
 def test_rows_outside_the_reference_are_counted_with_an_exact_test() -> None:
     """Ten of 1,000 rows above everything the reference had: as likely as the ten largest all being current."""
     x = np.random.default_rng(0).normal(size=1_000)

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -51,6 +52,10 @@ class Alarm(Struct, frozen=True):
     owner: str = ""
     runbook: str = ""
     channels: tuple[str, ...] = ()
+    details: tuple[tuple[str, str], ...] = ()
+    dashboard: str = ""
+    benign: bool = False  # drift that harms nobody: on record, and told to nobody
+    basis: dict[str, Any] | None = None  # what it was seen from, as core.alert_evidence keeps it
 
 
 class Standing(Struct, frozen=True):
@@ -69,6 +74,9 @@ class AlertDecision(Struct, frozen=True):
     reason: str
     recovered: bool = False
     over_budget: str = ""
+    standing: Standing | None = None  # what stood when it was taken
+    spent: int = 0  # pages, where there is a budget of them
+    now: float = 0.0  # on the journal's clock
 
 
 def standing(entries: Iterable[Entry], model: str) -> dict[str, Standing]:

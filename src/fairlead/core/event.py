@@ -5,15 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
+from fairlead.core.fact import Fact
+from fairlead.core.facts_act import ActFact
 from fairlead.core.rollout import Plan
-
-
-class Fact(Struct, frozen=True, tag_field="kind", omit_defaults=True):
-    """Something that happened to a model. The entry around it says when, and who did it."""
-
-    model: str
 
 
 class VersionRegistered(Fact, frozen=True, tag="version_registered"):
@@ -259,6 +255,9 @@ class AlertRaised(Fact, frozen=True, tag="alert_raised"):
     runbook: str
     event_at: float | None = None
     paged: bool = True  # whether the budget of pages had room for it; otherwise it went out as medium
+    details: tuple[tuple[str, str], ...] = ()  # what a reader wants to know, in order: ("money", "120 a day")
+    dashboard: str = ""
+    seen: Raw | UnsetType = UNSET  # core.alert_evidence: what it was told from
 
 
 class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):
@@ -268,6 +267,7 @@ class AlertQuieted(Fact, frozen=True, tag="alert_quieted"):
     reason: str
     event_at: float | None = None
     recovered: bool = False  # the condition is over: the next notice is a new one
+    seen: Raw | UnsetType = UNSET  # core.alert_evidence: what it was decided from
 
 
 class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
@@ -362,6 +362,7 @@ AnyFact = (
     | RetrainDecided
     | RetrainFinished
     | SubjectErased
+    | ActFact
 )
 
 

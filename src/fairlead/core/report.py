@@ -75,6 +75,9 @@ class FeatureShift(Struct, frozen=True, omit_defaults=True):
     money_low: float | None = None
     money_high: float | None = None
     money_window: float | None = None  # for all rows of the window
+    jump: float | None = None  # the effect against the last calm window before
+    jump_level: str = ""
+    since: str = ""  # the first window in which it stood so
 
     @property
     def moved(self) -> bool:
@@ -108,6 +111,20 @@ class Performance(MetricReading, frozen=True, omit_defaults=True):
     also: tuple[MetricReading, ...] = ()
 
 
+class Change(Struct, frozen=True, omit_defaults=True):
+    """By how much the primary metric got worse (positive) against the reference, with its 95 % interval. Money is what
+    that costs per 1,000 predictions."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    money: float | None = None
+    money_low: float | None = None
+    money_high: float | None = None
+    realised: bool = False  # by labels; otherwise estimated
+
+
 class Harm(Struct, frozen=True, omit_defaults=True):
     """Whether users are worse off. `log_e` is the evidence since the version's promotion that its live loss exceeds
     `bound`; it alarms at `threshold`. `drop` is the primary metric's fall as a share of the reference."""
@@ -121,6 +138,8 @@ class Harm(Struct, frozen=True, omit_defaults=True):
     threshold: float = 0.0
     reason: str = ""
     state: LossWatch | None = None  # the test's state after this window
+    change: Change | None = None
+    segment: str = ""  # the smallest that explains it
 
 
 class Layer(Struct, frozen=True):

@@ -18,7 +18,10 @@ class Notice(Struct, frozen=True):
     owner: str
     runbook: str
     at: float
-    link: str = ""
+    link: str = ""  # the dashboard
+    details: tuple[tuple[str, str], ...] = ()  # in the order in which they are shown
+    count: int = 1  # alerts that it speaks of
+    notice: str = ""  # its id, the same at each attempt
 
 
 class Notifier(Protocol):

@@ -85,6 +85,8 @@ def _dealt_at_random(reference: CategoryProfile, current: CategoryProfile) -> fl
     total = one + two
     wholly = np.power(two.sum() / total.sum(), total)
     new = (one == 0) & (two > 0)
+    if not new.any():  # each category that the grid does not list stands on the reference's side too
+        return 1.0
     single = np.count_nonzero(total) * float(wholly[new].min())
     excess = float(two[new].sum() - (total * wholly).sum())
     spread = float((total * total * wholly * (1.0 - wholly)).sum())
