@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fairlead.core.alert import Alarm
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import Stage, WindowReport
@@ -23,7 +25,9 @@ UNMEASURED = "unmeasured-condition"
 
 def alarms_of(report: WindowReport) -> tuple[Alarm, ...]:
     """Every condition of a report, breached or not: those that hold end what stood before."""
-    return (_harmful(report), _degraded(report), _data(report), _silent(report))
+    seen = {"type": "window", "window": report.window, "stage": report.stage.value, "judged_at": report.judged_at}
+    found = (_harmful(report), _degraded(report), _data(report), _silent(report))
+    return tuple(replace(one, basis=seen) for one in found)
 
 
 def alarm_of_rollback(model: str, version: int, decision: Decision) -> Alarm:

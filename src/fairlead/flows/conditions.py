@@ -13,7 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.core.alert import Alarm
-from fairlead.core.condition import Judgement, evaluate
+from fairlead.core.alert_evidence import with_condition
+from fairlead.core.condition import Judgement, Measured, evaluate
 from fairlead.core.event import AliasMoved, OperatorAsked, WindowJudged
 from fairlead.core.report import report_of
 from fairlead.core.rollout import Phase
@@ -77,10 +78,13 @@ class Conditions:
         self._follow()
         looks, alarms = [], []
         for point in self._points:
-            judgement = self._judge(point, now, event_now)
+            values = self._values(point, now, event_now)
+            judgement = evaluate(point.condition, values, point.at_least)
             looks.append(Look(point, judgement, now, self._champion))
-            alarms.append(alarm_of(point, self.model, judgement, self._champion))
-            alarms.append(self._silence(point, judgement, now))
+            alarm = alarm_of(point, self.model, judgement, self._champion)
+            alarms.append(with_condition(alarm, point, values, self._champion))
+            silent, long = self._silence(point, judgement, now)
+            alarms.append(with_condition(silent, point, values, self._champion, silent=long))
         taken, told = self._take_back(now, event_now)
         self.looks = (*looks, *taken)
         return (*alarms, *told)
@@ -91,18 +95,21 @@ class Conditions:
         urgent = rollback is not None and bool(self._releases.takeable(now, rollback.within_seconds))
         return RELEASE_SECONDS if urgent else EVERY_SECONDS
 
-    def _judge(self, point: Watchpoint, now: float, event_now: float | None, version: int | None = None) -> Judgement:
-        values = self._metrics.of(
+    def _values(
+        self, point: Watchpoint, now: float, event_now: float | None, version: int | None = None
+    ) -> tuple[Measured, ...]:
+        return self._metrics.of(
             point.condition, now, champion=self._champion, version=version, event_now=event_now
         )  # fmt: skip
-        return evaluate(point.condition, values, point.at_least)
 
-    def _silence(self, point: Watchpoint, judgement: Judgement, now: float) -> Alarm:
+    def _silence(self, point: Watchpoint, judgement: Judgement, now: float) -> tuple[Alarm, bool]:
+        """The alarm of a condition that nobody can measure, and whether that has lasted for long."""
         if judgement.outcome is not Outcome.UNMEASURED:
             self._silent.pop(point.key, None)
-            return alarm_of_silence(point, self.model, judgement, long=False)
-        since = self._silent.setdefault(point.key, now)
-        return alarm_of_silence(point, self.model, judgement, long=now - since >= SILENT_SECONDS)
+            long = False
+        else:
+            long = now - self._silent.setdefault(point.key, now) >= SILENT_SECONDS
+        return alarm_of_silence(point, self.model, judgement, long=long), long
 
     # -- taking back -----------------------------------------------------------------------------------------------
 
@@ -112,13 +119,15 @@ class Conditions:
             return [], []
         looks, alarms = [], []
         for released in self._releases.takeable(now, rollback.within_seconds):
-            judgement = self._judge(rollback.point, now, event_now, released.version)
+            values = self._values(rollback.point, now, event_now, released.version)
+            judgement = evaluate(rollback.point.condition, values, rollback.point.at_least)
             looks.append(Look(rollback.point, judgement, now, released.version))
             if rollback.automatic and judgement.outcome is Outcome.BREACHED:
                 self._ask(released, rollback, judgement, now)
             elif not rollback.automatic:
                 point = msgspec.structs.replace(rollback.point, key=f"{rollback.point.key}:{released.rollout}")
-                alarms.append(alarm_of(point, self.model, judgement, released.version))
+                alarm = alarm_of(point, self.model, judgement, released.version)
+                alarms.append(with_condition(alarm, point, values, released.version))
         return looks, alarms
 
     def _ask(self, released: Released, rollback: Rollback, judgement: Judgement, now: float) -> None:

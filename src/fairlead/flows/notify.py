@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from fairlead.core.alarm import runbook_of
 from fairlead.core.alert import PAGING, Alarm, AlertDecision, AlertPolicy, budgeted, decide, pages_spent, standing
+from fairlead.core.alert_evidence import evidence_of
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry
 from fairlead.errors import FairleadError
 from fairlead.ports import Notice, Notifier, Resolver
@@ -40,6 +41,8 @@ class Alerts:
             if answered.get(alarm.alert, at - 1.0) >= at:
                 continue
             choice = budgeted(decide(stands, alarm, at, self._policy), spent, self._policy)
+            counted = 0 if self._policy.pages is None else spent
+            choice = replace(choice, standing=stands.get(alarm.alert), spent=counted, now=now)
             spent += choice.notify and alarm.severity in PAGING and not choice.over_budget
             chosen.append(choice)
         return chosen
@@ -61,10 +64,12 @@ class Alerts:
                     notice.runbook,
                     at,
                     paged,
+                    seen=evidence_of(choice, self._policy),
                 )
             ]
         if choice.recovered or alarm.verdict.outcome == "breached":
-            return [AlertQuieted(self._model, alarm.alert, choice.reason, at, choice.recovered)]
+            seen = evidence_of(choice, self._policy)
+            return [AlertQuieted(self._model, alarm.alert, choice.reason, at, choice.recovered, seen=seen)]
         return []
 
     def notice(self, choice: AlertDecision, at: float) -> Notice:

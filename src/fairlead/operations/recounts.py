@@ -13,12 +13,13 @@ from fairlead.core.listing import first_of
 from fairlead.core.recount import Recount, State, Tally, tallied, verdict
 from fairlead.errors import NotFound, UsageError
 from fairlead.operations.context import Context
+from fairlead.operations.recounting.alert import ALERTS
 from fairlead.operations.recounting.gate import GATES
 from fairlead.operations.recounting.kind import Kind, Pending
 from fairlead.operations.recounting.rollout import ROLLOUTS
 from fairlead.operations.recounting.window import JUDGED
 
-KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES, JUDGED)
+KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES, JUDGED, ALERTS)
 
 
 class Recounted(Struct, frozen=True):

@@ -133,7 +133,7 @@ def test_a_value_that_was_changed_in_the_evidence_is_named(world: World) -> None
         (replace(evidence, harm=replace(evidence.harm, critical_drop=2.0)), 'reason was "AUROC fell'),
         (
             replace(evidence, alpha=0.5, costs=replace(evidence.costs, importances={"x": 9.0})),
-            "drift[0].importance was",
+            "].importance was",
         ),
         (replace(evidence, profile=evidence.profile + evidence.profile), "drift[0]."),
     ):
