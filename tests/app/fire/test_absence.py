@@ -18,9 +18,9 @@ import pytest
 
 from fairlead.core.event import DeployAsked
 from fairlead.core.rollout import Plan, Step
+from fairlead.testing.callers import Callers
 
 System = Any  # the fixtures' values: see conftest
-Load = Any
 Absence = Callable[[System], AbstractContextManager[None]]
 LogOf = Callable[[Path], Counter[str]]
 DIRECT = Plan("direct", (Step(1.0),), ())  # all traffic at once
@@ -92,7 +92,7 @@ ABSENCES: dict[str, Absence] = {
 }
 
 
-def flip(system: System, callers: Load) -> None:
+def flip(system: System, callers: Callers) -> None:
     """Rolls the other version out, all at once, and waits until every caller is answered by it."""
     serving = callers.answers[-1].version
     other = 3 - serving
@@ -102,10 +102,10 @@ def flip(system: System, callers: Load) -> None:
     system.wait(lambda: {answer.version for answer in callers.answers[-2 * CALLERS :]} == {other})
 
 
-def endure(system: System, load: Load, absence: Absence, seconds: float, log_of: LogOf) -> None:
+def endure(system: System, absence: Absence, seconds: float, log_of: LogOf) -> None:
     """Under load, without and then with it again: every request is answered and logged once; then a rollout reaches
     every worker, so that all of the system works; and the operator's log is short."""
-    with load(system.port, CALLERS, pause=PAUSE) as callers:
+    with Callers(system.port, CALLERS, pause=PAUSE) as callers:
         system.wait(lambda: len(callers.answers) > 2 * CALLERS)
         before = len(system.log.read_text().splitlines())
         with absence(system):
@@ -124,15 +124,13 @@ def endure(system: System, load: Load, absence: Absence, seconds: float, log_of:
 
 
 @pytest.mark.parametrize("absence", ABSENCES)
-def test_what_an_answer_does_not_need_may_be_away(system: System, load: Load, log_of: LogOf, absence: str) -> None:
+def test_what_an_answer_does_not_need_may_be_away(system: System, log_of: LogOf, absence: str) -> None:
     """For five seconds each."""
-    endure(system, load, ABSENCES[absence], SECONDS, log_of)
+    endure(system, ABSENCES[absence], SECONDS, log_of)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("absence", ABSENCES)
-def test_what_an_answer_does_not_need_may_be_away_for_a_minute(
-    system: System, load: Load, log_of: LogOf, absence: str
-) -> None:
+def test_what_an_answer_does_not_need_may_be_away_for_a_minute(system: System, log_of: LogOf, absence: str) -> None:
     """The same, for a minute each."""
-    endure(system, load, ABSENCES[absence], 60.0, log_of)
+    endure(system, ABSENCES[absence], 60.0, log_of)

@@ -17,9 +17,9 @@ import pytest
 
 from fairlead.core.event import OperatorAsked
 from fairlead.core.rollout import Decision, Guardrail, Plan, Step
+from fairlead.testing.callers import Callers
 
 System = Any  # the fixtures' values: see conftest
-Load = Any
 LogOf = Callable[[Path], Counter[str]]
 CONNECTIONS, PAUSE = 64, 0.03
 GUARDRAILS = (Guardrail("error_rate <= 1.25 * champion", "error_rate", 1.25, relative=True),)
@@ -38,19 +38,19 @@ def phase(system: System, rollout: str) -> str:
     return found
 
 
-def is_everywhere(callers: Load, version: int) -> bool:
+def is_everywhere(callers: Callers, version: int) -> bool:
     """Whether the latest answers are all by one version."""
     return {answer.version for answer in callers.answers[-3 * CONNECTIONS :]} == {version}
 
 
-def roll_out(system: System, callers: Load, version: int, plan: Plan) -> None:
+def roll_out(system: System, callers: Callers, version: int, plan: Plan) -> None:
     """To the end, until every connection is answered by the version."""
     rollout = system.deploy(version, plan)
     system.wait(lambda: phase(system, rollout) == "promoted")
     system.wait(lambda: is_everywhere(callers, version))
 
 
-def roll_back(system: System, callers: Load, version: int) -> None:
+def roll_back(system: System, callers: Callers, version: int) -> None:
     """By hand; `version` is what answers then."""
     system.context.journal.append([OperatorAsked("stay", "rollback", "fire drill")], actor="ana", at=time.time())
     system.wait(lambda: is_everywhere(callers, version))
@@ -74,17 +74,17 @@ def measure(system: System) -> tuple[int, int]:
     return max(map(int, found)), warm
 
 
-def check(system: System, callers: Load, log_of: LogOf) -> None:
+def check(system: System, callers: Callers, log_of: LogOf) -> None:
     """Nobody was refused or cut off, and each is in the log once, as answered."""
     assert (set(callers.statuses), callers.broken) == ({200}, [])
     found = log_of(system.home)
     assert [name for name in callers.acknowledged if found[name] != 1] == []
 
 
-def test_sixty_four_connections_see_no_rollout(start: Callable[..., System], load: Load, log_of: LogOf) -> None:
+def test_sixty_four_connections_see_no_rollout(start: Callable[..., System], log_of: LogOf) -> None:
     """A canary to its promotion, back by hand, a blue-green flip and each worker restarted: not one request fails."""
     system = start()
-    with load(system.port, CONNECTIONS, pause=PAUSE) as callers:
+    with Callers(system.port, CONNECTIONS, pause=PAUSE) as callers:
         roll_out(system, callers, 2, CANARY)
         roll_back(system, callers, 1)
         roll_out(system, callers, 2, FLIP)
@@ -95,14 +95,12 @@ def test_sixty_four_connections_see_no_rollout(start: Callable[..., System], loa
 
 
 @pytest.mark.slow
-def test_thirty_rollouts_fail_nobody_and_leave_no_memory_behind(
-    start: Callable[..., System], load: Load, log_of: LogOf
-) -> None:
+def test_thirty_rollouts_fail_nobody_and_leave_no_memory_behind(start: Callable[..., System], log_of: LogOf) -> None:
     """Thirty new versions, by canary and by flip in turn, every third rolled back, workers restarted half-way: not one
     request fails, two versions are warm at most, and a worker is no larger after the last than after the fifth."""
     system = start()
     sizes, serving = [], 1
-    with load(system.port, CONNECTIONS, pause=PAUSE) as callers:
+    with Callers(system.port, CONNECTIONS, pause=PAUSE) as callers:
         for number in range(30):
             version = system.register()
             roll_out(system, callers, version, FLIP if number % 2 else CANARY)

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.testing.callers import Callers
 
 Plane = Any  # the fixtures' values: see conftest
 Home = Any
-Load = Any
 Start = Callable[..., Plane]
 Mount = Callable[..., Any]
 LogOf = Callable[[Path], Counter[str]]
@@ -64,9 +64,9 @@ def is_log_refused(plane: Plane) -> bool:
     return bool(httpx.get(f"{plane.url}/health", timeout=30.0).json()["status"] == "log_refused")
 
 
-def succeed(callers: Load, home: Home, count: int) -> None:
+def succeed(callers: Callers, home: Home, count: int) -> None:
     """Waits until so many that are asked from now on are answered."""
-    instant = time.monotonic()
+    instant = time.time()
     home.wait(lambda: sum(answer.status == 200 for answer in callers.since(instant)) > count)
 
 
@@ -81,7 +81,6 @@ def succeed(callers: Load, home: Home, count: int) -> None:
 def test_a_slow_disk_fails_nobody(
     served: Home,
     start_plane: Start,
-    load: Load,
     log_of: LogOf,
     switch: Path,
     durability: str,
@@ -89,7 +88,7 @@ def test_a_slow_disk_fails_nobody(
 ) -> None:
     """Every request is answered and logged; the metrics say that a sync is slow."""
     plane = start_plane(durability=durability)
-    with load(plane.supervisor.port, 4, model="hotel", row=ROW) as callers:
+    with Callers(plane.supervisor.port, 4, model="hotel", rows=[ROW], pause=0.0) as callers:
         switch.write_text("{} {}".format(*milliseconds))
         succeed(callers, served, 12)
         if milliseconds[1]:
@@ -104,12 +103,12 @@ def test_a_slow_disk_fails_nobody(
 
 @pytest.mark.slow
 def test_a_disk_that_hangs_refuses_those_who_wait_for_it(
-    served: Home, start_plane: Start, load: Load, log_of: LogOf, switch: Path
+    served: Home, start_plane: Start, log_of: LogOf, switch: Path
 ) -> None:
     """Under `durability: sync` a sync of 15 s is more than a caller is kept for: 503 with one line and a time to come
     back, then 200 again by itself."""
     plane = start_plane(durability="sync")
-    with load(plane.supervisor.port, 4, model="hotel", row=ROW) as callers:
+    with Callers(plane.supervisor.port, 4, model="hotel", rows=[ROW], pause=0.0) as callers:
         succeed(callers, served, 50)
         switch.write_text("0 15000")
         served.wait(lambda: callers.statuses[503] >= 4)
@@ -124,13 +123,13 @@ def test_a_disk_that_hangs_refuses_those_who_wait_for_it(
 
 
 def test_a_read_only_disk_refuses_until_it_can_be_written(
-    served: Home, start_plane: Start, mount: Mount, load: Load, log_of: LogOf
+    served: Home, start_plane: Start, mount: Mount, log_of: LogOf
 ) -> None:
     """Read-only from the start: the worker is up, says so, and answers once it is mounted for writing."""
     disk = mount(served.path / "log", "-t", "tmpfs", "-o", "size=8m,ro", "tmpfs")
     plane = start_plane(wait=False)
     served.wait_applied(1, 1)
-    with load(plane.supervisor.port, 4, model="hotel", row=ROW) as callers:
+    with Callers(plane.supervisor.port, 4, model="hotel", rows=[ROW], pause=0.0) as callers:
         served.wait(lambda: callers.statuses[503] > 20)
         served.wait(lambda: is_log_refused(plane))
         disk.again("rw")
@@ -146,7 +145,7 @@ def test_a_read_only_disk_refuses_until_it_can_be_written(
 
 @pytest.mark.slow  # ext4 that is aborted loses, now and then, what its own fsync said was there: docs/critiques.md
 def test_a_disk_that_fails_over_to_read_only_loses_nothing(
-    served: Home, start_plane: Start, mount: Mount, load: Load, log_of: LogOf
+    served: Home, start_plane: Start, mount: Mount, log_of: LogOf
 ) -> None:
     """An ext4 aborts under load, as it does after an error of its device, and is mounted again: what was acknowledged
     on it under `durability: sync` is there, and what comes goes to it again."""
@@ -157,7 +156,7 @@ def test_a_disk_that_fails_over_to_read_only_loses_nothing(
     mount(served.path / "log", "-t", "tmpfs", "-o", "ro", "tmpfs")  # beneath it, where no record may go
     disk = mount(served.path / "log", "-o", "loop", str(image))
     plane = start_plane(durability="sync")
-    with load(plane.supervisor.port, 4, model="hotel", row=ROW) as callers:
+    with Callers(plane.supervisor.port, 4, model="hotel", rows=[ROW], pause=0.0) as callers:
         succeed(callers, served, 100)
         disk.again("abort")
         served.wait(lambda: callers.statuses[503] > 20)

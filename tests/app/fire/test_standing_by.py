@@ -8,16 +8,14 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.testing.callers import Callers
 
 Plane = Any  # the fixtures' values: see conftest
 Home = Any
-Load = Any
 ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
 
 
-def test_a_new_worker_without_its_bundles_fails_nobody(
-    home: Home, start_plane: Callable[..., Plane], load: Load
-) -> None:
+def test_a_new_worker_without_its_bundles_fails_nobody(home: Home, start_plane: Callable[..., Plane]) -> None:
     """The bundles are away and a worker dies: the other answers everybody, and the new one joins in when they are
     back."""
     generation = home.publish(ModelRoute((Arm("champion", 1, 1.0),), {1: home.put(0.0)}))
@@ -32,7 +30,7 @@ def test_a_new_worker_without_its_bundles_fails_nobody(
         return {state.worker: state for state in home.board.workers()}
 
     home.wait(lambda: reports()[0].errors)
-    with load(plane.supervisor.port, 8, model="hotel", row=ROW, pause=0.02) as callers:
+    with Callers(plane.supervisor.port, 8, model="hotel", rows=[ROW], pause=0.02) as callers:
         home.wait(lambda: len(callers.answers) > 800)
         (home.path / "elsewhere").rename(bundles)
         home.wait(lambda: reports()[0].versions == {"hotel": [1]} and not reports()[0].errors)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -14,18 +11,19 @@ import msgspec
 import pytest
 
 from fairlead.adapters.bundle_folder import BundleFolder
+from fairlead.adapters.gate_store import GateStore
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.config.grammar import guardrail
 from fairlead.core.event import OperatorAsked, VersionRegistered
+from fairlead.core.gate import CHECKS, Check, GateReport
 from fairlead.core.rollout import Decision, Plan, Step
+from fairlead.core.verdict import Outcome
 from fairlead.testing.bad_models import write_version
-from fairlead.testing.candidate import draw
+from fairlead.testing.callers import Callers
 
 System = Any  # see `tests/app/conftest.py`
 SETTINGS = "trust: [python]\n"
 RULES = ("error_rate <= 1.25 * champion", "p99_latency <= 2 * champion", "prediction_psi < 0.25")
-NAMES = ("age", "nights", "city")
-ROWS = draw(4000, seed=11)[0]
 FLIP = Plan("blue-green", (Step(1.0),), ())
 
 
@@ -36,77 +34,6 @@ def canary(*steps: Step) -> Plan:
 
 WATCHED = canary(Step(0.25, 0.0, 10**9), Step(1.0))  # a step that only a guardrail ends
 GOOD = canary(Step(0.25, 0.0, 150), Step(0.5, 0.0, 300), Step(1.0))
-
-
-class Answer(NamedTuple):
-    """One answer: `begun` and `ended` are seconds since 1970, `version` is 0 where an error does not tell it."""
-
-    request_id: str
-    status: int
-    version: int
-    begun: float
-    ended: float
-
-
-class Callers:
-    """Connections that ask for other units with other rows, each request once, until the block is left.
-
-    `broken` counts requests whose connection ended before their answer was whole.
-    """
-
-    def __init__(self, port: int, connections: int = 8, pause: float = 0.01) -> None:
-        """`pause`: seconds that a connection rests between two requests."""
-        self.answers: list[Answer] = []
-        self.broken = 0
-        self._port, self._connections, self._pause = port, connections, pause
-        self._name = f"{time.time_ns():x}"
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._ask_all()), daemon=True)
-
-    def __enter__(self) -> Callers:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join(60)
-        assert not self._thread.is_alive(), "a caller hangs"
-
-    def by(self, version: int) -> list[Answer]:
-        """What a version answered, failures included."""
-        return [answer for answer in list(self.answers) if answer.version == version]
-
-    async def _ask_all(self) -> None:
-        await asyncio.gather(*(self._ask(number) for number in range(self._connections)))
-
-    async def _ask(self, caller: int) -> None:
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        count = 0
-        while not self._over.is_set():
-            count += 1
-            try:
-                if streams is None:
-                    streams = await asyncio.open_connection("127.0.0.1", self._port)
-                self.answers.append(await self._one(*streams, f"{self._name}-{caller}-{count}", caller + 17 * count))
-            except (OSError, EOFError, ValueError):
-                self.broken += 1
-                if streams is not None:
-                    streams[1].close()
-                streams = None
-            await asyncio.sleep(self._pause)
-        if streams is not None:
-            streams[1].close()
-
-    async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, row: int) -> Answer:
-        features = dict(zip(NAMES, ROWS[row % len(ROWS)], strict=True))
-        body = json.dumps({"features": features, "unit_id": name, "request_id": name}).encode()
-        begun = time.time()
-        writer.write(b"POST /v1/models/stay/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n")
-        writer.write(b"content-length: %d\r\n\r\n" % len(body) + body)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if line)
-        whole = json.loads(await reader.readexactly(int(fields["content-length"])))
-        return Answer(name, int(head[9:12]), whole.get("version", 0), begun, time.time())
 
 
 class Ending(NamedTuple):
@@ -146,6 +73,21 @@ class Trial:
         while not self.is_over(rollout):
             assert self.system.ready()
         self.system.wait(lambda: self.system.context.board.workers()[0].generation)
+
+    def admit(self, version: int) -> None:
+        """Puts the versions into the home's registry, and a passed gate of one of them beside it: `deploy` takes it."""
+        system, context = self.system, self.system.context
+        known = len(context.registry.versions("stay")) if "stay" in context.registry.models() else 0
+        for digest in system.digests[known:]:
+            context.registry.register(context.bundles.manifest(digest), digest, context.bundles.path(digest))
+        champion = [fact.version for fact in system.facts("alias_moved") if fact.alias == "champion"][-1]
+        report = GateReport(
+            "stay", version, system.digests[version - 1], "production", time.time(), 5.0,
+            tuple(Check(name, Outcome.HOLDS, "as measured", {}, "") for name in CHECKS),
+            context.settings.gates.policy("production"), champion, system.digests[champion - 1],
+        )  # fmt: skip
+        GateStore(system.home / "gates").put(report)
+        context.journal.append([report.fact], actor="ana", at=time.time())
 
     def decisions(self, rollout: str) -> list[Decision]:
         """What was decided of a rollout, in order."""
@@ -200,7 +142,7 @@ def seen(system: System, callers: Callers, version: int, ending: Ending) -> str:
     """A line for the record, once nobody but the version failed anybody."""
     who = versions(system)
     failed = Counter(who.get(answer.request_id, 0) for answer in callers.answers if answer.status != 200)
-    assert callers.broken == 0
+    assert callers.broken == []
     assert set(failed) <= {version}, "somebody outside the version's share was failed"
     mine = [answer for answer in callers.answers if who.get(answer.request_id) == version]
     late = max(0.0, max((answer.ended for answer in mine), default=0.0) - ending.decided_at)
