@@ -183,6 +183,8 @@ class ExperimentStopped(Fact, frozen=True, tag="experiment_stopped"):
     decision: str  # ship | investigate | extend | stop
     report: Raw
     reason: str = ""
+    read_at: float | None = None  # until when the log was read for it
+    units: str = ""  # SHA-256 of the units that were read
 
 
 class PipelineStep(Fact, frozen=True, tag="pipeline_step"):

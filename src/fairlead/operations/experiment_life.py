@@ -19,8 +19,8 @@ from fairlead.errors import Refused, UsageError
 from fairlead.flows.unit_values import Sought, UnitValues
 from fairlead.operations import rollouts
 from fairlead.operations.context import Context
-from fairlead.operations.experiment_facts import Trial, packed, trial, trials
-from fairlead.operations.experiment_log import follow, keep, needs, read_trial
+from fairlead.operations.experiment_facts import Trial, arms_of, packed, trial, trials
+from fairlead.operations.experiment_log import follow, keep, needs, read_until
 from fairlead.operations.experiment_sizing import Aim, Period, plan_for
 from fairlead.operations.experiments import ArmComparison
 from fairlead.operations.models import resolve
@@ -108,10 +108,11 @@ def stop(context: Context, name: str, wish: str = "", reason: str = "") -> Trial
         raise Refused(f"{one.id} was {one.state} already: `fairlead experiment read {one.id}` shows it")
     if one.state == "asked":
         raise Refused(f"{one.rollout} waits for the controller: is `fairlead up` running?")
-    report = read_trial(context, one)
+    read = read_until(context, one, arms_of(context, one), context.clock.now())
+    report = read.report
     end = _chosen(one, report, wish, reason)
     said = reason.strip() or report.verdict.reason
-    fact = ExperimentStopped(one.model, one.id, report.decision.value, packed(report), said)
+    fact = ExperimentStopped(one.model, one.id, report.decision.value, packed(report), said, read.at, read.units)
     if one.state == "ended":  # by its guardrails, or an operator's hand: there is nothing left to end
         context.journal.append([fact], actor=context.actor, at=context.clock.now())
     elif end == "abort":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from hashlib import sha256
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -12,10 +14,12 @@ from msgspec import Struct, structs
 
 from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.core.arms import CHAMPION, label
+from fairlead.core.event import canonical
 from fairlead.core.experiment import Action
 from fairlead.core.experiment_terms import Measure, Terms, measures
 from fairlead.core.listing import counted
 from fairlead.core.outlook import lasting
+from fairlead.core.plain import kept
 from fairlead.core.rollout import Rollout
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import StateError
@@ -44,6 +48,14 @@ class Span(Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class Reading(Struct, frozen=True):
+    """A reading of an experiment: at which instant, from which units (SHA-256 of their values), and what it shows."""
+
+    at: float
+    units: str
+    report: ArmComparison
+
+
 def read_trial(context: Context, one: Trial) -> ArmComparison:
     """What a started experiment shows now; of one that was stopped, its last reading."""
     if one.report is not None:
@@ -52,6 +64,15 @@ def read_trial(context: Context, one: Trial) -> ArmComparison:
     found = UnitValues(sought_of(one, span))
     follow(context, found)
     return reading(found, one.terms, span, context.clock.now())
+
+
+def read_until(context: Context, one: Trial, arms: Sequence[Rollout], at: float) -> Reading:
+    """What had reached the log of an experiment before an instant: read again later, it is the same."""
+    span = span_of(one.terms, arms)
+    found = UnitValues(sought_of(one, span))
+    follow(context, found, at)
+    units = sha256(canonical(kept(found.rows(at)))).hexdigest()
+    return Reading(at, units, reading(found, one.terms, span, at))
 
 
 def reading(found: UnitValues, terms: Terms, span: Span, now: float) -> ArmComparison:
@@ -87,16 +108,17 @@ def needs(terms: Terms) -> tuple[Measure, ...]:
     return tuple(found.values())
 
 
-def follow(context: Context, found: UnitValues) -> None:
-    """Reads the whole log, as far as it goes now. Raises `StateError`."""
+def follow(context: Context, found: UnitValues, until: float = inf) -> None:
+    """Reads the log, as far as it goes now, of what was received before an instant. Raises `StateError`."""
     reader = context.open_log()
     while True:
         predictions, outcomes = reader.poll()
-        found.answers(predictions)
-        found.outcomes(outcomes)
+        found.answers(one for one in predictions if one.received_at < until)
+        found.outcomes(one for one in outcomes if one.received_at < until)
         if not predictions and not outcomes:
             break
-    found.events(SegmentFactReader(context.home / "log").events())
+    events = SegmentFactReader(context.home / "log").events()
+    found.events(one for one in events if one.received_at < until)
 
 
 def keep(context: Context, one: Trial, report: ArmComparison) -> None:

@@ -14,12 +14,13 @@ from fairlead.core.recount import Recount, State, Tally, tallied, verdict
 from fairlead.errors import NotFound, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.recounting.alert import ALERTS
+from fairlead.operations.recounting.experiment import EXPERIMENTS
 from fairlead.operations.recounting.gate import GATES
 from fairlead.operations.recounting.kind import Kind, Pending
 from fairlead.operations.recounting.rollout import ROLLOUTS
 from fairlead.operations.recounting.window import JUDGED
 
-KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES, JUDGED, ALERTS)
+KINDS: tuple[Kind, ...] = (ROLLOUTS, GATES, JUDGED, ALERTS, EXPERIMENTS)
 
 
 class Recounted(Struct, frozen=True):
