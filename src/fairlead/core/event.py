@@ -285,6 +285,7 @@ class IncidentOpened(Fact, frozen=True, tag="incident_opened"):
     rollout: str | None = None
     detected_at: float | None = None  # on the clock of `began_at`
     window: str = ""  # the window that showed it, for drift
+    alert: str = ""  # the key of the alert that opened it
 
 
 class IncidentNoted(Fact, frozen=True, tag="incident_noted"):
@@ -293,6 +294,8 @@ class IncidentNoted(Fact, frozen=True, tag="incident_noted"):
     incident: str
     note: str
     state: str = ""  # acknowledged | mitigated | resolved, when the note changes it
+    alert: str = ""  # the key of an alert that joined it
+    severity: str = ""  # when the note changes it
 
 
 class PostmortemWritten(Fact, frozen=True, tag="postmortem_written"):

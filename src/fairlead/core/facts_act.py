@@ -90,6 +90,8 @@ class TriageDone(Fact, frozen=True, tag="triage_done"):
     checks: Raw
     action: str
     reason: str
+    category: str = ""  # where the trouble lies, as the checks say
+    approved: bool = False  # whether the policy lets it be done without asking
 
 
 class ActionTaken(Fact, frozen=True, tag="action_taken"):
