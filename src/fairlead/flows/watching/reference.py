@@ -130,7 +130,7 @@ def build_reference(
         known=heldout(truth, score) if manifest.contract.task is Task.BINARY else None,
         sure=heldout(decided == truth, score) if manifest.contract.task is Task.MULTICLASS else None,
         errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
-        loss_bound=_bound(scored.losses(truth, decided), scored, policy),
+        loss_bound=loss_bound(scored.losses(truth, decided), scored, policy),
     )
 
 
@@ -174,7 +174,7 @@ def _primary(reference: Reference, truth: Floats, answered: tuple[Floats, Floats
     return -value if reference.contract.task is Task.REGRESSION else value
 
 
-def _bound(losses: Floats, reference: Reference, policy: HarmPolicy) -> float | None:
+def loss_bound(losses: Floats, reference: Reference, policy: HarmPolicy) -> float | None:
     """Half of alpha for the held-out bound, the other half for the live test: together they keep it."""
     alpha = policy.alpha / 2
     if reference.contract.task is Task.REGRESSION:
