@@ -23,6 +23,7 @@ from fairlead.core.record import Prediction
 from fairlead.core.replay import replay
 from fairlead.core.rollout import EDITION, Decision, Phase, Plan, Step
 from fairlead.core.route import ModelRoute, Route, choose, place
+from fairlead.flows.baseline import Cells, heldout_cells
 from fairlead.flows.release import Release
 from fairlead.ports import WorkerState
 from fairlead.stats.columns import NumericColumn
@@ -39,13 +40,15 @@ LATENCY_MS, LATENCY_SPREAD = 20.0, 0.25  # of a log-normal; its p99 is 36 ms
 USERS, ZIPF = 3_000, 1.1  # the heaviest of these users sends about one request in eight
 STRICT = ("error_rate <= 1 * champion", "p99_latency <= 1 * champion", "prediction_psi < 0.25")
 DEFAULT = ("error_rate <= 1.25 * champion", "p99_latency <= 2 * champion", "prediction_psi < 0.25")
+BOTH = (*STRICT, "score_shift <= 10%")  # the index against the version's own past, the shift against the champion
 
 
 class Scene(NamedTuple):
     """The traffic, the plan, and what the new version does differently.
 
     `error_rate` is the champion's share of failed requests. The new version's failures are `risk` times as many, its
-    latency is `slower` times as long, its scores are moved by `shift` standard deviations.
+    latency is `slower` times as long, its scores are moved by `shift` standard deviations. The champion took `before`
+    times as long until the deploy.
     """
 
     name: str
@@ -60,6 +63,7 @@ class Scene(NamedTuple):
     shift: float = 0.0
     heavy_users: bool = False
     outage: bool = False
+    before: float = 1.0
 
 
 class Stream(NamedTuple):
@@ -103,6 +107,12 @@ def draw(scene: Scene, rng: np.random.Generator) -> Stream:
     )
 
 
+def past_of(scene: Scene, rng: np.random.Generator) -> Stream:
+    """What the champion answered before the deploy."""
+    past = draw(scene._replace(requests=HISTORY, outage=False), rng)
+    return past._replace(latency=(past.latency[0] * scene.before, past.latency[1]))
+
+
 def _people(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
     """Each request's failure rate, slow-down, latency, score level and unit. A heavy user's requests are alike: one in
     fifty users fails with nearly every request, some are always slow, each has a score of its own."""
@@ -139,6 +149,13 @@ def _bundles() -> tuple[ScriptedBundles, tuple[str, str]]:
     return store, (digests[0], digests[1])
 
 
+@cache
+def heldout() -> Cells:
+    """The cells of the held-out scores."""
+    store, (digest, _) = _bundles()
+    return heldout_cells(store, digest)
+
+
 class World:
     """A controller with its journal, board and clock in memory; version 1 of hotel serves and has a past."""
 
@@ -153,8 +170,7 @@ class World:
         rules = tuple(guardrail(text) for text in scene.rules)
         plan = Plan("canary", scene.steps, rules, alpha=scene.alpha, edition=EDITION)
         self._deploy("first", 1, plan)
-        past = draw(scene._replace(requests=HISTORY, outage=False), rng)
-        self.serve(past, slice(0, HISTORY), 500)
+        self.serve(past_of(scene, rng), slice(0, HISTORY), 500)
         self._deploy(self._rollout, 2, plan)
 
     def _deploy(self, rollout: str, version: int, plan: Plan) -> None:
