@@ -33,11 +33,13 @@ from fairlead.core.rollout import (
 )
 from fairlead.flows.baseline import Recent, baseline_of
 from fairlead.flows.evidence import Collector
-from fairlead.stats.sequential.scaled_latency import block_of, latency_cell
+from fairlead.stats.sequential.scaled_latency import block_of, latency_cell, upper_ms
 
 _GROWTH = 1.02
 _STARTED = 1_000_000.0
 _NOTHING = Raw(b"{}")
+_LOWEST = latency_cell(0.0)
+_UPPER = np.array([upper_ms(cell) for cell in range(_LOWEST, latency_cell(1e6))])
 
 
 def begun(scene: Scene, rng: np.random.Generator) -> Rollout:
@@ -95,8 +97,8 @@ class Counts:
         self._shift = SHIFT in rules
         factor = rules["p99_latency"].bound
         took = np.where(canary, self.latency / factor, self.latency)
-        self._took = np.array([latency_cell(one) for one in took.tolist()])
-        self._block = np.array([block_of(one / scene.per_second) for one in range(n)])
+        self._took = _LOWEST + np.searchsorted(_UPPER, took)
+        self._block = _blocks(n, scene.per_second)
 
     def between(self, first: int, last: int) -> Evidence:
         """The evidence of the requests from `first` to before `last`."""
@@ -138,6 +140,11 @@ class Counts:
             return []
         arms, cells, scored = self._arms[part], self._cells[1][part], ~self.failed[part]
         return [Dealt(SHIFT, 0, self._share, *(_counted(cells[scored & (arms == arm)]) for arm in (False, True)))]
+
+
+@cache
+def _blocks(requests: int, per_second: int) -> np.ndarray:
+    return np.array([block_of(number / per_second) for number in range(requests)])
 
 
 def _counted(cells: np.ndarray) -> tuple[tuple[int, int], ...]:

@@ -119,15 +119,20 @@ def _people(scene: Scene, rng: np.random.Generator) -> tuple[np.ndarray, np.ndar
     n, wide = scene.requests, LATENCY_SPREAD
     if not scene.heavy_users:
         latency = LATENCY_MS * np.exp(rng.normal(0.0, wide, n))
-        units = [f"u{number}" for number in range(n)]
+        units = _names(n)
         return np.full(n, scene.error_rate), np.ones(n), latency, rng.normal(size=n), units
     weight = np.arange(1, USERS + 1, dtype=np.float64) ** -ZIPF
     who = rng.choice(USERS, n, p=weight / weight.sum())
     failing = np.where(rng.random(USERS) < scene.error_rate, 0.95, 0.001)
     speed = np.exp(rng.normal(0.0, wide * 0.9, USERS))
     latency = LATENCY_MS * speed[who] * np.exp(rng.normal(0.0, wide * 0.4, n))
-    names = [f"u{number}" for number in range(USERS)]
+    names = _names(USERS)
     return failing[who], np.ones(n), latency, rng.normal(size=USERS)[who], [names[one] for one in who.tolist()]
+
+
+@cache
+def _names(count: int) -> list[str]:
+    return [f"u{number}" for number in range(count)]
 
 
 def _squash(level: np.ndarray) -> np.ndarray:
