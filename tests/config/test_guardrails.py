@@ -13,7 +13,7 @@ from msgspec import structs
 from fairlead.config.grammar import guardrail
 from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
-from fairlead.core.metrics import bounds, is_event, meant
+from fairlead.core.metrics import OUTCOMES, bounds, is_event, meant
 from fairlead.core.outlook import Traffic, sights, told
 from fairlead.core.rollout import EDITION
 from fairlead.errors import SettingsError, UsageError
@@ -44,6 +44,9 @@ def settings(text: str) -> Settings:
         ("add to cart >= 90% * champion", ("add to cart", 0.9, True, True, 0.0)),
         ("flip_rate <= 2%", ("flip_rate", 0.02, False, False, 0.0)),
         ("error_rate <= 5%", ("error_rate", 0.05, False, False, 0.0)),
+        ("accuracy >= champion - 2%", ("accuracy", 1.0, True, True, -0.02)),
+        ("auroc >= 0.98 * champion", ("auroc", 0.98, True, True, 0.0)),
+        ("made >= champion - 2%", ("made", 1.0, True, True, -0.02)),  # no slip of mae
         ("p99_latency < 0.2s", ("p99_latency", 200.0, False, False, 0.0)),
     ],
 )
@@ -74,6 +77,12 @@ def test_a_bound_from_either_side(text: str, expected: tuple[str, float, bool, b
         ("p99_latency <= 200", "has no unit"),
         ("flip_rate <= 2 * champion", "compared to a number"),
         ("sample_ratio <= 2%", "takes no bound"),
+        ("accuracy >= 90%", "compares accuracy to a number.*write accuracy >= champion - 2%"),
+        ("accuracy <= champion + 2%", "accuracy is good when it is high: write accuracy >= champion - 2%"),
+        ("brier >= champion - 2%", "brier is good when it is low: write brier <= 1.1 \\* champion"),
+        ("auroc >= champion", "leaves nothing to lose"),
+        ("mae <= 0.9 * champion", "leaves nothing to lose"),
+        ("acuracy >= champion - 2%", "did you mean accuracy"),
         ("conversion", "is not a guardrail: write METRIC"),
         (">= champion - 1%", "is not a guardrail"),
     ],
@@ -171,6 +180,8 @@ def test_every_metric_of_the_table_that_may_be_bound_can_be() -> None:
     """For each there is a text that states a bound on it."""
     written = {"error_rate": "<= 5%", "p99_latency": "<= 200ms", "prediction_psi": "< 0.25", "flip_rate": "<= 2%"}
     written |= {"p95_latency": "<= 1.5 * champion", "p50_latency": "<= 20ms", "score_shift": "<= 20%"}
+    written |= {"accuracy": ">= champion - 2%", "auroc": ">= 0.98 * champion"}
+    written |= {"brier": "<= champion + 0.01", "mae": "<= 1.1 * champion"}
     assert {guardrail(f"{name} {right}").metric for name, right in written.items()} == set(bounds())
 
 
@@ -180,10 +191,11 @@ def test_the_page_is_true() -> None:
     found = settings(text.split("```yaml\n")[1].split("```")[0]).rollout.plan()
     listed = re.findall(r"^\| `(\w+)` \|", text.split("## Events")[0], re.MULTILINE)
     assert set(listed) == set(bounds())
-    assert {rule.metric for rule in found.guardrails} > set(bounds()) - {"p50_latency", "p95_latency", "score_shift"}
+    others = {"p50_latency", "p95_latency", "score_shift", *OUTCOMES}
+    assert {rule.metric for rule in found.guardrails} > set(bounds()) - others
     three = structs.replace(found, guardrails=found.guardrails[:3])
     assert told(sights(three, 0.25, Traffic(50.0, 0.02))) in " ".join(text.split())
     assert round(non_inferiority_units(0.218, 0.01, 0.01), -3) == 37_000
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
-    assert len(named) == 7
+    assert len(named) == 9
     assert [test for path, test in named if f"def {test}(" not in (PAGE_FILE.parents[1] / path).read_text()] == []

@@ -5,6 +5,7 @@
 512MB  2GB                    sizes, in bytes
 error_rate <= 1.25 * champion     p99_latency <= 2 * champion     prediction_psi < 0.25     flip_rate <= 2%
 score_shift <= 20%
+accuracy >= champion - 2%         auroc >= 0.98 * champion
 conversion >= champion - 1%       refunds <= 1.1 * champion
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import re
 
 from fairlead.config.conditions import condition
-from fairlead.core.metrics import METRICS, UNBOUND, bounds, is_event, meant
+from fairlead.core.metrics import METRICS, OUTCOMES, UNBOUND, bounds, is_event, meant
 from fairlead.core.rollout import Guardrail
 from fairlead.errors import SettingsError
 
@@ -102,10 +103,29 @@ def guardrail(text: str) -> Guardrail:
         lower=found.operator in (">", ">="),
         margin=found.offset,
     )
-    fault = _event_fault(rule) if is_event(rule.metric) else _table_fault(rule, found.unit)
-    if fault:
+    if fault := _fault(rule, found.unit):
         raise SettingsError(fault)
     return rule
+
+
+def _fault(rule: Guardrail, unit: str) -> str:
+    if rule.metric in OUTCOMES:
+        return _outcome_fault(rule)
+    return _event_fault(rule) if is_event(rule.metric) else _table_fault(rule, unit)
+
+
+def _outcome_fault(rule: Guardrail) -> str:
+    """What is wrong with a bound on what became of the answers: how hard they were to give is nobody's merit."""
+    name, high = rule.metric, METRICS[rule.metric].better == "higher"
+    example = f"{name} {'>= champion - 2%' if high else '<= 1.1 * champion'}"
+    if rule.lower != high:
+        return f"{rule.text!r}: {name} is good when it is {'high' if high else 'low'}: write {example}"
+    if not rule.relative:
+        return (
+            f"{rule.text!r} compares {name} to a number: it depends on how hard the cases of a week are, so it is "
+            f"compared to the champion's at the same time: write {example}"
+        )
+    return _nothing_to_lose(rule, example)
 
 
 def _event_fault(rule: Guardrail) -> str:
@@ -122,6 +142,10 @@ def _event_fault(rule: Guardrail) -> str:
             f"{rule.text!r} compares an event to a number: what has not happened yet would count against it, so it is "
             f"compared to the champion's at the same time: write {example}"
         )
+    return _nothing_to_lose(rule, example)
+
+
+def _nothing_to_lose(rule: Guardrail, example: str) -> str:
     slack = rule.bound - 1.0 if rule.margin == 0.0 else rule.margin
     if rule.bound <= 0.0 or (rule.bound != 1.0 and rule.margin != 0.0) or slack == 0.0 or (slack < 0.0) != rule.lower:
         return (

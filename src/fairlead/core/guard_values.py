@@ -38,18 +38,18 @@ def values(rule: Guardrail, rollout: Rollout) -> Measured:
         return Measured(missing=f"none of {counted(units, 'unit')} has logged {rule.metric} as a number", holds=holds)
     harm, kept = (falls_log_e, rises_log_e) if rule.lower else (rises_log_e, falls_log_e)
     shown = kept(groups, rule.bound, rule.margin) >= log(1.0 / rollout.plan.alpha)
-    more = "" if shown else _more(rule, rollout, groups, found)
+    further = "" if shown else more(rule, rollout, groups, found)
     return Measured(
         log_e=harm(groups, rule.bound, rule.margin),
         champion=found.champion,
         canary=found.canary,
-        sentence=_sentence(rule, groups, found) + more,
-        holds=_asks(rollout),
+        sentence=_sentence(rule, groups, found) + further,
+        holds=asks(rollout),
         shown=shown,
     )
 
 
-def _asks(rollout: Rollout) -> Holds:
+def asks(rollout: Rollout) -> Holds:
     """What a bound that is not shown to be kept asks for: nothing before the last step with a champion beside it."""
     if share_of(rollout) >= 1.0:
         return Holds.FOR_OPERATOR
@@ -64,7 +64,7 @@ def _sentence(rule: Guardrail, groups: list[DealtUnits], found: Means) -> str:
     return f"{rule.metric} {canary} over {units}, the champion's {champion} over {others}"
 
 
-def _more(rule: Guardrail, rollout: Rollout, groups: list[DealtUnits], found: Means) -> str:
+def more(rule: Guardrail, rollout: Rollout, groups: list[DealtUnits], found: Means) -> str:
     """How many units more are expected to show an equally good version to keep its bound; nothing where none would."""
     champion, share = found.champion or 0.0, share_of(rollout)
     slack = abs(champion * (1.0 - rule.bound) - rule.margin)

@@ -15,11 +15,12 @@ from msgspec import Struct
 from fairlead.core.arms import Among
 from fairlead.core.guard import NOBODY, Holds, Measured, percent, threshold
 from fairlead.core.guard_dealt import followed_latency, follows, score_shift
+from fairlead.core.guard_outcome import outcomes
 from fairlead.core.guard_paired import flip_rate
 from fairlead.core.guard_service import errors, latency, scores
 from fairlead.core.guard_values import values
 from fairlead.core.listing import counted
-from fairlead.core.metrics import is_event
+from fairlead.core.metrics import OUTCOMES, is_event
 from fairlead.core.rollout import Call, Guardrail, Reading, Rollout
 from fairlead.core.split import By
 from fairlead.stats.sequential.sample_ratio import sample_ratio_log_e
@@ -150,7 +151,10 @@ _SINCE_2: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
 
 
 # And from edition 3; before, it was the name of an event like any other.
-_SINCE_3: dict[str, Callable[[Guardrail, Rollout], Measured]] = {"score_shift": score_shift}
+_SINCE_3: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
+    "score_shift": score_shift,
+    **dict.fromkeys(OUTCOMES, outcomes),
+}
 
 
 def _measure(rule: Guardrail, rollout: Rollout) -> Measured:

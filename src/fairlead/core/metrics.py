@@ -51,6 +51,14 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         "score_shift": Metric(
             "model", "share", "lower", "model", "its scores differ from the champion's by more than allowed", "moved by"
         ),
+        "accuracy": Metric(
+            "model", "share", "higher", "model", "outcomes show it to be right less often than allowed", "right"
+        ),
+        "auroc": Metric("model", "value", "higher", "model", "outcomes show that it ranks worse than allowed", "auroc"),
+        "brier": Metric(
+            "model", "value", "lower", "model", "outcomes show its probabilities to be worse than allowed", "brier"
+        ),
+        "mae": Metric("model", "value", "lower", "model", "outcomes show it to be further off than allowed", "off by"),
         "sample_ratio": Metric(
             "service",
             "share",
@@ -61,8 +69,11 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         ),
     }
 )
+# What became of the answers: known once outcomes are, and compared with the champion's at the same time.
+OUTCOMES = ("accuracy", "auroc", "brier", "mae")
 # Measured of every rollout with arms, bound by nobody.
 UNBOUND = ("sample_ratio",)
+_SHORT = 3  # letters of a name that too many others resemble
 # Events that are money, or what is counted instead of it; all other events are the product's.
 _BUSINESS = ("revenue", "profit", "sales", "cost", "refund", "churn", "margin", "spend", "order_value", "ltv")
 
@@ -103,5 +114,6 @@ def meant(name: str) -> str:
     >>> meant("error_rat"), meant("conversion")
     ('error_rate', '')
     """
-    close = get_close_matches(name, [one for one in METRICS if one != name], n=1, cutoff=0.85)
+    long = [one for one in METRICS if one != name and len(one) > _SHORT]
+    close = get_close_matches(name, long, n=1, cutoff=0.85)
     return close[0] if close and is_event(name) else ""

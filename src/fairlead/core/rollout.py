@@ -124,6 +124,7 @@ class Baseline(Struct, frozen=True):
     champion_per_second: float | None = None  # its requests just before the rollout
     champion_p95_ms: float | None = None
     champion_p50_ms: float | None = None
+    positive: str = ""  # of models of two classes: the one whose probability is the score
 
 
 class FirstFailures(Struct, frozen=True):

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 import msgspec
 import numpy as np
+from msgspec import structs
 
 from fairlead.core.bundle import PROFILE
+from fairlead.core.contract import Task
 from fairlead.core.record import Prediction
 from fairlead.core.report import SCORE
 from fairlead.core.rollout import Baseline
@@ -85,7 +87,13 @@ def baseline_for(bundles: BundleStore, candidate: str, champion: str | None, rec
     own, found = heldout_cells(bundles, candidate), recent.cells
     if found is None and champion is not None:
         found = heldout_cells(bundles, champion)
-    return baseline_of(recent, own, found or ((), ()))
+    return structs.replace(baseline_of(recent, own, found or ((), ())), positive=_positive(bundles, candidate))
+
+
+def _positive(bundles: BundleStore, digest: str) -> str:
+    """The last of a version's two classes: its score is the probability of that."""
+    contract = bundles.manifest(digest).contract
+    return contract.classes[-1] if contract.task is Task.BINARY and contract.classes else ""
 
 
 def baseline_of(recent: Recent, own: Cells, champions: Cells) -> Baseline:

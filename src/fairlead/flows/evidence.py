@@ -22,7 +22,7 @@ from msgspec import UNSET
 
 from fairlead.core.arms import label
 from fairlead.core.evidence import less, merge
-from fairlead.core.record import EventRecord, Prediction
+from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.rollout import (
     Evidence,
     FirstFailures,
@@ -33,6 +33,7 @@ from fairlead.core.rollout import (
     slow_bound_ms,
 )
 from fairlead.flows.evidence_dealt import DealtCollector
+from fairlead.flows.evidence_outcomes import OutcomeCollector
 from fairlead.flows.evidence_values import ValueCollector
 from fairlead.flows.paired import PairCollector, WorstPair
 
@@ -77,6 +78,7 @@ class Collector:
         self._paired = PairCollector(plan.segments) if wants_pairs else None
         self._pairs = _Pairs(self._paired)
         self._values = ValueCollector(rollout)
+        self._outcomes = OutcomeCollector(rollout)
         dealt = DealtCollector(rollout)
         self._dealt = dealt if dealt.wanted else None
 
@@ -88,6 +90,10 @@ class Collector:
     def add_events(self, events: Iterable[EventRecord]) -> None:
         """Takes business events in, in any order, each once or more often."""
         self._values.add(events)
+
+    def add_outcomes(self, outcomes: Iterable[OutcomeRecord]) -> None:
+        """Takes in what really happened, in any order, each once or more often."""
+        self._outcomes.add(outcomes)
 
     def add(self, records: Iterable[Prediction]) -> None:
         """Counts the records that belong to this rollout."""
@@ -116,6 +122,7 @@ class Collector:
             self._pairs.add(record)
         else:
             self._values.expose(record, share, canary=arm == "canary")
+            self._outcomes.expose(record, share, canary=arm == "canary")
         if self._dealt is not None and not shadow:
             self._dealt.add(record, share, canary=arm == "canary")
 
@@ -150,7 +157,7 @@ class Collector:
             scores={arm: tuple(found.cells) for arm, found in self._scores.items()},
             shadow=self._pairs.total(served, shadow),
             units={arm: found.total() for arm, found in self._answers.items()},
-            values=self._values.total(),
+            values=(*self._values.total(), *self._outcomes.total()),
             paired=() if self._paired is None else self._paired.total(),
             dealt=UNSET if self._dealt is None else self._dealt.total(),
         )

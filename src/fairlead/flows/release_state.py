@@ -118,8 +118,9 @@ class ModelState:
             track.after.observe(records)
 
     def observe_outcomes(self, outcomes: Sequence[OutcomeRecord]) -> None:
-        """Takes outcomes in, of whatever model they are, for the watch over a promoted version."""
+        """Takes outcomes in, of whatever model they are, as evidence and for the watch over a promoted version."""
         for track in self.tracks:
+            track.collector.add_outcomes(outcomes)
             track.after.observe_outcomes(outcomes)
 
     def observe_events(self, events: Sequence[EventRecord]) -> None:
