@@ -35,6 +35,7 @@ from fairlead.faces.cli import (
     status,
     stream,
     validate,
+    why,
 )
 from fairlead.faces.cli.session import OpenContext, Session
 
@@ -77,6 +78,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         gate,
         checklist,
         rollouts,
+        why,
         replay,
         pipeline,
         selftest,

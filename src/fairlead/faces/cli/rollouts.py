@@ -18,7 +18,7 @@ from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.shadow_table import show_shadow
 from fairlead.operations import environments, outlook, rollouts
 from fairlead.operations.context import Context
-from fairlead.operations.refused import Refusal, refusals
+from fairlead.operations.refused import refusals
 from fairlead.operations.rollouts import RolloutView
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -30,7 +30,6 @@ def add_to(app: typer.Typer) -> None:
     """Adds the verbs."""
     app.command()(deploy)
     app.command()(rollout)
-    app.command()(why)
     app.command()(promote)
     for verb in rollouts.VERBS:
         if verb != "promote":
@@ -166,25 +165,6 @@ def _show(view: RolloutView) -> None:
     if view.shadow is not None:
         show_shadow(view.shadow)
     say(view.why)
-
-
-def why(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
-    """One sentence for each decision about a model's versions, and for each deploy that was refused."""
-    home = opened(context)
-    refused = refusals(home, model)
-    views = rollouts.rollouts(home, model) if refused else rollouts.rollouts(home, model) or rollouts.arms(home, model)
-    if json:
-        told = [{"rollout": view.id, "phase": str(view.phase.value), "why": view.why} for view in views]
-        emit_json([*told, *({"rollout": one.rollout, "phase": "refused", "why": one.reason} for one in refused)])
-        return
-    lines = [(view.decision.at if view.decision else view.started_at, f"{view.id}: {view.why}") for view in views]
-    lines += [(one.at, _told(one)) for one in refused]
-    for at, line in sorted(lines):
-        say(f"{instant(at)}  {line}")
-
-
-def _told(refused: Refusal) -> str:
-    return f"{refused.rollout}: version {refused.version} was refused: {refused.reason}"
 
 
 def promote(
