@@ -14,7 +14,7 @@ from fairlead.config.rollout import Strategy
 from fairlead.config.watched import known_metric
 from fairlead.core.condition import Condition
 from fairlead.core.environment import Environment
-from fairlead.core.pipeline import Kind, PlannedStep, apart, read_step
+from fairlead.core.pipeline import DEPLOYING, Kind, PlannedStep, apart, is_own, read_step
 from fairlead.errors import SettingsError
 
 PLACEHOLDERS = ("model", "version", "run", "home")
@@ -101,6 +101,10 @@ class CiSettings(Section, frozen=True):
                 raise SettingsError("pipeline.ci.secrets are names such as DATABASE_PASSWORD, never values")
         if not re.fullmatch(r"\d+\.\d+(\.\d+)?", self.python):
             raise SettingsError(f"pipeline.ci.python is a version such as '3.11', not {self.python!r}")
+        if not self.install.strip() or not self.requirements.strip():
+            raise SettingsError(
+                "pipeline.ci.install is a command and requirements a file: write install: 'true' for none"
+            )
 
 
 class Pipeline(Section, frozen=True):
@@ -127,9 +131,14 @@ class Pipeline(Section, frozen=True):
         for name, command in self.commands.items():
             if not _NAME.fullmatch(name):
                 raise SettingsError(f"pipeline.commands names a step in letters, digits, - and _, not {name!r}")
+            if is_own(name):
+                raise SettingsError(
+                    f"pipeline.commands.{name} would stand in for a step that deploys or measures: rename it"
+                )
             check_command(command, f"pipeline.commands.{name}")
         _check_needs(self.stages)
         _check_order(self.steps)
+        _check_strategies(self.stages, self.steps)
 
     @property
     def steps(self) -> tuple[PlannedStep, ...]:
@@ -174,8 +183,11 @@ def _check_needs(stages: tuple[StageSettings, ...]) -> None:
 
 def _check_order(steps: tuple[PlannedStep, ...]) -> None:
     """A rollout only grows, and there must be one to look at."""
-    share, deployed = 0.0, False
+    share, deployed, end = 0.0, False, ""
     for step in steps:
+        too_late = (Kind.CANARY, Kind.GRADUAL, Kind.FULL) + ((Kind.MONITOR,) if end == "rollback" else ())
+        if end and step.kind in too_late:
+            raise SettingsError(f"{step.label} comes after {end}: nothing is left for it to do; leave one out")
         if step.kind is Kind.CANARY and step.amount <= share:
             raise SettingsError(f"{step.label} comes after a canary of {share:.0%}: a rollout's shares grow")
         if step.kind is Kind.CANARY and step.strategy not in (None, "canary", "shadow"):
@@ -186,3 +198,12 @@ def _check_order(steps: tuple[PlannedStep, ...]) -> None:
             )
         share = step.amount if step.kind is Kind.CANARY else share
         deployed = deployed or step.kind in (Kind.CANARY, Kind.FULL)
+        end = step.label if step.kind in (Kind.FULL, Kind.ROLLBACK) else end
+
+
+def _check_strategies(stages: tuple[StageSettings, ...], steps: tuple[PlannedStep, ...]) -> None:
+    """A strategy that nothing heeds would be believed in."""
+    for stage in stages:
+        kinds = {step.kind for step in steps if step.stage == stage.name}
+        if stage.strategy is not None and not kinds & set(DEPLOYING):
+            raise SettingsError(f"the stage {stage.name} has strategy {stage.strategy} and no step that deploys")

@@ -108,10 +108,21 @@ def read_step(name: str, stage: str = "", commands: Mapping[str, str] | None = N
             raise SettingsError(f"{name}: a canary has 1 to 99 percent; full_deployment gives it everything")
         return PlannedStep(stage, name, Kind.CANARY, int(found[1]) / 100)
     if found := _MONITOR.fullmatch(name):
+        if not int(found[1]):
+            raise SettingsError(f"{name}: a monitor of no time sees nothing; write for instance monitor_30_minutes")
         return PlannedStep(stage, name, Kind.MONITOR, int(found[1]) * _SECONDS[found[2]])
     near = get_close_matches(name, [*_known(), *given], n=1)
     hint = f"did you mean {near[0]}?" if near else "write a step, {run: a command}, or its name in pipeline.commands"
     raise SettingsError(f"{name!r} is no step of a pipeline: {hint}")
+
+
+def is_own(name: str) -> bool:
+    """Whether a step of this name is fairlead's to do, and no command's.
+
+    >>> is_own("full_deployment"), is_own("monitor_30_minutes"), is_own("smoke_tests")
+    (True, True, False)
+    """
+    return name in _PLAIN or bool(_CANARY.fullmatch(name) or _MONITOR.fullmatch(name))
 
 
 def _known() -> list[str]:

@@ -54,12 +54,16 @@ class Checkout:
     def __init__(self, folder: Path, pipeline: Mapping[str, Any]) -> None:
         self.folder, self.home = folder, folder / "home"
         self.port, self.control_port = own_port(), own_port()
-        self.config = folder / "fairlead.yaml"
-        self.config.write_text(SETTINGS + yaml.safe_dump({"pipeline": dict(pipeline)}))
+        self.settings(pipeline)
         (folder / "requirements.txt").write_text("")
         (folder / "test_it.py").write_text("def test_it() -> None:\n    assert 1 + 1 == 2\n")
+        (folder / ".gitignore").write_text("home\nkept\nnobody\n*.parquet\nup.err\n.gitlab-ci-local\n")
         (folder / "card.yaml").write_text(yaml.safe_dump(CARD))
         self.environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+
+    def settings(self, pipeline: Mapping[str, Any]) -> None:
+        """Writes the settings file with a pipeline."""
+        (self.folder / "fairlead.yaml").write_text(SETTINGS + yaml.safe_dump({"pipeline": dict(pipeline)}))
 
     def run(self, *words: str, code: int | None = 0, timeout: float = 300.0) -> subprocess.CompletedProcess[str]:
         """What is typed, and its exit code, which must be `code` where one is given."""

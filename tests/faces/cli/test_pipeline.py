@@ -72,7 +72,7 @@ def test_a_step_that_fails_leaves_one_and_shows_the_end_of_its_output(
         (("cancel",), "there is no home folder at"),
         (("run", "--run", "a/b"), "--run 'a/b': give letters, digits, ., - and _, such as ci-1234"),
         (("render", "--for", "jenkins"), "--for jenkins: use one of github, gitlab"),
-        (("render", "--for", "github", "--output", "no/where.yml"), "no/where.yml cannot be written"),
+        (("render", "--for", "github", "--output", "fairlead.yaml/ci.yml"), "fairlead.yaml/ci.yml cannot be written"),
     ],
 )
 def test_what_is_typed_wrongly_is_one_line(
@@ -89,7 +89,7 @@ def test_a_workflow_is_written_without_a_home_and_without_secrets(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor does it need them: what the settings ask of the environment stands for itself, its defaults count."""
-    target = folder / "ci.yml"
+    target = folder / ".github" / "workflows" / "ci.yml"  # of which nothing is there yet
     assert typed("pipeline", "render", "--for", "github", "--output", str(target)) == 0
     first = target.read_text()
     monkeypatch.delenv("TOKEN")

@@ -6,6 +6,7 @@ import shlex
 import signal
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -97,6 +98,8 @@ def render(
     if output is None:
         sys.stdout.write(text)
         return
+    with suppress(OSError):  # who cannot make the folder is told by the next line
+        output.parent.mkdir(parents=True, exist_ok=True)
     written(output, text)
     say(f"{output} runs the pipeline on {ci}: commit it, and render again whenever the settings change")
 
