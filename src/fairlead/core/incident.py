@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fairlead.core import event
-from fairlead.core.event import Entry, Fact
+from fairlead.core import event, facts_act
+from fairlead.core.event import Entry
+from fairlead.core.fact import Fact
+from fairlead.core.triage import TriageCheck, Triaged
 
 STATES = ("open", "acknowledged", "mitigated", "resolved")
 
@@ -19,6 +24,39 @@ class Moment(Struct, frozen=True):
     at: float
     actor: str
     text: str
+
+
+class Done(Struct, frozen=True):
+    """An action: what was done, when, by whom, and whether by itself; the version and the rollout it led to."""
+
+    at: float
+    actor: str
+    action: str
+    key: str
+    automatic: bool
+    reason: str = ""
+    version: int | None = None
+    rollout: str = ""
+
+
+class Message(Struct, frozen=True):
+    """What an audience is to be told, by when, and when it was."""
+
+    audience: str
+    due_at: float
+    text: str
+    channel: str = ""
+    drafted_at: float = 0.0
+    sent_at: float | None = None
+
+
+class Item(Struct, frozen=True):
+    """Something to be done afterwards, by whom and by when."""
+
+    item: str
+    owner: str
+    due_at: float
+    done: bool = False
 
 
 class Incident(Struct, frozen=True):
@@ -45,6 +83,17 @@ class Incident(Struct, frozen=True):
     timeline: tuple[Moment, ...] = ()
     opened_seq: int = 0  # places in the journal, which order facts of the same instant
     resolved_seq: int | None = None
+    opened_by: str = ""
+    alerts: tuple[str, ...] = ()  # keys of the alerts that belong to it, that which opened it first
+    triage: Triaged | None = None  # the last one
+    actions: tuple[Done, ...] = ()
+    messages: tuple[Message, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether a person opened it: then only a person resolves it."""
+        return not self.alerts and not self.window and self.rollout is None
 
 
 def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
@@ -54,14 +103,11 @@ def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
         fact = entry.fact
         if isinstance(fact, event.IncidentOpened):
             known.setdefault(fact.incident, _opened(entry, fact))
-        elif isinstance(fact, event.IncidentNoted) and fact.incident in known:
-            known[fact.incident] = _noted(known[fact.incident], entry, fact)
-        elif isinstance(fact, event.PostmortemWritten) and fact.incident in known:
-            before = known[fact.incident]
-            line = Moment(entry.at, entry.actor, f"Postmortem drafted: {fact.path}")
-            known[before.id] = msgspec.structs.replace(
-                before, postmortem=fact.path, timeline=(*before.timeline, line)
-            )  # fmt: skip
+            continue
+        take = _TAKEN.get(type(fact))
+        before = known.get(getattr(fact, "incident", ""))
+        if take is not None and before is not None:
+            known[before.id] = take(before, entry, fact)
     return tuple(known.values())
 
 
@@ -90,20 +136,99 @@ def _opened(entry: Entry, fact: event.IncidentOpened) -> Incident:
         rollout=fact.rollout,
         window=fact.window,
         timeline=(Moment(entry.at, entry.actor, f"Incident opened: {fact.title}"),),
+        opened_by=entry.actor,
+        alerts=(fact.alert,) if fact.alert else (),
     )
 
 
 def _noted(before: Incident, entry: Entry, fact: event.IncidentNoted) -> Incident:
     """A state only moves forward: a late acknowledgement does not reopen what is resolved."""
-    line = Moment(entry.at, entry.actor, fact.note)
-    after = msgspec.structs.replace(before, timeline=(*before.timeline, line))
+    after = _told(before, entry, fact.note)
+    joined = (*before.alerts, fact.alert) if fact.alert and fact.alert not in before.alerts else before.alerts
+    after = replace(after, alerts=joined, severity=fact.severity or before.severity)
     if fact.state not in STATES or STATES.index(fact.state) <= STATES.index(before.state):
         return after
-    after = msgspec.structs.replace(after, state=fact.state, **{f"{fact.state}_at": entry.at})
+    after = replace(after, state=fact.state, **{f"{fact.state}_at": entry.at})
     if fact.state != "resolved":
         return after
     mitigated_at = entry.at if before.mitigated_at is None else before.mitigated_at
-    return msgspec.structs.replace(after, mitigated_at=mitigated_at, resolved_seq=entry.seq)
+    return replace(after, mitigated_at=mitigated_at, resolved_seq=entry.seq)
+
+
+def _told(before: Incident, entry: Entry, text: str) -> Incident:
+    return replace(before, timeline=(*before.timeline, Moment(entry.at, entry.actor, text)))
+
+
+def _written(before: Incident, entry: Entry, fact: event.PostmortemWritten) -> Incident:
+    return replace(_told(before, entry, f"Postmortem drafted: {fact.path}"), postmortem=fact.path)
+
+
+def _triaged(before: Incident, entry: Entry, fact: facts_act.TriageDone) -> Incident:
+    """The last triage counts, and so does where it puts the trouble."""
+    checks = msgspec.json.decode(fact.checks, type=tuple[TriageCheck, ...])
+    found = Triaged(entry.at, entry.actor, fact.action, fact.reason, fact.category, fact.approved, checks)
+    after = _told(before, entry, f"Triage: {fact.action.replace('_', ' ')}, because {fact.reason}")
+    return replace(after, triage=found, category=fact.category or before.category)
+
+
+def _acted(before: Incident, entry: Entry, fact: facts_act.ActionTaken) -> Incident:
+    """An action of a key counts once, however often it was written."""
+    if any(one.key == fact.key for one in before.actions):
+        return before
+    done = Done(
+        entry.at, entry.actor, fact.action, fact.key, fact.automatic, fact.reason, fact.version, fact.rollout
+    )  # fmt: skip
+    how = "by itself" if fact.automatic else f"by {entry.actor}"
+    after = _told(before, entry, f"Action, {how}: {fact.action.replace('_', ' ')}. {fact.reason}".strip())
+    return replace(after, actions=(*before.actions, done))
+
+
+def _drafted(before: Incident, entry: Entry, fact: facts_act.MessageDrafted) -> Incident:
+    """A later draft for an audience takes the place of the one before; that it was sent stays."""
+    known = next((one for one in before.messages if one.audience == fact.audience), None)
+    sent = None if known is None else known.sent_at
+    message = Message(fact.audience, fact.due_at, fact.text, fact.channel, entry.at, sent)
+    others = tuple(one for one in before.messages if one.audience != fact.audience)
+    return replace(before, messages=(*others, message))
+
+
+def _sent(before: Incident, entry: Entry, fact: facts_act.MessageSent) -> Incident:
+    messages = tuple(
+        replace(one, sent_at=entry.at if one.sent_at is None else one.sent_at) if one.audience == fact.audience else one
+        for one in before.messages
+    )
+    return replace(_told(before, entry, f"{fact.audience} told"), messages=messages)
+
+
+def _assigned(before: Incident, entry: Entry, fact: facts_act.ItemAssigned) -> Incident:
+    """The last word on an item counts."""
+    item = Item(fact.item, fact.owner, fact.due_at, fact.done)
+    others = tuple(one for one in before.items if one.item != fact.item)
+    word = "done" if fact.done else f"assigned to {fact.owner}"
+    return replace(_told(before, entry, f"Action item {word}: {fact.item}"), items=(*others, item))
+
+
+_TAKEN: Mapping[type, Callable[[Incident, Entry, Any], Incident]] = MappingProxyType(
+    {
+        event.IncidentNoted: _noted,
+        event.PostmortemWritten: _written,
+        facts_act.TriageDone: _triaged,
+        facts_act.ActionTaken: _acted,
+        facts_act.MessageDrafted: _drafted,
+        facts_act.MessageSent: _sent,
+        facts_act.ItemAssigned: _assigned,
+    }
+)
+KINDS = (
+    "incident_opened",
+    "incident_noted",
+    "postmortem_written",
+    "triage_done",
+    "action_taken",
+    "message_drafted",
+    "message_sent",
+    "item_assigned",
+)  # what `incidents` folds
 
 
 def around(incident: Incident, entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -122,8 +247,15 @@ def _belongs(incident: Incident, entry: Entry) -> bool:
         return _of_rollout(incident, fact)
     if incident.resolved_seq is not None and entry.seq > incident.resolved_seq:
         return False
+    return _since(incident, entry, fact)
+
+
+def _since(incident: Incident, entry: Entry, fact: Fact) -> bool:
+    """Whether it came when the incident had begun. The alert that opened it was raised just before."""
     if isinstance(fact, event.WindowJudged):
         return incident.began_at is not None and fact.ends_at > incident.began_at
+    if isinstance(fact, event.AlertRaised) and fact.alert in incident.alerts:
+        return incident.detected_at is None or fact.event_at is None or fact.event_at >= incident.detected_at
     return entry.seq >= incident.opened_seq
 
 
@@ -146,4 +278,9 @@ _TOLD = (
     event.RouteApplied,
     event.RouteChanged,
     event.WindowJudged,
+    facts_act.ActionTaken,
+    facts_act.ItemAssigned,
+    facts_act.MessageSent,
+    facts_act.TriageDone,
+    facts_act.UpstreamChanged,
 )
