@@ -168,3 +168,37 @@ def test_a_version_that_ranks_the_wrong_way_is_found(share: float, most: int) ->
     """Within so many looks of 100 pairs that were formed, of which a half, or one in 25, are the canary's or both."""
     rng = np.random.default_rng(73)
     assert all(broken_at_some_look(rng, share, 0.2, most, 100) for _ in range(10))
+
+
+def ends(rng: np.random.Generator, labelled: float, looks: int = 20, units: int = 50) -> set[str]:
+    """What is said at any of so many looks of two versions that are right as often, 70 %, where the outcomes of only
+    `labelled` of the canary's units are ever learnt, under a budget of 5 %."""
+    state = rollout("accuracy >= champion - 2%", alpha=0.05)
+    champion, canary, said = [0, 0], [0, 0], set()
+    for _ in range(looks):
+        new = rng.random(units) < 0.5
+        known = ~new | (rng.random(units) < labelled)
+        right_ = rng.random(units) < 0.7
+        for side, mask in ((champion, known & ~new), (canary, known & new)):
+            side[0] += int((mask & ~right_).sum())
+            side[1] += int((mask & right_).sum())
+        found = judged(seen(state, right("accuracy", (champion[0], champion[1]), (canary[0], canary[1]))))
+        said |= {"uneven"} if "more often than for the other" in found.missing else set()
+        said |= {"broken"} if found.log_e >= np.log(1 / 0.05) else set()
+    return said
+
+
+@pytest.mark.parametrize("labelled", [1.0, 0.9, 0.5, 0.1])
+@pytest.mark.parametrize("runs", [20, pytest.param(300, marks=pytest.mark.slow)])
+def test_labels_that_come_more_seldom_for_one_arm_blame_nobody(labelled: float, runs: int) -> None:
+    """Whatever part of the canary's outcomes is learnt, it is called worse no oftener than alpha; and that the arms are
+    unlike is seen where half of its labels are missing, and not where none are."""
+    rng = np.random.default_rng(79)
+    found = [ends(rng, labelled) for _ in range(runs)]
+    broken, uneven = (sum(word in one for one in found) / runs for word in ("broken", "uneven"))
+    print(f"{labelled:g} of the labels: broken {broken:.3f}, uneven {uneven:.3f}")
+    assert broken <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)
+    if labelled <= 0.5:
+        assert uneven == 1.0
+    if labelled == 1.0:
+        assert uneven <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / runs)

@@ -6,17 +6,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 from tests.flows.fleet import AFTER, QUICK, Fleet
 
 from fairlead.config.grammar import guardrail
-from fairlead.core.after import BLOCK_SECONDS, PromotionDecision, block_of
+from fairlead.core.after import BLOCK_SECONDS, Block, PromotionDecision, PromotionEvidence, begin, block_of, watch
 from fairlead.core.event import OperatorAsked, PromotionDecided, PromotionSeen
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.replay import replay
-from fairlead.core.rollout import Baseline, Call, Plan, Rollout, Step, start
+from fairlead.core.rollout import Aftercare, Baseline, Call, Plan, Rollout, Step, start
 from fairlead.flows.after_events import EventTrials
 from fairlead.flows.release import Release
 
@@ -321,3 +322,48 @@ def test_what_nobody_can_ask_for_is_forgotten() -> None:
         trials.forget(block_of(at))
     assert len(trials._told) <= 3
     assert len(trials._again) <= 12
+
+
+# -- how often a shop of regular customers blames a version that is no other ------------------------------------------
+
+
+def blocks_to_alarm(rng: np.random.Generator, customers: int, budget: float, most: int) -> int:
+    """Blocks until the watch alarms, in a shop of so many customers, each with a chance of its own to convert (10 % on
+    average, many of them never) and a pace of its own, who come back for ever. Half of them met the champion in the
+    rollout; then all meet the version, which is no other."""
+    after = Aftercare(7 * 86_400.0, budget * BLOCK_SECONDS, 600.0)
+    plan = replace(PLAN, guardrails=(guardrail("conversion >= 0.8 * champion"),), after=after)
+    begun = start("r2", "hotel", 2, 1, plan, Baseline(None, (), ()), 1000.0)
+    chance, pace = rng.beta(0.3, 2.7, customers), rng.exponential(1.0, customers)
+    trials = EventTrials(begun)
+    promoted = 1000.0 + 6 * 3600.0
+
+    def serve(since: float, until: float, who: np.ndarray, *, new: bool) -> None:
+        for unit in who:
+            for at in since + (until - since) * rng.random(rng.poisson(pace[unit] * (until - since) / 3600.0)):
+                trials.add(answer(f"c{unit}", float(at), 2 if new else 1), promoted=new)
+                if rng.random() < chance[unit]:
+                    trials.add_events([event(f"c{unit}", float(at) + 1.0, float(at) + 1.0)])
+
+    serve(1000.0, promoted, rng.permutation(customers)[: customers // 2], new=False)
+    trials.promoted(promoted)
+    state = begin(begun, promoted)
+    assert state is not None
+    first = state.block
+    serve(promoted, promoted + (most + 61) * BLOCK_SECONDS, np.arange(customers), new=True)
+    closed = trials.closed(state.block, first + most + 60)
+    for at in sorted(closed):
+        state, decision = watch(state, PromotionEvidence((Block(at, events=closed[at]),)), at * BLOCK_SECONDS)
+        if decision.call is Call.REGRESS:
+            return at - first
+    return most
+
+
+@pytest.mark.parametrize(("runs", "customers"), [(6, 600), pytest.param(60, 600, marks=pytest.mark.slow)])
+def test_regular_customers_blame_nobody(runs: int, customers: int) -> None:
+    """Trials of one customer resemble each other, and the half that met the champion is not the whole: still the mean
+    time to a false alarm is the stated one, 300 blocks, cut off at four times as many."""
+    rng = np.random.default_rng(83)
+    found = np.array([blocks_to_alarm(rng, customers, 300.0, 1200) for _ in range(runs)])
+    print(f"{found.mean():.0f} blocks, {np.mean(found < 1200):.2f} alarmed")
+    assert found.mean() + 3 * found.std() / np.sqrt(runs) >= 300.0
