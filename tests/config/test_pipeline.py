@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
-from fairlead.config.load import parse_settings
+from fairlead.config.load import load_settings, parse_settings
 from fairlead.errors import SettingsError
 
+TESTS = Path(__file__).parents[1]
 # What is written -> what is said of it.
 WRONG = {
     # keys and kinds of values
@@ -113,3 +115,14 @@ def test_what_is_written_wrongly_is_told_with_its_place(text: str) -> None:
 def test_what_makes_sense_in_that_order_is_let_be(steps: str) -> None:
     """A release may be watched after its promotion, and rehearsed to its rollback."""
     assert parse_settings(f"pipeline: {{stages: [{{name: a, steps: [{steps}]}}]}}").pipeline.stages
+
+
+def test_what_the_page_tells_people_to_copy_is_the_promised_pipeline() -> None:
+    """Each example of docs/pipelines.md can be read; the first is the settings' page's pipeline, which goes end to end
+    in tests/app/release/test_pipeline_page.py."""
+    text = (TESTS.parent / "docs" / "pipelines.md").read_text()
+    examples = [parse_settings(found) for found in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    assert len(examples) >= 2
+    promised = load_settings(TESTS / "config" / "page.yaml", {"SLACK_WEBHOOK": "https://example.com/x"}).pipeline
+    assert examples[0].pipeline.stages == promised.stages
+    assert examples[0].pipeline.rollback == promised.rollback
