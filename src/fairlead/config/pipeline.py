@@ -182,9 +182,11 @@ def _check_needs(stages: tuple[StageSettings, ...]) -> None:
 
 
 def _check_order(steps: tuple[PlannedStep, ...]) -> None:
-    """A rollout only grows, and there must be one to look at."""
-    share, deployed, end = 0.0, False, ""
+    """A rollout only grows, and there must be one to look at. What ends a stage's rollout ends that stage's alone: other
+    stages may be another way to release, and be run by their name."""
+    share, deployed, end, stage = 0.0, False, "", ""
     for step in steps:
+        end, stage = (end, stage) if step.stage == stage else ("", step.stage)
         too_late = (Kind.CANARY, Kind.GRADUAL, Kind.FULL) + ((Kind.MONITOR,) if end == "rollback" else ())
         if end and step.kind in too_late:
             raise SettingsError(f"{step.label} comes after {end}: nothing is left for it to do; leave one out")
