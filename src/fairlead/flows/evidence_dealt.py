@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET, UnsetType
@@ -72,21 +71,17 @@ class DealtCollector:
                 return
             known = self._units[record.unit_id] = {}
         met, mine = known.get(share), (record.received_at, record.request_id, canary)
-        scored = record.score is not None and record.status < 500
-        if met is not None and met.first[:3] <= mine and not (scored and _earlier(mine, met.scored)):
+        score = record.score if record.status < 500 else None
+        if met is not None and met.first[:3] < mine and (score is None or (met.scored and met.scored[:3] < mine)):
             return
-        before = self._trials(known)
-        known[share] = self._met(record, met, mine, scored=scored)
+        before = self._trials(known) if known else []
+        took = record.latency_ms / self._factor if canary else record.latency_ms
+        first, scored = _Answer(*mine, latency_cell(took)), met and met.scored
+        if score is not None:
+            one = _Answer(*mine, bisect_right(self._edges, score))
+            scored = one if scored is None else min(scored, one)
+        known[share] = _Met(first if met is None else min(met.first, first), scored)
         self._replace(before, self._trials(known))
-
-    def _met(self, record: Prediction, met: _Met | None, mine: tuple[float, str, bool], *, scored: bool) -> _Met:
-        first, score = (None, None) if met is None else met
-        if first is None or mine < first[:3]:
-            took = record.latency_ms / self._factor if mine[2] else record.latency_ms
-            first = _Answer(*mine, latency_cell(took))
-        if scored and record.score is not None and _earlier(mine, score):
-            score = _Answer(*mine, bisect_right(self._edges, record.score))
-        return _Met(first, score)
 
     def _replace(self, before: list[_Key], after: list[_Key]) -> None:
         if before != after:
@@ -124,7 +119,3 @@ class DealtCollector:
                 groups.setdefault((name, block, odds), ([], []))[canary].append((cell, count))
         found = (Dealt(*key, tuple(sorted(a)), tuple(sorted(b))) for key, (a, b) in sorted(groups.items()))
         return tuple(found) or UNSET
-
-
-def _earlier(mine: Sequence[object], known: _Answer | None) -> bool:
-    return known is None or tuple(mine) < known[:3]

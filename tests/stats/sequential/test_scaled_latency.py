@@ -8,7 +8,7 @@ from math import log
 import numpy as np
 import pytest
 
-from fairlead.stats.sequential.scaled_latency import Timed, block_of, latency_cell, scaled_log_e, upper_ms
+from fairlead.stats.sequential.scaled_latency import Timed, block_of, latency_cell, scaled_log_e
 
 LIMIT = log(300)  # three guardrails at 1 %
 SECONDS, PER_SECOND = 240.0, 40.0
@@ -92,10 +92,16 @@ def test_twenty_percent_more_is_found_where_nothing_more_is_allowed() -> None:
 def test_the_threshold_is_the_champions_and_comes_from_earlier_blocks() -> None:
     """The first block has the one at the deploy; from then on what the champion took before, never its present."""
     calm, later = ((latency_cell(16.0), 990), (latency_cell(40.0), 10)), ((latency_cell(64.0), 1000),)
-    first = scaled_log_e([Timed(0, 0.5, calm, ())], 0.01, 100.0)
-    assert first.limit_ms == upper_ms(latency_cell(100.0))
+    first = scaled_log_e([Timed(0, 0.5, calm, ())], 0.01, 128.0)
+    assert first.limit_ms == 128.0
     second = scaled_log_e([Timed(0, 0.5, calm, ()), Timed(1, 0.5, later, ())], 0.01, 100.0)
     assert (second.limit_ms, second.champion) == (16.0, (1000, 2000))
+
+
+def test_a_champion_that_always_takes_alike_is_not_slow_itself() -> None:
+    """Where all its answers lie in one cell, more of them must not count as slow than the quantile leaves above it."""
+    alike = (latency_cell(16.0), 2000)
+    assert scaled_log_e([Timed(0, 0.5, (alike,), ()), Timed(1, 0.5, (alike,), ())], 0.01).champion == (0, 2000)
 
 
 def test_few_answers_leave_the_threshold_of_the_deploy_or_none() -> None:
@@ -104,7 +110,7 @@ def test_few_answers_leave_the_threshold_of_the_deploy_or_none() -> None:
     now = Timed(1, 0.5, ((latency_cell(16.0), 5),), ((latency_cell(16.0), 5),))
     assert scaled_log_e([few, now], 0.01).limit_ms is None
     assert scaled_log_e([few, now], 0.01).canary == (0, 0)
-    assert scaled_log_e([few, now], 0.01, 50.0).limit_ms == upper_ms(latency_cell(50.0))
+    assert scaled_log_e([few, now], 0.01, 32.0).limit_ms == 32.0
 
 
 def test_the_order_of_rows_is_free_and_lost_counts_are_none() -> None:

@@ -11,7 +11,7 @@ noisy quantile make the test slower, never wrong. s only says *where* the two ar
 A unit is one trial, by its first answer, dealt to the canary with a known probability rho; given that it is slow, it is
 the canary's with probability theta(R) (`failures`), R the relative risk, whose null is R <= 1 + tolerance.
 
-Latencies are counted in cells of 9 %, the canary's after division by k, so blocks of any length add up and an
+Latencies are counted in cells of 4 %, the canary's after division by k, so blocks of any length add up and an
 answer that is read late changes nothing but its own count and the thresholds after it.
 """
 
@@ -19,19 +19,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from math import ceil, log2
+from math import ceil, exp, log, log1p, log2
 
 from msgspec import Struct
 
-from fairlead.stats.sequential.failures import failure_log_e
+from fairlead.stats.sequential.failures import canary_fraction
 from fairlead.stats.sequential.latency import TOLERANCE
 
-PER_OCTAVE = 8  # cells of latency
+PER_OCTAVE = 16  # cells of latency
 _LEAST_MS = 1e-3
 _FIRST_SECONDS = 10.0
 _PER_DOUBLING = 4  # blocks, while the time since the start doubles
 # Answers of the champion that a threshold is taken from, in those that it should exceed: at least, and where there are.
 _LEAST_BEYOND, _ENOUGH_BEYOND = 3, 10
+_MOST = 2.0  # of its answers' due share that a threshold may leave beyond it
+_HALF_A_CELL = 2.0 ** (-0.5 / PER_OCTAVE)
+# Relative risks, in multiples of what is tolerated, and the capital on each: small ones take long, large ones hurry.
+_RISKS = ((1.25, 0.15), (1.5, 0.2), (2.0, 0.15), (3.0, 0.1), (5.0, 0.1), (10.0, 0.3))
 
 Counts = tuple[tuple[int, int], ...]  # (cell, units)
 
@@ -62,7 +66,7 @@ def latency_cell(ms: float) -> int:
     """The cell of a latency.
 
     >>> latency_cell(16.0), latency_cell(16.1), latency_cell(20.0), latency_cell(0.0)
-    (32, 33, 35, -79)
+    (64, 65, 70, -159)
     """
     return ceil(PER_OCTAVE * log2(max(ms, _LEAST_MS)))
 
@@ -70,7 +74,7 @@ def latency_cell(ms: float) -> int:
 def upper_ms(cell: int) -> float:
     """The longest latency of a cell.
 
-    >>> upper_ms(32)
+    >>> upper_ms(64)
     16.0
     """
     return float(2.0 ** (cell / PER_OCTAVE))
@@ -89,7 +93,7 @@ def scaled_log_e(rows: Iterable[Timed], allowed: float, at_start_ms: float | Non
     """The evidence that the canary is slower than it may be. `allowed` is the share of answers that the quantile leaves
     above it; `at_start_ms` the champion's quantile before the start, used until it has answered often enough since.
 
-    >>> calm, slow = ((32, 990), (40, 10)), ((32, 40), (40, 60))
+    >>> calm, slow = ((64, 990), (80, 10)), ((64, 40), (80, 60))
     >>> found = scaled_log_e([Timed(0, 0.0, calm, ()), Timed(1, 0.1, calm, slow)], 0.01)
     >>> found.canary, found.champion, found.limit_ms, found.log_e > 50
     ((60, 100), (10, 1000), 16.0, True)
@@ -100,7 +104,7 @@ def scaled_log_e(rows: Iterable[Timed], allowed: float, at_start_ms: float | Non
     beyond: list[Counter[int]] = []
     slow: Counter[tuple[float, bool]] = Counter()
     units: Counter[bool] = Counter()
-    limit = None if at_start_ms is None else latency_cell(at_start_ms)
+    limit = None if at_start_ms is None else latency_cell(at_start_ms * _HALF_A_CELL)
     for block in sorted(blocks):
         found = _quantile(beyond, allowed)
         limit = limit if found is None else found
@@ -113,11 +117,24 @@ def scaled_log_e(rows: Iterable[Timed], allowed: float, at_start_ms: float | Non
     groups = [(share, slow[share, False], slow[share, True]) for share in sorted({share for share, _ in slow})]
     on_canary, on_champion = sum(canary for *_, canary in groups), sum(champion for _, champion, _ in groups)
     return Scaled(
-        failure_log_e(groups, TOLERANCE),
+        _log_e(groups),
         (on_canary, units[True]),
         (on_champion, units[False]),
         None if limit is None else upper_ms(limit),
     )
+
+
+def _log_e(groups: Sequence[tuple[float, int, int]]) -> float:
+    """As `failures.failure_log_e`, with the capital of `_RISKS`."""
+    logs = []
+    for risk, capital in _RISKS:
+        grown = log(capital)
+        for share, champion, canary in groups:
+            limit = canary_fraction(share, 1.0 + TOLERANCE)
+            grown += canary * log(risk) - (champion + canary) * log1p(limit * (risk - 1.0))
+        logs.append(grown)
+    peak = max(logs)
+    return peak + log(sum(exp(one - peak) for one in logs))
 
 
 def _count(row: Timed, limit: int, slow: Counter[tuple[float, bool]], units: Counter[bool]) -> None:
@@ -130,7 +147,10 @@ def _count(row: Timed, limit: int, slow: Counter[tuple[float, bool]], units: Cou
 
 
 def _quantile(blocks: Sequence[Counter[int]], allowed: float) -> int | None:
-    """The highest cell beyond which lies at least `allowed` of the champion's latest answers; None for too few."""
+    """The cell beyond which lies about `allowed` of the champion's latest answers; None for too few.
+
+    A little more than that where cells can tell, as more slow answers tell sooner; else less.
+    """
     recent: Counter[int] = Counter()
     total = 0
     for block in reversed(blocks):
@@ -140,9 +160,9 @@ def _quantile(blocks: Sequence[Counter[int]], allowed: float) -> int | None:
             break
     if total * allowed < _LEAST_BEYOND:
         return None
-    above = 0
-    for cell in sorted(recent, reverse=True):
-        if above >= allowed * total:
-            return cell
+    above, cells = 0, sorted(recent, reverse=True)
+    for cell, lower in zip(cells, [*cells[1:], cells[-1] - 1], strict=True):
         above += recent[cell]
-    return min(recent) - 1
+        if above >= allowed * total:
+            return lower if above <= _MOST * allowed * total else cell
+    return None
