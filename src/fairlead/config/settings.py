@@ -11,6 +11,7 @@ from fairlead.config.database import DatabaseUrl
 from fairlead.config.drift_detection import DriftDetection
 from fairlead.config.fields import Section
 from fairlead.config.gates import Gates
+from fairlead.config.incidents import Incidents
 from fairlead.config.models import LimitSettings, ModelSettings
 from fairlead.config.monitoring import Monitoring
 from fairlead.config.pipeline import Pipeline
@@ -47,6 +48,7 @@ class Settings(Section, frozen=True):
     monitoring: Monitoring = Monitoring()
     drift_detection: DriftDetection = DriftDetection()
     alerting: Alerting = Alerting()
+    incidents: Incidents = Incidents()
     pipeline: Pipeline = Pipeline()
     retraining: Retraining = Retraining()
     registry: RegistrySettings = RegistrySettings()

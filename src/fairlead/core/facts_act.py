@@ -19,6 +19,9 @@ class NoticeMade(Fact, frozen=True, tag="notice_made"):
     body: Raw  # the notice as it is sent
     pages: bool = False  # it counts against the budget of pages
     over: bool = False  # it says that an earlier one is over
+    acknowledged: bool = False  # it says that somebody works on an earlier one
+    thread: str = ""  # the id of the first notice on the same trouble; empty: it is the first
+    places: tuple[tuple[int, int], ...] = ()  # the raised alerts it tells of, as runs of their places in the journal
 
 
 class NoticeTried(Fact, frozen=True, tag="notice_tried"):
@@ -38,6 +41,8 @@ class NoticeEscalated(Fact, frozen=True, tag="notice_escalated"):
     notice: str
     channels: tuple[str, ...]
     reason: str
+    body: Raw = Raw(b"{}")  # the notice as they get it
+    dead: str = ""  # the channel in whose place they are told
 
 
 class AlertAcknowledged(Fact, frozen=True, tag="alert_acknowledged"):
@@ -104,6 +109,7 @@ class ActionTaken(Fact, frozen=True, tag="action_taken"):
     version: int | None = None
     rollout: str = ""
     reason: str = ""
+    failed: bool = False  # it was tried, and changed nothing
 
 
 class MessageDrafted(Fact, frozen=True, tag="message_drafted"):

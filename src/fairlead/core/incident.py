@@ -37,6 +37,7 @@ class Done(Struct, frozen=True):
     reason: str = ""
     version: int | None = None
     rollout: str = ""
+    failed: bool = False
 
 
 class Message(Struct, frozen=True):
@@ -86,6 +87,7 @@ class Incident(Struct, frozen=True):
     opened_by: str = ""
     alerts: tuple[str, ...] = ()  # keys of the alerts that belong to it, that which opened it first
     triage: Triaged | None = None  # the last one
+    triages: int = 0
     actions: tuple[Done, ...] = ()
     messages: tuple[Message, ...] = ()
     items: tuple[Item, ...] = ()
@@ -168,18 +170,20 @@ def _triaged(before: Incident, entry: Entry, fact: facts_act.TriageDone) -> Inci
     checks = msgspec.json.decode(fact.checks, type=tuple[TriageCheck, ...])
     found = Triaged(entry.at, entry.actor, fact.action, fact.reason, fact.category, fact.approved, checks)
     after = _told(before, entry, f"Triage: {fact.action.replace('_', ' ')}, because {fact.reason}")
-    return replace(after, triage=found, category=fact.category or before.category)
+    return replace(after, triage=found, triages=before.triages + 1, category=fact.category or before.category)
 
 
 def _acted(before: Incident, entry: Entry, fact: facts_act.ActionTaken) -> Incident:
     """An action of a key counts once, however often it was written."""
     if any(one.key == fact.key for one in before.actions):
         return before
+    key, failed = fact.key, fact.failed
     done = Done(
-        entry.at, entry.actor, fact.action, fact.key, fact.automatic, fact.reason, fact.version, fact.rollout
+        entry.at, entry.actor, fact.action, key, fact.automatic, fact.reason, fact.version, fact.rollout, failed
     )  # fmt: skip
     how = "by itself" if fact.automatic else f"by {entry.actor}"
-    after = _told(before, entry, f"Action, {how}: {fact.action.replace('_', ' ')}. {fact.reason}".strip())
+    word = "Action failed" if failed else "Action"
+    after = _told(before, entry, f"{word}, {how}: {fact.action.replace('_', ' ')}. {fact.reason}".strip())
     return replace(after, actions=(*before.actions, done))
 
 

@@ -1,0 +1,143 @@
+"""What each audience is told of an incident: drafts, for people to send. Customers read no internals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from fairlead.core.incident import Incident
+from fairlead.core.triage import FIRST_RESPONSE
+
+
+class Audience(Struct, frozen=True):
+    """Who is told, within so many seconds of the opening, by which channel, and what it is that they want to know."""
+
+    name: str
+    within_seconds: float
+    channel: str
+    content: str
+
+
+AUDIENCES: tuple[Audience, ...] = (
+    Audience("engineering", 0.0, "incident channel", "technical details, status"),
+    Audience("product", 1800.0, "e-mail or chat", "impact, estimated time of resolution"),
+    Audience("users", 3600.0, "status page", "plain-language description, workarounds"),
+    Audience("leadership", 86_400.0, "e-mail", "impact, root cause, action items"),
+)
+
+
+class Impact(Struct, frozen=True):
+    """Whom it reached so far: predictions and different users or units, as the journal counts them."""
+
+    predictions: int = 0
+    units: int = 0
+    failed: int = 0
+
+
+def drafts(
+    incident: Incident, impact: Impact, audiences: Sequence[Audience] = AUDIENCES
+) -> tuple[tuple[Audience, str], ...]:
+    """What is to be said to each, as things stand."""
+    return tuple((one, _WORDS[one.name](incident, impact)) for one in audiences)
+
+
+def due_at(incident: Incident, audience: Audience) -> float:
+    """By when an audience is to be told."""
+    return incident.opened_at + audience.within_seconds
+
+
+def _engineering(incident: Incident, impact: Impact) -> str:
+    triage, lines = incident.triage, [f"[{incident.severity}] {incident.title} ({incident.id}, {incident.state})"]
+    lines.append(f"What: {incident.reason}")
+    lines.append(f"Since: {_when(incident.began_at)}; seen {_when(incident.detected_at)}; {_reach(impact)}.")
+    if triage is None:
+        lines.append(f"First response ({incident.category}): {FIRST_RESPONSE.get(incident.category, 'look by hand')}.")
+    else:
+        lines += [f"Triage, {check.step}: {check.outcome.value}. {check.reason}" for check in triage.checks]
+    lines += [
+        f"Done, {_when(one.at)}: {_action(one.action)}. {one.reason}" for one in incident.actions if not one.failed
+    ]
+    return "\n".join(lines)
+
+
+def _product(incident: Incident, impact: Impact) -> str:
+    doing = _doing(incident)
+    return (
+        f"{incident.model} has a problem since {_when(incident.began_at)}: {incident.title}. So far {_reach(impact)}. "
+        f"{doing} {_eta(incident)}"
+    )
+
+
+def _users(incident: Incident, impact: Impact) -> str:
+    """In plain words: no version, no feature, no figure of a metric."""
+    if incident.state == "resolved":
+        span = f"Between {_when(incident.began_at)} and {_when(incident.resolved_at)}"
+        return f"{span} some answers may have been less reliable than usual. This is over."
+    trouble = "some requests failed" if impact.failed else "some answers may be less reliable than usual"
+    now = "A fix is in place and we are watching it." if incident.mitigated_at else "We are working on it."
+    return (
+        f"Since {_when(incident.began_at)} {trouble}. {now} If a decision looks wrong to you, please ask for a review."
+    )
+
+
+def _leadership(incident: Incident, impact: Impact) -> str:
+    triage = incident.triage
+    cause = triage.reason if triage is not None else incident.reason
+    items = (
+        "; ".join(f"{one.item} ({one.owner})" for one in incident.items if not one.done) or "to be agreed in the review"
+    )
+    return (
+        f"{incident.title}. Impact: {_reach(impact)}; state: {incident.state}. Cause as far as it is known: {cause}. "
+        f"{_doing(incident)} What follows: {items}."
+    )
+
+
+_WORDS: Mapping[str, Callable[[Incident, Impact], str]] = MappingProxyType(
+    {"engineering": _engineering, "product": _product, "users": _users, "leadership": _leadership}
+)
+
+
+def _reach(impact: Impact) -> str:
+    failed = f", {impact.failed:,} of them failed" if impact.failed else ""
+    units = f" and at most {impact.units:,} users or units" if impact.units else ""
+    return f"{impact.predictions:,} predictions{units} reached{failed}"
+
+
+def _doing(incident: Incident) -> str:
+    if incident.state == "resolved":
+        return "It is resolved."
+    if incident.mitigated_at is not None:
+        return "What helped is in place, and it is watched."
+    acts = [one for one in incident.actions if not one.failed]
+    return f"Under way: {_action(acts[-1].action)}." if acts else "It is being looked into."
+
+
+def _eta(incident: Incident) -> str:
+    """How long the way that was chosen takes, as a rule."""
+    if incident.state == "resolved" or incident.mitigated_at is not None:
+        return ""
+    action = "" if incident.triage is None else incident.triage.action
+    usual = {"rollback": "minutes", "threshold": "minutes", "recalibrate": "hours", "retrain": "a day or more"}
+    return f"Expected to take {usual[action]}." if action in usual else "How long it takes is not known yet."
+
+
+def _action(action: str) -> str:
+    """
+    >>> _action("fix_data")
+    'mending the data'
+    """
+    return {
+        "rollback": "going back to the version before",
+        "threshold": "moving the decision threshold",
+        "recalibrate": "recalibrating the scores",
+        "retrain": "training a new version",
+        "fix_data": "mending the data",
+        "scale": "more machines, or new ones",
+    }.get(action, action)
+
+
+def _when(at: float | None) -> str:
+    return "an unknown time" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
