@@ -113,7 +113,7 @@ def test_what_is_written_wrongly_is_told_with_its_place(text: str) -> None:
     ],
 )
 def test_what_makes_sense_in_that_order_is_let_be(steps: str) -> None:
-    """A release may be watched after its promotion, and rehearsed to its rollback; a second stage may go another way."""
+    """A release may be watched after its promotion, and taken back; a second stage may go another way."""
     text = f"{{stages: [{{name: a, steps: [{steps}]}}, {{name: hotfix, steps: [full_deployment]}}]}}"
     assert len(parse_settings(f"pipeline: {text}").pipeline.stages) == 2
 

@@ -182,8 +182,8 @@ def _check_needs(stages: tuple[StageSettings, ...]) -> None:
 
 
 def _check_order(steps: tuple[PlannedStep, ...]) -> None:
-    """A rollout only grows, and there must be one to look at. What ends a stage's rollout ends that stage's alone: other
-    stages may be another way to release, and be run by their name."""
+    """A rollout only grows, and there must be one to look at. What ends a stage ends that stage alone: others
+    may be another way to release, and be run by their name."""
     share, deployed, end, stage = 0.0, False, "", ""
     for step in steps:
         end, stage = (end, stage) if step.stage == stage else ("", step.stage)
