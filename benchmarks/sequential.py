@@ -32,7 +32,6 @@ from fairlead.stats.sequential import (
     quantiles,
     rates,
     sample_ratio,
-    scores,
 )
 
 Arrays = tuple[np.ndarray, ...]
@@ -99,19 +98,6 @@ def loop_divergence(cells: np.ndarray) -> float:
     for cell in cells.tolist():
         counts[cell] += 1
         peak = max(peak, divergence.divergence_log_e(counts, REFERENCE, 0.25))
-    return peak
-
-
-def loop_scores(cells: np.ndarray, canary: np.ndarray, share: np.ndarray) -> float:
-    """Two posterior shares, score by score."""
-    prior = [0.5 * len(REFERENCE) * one for one in REFERENCE]
-    counts, totals, log_e, peak = [list(prior), list(prior)], [sum(prior)] * 2, 0.0, 0.0
-    for cell, arm, rho in zip(cells.tolist(), canary.tolist(), share.tolist(), strict=True):
-        q0, q1 = counts[0][cell] / totals[0], counts[1][cell] / totals[1]
-        log_e += log((q1 if arm else q0) / (rho * q1 + (1.0 - rho) * q0))
-        peak = max(peak, log_e)
-        counts[int(arm)][cell] += 1
-        totals[int(arm)] += 1
     return peak
 
 
@@ -290,13 +276,6 @@ def contenders(rng: np.random.Generator, n: int) -> dict[str, Contender]:
             divergence.ScoreWatch(REFERENCE, 0.25),
             fed,
             loop_divergence,
-        ),
-        "scores": one(
-            (cells, canary, share),
-            partial(scores.arm_scores_path, reference=REFERENCE),
-            scores.ArmScores(REFERENCE),
-            fed,
-            loop_scores,
         ),
         "mean_difference, exact": one(
             (values, canary, share), mean_difference.rise_path, mean_difference.RiseWatch(), fed, loop_rise

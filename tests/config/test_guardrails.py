@@ -130,6 +130,25 @@ def test_a_guardrail_that_its_strategy_cannot_measure_is_refused_at_deploy() -> 
     with pytest.raises(UsageError, match="blue-green leaves none"):
         events.plan("blue-green")
     assert events.plan("rolling").guardrails[0].metric == "conversion"
+    shift = settings("rollout: {guardrails: ['score_shift <= 20%']}").rollout
+    with pytest.raises(UsageError, match="blue-green leaves none"):
+        shift.plan("blue-green")
+    assert shift.plan("canary").guardrails[0].bound == 0.2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("score_shift <= 1.1 * champion", "compared to a number, not to the champion: write score_shift < 20%"),
+        ("score_shift >= 20%", "bounds it from below"),
+        ("score_shift <= 20", "is no share"),
+        ("score_shit <= 20%", "did you mean score_shift"),
+    ],
+)
+def test_a_bound_on_the_shift_of_scores_is_a_share(text: str, said: str) -> None:
+    """What it cannot be is refused with what to write."""
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        guardrail(text)
 
 
 def test_one_quantile_of_latency_may_be_bound() -> None:

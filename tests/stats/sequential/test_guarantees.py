@@ -25,7 +25,6 @@ from fairlead.stats.sequential.means import bernstein_sequence, normal_sequence
 from fairlead.stats.sequential.quantiles import QuantileWatch
 from fairlead.stats.sequential.rates import rate_path
 from fairlead.stats.sequential.sample_ratio import RatioWatch
-from fairlead.stats.sequential.scores import arm_scores_path
 from fairlead.stats.shadow import mcnemar_path
 
 Floats = NDArray[np.float64]
@@ -143,7 +142,6 @@ def of_values(traffic: Traffic) -> dict[str, float]:
     difference = difference_sequence(100.0 * value, canary, share[first], ALPHA)
     path = {
         "scores against a reference": divergence_path(cells[traffic.first_on_canary], REFERENCE.tolist(), BOUND),
-        "scores of two arms": arm_scores_path(cells[first], canary, share[first], REFERENCE.tolist()),
         "means of two arms": rise_path(value, canary, share[first]),
         "mean, betting": mean_log_e_path(wild, 0.4, ALPHA),
         "flips": mcnemar_path(right[0, first], right[1, first]),
@@ -176,7 +174,7 @@ def average(traffic: Traffic) -> float:
     cells, value = rng.choice(10, first.size, p=REFERENCE), rng.beta(2.0, 3.0, first.size)
     paths = {
         "failures": (failed, failure_path(share[failed], canary[failed])),
-        "scores": (first, arm_scores_path(cells, canary[first], share[first], REFERENCE.tolist())),
+        "scores": (first[canary[first]], divergence_path(cells[canary[first]], REFERENCE.tolist(), BOUND)),
         "means": (first, rise_path(value, canary[first], share[first])),
     }
     # Before its first observation each is 1; between two it stays where it was.
@@ -192,7 +190,7 @@ def false_decisions(scenario: str, runs: int) -> dict[str, int]:
     for _ in range(runs):
         traffic = Traffic(rng, scenario)
         found = {**of_failures(traffic), **of_values(traffic), **of_quantiles(traffic)}
-        three = [found[name] for name in ("failures", "scores of two arms", "means of two arms")]
+        three = [found[name] for name in ("failures", "scores against a reference", "means of two arms")]
         found["three guardrails, average"] = average(traffic)
         found["three guardrails at alpha / 3"] = max(three) - log(3)
         for name, largest in found.items():
@@ -209,7 +207,6 @@ TESTS = (
     "latency",
     "sample ratio",
     "scores against a reference",
-    "scores of two arms",
     "means of two arms",
     "difference, asymptotic",
     "non-inferiority at the margin",

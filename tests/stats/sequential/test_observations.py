@@ -21,7 +21,6 @@ from fairlead.stats.sequential.observations import cells, closed_shares, finite,
 from fairlead.stats.sequential.quantiles import QuantileWatch
 from fairlead.stats.sequential.rates import RateWatch
 from fairlead.stats.sequential.sample_ratio import RatioWatch
-from fairlead.stats.sequential.scores import ArmScores
 from fairlead.stats.shadow import PairWatch
 
 N = 700
@@ -52,7 +51,6 @@ CASES = {
         LatencyWatch(), fed, (SHARE, np.where(VALUES < 0.3, CANARY, -1.0), np.where(VALUES > 0.5, HITS, -1.0))
     ),
     "divergence": Case(ScoreWatch((0.4, 0.3, 0.2, 0.1), 0.1), fed, (CELLS,)),
-    "scores": Case(ArmScores((0.4, 0.3, 0.2, 0.1)), fed, (CELLS, CANARY, SHARE)),
     "rise": Case(RiseWatch(0.01), fed, (VALUES, CANARY, SHARE)),
     "difference": Case(DifferenceWatch(0.05), fed, (VALUES, CANARY, SHARE)),
     "Bernstein": Case(BernsteinWatch(0.05), fed, (VALUES,)),
@@ -153,8 +151,8 @@ def test_infinite_values_are_refused_where_any_value_may_come() -> None:
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_one_arm_alone_is_refused_where_arms_are_compared_and_nothing_where_failures_are(share: float) -> None:
-    """A share of 0 or 1 compares nothing: scores and means refuse it; first failures pass it over, as counts do."""
-    for compared in (ArmScores((0.5, 0.5)), RiseWatch(), DifferenceWatch(0.05)):
+    """A share of 0 or 1 compares nothing: means refuse it; first failures pass it over, as counts do."""
+    for compared in (RiseWatch(), DifferenceWatch(0.05)):
         with pytest.raises(ValueError, match="leave that time out"):
             compared.update([0, 1], [0, 1], share)
     assert FailureWatch().update(share, [0, 1, 1]).evidence.log_e == 0.0
@@ -166,8 +164,6 @@ def test_lengths_that_differ_are_refused() -> None:
     """One share for each observation, or one for all; one arm for each value."""
     with pytest.raises(ValueError, match="2 shares for 3 observations"):
         FailureWatch().update([0.1, 0.2], [0, 1, 1])
-    with pytest.raises(ValueError, match="one arm for each"):
-        ArmScores((0.5, 0.5)).update([0, 1], [0], 0.5)
     with pytest.raises(ValueError, match="one arm for each"):
         RiseWatch().update([0.1, 0.2], [0], 0.5)
     with pytest.raises(ValueError, match="one each"):

@@ -10,8 +10,10 @@ no e-process has refuted: it holds the truth at every look together.
     failures         does the canary fail more often than the champion, at any split?
     rates            is a rate above a limit?
     latency          is the canary slower than the champion, and slower than allowed?
+    scaled_latency   is it slower than a multiple of what the champion takes at the time?
     divergence       have the scores left their expected distribution?
-    scores           do canary and champion score differently?
+    divergence_tilts the same, sooner where all scores move a little
+    score_shift      do canary and champion score further apart than a bound?
     mean_difference  do the arms differ in a mean (revenue, a bounded reward), by how much?
     means, capital   where does a mean lie? empirical Bernstein and asymptotic; betting
     quantiles        where does a quantile lie?
