@@ -1,0 +1,177 @@
+"""What rules would have told over a past that is known: false pages, delay, power.
+
+Whether a window was harmful is decided by its realised labels alone, before any rule is asked: its mean loss, on all of
+its labels, lies by two standard errors above the held-out loss by a tenth of that and by one point (0.01). A page is
+false where no harmful window lies within one window of the one it speaks of. Delay is counted from the end of the first
+window of a harmful stretch to the first instant at which a rule says so of a window of that stretch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+from statistics import median
+
+from msgspec import Struct
+
+HARM_SHARE, HARM_POINTS, HARM_ERRORS = 0.10, 0.01, 2.0
+NEAR = 1  # windows: a page beside a harmful window is not false
+FEWEST_LABELS = 30
+DAY = 86_400.0
+PERIOD = 30 * DAY
+
+
+class Realised(Struct, frozen=True):
+    """One window, by all of its labels. `loss` is the mean of the 0/1 loss, or of the absolute error as a share of the
+    reference's scale; `error` its standard error. `harmful` is None where too few labels ever came."""
+
+    window: str
+    starts_at: float
+    ends_at: float
+    rows: int
+    labels: int
+    loss: float | None = None
+    error: float | None = None
+    harmful: bool | None = None
+
+
+class Signal(Struct, frozen=True):
+    """What one rule said of one window: the window's number, when it said so, whether the condition was breached, and
+    whether that made a notice (told once until it is over)."""
+
+    window: int
+    at: float
+    breached: bool
+    notice: bool = False
+
+
+class Stretch(Struct, frozen=True):
+    """Harmful windows in a row, `first` to `last`; a single calm window between them does not end it."""
+
+    first: int
+    last: int
+
+
+class RuleScore(Struct, frozen=True):
+    """One rule over the whole past. Rates are per 30 days; delays are in seconds, of the stretches that were found."""
+
+    rule: str
+    says: str
+    windows: int  # that it spoke of
+    breached: int
+    notices: int
+    false_windows: int  # breached, and no harm near
+    false_notices: int
+    false_windows_per_30d: float
+    false_notices_per_30d: float
+    stretches: int
+    found: int
+    delays: tuple[float | None, ...] = ()  # one a stretch; None: never
+    real_share: float | None = None  # of its notices, those near real harm
+
+    @property
+    def delay_median(self) -> float | None:
+        """The median delay of the stretches that were found."""
+        known = [delay for delay in self.delays if delay is not None]
+        return median(known) if known else None
+
+    @property
+    def delay_worst(self) -> float | None:
+        """The 90 % quantile of the delays (of few stretches: the largest)."""
+        known = sorted(delay for delay in self.delays if delay is not None)
+        return known[ceil(0.9 * len(known)) - 1] if known else None
+
+
+def realised(
+    window: tuple[str, float, float], rows: int, losses: tuple[int, float, float], reference: float | None
+) -> Realised:
+    """A window's harm. `losses` are the number of labels, the sum of their losses and of the losses' squares;
+    `reference` is the mean held-out loss.
+
+    >>> realised(("d", 0.0, DAY), 1000, (1000, 200.0, 200.0), 0.10).harmful
+    True
+    >>> realised(("d", 0.0, DAY), 1000, (1000, 115.0, 115.0), 0.10).harmful
+    False
+    """
+    name, starts_at, ends_at = window
+    labels, total, squares = losses
+    bare = Realised(name, starts_at, ends_at, rows, labels)
+    if labels < FEWEST_LABELS or reference is None:
+        return bare
+    mean = total / labels
+    error = (max(squares / labels - mean * mean, 0.0) / labels) ** 0.5
+    beyond = mean - HARM_ERRORS * error > reference + max(HARM_SHARE * reference, HARM_POINTS)
+    return Realised(name, starts_at, ends_at, rows, labels, mean, error, beyond)
+
+
+def stretches(windows: Sequence[Realised]) -> tuple[Stretch, ...]:
+    """The harmful stretches of some windows in order.
+
+    >>> day = realised(("d", 0.0, DAY), 1000, (1000, 100.0, 100.0), 0.10)
+    >>> bad = realised(("d", 0.0, DAY), 1000, (1000, 300.0, 300.0), 0.10)
+    >>> stretches([day, bad, bad, day, bad, day, day, bad])
+    (Stretch(first=1, last=4), Stretch(first=7, last=7))
+    """
+    found: list[Stretch] = []
+    for place, one in enumerate(windows):
+        if not one.harmful:
+            continue
+        if found and place - found[-1].last <= NEAR + 1:
+            found[-1] = Stretch(found[-1].first, place)
+        else:
+            found.append(Stretch(place, place))
+    return tuple(found)
+
+
+def near_harm(windows: Sequence[Realised], place: int) -> bool | None:
+    """Whether a harmful window lies within one window of this one; None where nobody knows, as labels are missing."""
+    around = [one.harmful for one in windows[max(0, place - NEAR) : place + NEAR + 1]]
+    if any(around):
+        return True
+    return None if all(one is None for one in around) else False
+
+
+def scored(rule: str, says: str, signals: Sequence[Signal], windows: Sequence[Realised]) -> RuleScore:
+    """One rule's signals against what really happened. A rule may speak twice of a window (at its close, and once its
+    labels have matured): a window counts once, and its delay is that of the first breach."""
+    first: dict[int, float] = {}
+    for one in signals:
+        if one.breached:
+            first[one.window] = min(one.at, first.get(one.window, one.at))
+    notices = [one for one in signals if one.notice]
+    false = sum(near_harm(windows, place) is False for place in first)
+    wrong = sum(near_harm(windows, one.window) is False for one in notices)
+    right = sum(near_harm(windows, one.window) is True for one in notices)
+    span = windows[-1].ends_at - windows[0].starts_at if windows else 0.0
+    periods = max(span, DAY) / PERIOD
+    harm = stretches(windows)
+    delays = tuple(_delay(stretch, first, windows) for stretch in harm)
+    return RuleScore(
+        rule,
+        says,
+        len({one.window for one in signals}),
+        len(first),
+        len(notices),
+        false,
+        wrong,
+        false / periods,
+        wrong / periods,
+        len(harm),
+        sum(delay is not None for delay in delays),
+        delays,
+        right / (right + wrong) if right + wrong else None,
+    )
+
+
+def allowed_pages(pages: float, per_seconds: float, span_seconds: float) -> int:
+    """How many false pages a budget allows in a span: its share of the period, rounded up.
+
+    >>> allowed_pages(1, 30 * DAY, 90 * DAY), allowed_pages(1, 30 * DAY, 9 * DAY), allowed_pages(0, 30 * DAY, 9 * DAY)
+    (3, 1, 0)
+    """
+    return ceil(pages * span_seconds / per_seconds - 1e-9)
+
+
+def _delay(stretch: Stretch, first: dict[int, float], windows: Sequence[Realised]) -> float | None:
+    said = [at for place, at in first.items() if stretch.first - NEAR <= place <= stretch.last]
+    return max(0.0, min(said) - windows[stretch.first].ends_at) if said else None

@@ -1,0 +1,234 @@
+"""The watch over a known past: the code that judges live windows, on windows that were counted from a table.
+
+Every window is judged at its close and once its labels have matured, in the order in which that would have been known;
+the test of the loss goes on from window to window as it does live. Each rule's notices follow `core.alert`: told once,
+again when the severity rises or a week has passed, over when it holds.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Iterable, Sequence
+from math import inf
+
+from msgspec import Struct
+
+from fairlead.core.alarm import DATA, DEGRADED, HARMFUL, SILENT, alarms_of
+from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
+from fairlead.core.backtest import Realised, RuleScore, Signal, realised, scored
+from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
+from fairlead.core.verdict import Outcome, Verdict
+from fairlead.core.window import Window
+from fairlead.flows.backtest_rows import PastCohort, Tally
+from fairlead.flows.watching.judge import Policy, Seen, judge, judge_again
+from fairlead.flows.watching.reference import Reference
+from fairlead.stats.performance import HIGHER_IS_BETTER
+from fairlead.stats.sequential.betting import LossWatch
+
+PAGES = "pages"  # the rule that stands for the product: what it would have paged somebody for
+_ASKED = {
+    HARMFUL: "the metric fell by a tenth, or the live loss exceeds its bound",
+    DEGRADED: "the metric slipped, or is estimated to have fallen",
+    DATA: "a column's data are broken",
+    SILENT: "a window could not be measured",
+}
+
+
+class Look(Struct, frozen=True):
+    """One judgement of one window (by number), and when it was possible."""
+
+    window: int
+    at: float
+    report: WindowReport
+
+
+class Past(Struct, frozen=True, eq=False):
+    """A past that was judged: the windows by what really happened in them, and every judgement in order of time."""
+
+    windows: tuple[Realised, ...]
+    looks: tuple[Look, ...]
+
+
+class Rule(Struct, frozen=True):
+    """A condition on a report: breached, holding, or not decided."""
+
+    name: str
+    says: str
+    asks: Callable[[WindowReport], Outcome]
+
+
+def look_back(
+    model: str, reference: Reference, tallies: Sequence[Tally], policy: Policy, lateness: float = 0.0
+) -> Past:
+    """Judges windows as the watch would have. `tallies` are one a window, in order of time."""
+    held = reference_loss(reference)
+    known = tuple(
+        realised(
+            (one.window.name, one.window.starts_at, one.window.ends_at),
+            one.profile.rows,
+            (one.losses.labels, one.losses.total, one.losses.squares),
+            held,
+        )
+        for one in tallies
+    )
+    return Past(known, tuple(looks(model, reference, tallies, policy, lateness)))
+
+
+def looks(
+    model: str,
+    reference: Reference,
+    tallies: Sequence[Tally],
+    policy: Policy,
+    lateness: float = 0.0,
+    state: LossWatch | None = None,
+) -> list[Look]:
+    """Every judgement in the order of the instants at which it was possible. `state` is the test's before them."""
+    queue: list[tuple[float, int, Stage]] = []
+    for place, one in enumerate(tallies):
+        heapq.heappush(queue, (one.window.ends_at + lateness, place, Stage.CLOSED))
+    found: list[Look] = []
+    closed: dict[int, WindowReport] = {}
+    while queue:
+        at, place, stage = heapq.heappop(queue)
+        tally = tallies[place]
+        cohort = PastCohort(reference, tally, at)
+        if stage is Stage.CLOSED:
+            latest = max(at, tally.window.ends_at + policy.maturity_seconds)
+            ripe = cohort.ripe_at(policy.matured_share, latest)
+            stage = Stage.MATURED if ripe <= at else Stage.CLOSED
+            report = judge(Seen(model, tally.window, at, stage), cohort, state, policy)
+            if stage is Stage.CLOSED:
+                closed[place] = report
+                heapq.heappush(queue, (ripe, place, Stage.MATURED))
+        else:
+            before = closed.pop(place)
+            report = judge_again(before, Seen(model, tally.window, at, stage), cohort, state, policy)
+        state = report.harm.state or state
+        found.append(Look(place, at, report))
+    return found
+
+
+def reference_loss(reference: Reference) -> float | None:
+    """The mean held-out loss, on the scale of the watch; None without labelled held-out rows."""
+    if "accuracy" in reference.measures:
+        return 1.0 - reference.measures["accuracy"].value
+    mae = reference.measures.get("mae")
+    return None if mae is None else mae.value / reference.loss_scale
+
+
+def score_rules(past: Past, rules: Iterable[Rule] = (), policy: AlertPolicy = AlertPolicy()) -> tuple[RuleScore, ...]:  # noqa: B008 - a frozen value
+    """The product's own pages first, then each of its alerts, then other rules on the same windows."""
+    own = alert_signals(past.looks, policy)
+    found = [scored(PAGES, "critical or high: what pages somebody", pages_of(past.looks, own), past.windows)]
+    for name in dict.fromkeys([*_ASKED, *(alarm.alert for alarm, _, _ in own)]):
+        said = [signal for alarm, _, signal in own if alarm.alert == name]
+        found.append(scored(name, _ASKED.get(name, ""), said, past.windows))
+    found += [scored(one.name, one.says, rule_signals(past.looks, one, policy), past.windows) for one in rules]
+    return tuple(found)
+
+
+def alert_signals(found: Sequence[Look], policy: AlertPolicy) -> list[tuple[Alarm, int, Signal]]:
+    """What each alert of the watch would have said, with the number of the judgement."""
+    signals: list[tuple[Alarm, int, Signal]] = []
+    standing: dict[str, Standing] = {}
+    for place, look in enumerate(found):
+        signals += [(alarm, place, _signal(look, alarm, standing, policy)) for alarm in alarms_of(look.report)]
+    return signals
+
+
+def pages_of(found: Sequence[Look], own: Sequence[tuple[Alarm, int, Signal]]) -> list[Signal]:
+    """What would have paged somebody: of the alerts, those that are critical or high."""
+    breached: set[int] = set()
+    told: set[int] = set()
+    for alarm, place, signal in own:
+        if alarm.severity in PAGING and not alarm.benign:
+            breached.update([place] * signal.breached)
+            told.update([place] * signal.notice)
+    return [Signal(look.window, look.at, place in breached, place in told) for place, look in enumerate(found)]
+
+
+def rule_signals(found: Sequence[Look], rule: Rule, policy: AlertPolicy) -> list[Signal]:
+    """What a rule on reports would have said, told in the same way as an alert."""
+    standing: dict[str, Standing] = {}
+    return [
+        _signal(look, Alarm("", rule.name, "medium", "", Verdict(rule.asks(look.report), "")), standing, policy)
+        for look in found
+    ]
+
+
+def _signal(look: Look, alarm: Alarm, standing: dict[str, Standing], policy: AlertPolicy) -> Signal:
+    choice = decide(standing, alarm, look.at, policy)
+    if choice.recovered:
+        standing.pop(alarm.alert, None)
+    elif choice.notify:
+        standing[alarm.alert] = Standing(alarm.severity, look.at)
+    return Signal(look.window, look.at, alarm.verdict.outcome is Outcome.BREACHED, choice.notify)
+
+
+# -- rules beside the product's own ------------------------------------------------------------------------------------
+
+
+def _moved(report: WindowReport) -> Outcome:
+    return _if(report, any(one.level == "critical" for one in _features(report)))
+
+
+def _psi(report: WindowReport) -> Outcome:
+    return _if(report, any((one.psi or 0.0) > 0.25 for one in _features(report)))
+
+
+def _p_value(report: WindowReport) -> Outcome:
+    return _if(report, any(one.p_value is not None and one.p_value < 0.05 for one in _features(report)))
+
+
+def _estimated(report: WindowReport) -> Outcome:
+    """At the close only: afterwards there are labels."""
+    seen = report.performance
+    if report.stage is Stage.MATURED and seen is not None and seen.labels:
+        return Outcome.UNDECIDED
+    if seen is None or seen.estimated is None or seen.reference is None:
+        return Outcome.UNDECIDED
+    sign = 1.0 if seen.metric in HIGHER_IS_BETTER else -1.0
+    worst = seen.estimated_high if sign > 0 else seen.estimated_low
+    fell = sign * (seen.reference - seen.estimated) > 0.1 * abs(seen.reference)
+    sure = worst is not None and sign * (seen.reference - worst) > 0.0
+    return _if(report, fell and sure)
+
+
+def _dropped(report: WindowReport) -> Outcome:
+    return _if(report, report.harm.level == "critical" and report.harm.drop is not None) if _ripe(report) else _LATER
+
+
+def _bet(report: WindowReport) -> Outcome:
+    if not _ripe(report) or report.harm.threshold <= 0:
+        return _LATER
+    return _if(report, report.harm.log_e >= report.harm.threshold)
+
+
+_LATER = Outcome.UNDECIDED
+RULES: tuple[Rule, ...] = (
+    Rule("drop of the realised metric", "a tenth worse than the reference, its interval excludes it", _dropped),
+    Rule("test of the live loss", "a bet against the held-out bound, over all windows", _bet),
+    Rule("drop of the estimated metric", "the same without labels, at the close", _estimated),
+    Rule("any column drifts", "critical by its distance, beyond chance", _moved),
+    Rule("any column PSI > 0.25", "threshold practice, without a test", _psi),
+    Rule("any column p < 0.05", "significance practice, without a correction", _p_value),
+)
+
+
+def _ripe(report: WindowReport) -> bool:
+    return report.stage is Stage.MATURED and report.performance is not None and report.performance.labels > 0
+
+
+def _features(report: WindowReport) -> list[FeatureShift]:
+    return [one for one in report.drift if one.name != SCORE]
+
+
+def _if(report: WindowReport, breached: bool) -> Outcome:
+    if not report.rows:
+        return Outcome.UNDECIDED
+    return Outcome.BREACHED if breached else Outcome.HOLDS
+
+
+def span_of(windows: Sequence[Window | Realised]) -> float:
+    """Seconds from the first window's start to the last one's end."""
+    return windows[-1].ends_at - windows[0].starts_at if windows else inf
