@@ -51,13 +51,13 @@ def test_a_promoted_version_after_which_nobody_converts_goes_back(start: Callabl
         ask(system, 40, lambda number, _: number % 2 == 0)
         return phase(system, rollout) is Phase.PROMOTED
 
-    system.wait(promoted)
+    system.wait(promoted, 120)
 
     def back() -> bool:
         ask(system, 40, lambda number, version: number % 2 == 0 and version == 1)
         return phase(system, rollout) is Phase.ROLLED_BACK
 
-    system.wait(back, 90)
+    system.wait(back, 150)
     looks = [msgspec.json.decode(one.decision, type=PromotionDecision) for one in system.facts("promotion_decided")]
     assert looks[-1].guardrail == RULE
     assert "its conversion left the bound" in looks[-1].reason
