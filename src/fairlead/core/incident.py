@@ -91,11 +91,7 @@ class Incident(Struct, frozen=True):
     actions: tuple[Done, ...] = ()
     messages: tuple[Message, ...] = ()
     items: tuple[Item, ...] = ()
-
-    @property
-    def by_hand(self) -> bool:
-        """Whether a person opened it: then only a person resolves it."""
-        return not self.alerts and not self.window and self.rollout is None
+    by_hand: bool = False  # a person opened it: then only a person resolves it
 
 
 def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
@@ -140,6 +136,7 @@ def _opened(entry: Entry, fact: event.IncidentOpened) -> Incident:
         timeline=(Moment(entry.at, entry.actor, f"Incident opened: {fact.title}"),),
         opened_by=entry.actor,
         alerts=(fact.alert,) if fact.alert else (),
+        by_hand=not fact.alert and not fact.window and fact.rollout is None,
     )
 
 

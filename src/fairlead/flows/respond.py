@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from hashlib import sha256
 
 import msgspec
 from msgspec import Struct
 
-from fairlead.core.alarm import HARMFUL, alarm_of_rollback, alarms_of
+from fairlead.core.alarm import DATA, HARMFUL, alarm_of_rollback, alarms_of
 from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy
 from fairlead.core.event import (
     AnyFact,
@@ -22,7 +21,6 @@ from fairlead.core.event import (
     EvidenceSeen,
     IncidentNoted,
     IncidentOpened,
-    PostmortemWritten,
     RetrainDecided,
     RolloutDecided,
     RouteApplied,
@@ -31,21 +29,18 @@ from fairlead.core.event import (
 from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
-from fairlead.core.postmortem import postmortem
 from fairlead.core.report import WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
 from fairlead.core.retrain import decide as decide_retraining
 from fairlead.core.rollout import Decision, Phase
 from fairlead.core.story import first_failure_at
-from fairlead.errors import FairleadError
+from fairlead.flows.drafting import SavePostmortem, draft
 from fairlead.flows.notify import Alerts
 from fairlead.flows.rolled_back import RolledBack, rolled_back
 from fairlead.ports import Clock, Journal, Notice, Notifier
 
 _LOG = logging.getLogger("fairlead.respond")
 ACTOR = "respond"
-
-SavePostmortem = Callable[[str, str], str]  # incident id, Markdown -> path relative to the home folder
 
 
 class ResponsePolicy(Struct, frozen=True):
@@ -211,8 +206,8 @@ class Responder:
             return [self._harmful(f"inc-{self.model}-{report.window}", report)]
         if report.harmful and current is not None:
             note = f"Still harmful in window {report.window}: {report.reason}"
-            return [IncidentNoted(self.model, current.id, note)]
-        if current is not None and _recovers(report, current):
+            return [IncidentNoted(self.model, current.id, note, alert=HARMFUL)]
+        if current is not None and _of_windows(current) and _recovers(report, current):
             note = f"Recovered in window {report.window}: {report.reason}"
             return [IncidentNoted(self.model, current.id, note, "resolved")]
         return []
@@ -257,23 +252,7 @@ class Responder:
 
     def _draft(self, identity: str | None) -> tuple[Entry, ...]:
         """Writes an incident's postmortem where its facts have changed it."""
-        known = self._known()
-        incident = next((each for each in incidents(known) if each.id == identity), None)
-        if incident is None:
-            return ()
-        whole = known if incident.rollout is None else tuple(self._journal.read(model=self.model))
-        # The draft must not speak of its own writing, or each draft would ask for another.
-        text = postmortem(incident, [entry for entry in whole if not isinstance(entry.fact, PostmortemWritten)])
-        digest = sha256(text.encode()).hexdigest()
-        drafts = [entry.fact for entry in known if isinstance(entry.fact, PostmortemWritten)]
-        if any(fact.incident == identity and fact.digest == digest for fact in drafts):
-            return ()
-        try:
-            path = self._save(incident.id, text)
-        except FairleadError as error:
-            _LOG.warning("the postmortem of %s was not written: %s", incident.id, error.line)
-            return ()
-        return self._append([PostmortemWritten(self.model, incident.id, path, digest)])
+        return () if identity is None else draft(self._journal, self._clock, self._save, (self.model, identity))
 
     def _append(self, facts: Sequence[AnyFact], actor: str = ACTOR) -> tuple[Entry, ...]:
         return self._journal.append(facts, actor=actor, at=self._clock.now()) if facts else ()
@@ -345,6 +324,11 @@ def _unanswered(known: Sequence[Entry]) -> Iterator[WindowReport]:
         elif isinstance(fact, RetrainDecided):
             waiting = [judged for judged in waiting if judged.window != fact.window]
     yield from map(report_of, waiting)
+
+
+def _of_windows(incident: Incident) -> bool:
+    """Whether windows showed it, so that a window may end it."""
+    return bool(incident.window) or not {HARMFUL, DATA}.isdisjoint(incident.alerts)
 
 
 def _recovers(report: WindowReport, incident: Incident) -> bool:
