@@ -259,6 +259,8 @@ class AlertRaised(Fact, frozen=True, tag="alert_raised"):
     paged: bool = True  # whether the budget of pages had room for it; otherwise it went out as medium
     details: tuple[tuple[str, str], ...] = ()  # what a reader wants to know, in order: ("money", "120 a day")
     dashboard: str = ""
+    channels: tuple[str, ...] = ()  # those that are told, whatever they take; empty: all that take its severity
+    benign: bool = False  # it is on record only, and told to nobody
     seen: Raw | UnsetType = UNSET  # core.alert_evidence: what it was told from
 
 

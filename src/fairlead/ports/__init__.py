@@ -8,7 +8,7 @@ from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
 from fairlead.ports.lease import Lease
 from fairlead.ports.log import LogReader, PredictionLog
-from fairlead.ports.notifier import Digest, Notice, Notifier, Resolver
+from fairlead.ports.notifier import Acknowledger, ChangeTaker, Digest, Notice, Notifier, Reminded, Resolver
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
@@ -17,7 +17,9 @@ from fairlead.ports.stream import StreamSink, StreamSource
 from fairlead.ports.trainer import Trainer
 
 __all__ = [
+    "Acknowledger",
     "BundleStore",
+    "ChangeTaker",
     "Clock",
     "Digest",
     "Engine",
@@ -35,6 +37,7 @@ __all__ = [
     "Predictor",
     "Quarantine",
     "Registry",
+    "Reminded",
     "Resolver",
     "RouteBoard",
     "Source",

@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-from msgspec import Struct
+from fairlead.core.notice import Notice
 
-
-class Notice(Struct, frozen=True):
-    """What a person is told: what is wrong, how bad, why, whose it is, and what to do."""
-
-    model: str
-    alert: str
-    severity: str
-    title: str
-    reason: str
-    owner: str
-    runbook: str
-    at: float
-    link: str = ""  # the dashboard
-    details: tuple[tuple[str, str], ...] = ()  # in the order in which they are shown
-    count: int = 1  # alerts that it speaks of
-    notice: str = ""  # its id, the same at each attempt
+__all__ = ["Acknowledger", "ChangeTaker", "Digest", "Notice", "Notifier", "Reminded", "Resolver"]
 
 
 class Notifier(Protocol):
@@ -43,6 +28,34 @@ class Resolver(Protocol):
 
     def resolve(self, notice: Notice) -> None:
         """Says that what `notice` speaks of is over; its reason says how. Raises `StateError`."""
+        ...
+
+
+@runtime_checkable
+class Acknowledger(Protocol):
+    """A channel that wants to know that somebody works on it, so that it calls nobody else."""
+
+    def acknowledge(self, notice: Notice) -> None:
+        """Says that somebody works on what `notice` speaks of; its reason says who. Raises `StateError`."""
+        ...
+
+
+@runtime_checkable
+class ChangeTaker(Protocol):
+    """A channel that shows what was changed beside what goes wrong."""
+
+    def change(self, notice: Notice) -> None:
+        """Says that a rollout began or a version was promoted: nobody is called. Raises `StateError`."""
+        ...
+
+
+@runtime_checkable
+class Reminded(Protocol):
+    """A channel that forgets what stands unless it is told again."""
+
+    @property
+    def remind_seconds(self) -> float:
+        """How often it must be told."""
         ...
 
 
