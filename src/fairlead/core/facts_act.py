@@ -41,7 +41,7 @@ class NoticeEscalated(Fact, frozen=True, tag="notice_escalated"):
     notice: str
     channels: tuple[str, ...]
     reason: str
-    body: Raw = Raw(b"{}")  # the notice as they get it
+    body: Raw  # the notice as they get it
     dead: str = ""  # the channel in whose place they are told
 
 
