@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from benchmarks.rollout_practice import Rule, first_over, path, tuned
-from benchmarks.rollout_world import Run, Scene, run
+from benchmarks.rollout_quick import agrees, quick
+from benchmarks.rollout_world import BOTH, STRICT, Run, Scene, run
 from benchmarks.rollouts import EQUAL, upper
 from scipy.stats import binom
 
@@ -22,7 +23,7 @@ def seen(failed: list[int], canary: list[int]) -> Run:
     return Run("canary", None, 0, len(failed), np.asarray(canary, dtype=bool), marks, values, values, True)
 
 
-@pytest.mark.parametrize("runs", [6, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("runs", [4, pytest.param(500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("scene", EQUAL, ids=[scene.name for scene in EQUAL])
 def test_an_equal_version_is_rolled_back_within_the_budget(scene: Scene, runs: int) -> None:
     """At most alpha of the rollouts, by an exact binomial test; each replays, and most reach their end."""
@@ -84,3 +85,13 @@ def test_the_bound_is_exact() -> None:
     """No event in 2,000 trials leaves at most 0.15 %."""
     assert upper(0, 2_000) == pytest.approx(1.0 - 0.05 ** (1 / 2_000))
     assert upper(5, 5) == 1.0
+
+
+@pytest.mark.parametrize("rules", [BOTH, STRICT], ids=["with score_shift", "without"])
+def test_evidence_from_arrays_is_the_collectors(rules: tuple[str, ...]) -> None:
+    """What the quick simulation counts is what the controller makes of the same requests, and leads to the same end."""
+    scene = BAD._replace(requests=3_000, rules=rules, risk=2.0, slower=1.2, shift=0.5)
+    assert agrees(scene)
+    one = quick(BAD._replace(risk=3.0), (43,))
+    assert (one.phase, one.guardrail) == ("rolled_back", "error_rate <= 1 * champion")
+    assert 0 < one.exposed <= 1_500

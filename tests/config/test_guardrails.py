@@ -216,5 +216,5 @@ def test_the_page_is_true() -> None:
     assert told(sights(three, 0.25, Traffic(50.0, 0.02))) in " ".join(text.split())
     assert round(non_inferiority_units(0.218, 0.01, 0.01), -3) == 37_000
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text)
-    assert len(named) == 9
+    assert len(named) == 13
     assert [test for path, test in named if f"def {test}(" not in (PAGE_FILE.parents[1] / path).read_text()] == []
