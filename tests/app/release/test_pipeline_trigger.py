@@ -14,7 +14,6 @@ import pytest
 from fairlead.core.verdict import Outcome
 from fairlead.flows.pipeline import RunReport
 from fairlead.operations.pipelines import run_pipeline
-from fairlead.testing import bad_models
 
 pytestmark = pytest.mark.slow
 Trial = Any  # the fixtures' values: see conftest
@@ -31,23 +30,6 @@ pipeline:
     - {name: everything, strategy: canary, steps: [full_deployment, monitor_5_minutes]}
 """
 TRIGGER = '  rollback: {automatic: AUTOMATIC, trigger: "error_rate > 5%"}\n'
-STUMBLES = """
-from hashlib import sha256
-
-
-def predict(rows):
-    for row in rows:
-        if int(sha256(repr(row).encode()).hexdigest()[:8], 16) % 5 == 2:
-            raise ZeroDivisionError("no neighbour within reach of this row")
-    return [chance(*row) for row in rows]
-"""
-
-
-@pytest.fixture
-def stumbling(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A kind of version that fails on a fifth of what it is asked."""
-    monkeypatch.setitem(bad_models.SOURCES, "stumbles", bad_models._FORMULA + STUMBLES)
-    return "stumbles"
 
 
 def tried(trial: Callable[..., Trial], automatic: str) -> Trial:
@@ -66,14 +48,14 @@ def asked(found: Trial, verb: str) -> list[str]:
 
 
 def test_a_trigger_that_is_met_ends_the_command_that_runs_and_takes_the_version_back(
-    trial: Callable[..., Trial], callers: Any, tmp_path: Path, stumbling: str
+    trial: Callable[..., Trial], callers: Any, tmp_path: Path
 ) -> None:
     """The controller asks for the rollback itself, the run fails at the step under way, and the champion answers
     everything."""
     found = tried(trial, "true")
-    version = found.register(stumbling)
+    version = found.register("tires")
     found.admit(version)
-    with callers(found.system.port) as made:
+    with callers(found.system.port, pause=0.002) as made:
         report = run_pipeline(found.system.context, tmp_path, ("canary",), f"stay@{version}")
         seen = len(made.answers)
         found.system.wait(lambda: len(made.answers) > seen + 200)
@@ -90,13 +72,13 @@ def test_a_trigger_that_is_met_ends_the_command_that_runs_and_takes_the_version_
 
 
 def test_a_trigger_that_is_met_fails_the_run_and_leaves_the_version_to_people_where_they_decide(
-    trial: Callable[..., Trial], callers: Any, tmp_path: Path, stumbling: str
+    trial: Callable[..., Trial], callers: Any, tmp_path: Path
 ) -> None:
     """With `automatic: false`: the note of the controller's look ends the run, and nothing is taken from callers."""
     found = tried(trial, "false")
-    version = found.register(stumbling)
+    version = found.register("tires")
     found.admit(version)
-    with callers(found.system.port) as made:
+    with callers(found.system.port, pause=0.002) as made:
         report = run_pipeline(found.system.context, tmp_path, ("canary",), f"stay@{version}")
         seen = len(made.answers)
         found.system.wait(lambda: len(made.answers) > seen + 200)
