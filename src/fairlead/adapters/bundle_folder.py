@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 
 import msgspec
 
+from fairlead.adapters.predictors.recalibrated import recalibrated
 from fairlead.adapters.predictors.served import Checked, predictor_of
 from fairlead.core.bundle import MANIFEST, Manifest, digest_of
 from fairlead.core.event import canonical
@@ -123,11 +124,12 @@ class BundleFolder:
         model = Checked(manifest.format_of(entry), path, self._files(digest, manifest, entry), manifest.model_call)
         code = manifest.features
         if code is None:
-            return predictor_of(model, manifest.contract, self._trust)
+            return recalibrated(predictor_of(model, manifest.contract, self._trust), manifest.recalibration)
         from fairlead.adapters.features.code import bundled
 
         source = bundled(self.path(digest) / code.entry, self._files(digest, manifest, code.entry), code, self._trust)
-        return source.before(lambda contract: predictor_of(model, contract, self._trust), manifest.contract)
+        featured = source.before(lambda contract: predictor_of(model, contract, self._trust), manifest.contract)
+        return recalibrated(featured, manifest.recalibration)
 
     def _files(self, digest: str, manifest: Manifest, entry: str) -> dict[str, bytes]:
         """The checked bytes of a file (under "") or of a folder's files, by their path in it."""

@@ -98,6 +98,14 @@ class Golden(Struct, frozen=True):
     outputs: tuple[tuple[float, ...], ...]
 
 
+class Recalibration(Struct, frozen=True):
+    """A binary version's own correction: logit of what it answers is slope times logit of the model's answer plus
+    intercept. The slope is positive, so that rows stay in their order."""
+
+    slope: float
+    intercept: float
+
+
 class FeatureCode(Struct, frozen=True):
     """A function in the bundle that computes what the model sees of what a request holds; the manifest's contract is of
     the request then. What it does not compute the model sees as it came."""
@@ -126,6 +134,7 @@ class Manifest(Struct, frozen=True):
     model_call: str = ""  # the function's name in Python code
     candidates: tuple[Tried, ...] = ()  # what could have been served, the original first
     features: FeatureCode | None = None  # code that computes the model's features, where it is part of the bundle
+    recalibration: Recalibration | None = None  # what is done to the model's answers before anybody sees them
 
     def format_of(self, entry: str) -> str:
         """The format of the original, or of a translation, by its path in the bundle."""

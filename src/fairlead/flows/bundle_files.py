@@ -25,7 +25,7 @@ from fairlead.core.event import canonical
 from fairlead.core.listing import counted
 from fairlead.core.report import SCORE
 from fairlead.errors import UsageError
-from fairlead.flows.candidate import THRESHOLD, Candidate, Measured, Rows
+from fairlead.flows.candidate import Candidate, Measured, Rows
 from fairlead.ports.model_reader import LEFT_OUT, ModelFacts
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.profile import TableProfile, profile, profile_column
@@ -81,11 +81,12 @@ def manifest_of(
         lineage=lineage,
         parity=measured.parity,
         metrics=measured.metrics,
-        threshold=THRESHOLD,
+        threshold=candidate.threshold,
         segments=candidate.segments,
         model_call=facts.call,
         candidates=measured.candidates,
         features=candidate.code[1] if candidate.code is not None else None,
+        recalibration=candidate.recalibration,
     )
 
 
@@ -113,7 +114,7 @@ def _subgroups(candidate: Candidate, rows: Rows, measured: Measured) -> str:
             raise UsageError(f"the held-out rows have no segment column {segment!r}: name one of their columns")
         groups = [group for (group,) in rows.heldout.tuples([segment], slice(None))]
         task = measured.contract.task
-        found[segment] = by_subgroup(task, measured.truth, measured.answers, groups, THRESHOLD)
+        found[segment] = by_subgroup(task, measured.truth, measured.answers, groups, candidate.threshold)
     return subgroups_text(primary_metric(measured.contract.task), found)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.core.amend import Amendments, amended
-from fairlead.core.bundle import FeatureCode, Golden, Lineage, ModelCard, Parity, Tried
+from fairlead.core.bundle import FeatureCode, Golden, Lineage, ModelCard, Parity, Recalibration, Tried
 from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import Floats, metrics_of, truth_of
 from fairlead.core.golden import choose
@@ -52,6 +52,8 @@ class Candidate(Struct, frozen=True):
     code: tuple[Path, FeatureCode] | None = None
     time_column: str = ""
     dataset_named: bool = False  # whether the user said which version of a data set it is
+    threshold: float = THRESHOLD
+    recalibration: Recalibration | None = None  # what its reader does to the model's answers already
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def measure(candidate: Candidate, rows: Rows, model: OpenedModel, reader: ModelR
     labels = [label for (label,) in rows.heldout.tuples([contract.target], slice(None))]
     truth = truth_of(contract, labels)
     answers = _answers(contract, predictor, rows.heldout)
-    metrics = metrics_of(contract.task, truth, answers, THRESHOLD)
+    metrics = metrics_of(contract.task, truth, answers, candidate.threshold)
     heldout = rows.heldout.tuples(contract.names, slice(_PARITY_ROWS))
     original = Original(predictor, model.facts.format, golden, asked, heldout, answers[: len(heldout)])
     chosen = choose_served(contract, model, reader, clock, original)
@@ -126,7 +128,7 @@ def _trained(candidate: Candidate, rows: Rows, contract: Contract, asking: Askin
         reference=rows.reference,
         heldout=rows.heldout,
         asking=asking,
-        threshold=THRESHOLD,
+        threshold=candidate.threshold,
         split=rows.split,
         time_column=candidate.time_column,
         segments=candidate.segments,

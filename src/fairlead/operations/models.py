@@ -17,10 +17,11 @@ from fairlead.adapters.card_file import as_card, read_card
 from fairlead.adapters.mlflow_models import SCHEMES, fetch
 from fairlead.adapters.mlflow_registry import RESERVED
 from fairlead.adapters.predictors.reader import ModelFiles
+from fairlead.adapters.predictors.recalibrated import RecalibratedReader
 from fairlead.adapters.provenance import code_commit, environment
 from fairlead.adapters.reference import Reference, open_reference
 from fairlead.core.amend import Amendments
-from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard
+from fairlead.core.bundle import CARD, Lineage, Manifest, ModelCard, Recalibration
 from fairlead.core.card import fill
 from fairlead.core.contract import Task
 from fairlead.core.event import AliasMoved, VersionRegistered
@@ -28,7 +29,7 @@ from fairlead.core.history import Happened, VersionHappened, history, model_hist
 from fairlead.core.listing import counted
 from fairlead.core.training import SplitKind
 from fairlead.errors import BundleError, NotFound, StateError, UsageError
-from fairlead.flows.candidate import Candidate, Rows
+from fairlead.flows.candidate import THRESHOLD, Candidate, Rows
 from fairlead.flows.register import Workshop
 from fairlead.flows.register import register as register_candidate
 from fairlead.operations.context import Context
@@ -67,6 +68,8 @@ class Registration(Struct, frozen=True):
     trust: tuple[str, ...] = ()
     tags: Mapping[str, str] = {}  # the user's own, such as hyper-parameters
     feature_code: str = ""  # FILE.py:FUNCTION, which computes what the model sees of a request's fields
+    threshold: float = THRESHOLD  # binary: probability of the last class from which it is predicted
+    recalibration: Recalibration | None = None
 
 
 class ModelView(Struct, frozen=True):
@@ -122,6 +125,8 @@ def register(context: Context, asked: Registration) -> VersionInfo:
         if asked.feature_code:
             candidate, reader = with_code(asked.feature_code, candidate, rows, shop.reader, trust)
             shop = replace(shop, reader=reader)
+        if asked.recalibration is not None:
+            shop = replace(shop, reader=RecalibratedReader(shop.reader, asked.recalibration))
         info = register_candidate(candidate, rows, shop, context.actor)
     if asked.tags:
         context.registry.set_tags(info.model, info.version, asked.tags)
@@ -178,6 +183,8 @@ def _candidate(context: Context, asked: Registration, model: Path, read: tuple[R
         amendments=known.contract if known else Amendments(),
         time_column=asked.time_column or "",
         dataset_named=bool(asked.dataset_version) or source.pinned,
+        threshold=asked.threshold,
+        recalibration=asked.recalibration,
     )
 
 
