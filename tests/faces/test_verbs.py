@@ -60,6 +60,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "retrain": LONG,
     "selftest": LONG,
     "replay": LONG,
+    "backtest": LONG,
     "deploy": STARTS,
     "waive": PERSON,
     "attest": PERSON,

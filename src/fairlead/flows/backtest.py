@@ -198,6 +198,16 @@ def _dropped(report: WindowReport) -> Outcome:
     return _if(report, report.harm.level == "critical" and report.harm.drop is not None) if _ripe(report) else _LATER
 
 
+def _log_loss(report: WindowReport) -> Outcome:
+    """What neither ranking nor decisions show: probabilities that have become wrong, as when a rare class doubles."""
+    readings = () if report.performance is None else report.performance.also
+    seen = next((one for one in readings if one.metric == "log_loss"), None)
+    if not _ripe(report) or seen is None or seen.low is None or seen.reference is None or seen.reference_high is None:
+        return _LATER
+    worse = (seen.realised or 0.0) > 1.1 * seen.reference
+    return _if(report, worse and seen.low > seen.reference_high)
+
+
 def _bet(report: WindowReport) -> Outcome:
     if not _ripe(report) or report.harm.threshold <= 0:
         return _LATER
@@ -208,6 +218,7 @@ _LATER = Outcome.UNDECIDED
 RULES: tuple[Rule, ...] = (
     Rule("drop of the realised metric", "a tenth worse than the reference, its interval excludes it", _dropped),
     Rule("test of the live loss", "a bet against the held-out bound, over all windows", _bet),
+    Rule("log loss", "a tenth above the reference, beyond both intervals", _log_loss),
     Rule("drop of the estimated metric", "the same without labels, at the close", _estimated),
     Rule("any column drifts", "critical by its distance, beyond chance", _moved),
     Rule("any column PSI > 0.25", "threshold practice, without a test", _psi),

@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from fairlead.errors import FairleadError
 from fairlead.faces.cli import (
     alerts,
+    backtest,
     checklist,
     diff,
     drift,
@@ -91,6 +92,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
         retrain,
         incidents,
         alerts,
+        backtest,
         journal,
         log,
         settings,

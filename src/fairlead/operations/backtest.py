@@ -1,0 +1,226 @@
+"""backtest: would these monitors have paged? Over a table of logged answers, or a model's own log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from fairlead.config.grammar import duration
+from fairlead.core.alert import AlertPolicy
+from fairlead.core.contract import Contract
+from fairlead.core.listing import counted
+from fairlead.core.window import DAY, WindowPlan
+from fairlead.errors import SettingsError, TableError, UsageError
+from fairlead.flows.backtest import RULES, Past, alert_signals, look_back, pages_of, reference_loss, score_rules
+from fairlead.flows.backtest_reference import reference_of
+from fairlead.flows.backtest_rows import Tally
+from fairlead.flows.watching.harms import Informed
+from fairlead.flows.watching.judge import Policy
+from fairlead.flows.watching.reference import Reference
+from fairlead.operations.backtest_read import (
+    Asked,
+    Reader,
+    all_rows,
+    check_columns,
+    contract_of,
+    opened,
+    tallies_of,
+    times_of,
+)
+from fairlead.operations.backtest_values import BacktestReport, Budget, WindowLine, judge_backtest
+from fairlead.operations.drift_report import check_alpha
+from fairlead.operations.performance_clock import instant, written
+from fairlead.ports.engine import Source
+
+FIRST_SHARE = 0.2  # of the time: the reference where none is named
+
+
+def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
+    data: Any,
+    *,
+    timestamp: str,
+    target: str | None = None,
+    prediction: str | None = None,
+    score: str | None = None,
+    reference: Any = None,
+    window: str | float = "1d",
+    observed_at: str | None = None,
+    label_delay: str | float = 0.0,
+    columns: Sequence[str] | None = None,
+    threshold: float = 0.5,
+    budget: Budget = Budget(),  # noqa: B008 - a frozen value
+    alpha: float = 0.01,
+    workers: int | None = None,
+) -> BacktestReport:
+    """Runs the watch over a table of logged answers, and scores every rule against what really happened.
+
+    `data` is a path (Parquet, a folder of it, CSV, JSON lines) or a table in memory; larger than memory is no matter.
+    `reference` is another such table, an instant before which rows are the reference, or left out: the first fifth of
+    the time. `window` is a duration, or "month". A label is known `label_delay` after its answer, or when `observed_at`
+    says. Without labels nothing is known to be false, and the verdict is unmeasured. Raises `TableError` for columns
+    that are not there or hold something else, `UsageError` for a question that they cannot answer.
+
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> chance = rng.random(20_000)
+    >>> log = {"at": np.arange(20_000) * 432.0, "p": chance, "y": (rng.random(20_000) < chance) * 1, "x": chance}
+    >>> found = backtest(log, timestamp="at", target="y", score="p", window="5d")
+    >>> found.verdict.reason
+    '0 false pages of 0 in 85 days, 3 allowed (1 in 30 days)'
+    """
+    asking = Asking(
+        timestamp, target, prediction, score, reference, window, observed_at, label_delay, columns, threshold, alpha
+    )
+    source, known, reader, plan, policy = prepared(data, asking)
+    said = _said(known, reader)
+    tallies = tallies_of(source, reader, known, plan, workers)
+    if not tallies:
+        raise TableError(f"no row is left beside the reference ({said}): name an earlier instant, or another table")
+    past = look_back("", known, tallies, policy)
+    return report_of(past, tallies, known, (said, plan, budget), alpha=alpha)
+
+
+class Asking(Struct, frozen=True):
+    """What a backtest of a table is asked, as `backtest` has it."""
+
+    timestamp: str
+    target: str | None = None
+    prediction: str | None = None
+    score: str | None = None
+    reference: Any = None
+    window: str | float = "1d"
+    observed_at: str | None = None
+    label_delay: str | float = 0.0
+    columns: Sequence[str] | None = None
+    threshold: float = 0.5
+    alpha: float = 0.01
+
+
+def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, WindowPlan, Policy]:
+    """The source, what it is compared with, how its rows are read, cut and judged. Raises as `backtest` does."""
+    check_alpha(asking.alpha)
+    asked = Asked(
+        asking.timestamp,
+        asking.target,
+        asking.prediction,
+        asking.score,
+        asking.observed_at,
+        _seconds("label_delay", asking.label_delay, least=0.0),
+        asking.threshold,
+        tuple(asking.columns or ()),
+    )
+    late = asked.delay_seconds if asked.observed_at is None else 14 * DAY
+    policy, plan = Policy(alpha=asking.alpha, maturity_seconds=late), plan_of(asking.window)
+    source = opened(data, "data")
+    check_columns(source, asked)
+    contract = contract_of(source, asked)
+    known, since = _reference(source, asking.reference, asked, contract, policy)
+    return source, known, Reader(asked, contract, since), plan, policy
+
+
+def report_of(
+    past: Past,
+    tallies: Sequence[Tally],
+    known: Reference,
+    asked: tuple[str, WindowPlan, Budget],
+    *,
+    model: str = "",
+    alpha: float = 0.01,
+    alerts: AlertPolicy = AlertPolicy(),  # noqa: B008 - a frozen value
+) -> BacktestReport:
+    """Everything that is said of a past that was judged."""
+    said, plan, budget = asked
+    rules = score_rules(past, RULES, alerts)
+    paged = {one.window for one in pages_of(past.looks, alert_signals(past.looks, alerts)) if one.notice}
+    last = {look.window: look.report for look in past.looks}
+    lines = tuple(
+        WindowLine(
+            one.window,
+            one.rows,
+            one.labels,
+            one.loss,
+            one.harmful,
+            last[place].verdict.value,
+            last[place].reason,
+            place in paged,
+            last[place].moved,
+        )
+        for place, one in enumerate(past.windows)
+    )
+    seconds = plan.seconds or 0.0
+    return BacktestReport(
+        model,
+        said,
+        reference_loss(known),
+        seconds,
+        past.windows,
+        lines,
+        rules,
+        budget,
+        judge_backtest(rules, past.windows, budget),
+        tuple(_notes(tallies, known, alpha)),
+    )
+
+
+def plan_of(window: str | float, lateness: float = 0.0) -> WindowPlan:
+    """How time is cut. Raises `UsageError`."""
+    return WindowPlan(None if window == "month" else _seconds("window", window, least=1.0), lateness)
+
+
+def _reference(source: Source, given: Any, asked: Asked, contract: Contract, policy: Policy) -> tuple[Informed, float]:
+    """What is compared with, and from when on the data are judged."""
+    other, since = source, inf
+    if _names_data(given):
+        other, since = opened(given, "reference"), -inf
+        check_columns(other, asked)
+    elif given is None:
+        low, high = times_of(source, asked.timestamp)
+        since = low + FIRST_SHARE * (high - low)
+    else:
+        since = instant(given)
+    rows = all_rows(other, Reader(asked, contract, until=since if since > -inf else inf))
+    if not rows.size:
+        where = "the reference has no dated row" if since == -inf else f"no row lies before {written(since)}"
+        raise TableError(f"{where}: nothing can be compared with it")
+    return reference_of(rows, contract, asked.threshold, policy.harm), since
+
+
+def _said(known: Reference, reader: Reader) -> str:
+    rows = counted(known.profile.rows, "row")
+    return f"{rows} of the reference" if reader.since == -inf else f"{rows} before {written(reader.since)}"
+
+
+def _names_data(given: Any) -> bool:
+    if isinstance(given, str):
+        return Path(given).exists() or bool(Path(given).suffix and not given[:1].isdigit())
+    if given is None:
+        return False
+    return isinstance(given, Path) or not (isinstance(given, int | float) or hasattr(given, "timestamp"))
+
+
+def _notes(tallies: Sequence[Tally], known: Reference, alpha: float) -> list[str]:
+    rows = sum(one.profile.rows for one in tallies)
+    some = sum(one.some.shape[1] for one in tallies)
+    notes = [f"each window may flag {alpha:.0%} of its calm columns"]
+    if some < rows or any(one.some.shape[1] > 50_000 for one in tallies):
+        notes.append(
+            "drift and harm are of all rows; AUROC, the estimate and the test of the loss of every so many-th row, at "
+            "most 50,000 a window"
+        )
+    if not known.measures:
+        notes.append("the reference has no labels: neither performance nor harm can be judged")
+    return notes
+
+
+def _seconds(name: str, given: str | float, *, least: float) -> float:
+    try:
+        seconds = duration(given)
+    except SettingsError as error:
+        raise UsageError(f"{name}: {error}") from error
+    if seconds < least:
+        raise UsageError(f"{name} is {given}: at least {least:g} s")
+    return seconds

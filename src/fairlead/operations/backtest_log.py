@@ -1,0 +1,235 @@
+"""A backtest of a served model: its own log, or a table that its version answers, against its bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, isnan, nan
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fairlead.adapters.arrow_dataset import open_dataset
+from fairlead.config.settings import Settings
+from fairlead.core.alert import AlertPolicy
+from fairlead.core.bundle import Manifest
+from fairlead.core.contract import Task
+from fairlead.core.harm import HarmPolicy
+from fairlead.core.listing import counted
+from fairlead.core.window import DAY, WindowPlan
+from fairlead.errors import NotFound, UsageError
+from fairlead.flows.backtest import look_back
+from fairlead.flows.backtest_rows import Rows, Tally, tallied
+from fairlead.flows.watching.features import on_grid
+from fairlead.flows.watching.harms import Informed, load_informed
+from fairlead.flows.watching.judge import Policy
+from fairlead.flows.watching.reference import Reference, answers
+from fairlead.operations.backtest import plan_of, report_of
+from fairlead.operations.backtest_values import BacktestReport, Budget
+from fairlead.operations.context import Context
+from fairlead.operations.models import resolve
+from fairlead.operations.prediction_log import predictions_with_outcomes
+from fairlead.ports import Predictor
+from fairlead.stats.columns import NumericColumn
+from fairlead.stats.performance import Floats
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+CHUNK = 65_536
+_OBJECT = msgspec.json.Decoder(dict[str, Any])
+
+
+class Version(Struct, frozen=True, eq=False):
+    """A version as a backtest needs it: what it is compared with, and how it answers."""
+
+    model: str
+    number: int
+    manifest: Manifest
+    reference: Informed
+    policy: Policy
+    load: Callable[[], Predictor]
+
+
+def open_version(context: Context, name: str) -> Version:
+    """`name`, `name@3` or `name@champion`, with the policy that the settings watch it by. Raises `NotFound`."""
+    found = resolve(context, name if "@" in name else f"{name}@champion")
+    policy = policy_of(context.settings, found.model)
+    known = load_informed(context.bundles, found.bundle, found.version, open_dataset, policy.harm)
+    manifest = context.bundles.manifest(found.bundle)
+    return Version(found.model, found.version, manifest, known, policy, lambda: context.bundles.load(found.bundle))
+
+
+def policy_of(settings: Settings, model: str) -> Policy:
+    """What the settings hold a model to, as the watch reads them."""
+    policy, known = Policy(alpha=float(settings.monitoring.alpha)), settings.models.get(model)
+    if known is None:
+        return policy
+    harm = HarmPolicy(cost=None if known.cost is None else known.cost.matrix)
+    return replace(policy, harm=harm, maturity_seconds=float(known.labels.delay))
+
+
+def budget_of(settings: Settings) -> Budget:
+    """The settings' budget of pages; one in 30 days where none is set."""
+    known = settings.alerting.budget
+    return Budget() if known is None else Budget(float(known.pages), float(known.per))
+
+
+def alerts_of(settings: Settings) -> AlertPolicy:
+    """How often a standing alert is told again."""
+    return AlertPolicy(repeat_seconds=float(settings.alerting.repeat_after))
+
+
+def backtest_log(
+    context: Context, name: str, *, days: float = 90.0, window: str | None = None, budget: Budget | None = None
+) -> BacktestReport:
+    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. The window
+    is the settings', unless one is given. Raises `NotFound` for a model without a log, `UsageError` for no days."""
+    if not days > 0:
+        raise UsageError(f"--days is {days:g}: give some")
+    version = open_version(context, name)
+    rows, notes = logged_rows(context, version, context.clock.now() - days * DAY, context.clock.now())
+    plan = plan_for(context.settings, window)
+    tallies = tallies_by(rows, version.reference, plan)
+    past = look_back(version.model, version.reference, tallies, version.policy, plan.lateness_seconds)
+    said = f"the reference of version {version.number}"
+    report = report_of(
+        past, tallies, version.reference, (said, plan, budget or budget_of(context.settings)),
+        model=f"{version.model}@{version.number}", alpha=version.policy.alpha, alerts=alerts_of(context.settings),
+    )  # fmt: skip
+    return replace(report, notes=(*report.notes, *notes))
+
+
+def logged_rows(context: Context, version: Version, since: float, until: float) -> tuple[Rows, tuple[str, ...]]:
+    """What a version answered in a span of event time, with its outcomes; and what was left out. Raises `NotFound`."""
+    table = predictions_with_outcomes(context, version.model, max(0.0, since), until)
+    kept, others = _answered(table, version.number)
+    if not kept.num_rows:
+        hint = (
+            f"; other versions answered {counted(others, 'request')}: name one, as in {version.model}@1"
+            if others
+            else ""
+        )
+        raise NotFound(f"the log has no answer of {version.model}@{version.number} in that time{hint}")
+    notes = (f"{counted(others, 'answer')} of other versions left out",) if others else ()
+    return rows_of(kept, version.reference), notes
+
+
+def rows_of(table: pa.Table, reference: Reference) -> Rows:
+    """Logged answers as rows. A feature that a record lacks, or that is of another type, is null."""
+    decoded = [_object(text) for text in table["features"].to_pylist()]
+    features = {
+        grid.name: on_grid(grid, [row.get(grid.name) for row in decoded])
+        for grid in reference.profile.grids
+        if grid.name in reference.contract.names
+    }
+    score = _numbers(table["score"])
+    decided = _classes(table["prediction"], table["prediction_number"], reference)
+    truth = _classes(table["outcome"], table["outcome_number"], reference)
+    seen = np.where(np.isnan(truth), inf, np.nan_to_num(_instants(table["observed_at"]), nan=inf))
+    return Rows(
+        _instants(table["timestamp"]),
+        features,
+        decided if reference.contract.task is Task.REGRESSION else score,
+        decided,
+        truth,
+        seen,
+    )
+
+
+def tallies_by(rows: Rows, reference: Reference, plan: WindowPlan) -> list[Tally]:
+    """The windows of rows in memory, in order of time."""
+    return sorted(tallied(rows, reference, plan, 1), key=lambda one: one.window.starts_at)
+
+
+def tuples_of(rows: Rows, manifest: Manifest) -> list[tuple[Any, ...]]:
+    """The rows as the model takes them: null is None, whole numbers and truth values as the contract has them."""
+    columns: list[list[Any]] = []
+    for feature in manifest.contract.features:
+        column = rows.features.get(feature.name)
+        if column is None:
+            columns.append([None] * rows.size)
+        elif isinstance(column, NumericColumn):
+            columns.append([_plain(value, feature.kind.value) for value in column.values.tolist()])
+        else:
+            names: list[str | None] = [*column.categories, None]
+            columns.append([names[code] for code in column.codes.tolist()])
+    return list(zip(*columns, strict=True))
+
+
+def answered(rows: Rows, version: Version, predictor: Predictor) -> Rows:
+    """The same rows, as a version answers them."""
+    scores, decisions = [], []
+    for start in range(0, rows.size, CHUNK):
+        part = rows.take(np.arange(start, min(start + CHUNK, rows.size)))
+        one, two = answers(version.reference, predictor, tuples_of(part, version.manifest))
+        scores.append(np.asarray(one, np.float64))
+        decisions.append(np.asarray(two, np.float64))
+    empty: Sequence[Floats] = [np.empty(0)]
+    return Rows(
+        rows.at, rows.features, np.concatenate(scores or empty), np.concatenate(decisions or empty), rows.truth,
+        rows.observed_at,
+    )  # fmt: skip
+
+
+def plan_for(settings: Settings, window: str | None) -> WindowPlan:
+    """The settings' windows, unless others are asked for."""
+    monitoring = settings.monitoring
+    if window is not None:
+        return plan_of(window, float(monitoring.lateness))
+    return WindowPlan(monitoring.window_seconds, float(monitoring.lateness))
+
+
+def _answered(table: pa.Table, version: int) -> tuple[pa.Table, int]:
+    """A version's own answers to callers, and how many others there were: not shadows', nor what fell back."""
+    import pyarrow.compute as pc
+
+    from fairlead.flows.watch import UNWATCHED
+
+    served = pc.and_(pc.equal(table["status"], 200), pc.is_null(table["shadow_of"]))
+    served = pc.and_(served, pc.invert(pc.is_in(table["arm"], value_set=_array(UNWATCHED))))
+    every = table.filter(served)
+    mine = every.filter(pc.equal(every["model_version"], version))
+    return mine, every.num_rows - mine.num_rows
+
+
+def _array(values: Sequence[str]) -> pa.Array:
+    import pyarrow as pa
+
+    return pa.array(list(values))
+
+
+def _numbers(values: pa.ChunkedArray) -> Floats:
+    return np.asarray(values.to_numpy(), np.float64)
+
+
+def _instants(values: pa.ChunkedArray) -> Floats:
+    import pyarrow as pa
+
+    micros = np.asarray(values.cast(pa.int64()).to_numpy(), np.float64)
+    return micros / 1e6
+
+
+def _classes(texts: pa.ChunkedArray, numbers: pa.ChunkedArray, reference: Reference) -> Floats:
+    """Logged predictions or outcomes as the metrics take them."""
+    if reference.contract.task is Task.REGRESSION:
+        return _numbers(numbers)
+    known = {text: reference.truth_of(text) for text in texts.unique().to_pylist()}
+    return np.array([nan if (found := known[text]) is None else found for text in texts.to_pylist()])
+
+
+def _object(text: str | None) -> dict[str, Any]:
+    try:
+        return _OBJECT.decode(text or "{}")
+    except msgspec.MsgspecError:
+        return {}
+
+
+def _plain(value: float, kind: str) -> float | int | bool | None:
+    if isnan(value):
+        return None
+    if kind == "boolean" and value in (0.0, 1.0):
+        return bool(value)
+    return int(value) if kind == "integer" and value == int(value) else value
