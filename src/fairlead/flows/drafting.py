@@ -40,8 +40,7 @@ def draft(journal: Journal, clock: Clock, save: SavePostmortem, of: tuple[str, s
     incident = next((each for each in incidents(known) if each.id == identity), None)
     if incident is None:
         return ()
-    told = _told(journal, incident)
-    text = postmortem(incident, told)
+    text = postmortem(incident, told(journal, incident))
     digest = sha256(text.encode()).hexdigest()
     before = (entry.fact for entry in known if isinstance(entry.fact, PostmortemWritten))
     if any(fact.incident == identity and fact.digest == digest for fact in before):
@@ -55,7 +54,7 @@ def draft(journal: Journal, clock: Clock, save: SavePostmortem, of: tuple[str, s
     return journal.append([fact], actor=ACTOR, at=clock.now())
 
 
-def _told(journal: Journal, incident: Incident) -> list[Entry]:
+def told(journal: Journal, incident: Incident) -> list[Entry]:
     """What the story is told from: of a rollout its evidence too, and what happened to all models. The draft must not
     speak of its own writing, or each draft would ask for another."""
     own = journal.read(model=incident.model, kinds=() if incident.rollout is not None else _STORY)

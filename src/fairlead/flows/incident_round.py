@@ -56,7 +56,7 @@ _PHASES = msgspec.json.Decoder(Decision)
 class Hands(Protocol):
     """What a round asks for and does not do itself."""
 
-    def start(self, model: str, step: Step) -> None:
+    def start(self, step: Step) -> None:
         """Starts a triage or an action; asked again while it is not in the journal, it starts nothing twice."""
         ...
 
@@ -165,7 +165,7 @@ class IncidentRound:
         elif step.kind == "escalate":
             self._hands.escalate(incident, step)
         else:
-            self._hands.start(model, step)
+            self._hands.start(step)
 
     def _messages(self, incident: Incident, model: str) -> Iterator[MessageDrafted]:
         """A draft for each audience at the opening, and again at each turn: triage, action, mitigated, resolved."""

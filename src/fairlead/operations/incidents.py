@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from fairlead.adapters.postmortems import PostmortemFolder
-from fairlead.core.event import IncidentNoted
-from fairlead.core.incident import STATES, Incident, incidents
-from fairlead.core.postmortem import postmortem as draft
+from fairlead.core.action_items import due_after
+from fairlead.core.alert import RESPONSE_SECONDS
+from fairlead.core.communication import AUDIENCES
+from fairlead.core.event import AnyFact, IncidentNoted, IncidentOpened
+from fairlead.core.facts_act import ItemAssigned, MessageSent, UpstreamChanged
+from fairlead.core.incident import KINDS, STATES, Incident, incidents
+from fairlead.core.postmortem import postmortem as written
+from fairlead.core.triage import CATEGORIES
 from fairlead.errors import NotFound, Refused, UsageError
+from fairlead.flows.drafting import draft, told
 from fairlead.operations.context import Context
 
 
@@ -14,13 +22,13 @@ def list_incidents(context: Context, model: str | None = None, state: str | None
     """All incidents, newest first; of one model, in one state, if named. Raises `UsageError` for an unknown state."""
     if state is not None and state not in STATES:
         raise UsageError(f"an incident is never {state!r}: use one of {', '.join(STATES)}")
-    found = incidents(context.journal.read(model=model))
+    found = incidents(context.journal.read(model=model, kinds=KINDS))
     return tuple(each for each in reversed(found) if state in (None, each.state))
 
 
 def show_incident(context: Context, incident: str) -> Incident:
     """One incident with its timeline. Raises `NotFound`."""
-    found = incidents(context.journal.read())
+    found = incidents(context.journal.read(kinds=KINDS))
     for each in found:
         if each.id == incident:
             return each
@@ -36,7 +44,7 @@ def read_postmortem(context: Context, incident: str) -> str:
     try:
         return PostmortemFolder(context.home).read(incident)
     except NotFound:
-        return draft(found, tuple(context.journal.read(model=found.model)))
+        return written(found, told(context.journal, found))
 
 
 def note_incident(context: Context, incident: str, note: str, state: str = "") -> Incident:
@@ -51,7 +59,116 @@ def note_incident(context: Context, incident: str, note: str, state: str = "") -
         raise UsageError(f"an incident does not become {state!r}: use one of {', '.join(STATES[1:])}")
     if state and STATES.index(state) <= STATES.index(found.state):
         raise Refused(f"incident {incident} is {found.state} already: it does not go back to {state}")
-    context.journal.append(
-        [IncidentNoted(found.model, incident, note.strip(), state)], actor=context.actor, at=context.clock.now()
+    return _write(context, found, IncidentNoted(found.model, incident, note.strip(), state))
+
+
+def open_incident(
+    context: Context,
+    model: str,
+    title: str,
+    severity: str = "high",
+    category: str = "model",
+    *,
+    reason: str = "",
+    began_at: float | None = None,
+) -> Incident:
+    """Opens an incident by hand; only a person resolves it. The same words within a minute are the same incident.
+
+    Raises `NotFound` for a model that is not known, `UsageError` for words that say nothing or that are none.
+    """
+    if not title.strip():
+        raise UsageError("an incident needs a title: say in a few words what users see")
+    if severity not in RESPONSE_SECONDS:
+        raise UsageError(f"{severity!r} is no severity: use one of {', '.join(RESPONSE_SECONDS)}")
+    if category not in CATEGORIES:
+        raise UsageError(f"{category!r} is no category: use one of {', '.join(CATEGORIES)}")
+    if next(context.journal.read(model=model, kinds=("version_registered",)), None) is None:
+        raise NotFound(f"there is no model {model!r}: `fairlead models list` names them")
+    now = context.clock.now()
+    if began_at is not None and began_at > now:
+        raise UsageError("an incident cannot begin in the future: give the instant at which it was first seen")
+    identity = f"inc-{model}-{sha256(f'{title.strip()}{int(now // 60)}'.encode()).hexdigest()[:8]}"
+    fact = IncidentOpened(
+        model=model,
+        incident=identity,
+        severity=severity,
+        title=title.strip(),
+        category=category,
+        reason=reason.strip() or f"{context.actor} reported it",
+        owner=context.settings.owner_of(model),
+        began_at=began_at,
+        detected_at=None if began_at is None else now,
     )
-    return show_incident(context, incident)
+    context.journal.append([fact], actor=context.actor, at=now)
+    _redraft(context, model, identity)
+    return show_incident(context, identity)
+
+
+def acknowledge_incident(context: Context, incident: str, note: str = "") -> Incident:
+    """Somebody works on it: the clock of acknowledgement stops. Raises as `note_incident` does."""
+    return note_incident(context, incident, note or f"{context.actor} works on it", "acknowledged")
+
+
+def resolve_incident(context: Context, incident: str, note: str) -> Incident:
+    """It is over, and `note` says how that is known. Raises as `note_incident` does."""
+    return note_incident(context, incident, note, "resolved")
+
+
+def message_sent(context: Context, incident: str, audience: str, channel: str = "") -> Incident:
+    """An audience was told, by a person. Raises `NotFound`, `UsageError` for an audience that there is not."""
+    found = show_incident(context, incident)
+    _audience(audience)
+    return _write(context, found, MessageSent(found.model, incident, audience, channel))
+
+
+def message_of(context: Context, incident: str, audience: str) -> str:
+    """The draft for an audience. Raises `NotFound` where there is none yet, `UsageError` for no audience."""
+    found = show_incident(context, incident)
+    _audience(audience)
+    text = next((one.text for one in found.messages if one.audience == audience), None)
+    if text is None:
+        raise NotFound(f"{incident} has no draft for {audience} yet: `fairlead up` drafts within a second")
+    return text
+
+
+def assign_item(
+    context: Context, incident: str, text: str, owner: str = "", due_at: float | None = None, *, done: bool = False
+) -> Incident:
+    """Gives something to do to somebody, by a date (default: five working days after the opening), or says that it is
+    done. Raises `NotFound`, `UsageError` for an item that says nothing."""
+    found = show_incident(context, incident)
+    if not text.strip():
+        raise UsageError(f"an item of {incident} says nothing: write what is to be done")
+    before = next((one for one in found.items if one.item == text.strip()), None)
+    whose = owner or ("" if before is None else before.owner) or found.owner or "unassigned"
+    due = due_at if due_at is not None else due_after(found) if before is None else before.due_at
+    return _write(context, found, ItemAssigned(found.model, incident, text.strip(), whose, due, done))
+
+
+def note_change(context: Context, model: str, source: str, what: str, at: float | None = None, link: str = "") -> None:
+    """Writes down that something was changed elsewhere that models depend on; an empty `model` means all of them.
+
+    Raises `UsageError` for a change without a source or without words.
+    """
+    if not source.strip() or not what.strip():
+        raise UsageError("a change needs a source and words: fairlead timeline note NAME --source crm 'new currency'")
+    now = context.clock.now()
+    fact = UpstreamChanged(model, source.strip(), what.strip(), now if at is None else at, link)
+    context.journal.append([fact], actor=context.actor, at=now)
+
+
+def _audience(name: str) -> None:
+    names = [one.name for one in AUDIENCES]
+    if name not in names:
+        raise UsageError(f"{name!r} is no audience: use one of {', '.join(names)}")
+
+
+def _write(context: Context, found: Incident, fact: AnyFact) -> Incident:
+    context.journal.append([fact], actor=context.actor, at=context.clock.now())
+    _redraft(context, found.model, found.id)
+    return show_incident(context, found.id)
+
+
+def _redraft(context: Context, model: str, identity: str) -> None:
+    """The postmortem on disk says what the journal says, also where no controller runs."""
+    draft(context.journal, context.clock, PostmortemFolder(context.home).write, (model, identity))
