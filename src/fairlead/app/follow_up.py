@@ -20,6 +20,7 @@ import msgspec
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
 from fairlead.adapters.postmortems import PostmortemFolder
+from fairlead.app.acting import Acting
 from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.registry_hooks import registry_events
@@ -88,6 +89,7 @@ class FollowUp:
         self._notifiers = open_notifiers(context.settings.alerting, context.home)
         folder = config.absolute().parent if config else Path.cwd()
         self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
+        self._acting = Acting(context, self._arguments, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
         self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
@@ -126,6 +128,7 @@ class FollowUp:
             if self._conditions.due(name):
                 self._attempt("the conditions", name, self._conditions.look)
         self._attempt("the digests", "all models", self._flush)
+        self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._train()
         self._reap()
 
