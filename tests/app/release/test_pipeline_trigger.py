@@ -29,7 +29,7 @@ pipeline:
     - {name: canary, steps: [deploy_canary_50_percent, {run: "sleep 300", name: soak}, full_deployment]}
     - {name: everything, strategy: canary, steps: [full_deployment, monitor_5_minutes]}
 """
-TRIGGER = '  rollback: {automatic: AUTOMATIC, trigger: "error_rate > 5%"}\n'
+TRIGGER = '  rollback: {automatic: AUTOMATIC, trigger: "error_rate > 2%"}\n'
 
 
 def tried(trial: Callable[..., Trial], automatic: str) -> Trial:
@@ -64,7 +64,7 @@ def test_a_trigger_that_is_met_ends_the_command_that_runs_and_takes_the_version_
     assert "error_rate" in report.reason
     assert "the command was stopped" in report.reason
     assert any(
-        "the rollback trigger `error_rate > 5%` is met: error_rate" in reason for reason in asked(found, "rollback")
+        "the rollback trigger `error_rate > 2%` is met: error_rate" in reason for reason in asked(found, "rollback")
     )
     assert "was rolled back: version" in report.rolled_back
     assert {answer.status for answer in made.answers[seen:]} == {200}
