@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from fairlead.testing.reports import window_report
 
 PAGE = Path(__file__).parent.parent / "config" / "page.yaml"
 DAY = 86_400.0
+Wait = Callable[..., None]
 
 
 @pytest.fixture
@@ -46,7 +47,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slack: HttpReceiver) -
     monkeypatch.setenv("SLACK_WEBHOOK", slack.url)
     config = tmp_path / "fairlead.yaml"
     # Nothing is trained here: a command would start processes.
-    config.write_text(PAGE.read_text().replace("command:", "# command:"))
+    text = PAGE.read_text().replace("command:", "# command:")
+    config.write_text(text.replace("alerting:\n", "alerting:\n  group_wait: 0s\n"))
     rng = np.random.default_rng(1)
     (tmp_path / "data").mkdir()
     table = pa.table({"response_length": rng.normal(100.0, 20.0, 2000), "category": rng.choice(["a", "b"], 2000)})
@@ -87,17 +89,18 @@ def facts(home: Context, kind: type) -> list[object]:
     return [entry.fact for entry in home.journal.read() if isinstance(entry.fact, kind)]
 
 
-def test_an_alert_reaches_the_team(home: Context, follow_up: FollowUp, slack: HttpReceiver) -> None:
-    """From records in the log to a message in the channel of its severity, once."""
+def test_an_alert_reaches_the_team(home: Context, follow_up: FollowUp, slack: HttpReceiver, wait_for: Wait) -> None:
+    """From records in the log to one message of both in the channel of their severities, once."""
     follow_up.observe(records(500, failed=100), ())
     follow_up.tick()
     follow_up.tick()
+    wait_for(lambda: slack.documents)
     raised = [fact.alert for fact in facts(home, AlertRaised) if isinstance(fact, AlertRaised)]
     assert raised == ["high_error_rate", "metric-error_rate"]
     assert [document["text"].partition(".")[0] for document in slack.documents] == [
-        "HIGH: Error rate exceeded threshold",
-        "MEDIUM: error_rate is 20% in churn",
+        "HIGH: Error rate exceeded threshold, and 1 other alert",
     ]
+    assert "error_rate is 20% in churn" in str(slack.bodies[0], "utf-8")
 
 
 def test_a_calm_model_tells_nobody(home: Context, follow_up: FollowUp, slack: HttpReceiver) -> None:
@@ -109,12 +112,13 @@ def test_a_calm_model_tells_nobody(home: Context, follow_up: FollowUp, slack: Ht
 
 
 def test_drift_is_told_logged_and_to_be_investigated(
-    home: Context, follow_up: FollowUp, slack: HttpReceiver, caplog: pytest.LogCaptureFixture
+    home: Context, follow_up: FollowUp, slack: HttpReceiver, caplog: pytest.LogCaptureFixture, wait_for: Wait
 ) -> None:
     """The page's three actions, compared with the table that it names; a restart does none of them twice."""
     with caplog.at_level(logging.WARNING, "fairlead.drift_events"):
         follow_up.observe([*records(500, mean=130.0, ago=2 * DAY), *records(1, ago=DAY)], ())
         follow_up.tick()
+    wait_for(lambda: slack.documents)
     (document,) = slack.documents
     assert document["text"].startswith("MEDIUM: Data drift detected in response_length")
     logged = [each.getMessage() for each in caplog.records if each.name == "fairlead.drift_events"]

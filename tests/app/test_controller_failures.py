@@ -121,8 +121,7 @@ def test_rollouts_do_not_wait_for_a_channel_after_a_start(
             super().send(notice)
 
     channel = Slow()
-    monkeypatch.setattr("fairlead.app.follow_up.open_notifiers", lambda *_: {channel: ("critical", "high")})
-    context = home(tmp_path)
+    context = replace(home(tmp_path), open_notifiers=lambda: {channel: ("critical", "high")})
     context.journal.append([fact_of(harmful_report())], actor="watch", at=time.time())
     with running(context):
         try:

@@ -1,6 +1,8 @@
-"""PagerDuty, by its Events API v2: an alert triggers an event, and its end resolves it under the same key.
+"""PagerDuty, by its Events API v2: an alert triggers an event; that somebody works on it, and its end, go under the
+same key. Rollouts and promotions are change events, which call nobody.
 
 https://developer.pagerduty.com/docs/events-api-v2/trigger-events/
+https://developer.pagerduty.com/docs/send-change-event
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ class PagerDutyNotifier:
         self._name = name
         self._key = routing_key
         self._post = JsonPost(name, url, transport=transport)
+        self._post_change = JsonPost(name, change_url(url), transport=transport)
 
     @property
     def name(self) -> str:
@@ -46,30 +49,39 @@ class PagerDutyNotifier:
         """Resolves the event of an alert that is over. Raises `StateError`."""
         self._enqueue({"event_action": "resolve", "dedup_key": key_of(notice)})
 
-    def _enqueue(self, event: dict[str, Any]) -> None:
+    def acknowledge(self, notice: Notice) -> None:
+        """Says that somebody works on it, so that it escalates no further. Raises `StateError`."""
+        self._enqueue({"event_action": "acknowledge", "dedup_key": key_of(notice)})
+
+    def change(self, notice: Notice) -> None:
+        """Sends a change event. Raises `StateError`."""
+        self._enqueue(changed(notice), change=True)
+
+    def _enqueue(self, event: dict[str, Any], *, change: bool = False) -> None:
         if not self._key:
             raise StateError(
                 f"channel {self._name}: it has no routing key: add `routing_key: ${{NAME}}` to it, or set "
                 "PAGERDUTY_ROUTING_KEY; the notice was not delivered"
             )
-        self._post(msgspec.json.encode({"routing_key": self._key, **event}))
+        post = self._post_change if change else self._post
+        post(msgspec.json.encode({"routing_key": self._key, **event}))
 
 
 def key_of(notice: Notice) -> str:
-    """What makes notices of one alert one incident: the same for each of them, and at most 255 characters."""
-    key = f"fairlead:{notice.model}:{notice.alert}"
+    """What makes notices of one trouble one incident: the same for each of them, and at most 255 characters."""
+    thread = notice.thread or notice.notice
+    key = f"fairlead:{thread}" if thread else f"fairlead:{notice.model}:{notice.alert}"
     return key if len(key) <= _KEY else f"fairlead:{sha256(key.encode()).hexdigest()}"
 
 
 def trigger(notice: Notice) -> dict[str, Any]:
     """The event of a notice, without its routing key."""
-    summary = f"{notice.title}: {notice.reason}"
     event: dict[str, Any] = {
         "event_action": "trigger",
         "dedup_key": key_of(notice),
         "client": "fairlead",
         "payload": {
-            "summary": summary if len(summary) <= _SUMMARY else f"{summary[: _SUMMARY - 1]}…",
+            "summary": _cut(f"{notice.title}: {notice.reason}"),
             "source": notice.model or "fairlead",
             "severity": SEVERITIES[notice.severity],
             "timestamp": datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds"),
@@ -80,9 +92,39 @@ def trigger(notice: Notice) -> dict[str, Any]:
                 "severity": notice.severity,
                 "owner": notice.owner,
                 "runbook": notice.runbook,
+                "alerts": notice.count,
+                **dict(notice.details),
             },
         },
     }
+    return _linked(event, notice)
+
+
+def changed(notice: Notice) -> dict[str, Any]:
+    """The change event of a notice, without its routing key."""
+    payload = {
+        "summary": _cut(notice.title),
+        "source": notice.model or "fairlead",
+        "timestamp": datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="milliseconds"),
+        "custom_details": {"model": notice.model, **dict(notice.details)},
+    }
+    return _linked({"payload": payload}, notice)
+
+
+def change_url(url: str) -> str:
+    """Where change events go, beside where events go.
+
+    >>> change_url("https://events.pagerduty.com/v2/enqueue")
+    'https://events.pagerduty.com/v2/change/enqueue'
+    """
+    return f"{url.removesuffix('/enqueue')}/change/enqueue" if url.endswith("/enqueue") else url
+
+
+def _cut(summary: str) -> str:
+    return summary if len(summary) <= _SUMMARY else f"{summary[: _SUMMARY - 1]}…"
+
+
+def _linked(event: dict[str, Any], notice: Notice) -> dict[str, Any]:
     links = [{"href": link, "text": text} for link, text in _links(notice) if "://" in link]
     return {**event, "links": links} if links else event
 

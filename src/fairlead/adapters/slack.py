@@ -14,6 +14,7 @@ from fairlead.adapters.json_post import JsonPost
 from fairlead.ports.notifier import Notice
 
 _HEADER, _SECTION = 150, 3000  # the longest texts that a block takes
+_FIELDS, _NAME, _FIELD = 10, 300, 1600  # a section's fields, and what one may hold: 2,000 characters in all
 
 
 class SlackNotifier:
@@ -37,19 +38,27 @@ class SlackNotifier:
         """Says that it is over. Raises `StateError`."""
         self._post(msgspec.json.encode(message(notice, "RESOLVED")))
 
+    def acknowledge(self, notice: Notice) -> None:
+        """Says who works on it. Raises `StateError`."""
+        self._post(msgspec.json.encode(message(notice, "ACKNOWLEDGED")))
+
 
 def message(notice: Notice, state: str) -> dict[str, Any]:
     """The message of a notice. What the model or the data say is text, never markup, link or mention."""
     title = f"{state}: {notice.title}"
     about = f"model {notice.model or '(all)'} · owner {notice.owner} · runbook {notice.runbook}"
-    return {
-        "text": escaped(f"{title}. {notice.reason}", _SECTION),
-        "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": _cut(title, _HEADER), "emoji": False}},
-            {"type": "section", "text": {"type": "mrkdwn", "text": escaped(notice.reason or "-", _SECTION)}},
-            {"type": "context", "elements": [{"type": "mrkdwn", "text": escaped(about, _SECTION)}]},
-        ],
-    }
+    more = f" · {notice.link}" if notice.link else ""
+    said = [
+        {"type": "mrkdwn", "text": f"*{escaped(name, _NAME)}*\n{escaped(text or '-', _FIELD)}"}
+        for name, text in notice.details[:_FIELDS]
+    ]
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": _cut(title, _HEADER), "emoji": False}},
+        {"type": "section", "text": {"type": "mrkdwn", "text": escaped(notice.reason or "-", _SECTION)}},
+        *([{"type": "section", "fields": said}] if said else []),
+        {"type": "context", "elements": [{"type": "mrkdwn", "text": escaped(about + more, _SECTION)}]},
+    ]
+    return {"text": escaped(f"{title}. {notice.reason}", _SECTION), "blocks": blocks}
 
 
 def escaped(text: str, longest: int) -> str:

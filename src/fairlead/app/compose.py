@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from fairlead.adapters import pagerduty
+from fairlead.adapters.alertmanager import AlertmanagerNotifier
+from fairlead.adapters.apprise_notifier import AppriseNotifier
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.adapters.log_history import open_history
-from fairlead.adapters.mail import MailDigest, MailNotifier, MailServer
+from fairlead.adapters.mail import MailNotifier, MailServer
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
 from fairlead.adapters.pagerduty import PagerDutyNotifier
 from fairlead.adapters.segment_log import SegmentLog
@@ -23,11 +25,13 @@ from fairlead.app.database import open_board, open_journal
 from fairlead.app.worker_board import follow_board
 from fairlead.config.alerting import Alerting, Channel, SmtpSettings
 from fairlead.config.load import load_settings
+from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.retrain import RetrainPolicy
 from fairlead.errors import SettingsError, StateError
+from fairlead.flows.dispatch import Dispatch, Run, at_once, outlet_of
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import table_of
 from fairlead.ports import Notifier, Registry, Trainer
@@ -63,7 +67,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         open_writer=lambda: SegmentLog(home / "log", _COMMAND),
         # The command is written as one would type it beside the settings file.
         open_trainer=lambda: open_trainer(settings, config.absolute().parent if config else Path.cwd()),
-        open_notifiers=lambda: open_notifiers(settings.alerting, home),
+        open_notifiers=lambda: open_notifiers(settings.alerting),
     )
 
 
@@ -78,14 +82,28 @@ def open_registry(home: Path, settings: Settings) -> Registry:
     return MlflowRegistry(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts")
 
 
-def open_notifiers(alerting: Alerting, home: Path | None = None) -> dict[Notifier, tuple[str, ...]]:
-    """The channels, with the severities that each takes. What a daily one collects lies in the home folder."""
-    return {_notifier(channel, home): tuple(channel.severity) for channel in alerting.channels}
+def open_notifiers(alerting: Alerting) -> dict[Notifier, tuple[str, ...]]:
+    """The channels, with the severities that each takes."""
+    return {_notifier(channel): tuple(channel.severity) for channel in alerting.channels}
+
+
+def open_dispatch(context: Context, run: Run = at_once) -> Dispatch:
+    """What tells people by the settings' channels; `run` starts a channel's work."""
+    alerting = context.settings.alerting
+    opened = context.open_notifiers()
+    stated = {channel.name: channel for channel in alerting.channels}
+    outlets = []
+    for notifier, severities in opened.items():
+        channel = stated.get(notifier.name)
+        every, changes = (0.0, False) if channel is None else (collects(channel), channel.changes)
+        outlets.append(outlet_of(notifier, severities, every=every, changes=changes))
+    plan = paging_plan(alerting, outlets)
+    return Dispatch(context.journal, tuple(opened), plan, context.clock, quiet_hours(alerting), run)
 
 
 def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
     """Whose the alerts are, how often they are told, and how many may page."""
-    budget = alerting.budget
+    budget = None if alerting.budget is None or alerting.budget.across == "all" else alerting.budget
     policy = AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
     return policy if budget is None else replace(policy, pages=budget.pages, pages_seconds=float(budget.per))
 
@@ -105,29 +123,36 @@ def open_trainer(settings: Settings, folder: Path) -> Trainer | None:
     return CommandTrainer(retraining.command, folder, float(retraining.timeout)) if retraining.command else None
 
 
-def _notifier(channel: Channel, home: Path | None) -> Notifier:
-    match channel.type:
-        case "console":
-            return ConsoleNotifier(channel.name)
-        case "pagerduty":
-            key = channel.routing_key.reveal() or os.environ.get("PAGERDUTY_ROUTING_KEY", "")
-            return PagerDutyNotifier(channel.name, key, channel.url.reveal() or pagerduty.URL)
-        case "slack":
-            return SlackNotifier(channel.name, channel.webhook.reveal())
-        case "email":
-            return _mail(channel, home)
+def _notifier(channel: Channel) -> Notifier:
+    return _OPENERS[channel.type](channel)
+
+
+def _pagerduty(channel: Channel) -> Notifier:
+    key = channel.routing_key.reveal() or os.environ.get("PAGERDUTY_ROUTING_KEY", "")
+    return PagerDutyNotifier(channel.name, key, channel.url.reveal() or pagerduty.URL)
+
+
+def _webhook(channel: Channel) -> Notifier:
     if not channel.url:
         raise SettingsError(f"the channel {channel.name!r} is a webhook without a url: add `url:` to it")
     return WebhookNotifier(channel.name, channel.url.reveal())
 
 
-def _mail(channel: Channel, home: Path | None) -> Notifier:
+def _mail(channel: Channel) -> Notifier:
     smtp = channel.smtp or SmtpSettings()
     server = MailServer(smtp.host, smtp.port, smtp.security, smtp.username, smtp.password.reveal(), smtp.sender)
-    mail = MailNotifier(channel.name, server, channel.recipients)
-    if channel.frequency != "daily" or home is None:
-        return mail
-    return MailDigest(mail, home / "digests" / f"{quote(channel.name, safe='')}.jsonl")
+    return MailNotifier(channel.name, server, channel.recipients)
+
+
+_OPENERS: dict[str, Callable[[Channel], Notifier]] = {
+    "console": lambda channel: ConsoleNotifier(channel.name),
+    "webhook": _webhook,
+    "pagerduty": _pagerduty,
+    "slack": lambda channel: SlackNotifier(channel.name, channel.webhook.reveal()),
+    "email": _mail,
+    "alertmanager": lambda channel: AlertmanagerNotifier(channel.name, channel.url.reveal()),
+    "apprise": lambda channel: AppriseNotifier(channel.name, [url.reveal() for url in channel.urls]),
+}
 
 
 def _actor() -> str:

@@ -21,8 +21,9 @@ from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.acting import Acting
-from fairlead.app.compose import alert_policy, open_notifiers, retrain_policy
+from fairlead.app.compose import alert_policy, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
+from fairlead.app.dispatching import Dispatching
 from fairlead.app.registry_hooks import registry_events
 from fairlead.core.event import (
     Entry,
@@ -51,7 +52,6 @@ from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
-from fairlead.ports import Digest
 
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
@@ -86,7 +86,7 @@ class FollowUp:
         self._failing: set[str] = set()  # models some of whose versions may serve and should not
         self._held = HeldSeen()
         self._due: dict[tuple[str, str], float] = {}  # what is tried again, and when at the earliest
-        self._notifiers = open_notifiers(context.settings.alerting, context.home)
+        self._dispatching = Dispatching(context)
         folder = config.absolute().parent if config else Path.cwd()
         self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
         self._acting = Acting(context, self._arguments, self._responder)
@@ -127,17 +127,9 @@ class FollowUp:
             self._attempt("judging", name, self._judge)
             if self._conditions.due(name):
                 self._attempt("the conditions", name, self._conditions.look)
-        self._attempt("the digests", "all models", self._flush)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._train()
         self._reap()
-
-    def _flush(self, _: str) -> bool:
-        """Sends what channels have collected and is due."""
-        for notifier in self._notifiers:
-            if isinstance(notifier, Digest):
-                notifier.flush(self._context.clock.now())
-        return True
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
         """Whether it was done for this model; otherwise it is due again, a little later."""
@@ -228,6 +220,7 @@ class FollowUp:
     def close(self) -> None:
         """Ends the registry thread. A training run goes on: its facts are its own."""
         self._stop.set()
+        self._dispatching.close()
         self._registry.join(2.0)
 
     # -- one watch and one responder a model -----------------------------------------------------------------------
@@ -262,7 +255,7 @@ class FollowUp:
             responder = self._responders[name] = Responder(
                 name,
                 self._context.journal,
-                self._notifiers,
+                {},
                 self._context.clock,
                 PostmortemFolder(self._context.home).write,
                 ResponsePolicy(

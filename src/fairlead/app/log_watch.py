@@ -8,7 +8,6 @@ import msgspec
 
 from fairlead.adapters.disk_room import tried
 from fairlead.adapters.note_folder import COUNTERS, NoteFolder
-from fairlead.app.compose import open_notifiers
 from fairlead.core.alert import AlertPolicy
 from fairlead.flows.log_alarm import LogAlarm
 from fairlead.flows.tally import Counts
@@ -24,7 +23,7 @@ class LogWatch:
         alerting = context.settings.alerting
         self._severity = "critical" if context.settings.log.when_full == "shed" else "high"
         policy = AlertPolicy(alerting.owner, alerting.runbooks, float(alerting.repeat_after))
-        self._alarm = LogAlarm(context.journal, open_notifiers(alerting, context.home), context.clock, policy)
+        self._alarm = LogAlarm(context.journal, context.open_notifiers(), context.clock, policy)
 
     def look(self) -> None:
         """Raises the alert, or ends it."""

@@ -6,20 +6,33 @@ from typing import Literal
 
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Secret, Section
+from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
 from fairlead.config.watched import check_message, known_metric
 from fairlead.core.condition import Condition
+from fairlead.core.paging import GroupBy
 from fairlead.errors import SettingsError
 
-ChannelType = Literal["console", "webhook", "pagerduty", "slack", "email"]
+ChannelType = Literal["console", "webhook", "pagerduty", "slack", "email", "alertmanager", "apprise"]
 # The keys of a channel that only some types take.
 _ONLY = {
-    "url": ("webhook", "pagerduty"),
+    "url": ("webhook", "pagerduty", "alertmanager"),
+    "urls": ("apprise",),
+    "changes": ("pagerduty",),
     "webhook": ("slack",),
     "routing_key": ("pagerduty",),
     "recipients": ("email",),
     "smtp": ("email",),
-    "frequency": ("email",),
+    "frequency": ("console", "webhook", "slack", "email", "apprise"),
+}
+
+
+# What a type cannot do without, and what is said where it is not there.
+_NEEDS = {
+    "slack": ("webhook", 'has no webhook: add `webhook: "${SLACK_WEBHOOK}"`'),
+    "email": ("recipients", "mails nobody: add `recipients: [team@example.com]`"),
+    "alertmanager": ("url", "has no url: add Alertmanager's, such as http://127.0.0.1:9093"),
+    "apprise": ("urls", "has no urls: add Apprise's, such as [tgram://TOKEN/CHAT]"),
 }
 
 
@@ -44,8 +57,9 @@ class SmtpSettings(Section, frozen=True):
 
 
 class Channel(Section, frozen=True):
-    """Where notices of some severities go. What a channel's key is for, its type says: `url` webhook, `webhook` slack,
-    `routing_key` pagerduty (or PAGERDUTY_ROUTING_KEY in the environment), `recipients` and `smtp` email."""
+    """Where notices of some severities go. What a channel's key is for, its type says: `url` webhook and alertmanager,
+    `webhook` slack, `routing_key` pagerduty (or PAGERDUTY_ROUTING_KEY in the environment), `recipients` and `smtp`
+    email, `urls` apprise. `changes`: rollouts and promotions are shown there too."""
 
     name: str
     type: ChannelType
@@ -54,7 +68,9 @@ class Channel(Section, frozen=True):
     routing_key: Secret = Secret("")
     recipients: tuple[str, ...] = ()
     smtp: SmtpSettings | None = None
-    frequency: Literal["immediate", "daily"] | None = None  # email: each notice, or one mail a day; left out: each
+    frequency: Literal["immediate", "hourly", "daily"] | None = None  # left out: each notice by itself
+    urls: tuple[Secret, ...] = ()
+    changes: bool = False
     severity: tuple[Severity, ...] = ("critical", "high", "medium", "low")
 
     def __post_init__(self) -> None:
@@ -64,10 +80,9 @@ class Channel(Section, frozen=True):
                 raise SettingsError(f"channel {self.name!r} is of type {self.type}: {key} is for {' and '.join(types)}")
         if not self.severity:
             raise SettingsError(f"channel {self.name!r} takes no severity: leave `severity` out for all of them")
-        if self.type == "slack" and not self.webhook:
-            raise SettingsError(f'channel {self.name!r} has no webhook: add `webhook: "${{SLACK_WEBHOOK}}"`')
-        if self.type == "email" and not self.recipients:
-            raise SettingsError(f"channel {self.name!r} mails nobody: add `recipients: [team@example.com]`")
+        key, fault = _NEEDS.get(self.type, ("name", ""))
+        if not getattr(self, key):
+            raise SettingsError(f"channel {self.name!r} {fault}")
         for recipient in self.recipients:
             if fault := _no_address(recipient):
                 raise SettingsError(f"channel {self.name!r}: recipient {fault}")
@@ -76,11 +91,14 @@ class Channel(Section, frozen=True):
 class PageBudget(Section, frozen=True):
     """How many notices may page a person (critical or high) in a period: `{pages: 1, per: 30d}`.
 
-    Beyond it a notice that is not critical is told as medium. Critical ones page always, and count.
+    Beyond it a notice that is not critical is told as medium. Critical ones page always, and count. It is each model's,
+    or (`across: all`) that of all together. It is also what monitors may raise where nothing is wrong, in all of a
+    model's windows, features and segments together.
     """
 
     pages: int
     per: Duration = Duration(30 * 86400)
+    across: Literal["model", "all"] = "model"
 
     def __post_init__(self) -> None:
         """Refuses what is no budget."""
@@ -122,9 +140,21 @@ class Alerting(Section, frozen=True):
     budget: PageBudget | None = None
     channels: tuple[Channel, ...] = (Channel("console", "console"),)
     alerts: tuple[AlertSettings, ...] = ()
+    # How alerts become notices.
+    group_by: tuple[GroupBy, ...] = ("model",)
+    group_wait: Duration = Duration(30)  # what a group's first alert waits for others; a critical one 5 s at most
+    group_interval: Duration = Duration(300)  # the least between two notices of one group
+    group_for: Duration = Duration(3600)  # so long a group's new alerts belong to the page before
+    storm: int = 5  # more new groups than that at once are one notice
+    throttle: Throttle | None = None
+    inhibit: tuple[Inhibit, ...] = (Inhibit("harmful-drift", "degraded-performance"),)
+    quiet_hours: tuple[QuietHours, ...] = ()
+    escalation: tuple[Escalate, ...] = ()
+    dead_after: Duration = Duration(300)  # a channel that takes nothing for so long: others are told
+    dashboard: str = ""  # where the console is reached, such as http://127.0.0.1:8081
 
     def __post_init__(self) -> None:
-        """Refuses two of one name, and a window in which nothing happens."""
+        """Refuses two of one name, what nobody would be told by, and a window in which nothing happens."""
         for what, found in (("channels", self.channels), ("alerts", self.alerts)):
             names = [one.name for one in found]
             twice = next((name for name in names if names.count(name) > 1), None)
@@ -132,6 +162,24 @@ class Alerting(Section, frozen=True):
                 raise SettingsError(f"alerting.{what} has two of the name {twice!r}: name them apart")
         if not 60.0 <= self.window <= 86_400.0:
             raise SettingsError("alerting.window is what live metrics are measured over: write 1m to 1d")
+        self._check_paging()
+
+    def _check_paging(self) -> None:
+        known = {channel.name for channel in self.channels}
+        for name in (name for step in self.escalation for name in step.to):
+            if name not in known:
+                names = ", ".join(sorted(known))
+                raise SettingsError(f"alerting.escalation tells {name!r}, which is no channel: there is {names}")
+        after = [float(step.after) for step in self.escalation]
+        if after != sorted(after):
+            raise SettingsError("alerting.escalation: write its steps in order, each after a longer time")
+        for name, most in (("group_wait", 3600.0), ("group_interval", 86_400.0), ("group_for", 7 * 86_400.0)):
+            if getattr(self, name) > most:
+                raise SettingsError(f"alerting.{name} is {getattr(self, name):g} s: write at most {most:g}")
+        if self.storm < 1 or self.dead_after <= 0:
+            raise SettingsError("alerting.storm and alerting.dead_after are above 0")
+        if self.dashboard and "://" not in self.dashboard:
+            raise SettingsError(f"alerting.dashboard is {self.dashboard!r}: write an address, http://HOST:8081")
 
     def channels_called(self, name: str) -> tuple[str, ...]:
         """The channels that a name means: the one that is called so, else those of that type."""

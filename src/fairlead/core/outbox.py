@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, json
 from msgspec.structs import replace
 
+from fairlead.core.alarm import LOG_REFUSED
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry
 from fairlead.core.facts_act import (
     AlertAcknowledged,
@@ -209,7 +210,9 @@ class Outbox:
         seen = None if before is None or RANK[severity] > RANK[before.severity] else before.acknowledged
         thread = "" if before is None else before.thread
         self.alerts[key] = Known(*key, severity, entry.seq, entry.at, fact, fact.benign, thread, seen)
-        (self._untold.discard if fact.benign else self._untold.add)(key)
+        # Of the log people were told at once: its trouble may be that nothing can be written.
+        quiet = fact.benign or key == ("", LOG_REFUSED)
+        (self._untold.discard if quiet else self._untold.add)(key)
 
     def _over(self, key: Key) -> None:
         known = self.alerts.pop(key, None)

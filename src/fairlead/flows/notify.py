@@ -1,7 +1,8 @@
 """alarm -> notice | quiet -> channels: what is told once, repeated, over, and what the budget of pages allows.
 
-Facts first, then notices: a stop in between loses a notice, never a fact, and tells nothing twice. A channel that fails
-is reported and never stops the others.
+Facts first: where no channels are given, `flows.dispatch` tells people from them, and loses none. With channels the
+notices follow at once: a stop in between loses a notice, never a fact, and tells nothing twice, and a channel that
+fails is reported and never stops the others.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Alerts:
         alarm = choice.alarm
         if choice.notify:
             notice = self.notice(choice, at)
-            paged = not choice.over_budget
+            paged = not choice.over_budget and not alarm.benign
             return [
                 AlertRaised(
                     self._model,
@@ -64,6 +65,10 @@ class Alerts:
                     notice.runbook,
                     at,
                     paged,
+                    alarm.details,
+                    alarm.dashboard,
+                    alarm.channels,
+                    alarm.benign,
                     seen=evidence_of(choice, self._policy),
                 )
             ]
@@ -85,6 +90,8 @@ class Alerts:
             owner=alarm.owner or policy.owner,
             runbook=policy.runbook(alarm.runbook or runbook_of(alarm.alert)),
             at=at,
+            link=alarm.dashboard,
+            details=alarm.details,
         )
 
     def tell(self, choices: Sequence[AlertDecision], at: float) -> tuple[tuple[Notice, ...], tuple[str, ...]]:

@@ -8,7 +8,7 @@ from fairlead.ports.features import FeatureSource
 from fairlead.ports.journal import Journal
 from fairlead.ports.lease import Lease
 from fairlead.ports.log import LogReader, PredictionLog
-from fairlead.ports.notifier import Acknowledger, ChangeTaker, Digest, Notice, Notifier, Reminded, Resolver
+from fairlead.ports.notifier import Acknowledger, ChangeTaker, Notice, Notifier, Reminded, Resolver
 from fairlead.ports.predictor import Predictor
 from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
@@ -21,7 +21,6 @@ __all__ = [
     "BundleStore",
     "ChangeTaker",
     "Clock",
-    "Digest",
     "Engine",
     "FactLog",
     "FactReader",

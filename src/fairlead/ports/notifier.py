@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from fairlead.core.notice import Notice
 
-__all__ = ["Acknowledger", "ChangeTaker", "Digest", "Notice", "Notifier", "Reminded", "Resolver"]
+__all__ = ["Acknowledger", "ChangeTaker", "Notice", "Notifier", "Reminded", "Resolver"]
 
 
 class Notifier(Protocol):
@@ -56,14 +56,4 @@ class Reminded(Protocol):
     @property
     def remind_seconds(self) -> float:
         """How often it must be told."""
-        ...
-
-
-@runtime_checkable
-class Digest(Protocol):
-    """A channel that collects notices and delivers them together."""
-
-    def flush(self, now: float) -> None:
-        """Delivers what is due at an instant of the wall clock, if anything is. Raises `StateError`; what it could not
-        deliver it keeps."""
         ...

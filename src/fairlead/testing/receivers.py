@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socketserver
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -12,6 +12,8 @@ from threading import Thread
 from typing import Any
 
 import msgspec
+
+from fairlead.testing.paging_rules import change_faults, event_faults, slack_faults
 
 
 class HttpReceiver(HTTPServer):
@@ -22,6 +24,7 @@ class HttpReceiver(HTTPServer):
         self.usual = usual
         self.statuses: list[int] = []
         self.bodies: list[bytes] = []
+        self.paths: list[str] = []
 
     @property
     def url(self) -> str:
@@ -33,16 +36,52 @@ class HttpReceiver(HTTPServer):
         """The bodies as JSON."""
         return [msgspec.json.decode(body, type=dict[str, Any]) for body in self.bodies]
 
+    def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """The status and the body that a post is answered with."""
+        self.paths.append(path)
+        self.bodies.append(body)
+        return (self.statuses.pop(0) if self.statuses else self.usual), b""
+
+
+class CheckedReceiver(HttpReceiver):
+    """Takes only what a service's documents allow. `rules` gives what is wrong with a body posted to a path; what is
+    refused is in `refused`, with the reasons. A path without rules is not found."""
+
+    def __init__(self, rules: Mapping[str, Callable[[Mapping[str, Any]], list[str]]], usual: int) -> None:
+        super().__init__(usual)
+        self.rules = rules
+        self.refused: list[tuple[str, list[str]]] = []
+        self.taken: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """Refused with 400, or taken."""
+        if self.statuses:
+            return self.statuses.pop(0), b""
+        if path not in self.rules:
+            return 404, b""
+        try:
+            document = msgspec.json.decode(body, type=dict[str, Any])
+            faults = self.rules[path](document)
+        except msgspec.MsgspecError as error:
+            document, faults = {}, [str(error)]
+        if faults:
+            self.refused.append((path, faults))
+            return 400, msgspec.json.encode({"status": "invalid event", "errors": faults})
+        self.bodies.append(body)
+        self.taken.append((path, document))
+        return self.usual, b"ok"
+
 
 class _Post(BaseHTTPRequestHandler):
     server: HttpReceiver
 
     def do_POST(self) -> None:
         """Takes a body in."""
-        self.server.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(self.server.statuses.pop(0) if self.server.statuses else self.server.usual)
-        self.send_header("content-length", "0")
+        status, said = self.server.answer(self.path, self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(status)
+        self.send_header("content-length", str(len(said)))
         self.end_headers()
+        self.wfile.write(said)
 
     def log_message(self, *_: object) -> None:
         """Says nothing."""
@@ -107,6 +146,21 @@ class _Mail(socketserver.StreamRequestHandler):
 def http_receiver(usual: int = 200) -> Iterator[HttpReceiver]:
     """A running HTTP server, stopped at the end."""
     with HttpReceiver(usual) as server:
+        yield from _running(server)
+
+
+@contextmanager
+def pagerduty_receiver() -> Iterator[CheckedReceiver]:
+    """A stand-in for PagerDuty's Events API v2 at `/v2/enqueue` and `/v2/change/enqueue`, which answers 202."""
+    rules = {"/v2/enqueue": event_faults, "/v2/change/enqueue": change_faults}
+    with CheckedReceiver(rules, 202) as server:
+        yield from _running(server)
+
+
+@contextmanager
+def slack_receiver() -> Iterator[CheckedReceiver]:
+    """A stand-in for Slack's incoming webhooks at `/services/T/B/x`."""
+    with CheckedReceiver({"/services/T/B/x": slack_faults}, 200) as server:
         yield from _running(server)
 
 

@@ -53,7 +53,7 @@ def opened(tmp_path: Path, url: str = "http://127.0.0.1:9/s3cret") -> Context:
         actor="respond",
         at=now - 60.0,
     )
-    return replace(made, settings=settings, open_notifiers=lambda: open_notifiers(settings.alerting, made.home))
+    return replace(made, settings=settings, open_notifiers=lambda: open_notifiers(settings.alerting))
 
 
 def note(context: Context, at: float) -> None:

@@ -1,0 +1,49 @@
+"""The settings of alerts as the outbox takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fairlead.config.alerting import Alerting, Channel
+from fairlead.core.held import Quiet
+from fairlead.core.paging import Escalation, Inhibition, Outlet, PagingPlan
+
+_EVERY = {"hourly": 3600.0, "daily": 86_400.0}
+
+
+def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
+    """What the settings say of notices, with the channels as they were opened."""
+    usual = PagingPlan(())
+    throttle, budget = alerting.throttle, alerting.budget
+    across = budget if budget is not None and budget.across == "all" else None
+    return PagingPlan(
+        outlets=tuple(outlets),
+        group_by=alerting.group_by,
+        wait=float(alerting.group_wait),
+        interval=float(alerting.group_interval),
+        join=float(alerting.group_for),
+        storm=alerting.storm,
+        throttle=None if throttle is None else throttle.notices,
+        throttle_seconds=usual.throttle_seconds if throttle is None else float(throttle.per),
+        escalation=tuple(Escalation(float(one.after), one.to) for one in alerting.escalation),
+        dead_after=float(alerting.dead_after),
+        inhibit=tuple(Inhibition(one.when, one.mutes) for one in alerting.inhibit),
+        dashboard=alerting.dashboard,
+        pages=None if across is None else across.pages,
+        pages_seconds=usual.pages_seconds if across is None else float(across.per),
+    )
+
+
+def quiet_hours(alerting: Alerting) -> Quiet:
+    """Until when notices of a severity wait."""
+
+    def quiet(at: float, severity: str) -> float | None:
+        ends = [one.until(at) for one in alerting.quiet_hours if severity in one.severities]
+        return max((end for end in ends if end is not None), default=None)
+
+    return quiet
+
+
+def collects(channel: Channel) -> float:
+    """How long a channel collects notices, in seconds; 0 where each goes out by itself."""
+    return _EVERY.get(channel.frequency or "", 0.0)
