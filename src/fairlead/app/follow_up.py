@@ -24,6 +24,7 @@ from fairlead.app.acting import Acting
 from fairlead.app.compose import alert_policy, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.dispatching import Dispatching
+from fairlead.app.product_round import ProductRound
 from fairlead.app.registry_hooks import registry_events
 from fairlead.core.event import (
     Entry,
@@ -89,6 +90,7 @@ class FollowUp:
         self._dispatching = Dispatching(context)
         folder = config.absolute().parent if config else Path.cwd()
         self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
+        self._product = ProductRound(context)
         self._acting = Acting(context, self._arguments, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
@@ -98,6 +100,7 @@ class FollowUp:
     def observe(self, predictions: Sequence[Prediction], outcomes: Sequence[OutcomeRecord]) -> None:
         """Hands log records to the watches."""
         self._conditions.observe(predictions)
+        self._product.observe(predictions)
         for name in {record.model_name for record in predictions}:
             self._watch(name)
         for name, watch in self._watches.items():
@@ -123,8 +126,10 @@ class FollowUp:
     def tick(self) -> None:
         """Answers, judges what has closed and answers that too, and looks after the training runs."""
         self.answer()
+        self._product.read()
         for name in list(self._watches):
             self._attempt("judging", name, self._judge)
+            self._attempt("the upper rungs", name, self._rungs)
             if self._conditions.due(name):
                 self._attempt("the conditions", name, self._conditions.look)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
@@ -215,6 +220,11 @@ class FollowUp:
         for report in watch.judge(watch.event_now(self._context.clock.now())):
             self._responder(name).on_window(report)
         self._behind.discard(name)
+        return True
+
+    def _rungs(self, name: str) -> bool:
+        """Judges what answers and events say of a model's windows."""
+        self._product.judge(name, self._watches[name].event_now(self._context.clock.now()))
         return True
 
     def close(self) -> None:

@@ -205,6 +205,16 @@ class LoopAudited(Fact, frozen=True, tag="loop_audited"):
     reason: str = ""
 
 
+class ImpactJudged(Fact, frozen=True, tag="impact_judged"):
+    """One closed window of one model: what it was like for its callers and the business, against what is usual."""
+
+    window: str
+    starts_at: float
+    ends_at: float
+    verdict: str
+    report: Raw  # core.impact's report
+
+
 ActFact = (
     NoticeMade
     | NoticeTried
@@ -226,4 +236,5 @@ ActFact = (
     | ChallengerWeighed
     | SlotsFilled
     | LoopAudited
+    | ImpactJudged
 )
