@@ -10,6 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fairlead.core.alarm import DATA
 from fairlead.core.incident import STATES, Incident
 from fairlead.core.recommend import Approvals
 
@@ -56,6 +57,7 @@ class Seen(Struct, frozen=True):
     judged_at: float | None = None
     escalated: frozenset[str] = frozenset()
     busy: bool = False
+    broken: bool = False  # a column of the last window is
 
 
 def due(incident: Incident, seen: Seen, how: Handling, now: float) -> tuple[Step, ...]:
@@ -82,13 +84,15 @@ def action_key(incident: Incident, action: str) -> str:
 
 
 def _worked_on(incident: Incident, seen: Seen, how: Handling) -> Iterator[Step]:
-    if not how.by_itself or seen.busy or incident.triages >= MOST_TRIAGES:
+    if not how.by_itself or incident.triages >= MOST_TRIAGES:
         return
     triage = incident.triage
     if triage is None:
         yield Step("triage", incident.id, "it has not been looked at", f"{incident.id}:triage:1")
         return
     acted = next((one for one in reversed(incident.actions) if one.action == triage.action), None)
+    if seen.busy and triage.action not in ("rollback", "retrain", "fix_data", "scale"):
+        return  # a second rollout would be refused
     if triage.approved and triage.action != "none" and acted is None:
         yield Step("act", incident.id, triage.reason, action_key(incident, triage.action))
     elif _again(incident, seen, stuck=triage.action == "none" or (acted is not None and acted.failed)):
@@ -120,6 +124,8 @@ def _over(incident: Incident, seen: Seen, how: Handling, now: float) -> Iterator
     if incident.by_hand or not how.by_itself:
         return
     key, stands = f"{incident.id}:resolved", seen.standing & set(incident.alerts)
+    if seen.broken and (incident.category == "data" or DATA in incident.alerts):
+        return  # labels may have shown it to harm nobody; it is not mended
     if incident.alerts and incident.window == "" and not stands:
         yield Step("resolve", incident.id, "every alert that belongs to it is over", key)
     elif incident.rollout is not None and incident.mitigated_at is not None:

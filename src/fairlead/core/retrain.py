@@ -49,7 +49,7 @@ def decide(
 ) -> RetrainDecided:
     """The decision for one window. Idempotent: a window that has triggered its run keeps that very decision.
     `trained_rows` is how many rows the judged version was trained on, where that is known."""
-    run = f"retrain-{report.model}-{report.window}"
+    run = f"retrain-{report.model}-{report.window.replace(':', '')}"  # a key has no colon; a short window's name does
     for entry in facts:
         if isinstance(entry.fact, RetrainDecided) and entry.fact.run == run and entry.fact.triggered:
             return entry.fact

@@ -101,6 +101,7 @@ class IncidentRound:
         self._read = 0
         self._entries: dict[str, list[Entry]] = {}
         self._counted: dict[str, dict[str, _Counted]] = {}  # by model and window
+        self._broken: set[str] = set()  # models whose last window has a broken column
         self._open: set[str] = set()  # models with an incident that is not resolved
 
     def look(self) -> bool:
@@ -139,6 +140,9 @@ class IncidentRound:
             counted = _Counts()  # another program's
         windows = self._counted.setdefault(fact.model, {})
         windows[fact.window] = _Counted(fact.rows, counted.units, counted.failed)
+        if next(reversed(windows)) == fact.window:
+            broken = any(shift.broken for shift in counted.drift)
+            (self._broken.add if broken else self._broken.discard)(fact.model)
 
     def _work_on(self, model: str, *, drafted: bool) -> None:
         """Opens what is to be opened, does what is due, and notes what has helped."""
@@ -146,7 +150,7 @@ class IncidentRound:
         added: list[AnyFact] = list(to_open(entries, model, self._stated))
         entries = [*entries, *self._append(added)]
         now, known = self._clock.now(), incidents(entries)
-        seen = _seen(entries)
+        seen = replace(_seen(entries), broken=model in self._broken)
         for one in known:
             written = self._append([*_helped(one, entries), *self._messages(one, model)])
             if written:
@@ -200,7 +204,7 @@ class IncidentRound:
     def _calm(self, model: str, known: Sequence[Incident], seen: Seen) -> None:
         """Escalations of incidents that somebody works on, or that are over, have done their part."""
         waiting = {one.id for one in known if one.state == "open"}
-        over = [alert for alert in seen.standing if _escalated(alert) and alert.split(":")[1] not in waiting]
+        over = [alert for alert in seen.standing if _escalated(alert) and _of(alert) not in waiting]
         if over:
             self._hands.calm(model, over)
 
@@ -208,15 +212,27 @@ class IncidentRound:
         return self._journal.append(facts, actor=ACTOR, at=self._clock.now()) if facts else ()
 
 
+class _Shift(msgspec.Struct, frozen=True):
+    """Of a column what tells that its data are broken."""
+
+    broken: str = ""
+
+
 class _Counts(msgspec.Struct, frozen=True):
     """What of a report tells whom it reached."""
 
     units: int = 0
     failed: int = 0
+    drift: tuple[_Shift, ...] = ()
 
 
 def _escalated(alert: str) -> bool:
     return alert.startswith(f"{UNACKNOWLEDGED}:")
+
+
+def _of(alert: str) -> str:
+    """The incident of an escalation's alert."""
+    return alert.removeprefix(f"{UNACKNOWLEDGED}:").rpartition(":")[0]
 
 
 def escalation_alert(incident: str, key: str) -> str:
@@ -231,9 +247,7 @@ def escalation_alert(incident: str, key: str) -> str:
 def _seen(entries: Sequence[Entry]) -> Seen:
     """What else is known of the model."""
     raised = [entry.fact.alert for entry in entries if isinstance(entry.fact, AlertRaised)]
-    told = frozenset(
-        f"{alert.split(':')[1]}:escalation:{alert.rpartition(':')[2]}" for alert in raised if _escalated(alert)
-    )
+    told = frozenset(f"{_of(alert)}:escalation:{alert.rpartition(':')[2]}" for alert in raised if _escalated(alert))
     judged = [entry.at for entry in entries if isinstance(entry.fact, WindowJudged)]
     return Seen(frozenset(standing(entries)), judged[-1] if judged else None, told, _busy(entries))
 

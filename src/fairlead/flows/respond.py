@@ -332,9 +332,10 @@ def _of_windows(incident: Incident) -> bool:
 
 
 def _recovers(report: WindowReport, incident: Incident) -> bool:
-    """A later window with enough matured labels holds."""
+    """A later window with enough matured labels holds; where data came in broken, they no longer do."""
     later = incident.began_at is None or report.starts_at > incident.began_at
-    return later and report.verdict == "holds"
+    mended = not report.broken or not (incident.category == "data" or DATA in incident.alerts)
+    return later and mended and report.verdict == "holds"
 
 
 def _applied_after(incident: Incident, known: Sequence[Entry]) -> RouteApplied | None:

@@ -95,9 +95,18 @@ def _retrain(context: Context, incident: Incident, _reason: str) -> Outcome:
     under_way = _run_under_way(context, incident)
     if under_way is not None:
         return Outcome(f"training run {under_way} is under way already")
-    run = f"retrain-{incident.id}"
+    run = f"retrain-{plain(incident.id)}"
     asked = RetrainDecided(incident.model, run, triggered=True, reason=f"incident {incident.id}: {incident.title}")
     return Outcome(f"training run {run} was asked for", beside=(asked,))
+
+
+def plain(identity: str) -> str:
+    """An incident's id as a run's key: a window's name may hold an instant.
+
+    >>> plain("inc-hotel-2026-01-01T10:00:00Z")
+    'inc-hotel-2026-01-01T100000Z'
+    """
+    return identity.replace(":", "")
 
 
 def _run_under_way(context: Context, incident: Incident) -> str | None:

@@ -47,7 +47,7 @@ def adjusted(
     if not fit.holds:
         return None, "", fit.reason
     _within_band(context, fit)
-    run = f"{action}-{incident.id}"
+    run = f"{action}-{incident.id.replace(':', '')}"
     with claimed(context.home / "runs", run):
         info = _registered(context, (champion, manifest), rows, fit, run)
     report = gate(context, f"{info.model}@{info.version}")
