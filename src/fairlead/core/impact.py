@@ -218,6 +218,26 @@ def shown(name: str, value: float) -> str:
     return f"{value:.3g} {unit}" if unit in ("ms", "s", "bits") else f"{value:.3g}"
 
 
+def standing(reports: Sequence[ImpactReport]) -> dict[str, Verdict]:
+    """What each rung stands at: by the newest window, and, where the events of its units have not had their time, by
+    the newest window of which they had. `reports` are oldest first."""
+    if not reports:
+        return {}
+    last = reports[-1]
+    final = next((one for one in reversed(reports) if one.final), None)
+    figures = [(last, one) for one in last.figures]
+    if final is not None and final is not last:
+        figures += [(final, one) for one in final.figures if one.name not in {each.name for each in last.figures}]
+    found: dict[str, Verdict] = {}
+    for name in LAYERS:
+        mine = [one for _, one in figures if one.layer == name]
+        if mine:
+            verdict = _together(mine)
+            window = next(report for report, one in figures if one.layer == name).window
+            found[name] = Verdict(verdict.outcome, f"{window}: {verdict.reason}.")
+    return found
+
+
 def fact_of_impact(report: ImpactReport) -> ImpactJudged:
     """The journal's fact of a report."""
     return ImpactJudged(

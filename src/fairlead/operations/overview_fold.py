@@ -10,6 +10,8 @@ import msgspec
 
 from fairlead.core import event
 from fairlead.core.event import Entry
+from fairlead.core.facts_act import ImpactJudged
+from fairlead.core.impact import ImpactReport, impact_of
 from fairlead.core.listing import counted
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
@@ -34,6 +36,7 @@ from fairlead.operations.overview_values import (
 from fairlead.ports import WorkerState
 
 MOST_WINDOWS = 60
+MOST_IMPACTS = 26
 MOST_NOTES = 200  # shown of a model; the journal has all
 MOST_TIMELINE = 200
 SILENT_SECONDS = 10.0  # a worker that has said nothing for longer is not known to be alive
@@ -81,6 +84,7 @@ class ModelFold:
         self._histories: dict[int, list[Note]] = {}
         self._rollouts: dict[str, RolloutFold] = {}
         self._windows: dict[str, WindowView] = {}
+        self._impact: dict[float, ImpactReport] = {}  # by the start of its window
         self._incidents: dict[str, IncidentView] = {}
         self._spans: dict[
             str, tuple[int, int | None]
@@ -101,6 +105,7 @@ class ModelFold:
             event.RolloutDecided: self._decided,
             event.RouteApplied: self._applied,
             event.WindowJudged: self._window,
+            ImpactJudged: self._impacted,
             event.AlertRaised: self._alert,
             event.AlertQuieted: self._quieted,
             event.IncidentOpened: self._opened,
@@ -128,13 +133,14 @@ class ModelFold:
         windows = tuple(sorted(self._windows.values(), key=lambda window: window.starts_at))[-MOST_WINDOWS:]
         rollouts = tuple(fold.finished() for fold in reversed(self._rollouts.values()))
         self._heat = self._heat or heat_of(windows)
+        impact = tuple(self._impact[start] for start in sorted(self._impact))
         return ModelView(
             name=self.name,
             champion=self._aliases.get("champion"),
             challenger=self._aliases.get("challenger"),
             arms=tuple(ArmView(arm.name, arm.version, arm.share) for arm in route.arms) if route else (),
             shadows=route.shadows if route else (),
-            ladder=ladder_of(windows, rollouts, workers),
+            ladder=ladder_of(windows, rollouts, workers, impact),
             versions=tuple(self._version(version) for version in sorted(self._versions, reverse=True)),
             rollouts=rollouts,
             windows=windows,
@@ -143,6 +149,7 @@ class ModelFold:
             incidents=tuple(self._incident(each, worker_notes) for each in reversed(self._incidents)),
             alerts=tuple(sorted(self._alerts.values(), key=lambda alert: -alert.at)),
             notes=tuple(reversed(self._notes[-MOST_NOTES:])),
+            impact=impact,
         )
 
     def _note(self, note: Note) -> None:
@@ -204,6 +211,12 @@ class ModelFold:
         self._notes[-1] = msgspec.structs.replace(note, title=title, reason=reason)
         if view.verdict is Outcome.HOLDS:
             self._calm_seq = entry.seq
+
+    def _impacted(self, _entry: Entry, fact: ImpactJudged) -> None:
+        """A window's second report has what its events came to, too."""
+        self._impact[fact.starts_at] = impact_of(fact)
+        if len(self._impact) > MOST_IMPACTS:
+            del self._impact[min(self._impact)]
 
     def _alert(self, entry: Entry, fact: event.AlertRaised) -> None:
         before = self._alerts.get(fact.alert)

@@ -5,8 +5,9 @@ A layer that nothing measures says so. It never borrows the layer below it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from fairlead.core.impact import ImpactReport, standing
 from fairlead.core.listing import counted
 from fairlead.core.metrics import METRICS, UNBOUND, metric
 from fairlead.core.rollout import Call, Phase
@@ -25,26 +26,42 @@ _SERVED = ("service", "product")  # the layers whose guardrails tell how the ser
 # Where nobody logs such a figure, or no guardrail bounds it, the layer is said to be unmeasured rather than left out.
 _NO_BUSINESS = Verdict(
     Outcome.UNMEASURED,
-    "Not measured: no business figure is bound by a guardrail: log events such as revenue, and write "
-    "revenue >= 0.98 * champion.",
+    "Not measured: nobody logs a business figure: send events such as revenue to POST /v1/events, and, to guard "
+    "rollouts by it, write revenue >= 0.98 * champion.",
 )
 
 
 def ladder_of(
-    windows: Sequence[WindowView], rollouts: Sequence[RolloutView], workers: Sequence[WorkerView]
+    windows: Sequence[WindowView],
+    rollouts: Sequence[RolloutView],
+    workers: Sequence[WorkerView],
+    impact: Sequence[ImpactReport] = (),
 ) -> tuple[Rung, ...]:
-    """The four layers, from the last window, the newest rollout (`rollouts` newest first) and the workers."""
+    """The four layers, from the last window, the newest rollout (`rollouts` newest first), the workers, and what
+    callers and the business had of each window (`impact` oldest first)."""
     last = windows[-1] if windows else None
     rollout = rollouts[0] if rollouts else None
+    seen = standing(impact)
     judged = (
-        ("Data and features", _data(last)),
-        ("Model", _model(windows)),
-        ("Product", _product(rollout, workers)),
-        ("Business", _business(rollout)),
+        ("Data and features", _with(_data(last), seen.get("data"))),
+        ("Model", _with(_model(windows), seen.get("model"))),
+        ("Product", _product(rollout, workers, seen)),
+        ("Business", _business(rollout, seen)),
     )
     return tuple(
         Rung(number, name, verdict.outcome, verdict.reason) for number, (name, verdict) in enumerate(judged, start=1)
     )
+
+
+def _with(verdict: Verdict, beside: Verdict | None) -> Verdict:
+    """A layer with what else was seen of it. Whatever holds beside what is unmeasured does not measure it."""
+    if beside is None or beside.outcome is Outcome.UNMEASURED:
+        return verdict
+    if beside.outcome is not Outcome.HOLDS:
+        return worst([verdict, beside])
+    if verdict.outcome is Outcome.HOLDS:
+        return Verdict(Outcome.HOLDS, f"{verdict.reason.removesuffix('.')}; {beside.reason}")
+    return verdict
 
 
 def _data(window: WindowView | None) -> Verdict:
@@ -92,7 +109,18 @@ def _performance_words(last: PerformanceView) -> str:
     return f"{last.metric}: {', '.join(said) or 'not measured'}."
 
 
-def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verdict:
+def _product(rollout: RolloutView | None, workers: Sequence[WorkerView], seen: Mapping[str, Verdict]) -> Verdict:
+    beside = seen.get("product")
+    told = beside is not None and beside.outcome is not Outcome.UNMEASURED
+    verdict = _rollout_and_workers(rollout, workers, measured=told)
+    if beside is not None and not told and workers and verdict.outcome is Outcome.UNMEASURED:
+        return beside
+    return _with(verdict, beside)
+
+
+def _rollout_and_workers(rollout: RolloutView | None, workers: Sequence[WorkerView], *, measured: bool) -> Verdict:
+    """What the workers and the newest rollout's guardrails say. `measured` tells that errors and latency are measured
+    window by window."""
     verdicts = [Verdict(worker.outcome, worker.reason) for worker in workers if worker.outcome is not Outcome.HOLDS]
     readings = [each for each in rollout.guardrails if _is_served(each.metric)] if rollout else []
     if rollout is not None:
@@ -105,8 +133,10 @@ def _product(rollout: RolloutView | None, workers: Sequence[WorkerView]) -> Verd
         f"{len(workers)} of {counted(len(workers), 'worker')} answer{'s' * (len(workers) == 1)} with "
         f"the published route"
     )
+    if measured and not readings:
+        return Verdict(Outcome.HOLDS, f"{alive}.")
     if rollout is None or not readings:
-        return Verdict(Outcome.UNMEASURED, f"{alive}; errors and latency are measured from the first rollout on.")
+        return Verdict(Outcome.UNMEASURED, f"{alive}; errors and latency are told with the first closed window.")
     said = " and ".join(verdict.reason for verdict in verdicts)
     return Verdict(Outcome.HOLDS, f"{alive}; {said} {_on_whom(rollout)}.")
 
@@ -115,8 +145,14 @@ def _is_served(name: str) -> bool:
     return metric(name).layer in _SERVED and name not in UNBOUND
 
 
-def _business(rollout: RolloutView | None) -> Verdict:
-    """What the newest rollout's guardrails say of events that are money."""
+def _business(rollout: RolloutView | None, seen: Mapping[str, Verdict]) -> Verdict:
+    """What events that are money say: against the windows before, and by the newest rollout's guardrails."""
+    beside = seen.get("business")
+    guarded = _guarded(rollout)
+    return _with(guarded, beside) if guarded is not _NO_BUSINESS else beside or guarded
+
+
+def _guarded(rollout: RolloutView | None) -> Verdict:
     readings = [each for each in rollout.guardrails if metric(each.metric).layer == "business"] if rollout else []
     if rollout is None or not readings:
         return _NO_BUSINESS

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from fairlead.core import report
 from fairlead.core.arms import Among
+from fairlead.core.impact import ImpactReport
 from fairlead.core.rollout import Call, Phase, ShadowPlan, Step
 from fairlead.core.verdict import Outcome
 from fairlead.operations.shadow_report import ShadowReport
@@ -289,6 +290,7 @@ class ModelView(Struct, frozen=True):
     incidents: tuple[IncidentView, ...]
     alerts: tuple[AlertView, ...]
     notes: tuple[Note, ...]
+    impact: tuple[ImpactReport, ...] = ()  # each window's figures of callers and business, oldest first
 
     @property
     def rollout(self) -> RolloutView | None:
