@@ -17,6 +17,7 @@ SECTIONS = (
     "Timeline",
     "Impact",
     "Detection",
+    "What changed",
     "Root cause",
     "What went well",
     "What went poorly",

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
+from fairlead.core.action_items import REVIEW_DAYS
+from fairlead.core.communication import AUDIENCES
 from fairlead.core.event import (
     AlertRaised,
     Entry,
@@ -19,6 +21,7 @@ from fairlead.core.event import (
     RouteApplied,
     WindowJudged,
 )
+from fairlead.core.facts_act import ActionTaken, ItemAssigned, MessageSent, TriageDone, UpstreamChanged
 from fairlead.core.incident import Incident, around
 from fairlead.core.listing import counted
 from fairlead.core.report import report_of
@@ -28,7 +31,6 @@ from fairlead.core.story import story_of
 from fairlead.core.verdict import Outcome
 
 PRIORITY = {"critical": "P1", "high": "P2", "medium": "P3", "low": "P4"}
-REVIEW_DAYS = 5
 LINES = 40  # of the timeline; a long incident's middle is cut
 
 
@@ -37,14 +39,17 @@ def postmortem(incident: Incident, entries: Sequence[Entry]) -> str:
     story = story_of(incident, entries)
     due = business_days_after(incident.opened_at, REVIEW_DAYS)
     owner = incident.owner or "unassigned"
-    actions = (f"- [ ] {action} - Owner: @{owner} - Due: {due}" for action in story.actions)
+    actions = [*_assigned(incident), *(f"- [ ] {action} - Owner: @{owner} - Due: {due}" for action in story.actions)]
     parts = [
         f"# Incident review: {incident.title}",
         "\n".join(_head(incident, due)),
         _section("Summary", [incident.reason]),
         _section("Timeline", timeline(incident, entries)),
         _section("Impact", [*_items(story.impact), *_items([_duration(incident)])]),
-        _section("Detection", _items(story.detection)),
+        _section("Detection", _items([*story.detection, *_acknowledged(incident)])),
+        _section("What changed", _items(_changed(incident)) or ["- Nothing is on record that changed shortly before."]),
+        *([_section("Triage", _items(_triaged(incident)))] if incident.triage is not None else []),
+        *([_section("What was done", _items(_done(incident)))] if incident.actions else []),
         _section("Root cause", _items(story.causes)),
         _section("What went well", _items(story.well)),
         _section("What went poorly", _items(story.poorly)),
@@ -84,8 +89,62 @@ def _told(entry: Entry) -> Iterator[str]:
         decision = msgspec.json.decode(fact.decision, type=Decision)
         if decision.before is not decision.after or decision.after is Phase.ROLLED_BACK:
             yield f"Rollout decided, {decision.before} to {decision.after}: {decision.reason}"
+    elif isinstance(fact, ActionTaken | TriageDone | MessageSent | ItemAssigned | UpstreamChanged):
+        yield _worked(entry)
     else:
         yield from _plain(entry)
+
+
+def _worked(entry: Entry) -> str:
+    """What people and the controller did about it."""
+    fact = entry.fact
+    if isinstance(fact, TriageDone):
+        return f"Triage by {entry.actor}: {fact.action.replace('_', ' ')}, because {fact.reason}"
+    if isinstance(fact, ActionTaken):
+        word = "Tried in vain" if fact.failed else "Done"
+        how = "by itself" if fact.automatic else f"by {entry.actor}"
+        return f"{word} {how}: {fact.action.replace('_', ' ')}. {fact.reason}"
+    if isinstance(fact, MessageSent):
+        return f"{entry.actor} told {fact.audience}"
+    if isinstance(fact, ItemAssigned):
+        return f"Item for {fact.owner}: {fact.item}{' (done)' if fact.done else ''}"
+    assert isinstance(fact, UpstreamChanged), "nothing else is told here"
+    return f"Changed elsewhere, {fact.source}: {fact.what}"
+
+
+def _acknowledged(incident: Incident) -> Iterator[str]:
+    if incident.acknowledged_at is not None:
+        yield f"Acknowledged {_span(incident.acknowledged_at - incident.opened_at)} after it was opened."
+
+
+def _changed(incident: Incident) -> list[str]:
+    """What the last triage laid beside the beginning."""
+    checks = () if incident.triage is None else incident.triage.checks
+    found = [f"{sort}: {what}." for check in checks if check.step == "timeline" for sort, what in check.evidence]
+    return [line[:1].upper() + line[1:] for line in found]
+
+
+def _triaged(incident: Incident) -> list[str]:
+    triage = incident.triage
+    if triage is None:
+        return []
+    lines = [f"{check.step.capitalize()}: {check.outcome.value}. {check.reason}" for check in triage.checks]
+    may = "allowed without asking" if triage.approved else "for a person to decide"
+    return [*lines, f"Recommended: {triage.action.replace('_', ' ')}, {may}."]
+
+
+def _done(incident: Incident) -> list[str]:
+    return [
+        f"{_when(one.at)}, {'by itself' if one.automatic else one.actor}: "
+        f"{one.action.replace('_', ' ')}{' (in vain)' if one.failed else ''}. {one.reason}"
+        for one in incident.actions
+    ]
+
+
+def _assigned(incident: Incident) -> Iterator[str]:
+    """What was given to somebody, the soonest first."""
+    for one in sorted(incident.items, key=lambda item: (item.due_at, item.item)):
+        yield f"- [{'x' if one.done else ' '}] {one.item} - Owner: @{one.owner} - Due: {_day(one.due_at)}"
 
 
 def _window(fact: WindowJudged) -> Iterator[str]:
@@ -151,14 +210,24 @@ def _span(seconds: float) -> str:
 
 
 def _communication(incident: Incident) -> Iterator[str]:
-    """Who is to be told by when; whether it was done, only people know."""
-    for audience, minutes, content in (
-        ("Engineering", 0, "technical details, status"),
-        ("Product and business", 30, "impact, estimated time of resolution"),
-        ("End users, where affected", 60, "plain-language description, workarounds"),
-        ("Leadership", 24 * 60, "impact, root cause, action items"),
-    ):
-        yield f"- [ ] {audience}, by {_when(incident.opened_at + minutes * 60)}: {content}"
+    """Who is to be told by when, and when they were, as far as somebody said so."""
+    drafted = {one.audience: one for one in incident.messages}
+    for audience in AUDIENCES:
+        known = drafted.get(audience.name)
+        name = _AUDIENCE.get(audience.name, audience.name)
+        if known is not None and known.sent_at is not None:
+            yield f"- [x] {name}, told {_when(known.sent_at)}: {audience.content}"
+        else:
+            due = incident.opened_at + audience.within_seconds if known is None else known.due_at
+            yield f"- [ ] {name}, by {_when(due)}: {audience.content}"
+
+
+_AUDIENCE = {
+    "engineering": "Engineering",
+    "product": "Product and business",
+    "users": "End users, where affected",
+    "leadership": "Leadership",
+}
 
 
 def _section(title: str, lines: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from fairlead.core import story_open as open_story
 from fairlead.core.event import (
     Entry,
     EvidenceSeen,
@@ -37,9 +38,11 @@ class Story(Struct, frozen=True):
 
 
 def story_of(incident: Incident, entries: Sequence[Entry]) -> Story:
-    """The story of a rolled-back rollout, or of harmful drift."""
+    """The story of a rolled-back rollout, of harmful drift, or of what an alert or a person opened."""
     if incident.rollout is not None:
         return _rollout_story(incident, _rollout_facts(incident.rollout, entries))
+    if incident.by_hand or (incident.alerts and not incident.window):
+        return _open_story(incident, entries)
     return _drift_story(incident, around(incident, entries))
 
 
@@ -160,6 +163,20 @@ def _rollout_poorly(facts: _Rollout) -> tuple[str, ...]:
     return tuple(lines)
 
 
+# -- what an alert or a person opened --------------------------------------------------------------------------------
+
+
+def _open_story(incident: Incident, entries: Sequence[Entry]) -> Story:
+    return Story(
+        impact=open_story.impact_of(incident, entries),
+        detection=_gap(incident, unit_seconds=1.0, unit="s"),
+        causes=open_story.causes_of(incident, entries),
+        well=open_story.well_of(incident),
+        poorly=open_story.poorly_of(incident),
+        actions=open_story.actions_of(incident),
+    )
+
+
 # -- harmful drift ---------------------------------------------------------------------------------------------------
 
 
@@ -259,5 +276,8 @@ def _names(harmful: Sequence[WindowReport]) -> str:
 def _gap(incident: Incident, unit_seconds: float, unit: str) -> tuple[str, ...]:
     if incident.began_at is None or incident.detected_at is None:
         return ("When it began is not known.",)
-    gap = max(0.0, incident.detected_at - incident.began_at) / unit_seconds
+    seconds = max(0.0, incident.detected_at - incident.began_at)
+    if seconds < DAY <= unit_seconds:
+        unit_seconds, unit = (1.0, "s") if seconds < 120 else (60.0, "min") if seconds < 7200 else (3600.0, "h")
+    gap = seconds / unit_seconds
     return (f"Detection gap, from the beginning of the harm to the alert: {gap:,.1f} {unit}.",)
