@@ -40,7 +40,7 @@ class CommandTrainer:
             raise StateError(f"{output} is not empty: give each training run a new folder")
         values = {"dataset": str(dataset.absolute()), "output": str(output.absolute())}
         self._run([_filled(word, values) for word in self._words])
-        return _model_in(output)
+        return model_in(output)
 
     def _run(self, words: list[str]) -> None:
         try:
@@ -87,7 +87,8 @@ def _filled(word: str, values: dict[str, str]) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: values[found.group(1)], word)
 
 
-def _model_in(output: Path) -> Path:
+def model_in(output: Path, who: str = "the training command") -> Path:
+    """The one model in a folder of a training run. Raises `StateError` where there is none, or several."""
     found = sorted(path for pattern in MODELS for path in output.rglob(pattern))
     folder = output / "model"
     # A folder is the model only where it is not just where the file was put.
@@ -97,7 +98,7 @@ def _model_in(output: Path) -> Path:
         return found[0]
     names = ", ".join(str(path.relative_to(output)) for path in found[:5])
     what = f"left {counted(len(found), 'model')} ({names})" if found else "left no model"
-    raise StateError(f"the training command {what} in {output}: write one *.skops, *.onnx, or a folder model/")
+    raise StateError(f"{who} {what} in {output}: write one *.skops, *.onnx, or a folder model/")
 
 
 def _tail(said: bytes) -> str:

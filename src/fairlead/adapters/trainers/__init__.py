@@ -1,0 +1,1 @@
+"""Trainers elsewhere: services that are asked over HTTP to train, and looked at until they have."""
