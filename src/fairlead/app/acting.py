@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.config.settings import Settings
@@ -19,9 +20,10 @@ from fairlead.core.opening import UNACKNOWLEDGED
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import FairleadError
 from fairlead.flows.drafting import draft
-from fairlead.flows.incident_round import IncidentRound, escalation_alert
+from fairlead.flows.incident_round import ACTOR, IncidentRound, escalation_alert
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
+from fairlead.operations.acting import QUICK, act
 from fairlead.operations.context import Context
 from fairlead.operations.status_page import write_status
 
@@ -63,14 +65,15 @@ class Acting:
         return True
 
     def start(self, step: Step) -> None:
-        """A triage or an action, as a command; one at a time for each incident."""
+        """A triage or an action, one at a time for each incident; what only writes facts is done here and now."""
         if step.incident in self._running or time.monotonic() < self._tried.get(step.key, 0.0):
             return
         self._tried[step.key] = time.monotonic() + _AGAIN_SECONDS
-        words = (
-            ["triage", step.incident] if step.kind == "triage" else ["act", step.incident, _action(step), "--by-itself"]
-        )
-        command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "incident", *words]
+        if step.kind == "act" and _action(step) in QUICK:
+            act(replace(self._context, actor=ACTOR), step.incident, _action(step), automatic=True)
+            return
+        words = ["triage", step.incident] if step.kind == "triage" else ["act", step.incident, _action(step)]
+        command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "incident", *words, "--by-itself"]
         self._running[step.incident] = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
         )

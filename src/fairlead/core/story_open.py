@@ -42,7 +42,7 @@ def affected(incident: Incident, entries: Sequence[Entry]) -> tuple[WindowReport
 def causes_of(incident: Incident, entries: Sequence[Entry]) -> tuple[str, ...]:
     """What was found, by whom, and what is left to be found."""
     shown = affected(incident, entries)
-    broken = {shift.name: shift for one in shown for shift in one.broken}
+    broken = {shift.name: shift for one in reversed(shown) for shift in one.broken}  # as it was first seen
     lines = [f"Trigger: {incident.reason}"]
     lines += [f"Broken: {shift.broken}." for shift in list(broken.values())[:5]]
     harmful = next((one for one in shown if one.harmful), None)

@@ -27,6 +27,7 @@ from fairlead.operations.context import Context
 from fairlead.operations.incidents import show_incident
 from fairlead.operations.rollouts import operate
 
+QUICK = ("rollback", "retrain", "fix_data", "scale", "none")  # they write facts, and are done in no time
 _Adjusted = Literal["threshold", "recalibrate"]
 
 
@@ -125,7 +126,7 @@ def _asks(action: Action) -> Callable[[Context, Incident, str], Outcome]:
         item = item_for(incident, action)
         if item is None:
             return Outcome(reason or "nothing is done; it is watched")
-        return Outcome(f"asked {item.owner} to: {item.item}", beside=(item,))
+        return Outcome(f"For {item.owner}: {item.item}", beside=(item,))
 
     return does
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,8 +12,10 @@ from fairlead.core.incident import Incident
 from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, instant, say, state, table
 from fairlead.faces.cli.session import opened
+from fairlead.flows.incident_round import ACTOR
 from fairlead.operations import incidents
 from fairlead.operations.acting import act as act_on
+from fairlead.operations.context import Context
 from fairlead.operations.triage import triage as run_triage
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
@@ -107,9 +110,14 @@ def acknowledge(
     say(f"{incident} is {incidents.acknowledge_incident(opened(context), incident, text).state}")
 
 
-def triage(context: typer.Context, incident: Id, json: Json = False) -> None:
+def triage(
+    context: typer.Context,
+    incident: Id,
+    by_itself: Annotated[bool, typer.Option("--by-itself", hidden=True)] = False,
+    json: Json = False,
+) -> None:
     """Runs the five steps: infrastructure, panels, golden set, timeline, decision."""
-    found = run_triage(opened(context), incident)
+    found = run_triage(_opened(context, by_itself=by_itself), incident)
     if json:
         emit_json(found.triage)
         return
@@ -125,7 +133,7 @@ def act(
     json: Json = False,
 ) -> None:
     """Does what helps, once; a threshold or a recalibration becomes a version and passes the gate first."""
-    found = act_on(opened(context), incident, action, reason, automatic=by_itself)
+    found = act_on(_opened(context, by_itself=by_itself), incident, action, reason, automatic=by_itself)
     done = next(one for one in reversed(found.actions) if one.action == action)
     emit_json(done) if json else say(f"{action.replace('_', ' ')}: {done.reason}")
     raise typer.Exit(1 if done.failed else 0)
@@ -197,6 +205,11 @@ def change(
     """Notes a change upstream; a triage lays it beside what went wrong."""
     incidents.note_change(opened(context), model, source, text, _instant(at), link)
     say(f"noted: {source}: {text}")
+
+
+def _opened(context: typer.Context, *, by_itself: bool) -> Context:
+    """The home; what the controller has started is written in its name."""
+    return replace(opened(context), actor=ACTOR) if by_itself else opened(context)
 
 
 def _triage(found: Incident) -> None:
