@@ -5,6 +5,10 @@ current distribution does to the metric (`fairlead.stats.attribution`). A shift 
 towards rows that it knows as well, changes nothing. Where they are not known, importance times shift times the mean
 loss stands in. A change counts as harm once its interval excludes zero; benign shifts sink to the bottom, the largest
 of them first.
+
+A column that drifted long ago may cost more than the one that broke this morning. So suspects are first those that look
+broken since the last calm window, then those that jumped since then, then those that have stood so for long; within
+each, the most harmful first.
 """
 
 from __future__ import annotations
@@ -18,6 +22,16 @@ from fairlead.core.report import FeatureShift
 from fairlead.stats.attribution import Attribution
 
 PER = 1_000  # predictions that money is given for
+
+
+class Jump(Struct, frozen=True, omit_defaults=True):
+    """What one column did since the last calm window: its effect (in units of its critical limit) and level against
+    that window, the symptom of a broken pipeline that it shows, and the first window in which it stood so."""
+
+    effect: float | None = None
+    level: str = ""
+    symptom: str = ""
+    since: str = ""
 
 
 class Cost(Struct, frozen=True):
@@ -72,3 +86,21 @@ def ranked_by_harm(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
         return -cost, -harm, -(shift.effect or 0.0), shift.name
 
     return tuple(sorted(listed, key=key))
+
+
+def jumped(shift: FeatureShift, jump: Jump | None) -> FeatureShift:
+    """A shift with what it did since the last calm window."""
+    if jump is None:
+        return shift
+    return replace(shift, jump=jump.effect, jump_level=jump.level, symptom=jump.symptom, since=jump.since)
+
+
+def ranked_by_jump(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
+    """What broke since the last calm window, what jumped since then, and the rest; in each the most harmful first."""
+
+    def group(shift: FeatureShift) -> int:
+        if shift.symptom:
+            return 0
+        return 1 if shift.jump_level in ("warning", "critical") else 2
+
+    return tuple(sorted(ranked_by_harm(shifts), key=group))

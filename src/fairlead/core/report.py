@@ -78,6 +78,7 @@ class FeatureShift(Struct, frozen=True, omit_defaults=True):
     jump: float | None = None  # the effect against the last calm window before
     jump_level: str = ""
     since: str = ""  # the first window in which it stood so
+    symptom: str = ""  # of a broken pipeline: missing, null, unseen, frozen, x100 and the like
 
     @property
     def moved(self) -> bool:
