@@ -17,11 +17,11 @@ _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,199}")
 
 
 @contextmanager
-def claimed(folder: Path, run: str) -> Iterator[Path]:
+def claimed(folder: Path, run: str, *, keep: bool = False) -> Iterator[Path]:
     """An empty folder for a run, held by this process until the end.
 
     Raises `UsageError` for a key that is no plain name, and `Refused` while another process holds the run. Only what
-    an earlier try of this very run left in `folder` is removed.
+    an earlier try of this very run left in `folder` is removed; `keep` leaves that, as somebody may be reading it.
     """
     if not _KEY.fullmatch(run):
         raise UsageError(
@@ -32,6 +32,7 @@ def claimed(folder: Path, run: str) -> Iterator[Path]:
     refusal = f"the run {run} is under way in another process: wait for it to finish"
     with held(folder / f"{run}.lock", refusal):
         place = folder / run
-        shutil.rmtree(place, ignore_errors=True)
-        place.mkdir()
+        if not keep:
+            shutil.rmtree(place, ignore_errors=True)
+        place.mkdir(exist_ok=keep)
         yield place

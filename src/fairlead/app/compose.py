@@ -28,13 +28,14 @@ from fairlead.config.load import load_settings
 from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
+from fairlead.config.trainer import TrainerSettings
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.retrain import RetrainPolicy
 from fairlead.errors import SettingsError, StateError
 from fairlead.flows.dispatch import Dispatch, Run, at_once, outlet_of
 from fairlead.operations.context import Context
 from fairlead.operations.prediction_log import table_of
-from fairlead.ports import Notifier, Registry, Trainer
+from fairlead.ports import Notifier, Registry, RemoteTrainer, Trainer
 
 _COMMAND = 9999
 DEFAULT_CONFIG = "fairlead.yaml"
@@ -67,6 +68,7 @@ def open_context(home: Path, config: Path | None = None, environment: str = "") 
         open_writer=lambda: SegmentLog(home / "log", _COMMAND),
         # The command is written as one would type it beside the settings file.
         open_trainer=lambda: open_trainer(settings, config.absolute().parent if config else Path.cwd()),
+        open_remote=lambda: open_remote(settings.retraining.trainer),
         open_notifiers=lambda: open_notifiers(settings.alerting),
     )
 
@@ -121,6 +123,15 @@ def open_trainer(settings: Settings, folder: Path) -> Trainer | None:
     """What trains a challenger; None when the settings name no command."""
     retraining = settings.retraining
     return CommandTrainer(retraining.command, folder, float(retraining.timeout)) if retraining.command else None
+
+
+def open_remote(stated: TrainerSettings | None) -> RemoteTrainer | None:
+    """The service that trains; None when the settings name none."""
+    if stated is None:
+        return None
+    from fairlead.adapters.trainers.opener import opened
+
+    return opened(stated)
 
 
 def _notifier(channel: Channel) -> Notifier:

@@ -285,7 +285,7 @@ class FollowUp:
     def _train(self) -> None:
         """Trains in processes of their own: neither their memory nor their time is the controller's. A run that was
         asked for and has not finished is done again after a restart, under its own key."""
-        if not self._context.settings.retraining.command:
+        if not self._context.settings.retraining.trains:
             self._asked.clear()
         for run, asked in list(self._asked.items()):
             command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "retrain", "run", asked.model]

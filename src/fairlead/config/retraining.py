@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Literal
 
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Section, Share
 from fairlead.config.rollout import Strategy
+from fairlead.config.trainer import TrainerSettings
 from fairlead.config.watched import known_metric
 from fairlead.core.schedule import schedule
 from fairlead.core.triggers import Trigger
@@ -59,14 +61,31 @@ class TriggerSettings(Section, frozen=True):
         )
 
 
+class WorthSettings(Section, frozen=True):
+    """What a challenger must be worth where the model has a cost matrix: what it saves in `horizon`, less `cost` (of
+    training it and bringing it out), must be above 0 beyond chance, or it is not brought out."""
+
+    cost: float = 0.0
+    horizon: Duration = Duration(30 * 86400)
+
+    def __post_init__(self) -> None:
+        """Refuses what is no cost, and no time."""
+        if not (isfinite(self.cost) and self.cost >= 0.0):
+            raise SettingsError("retraining.worth.cost is a finite number, not negative: write it as in {cost: 500}")
+        if self.horizon <= 0.0:
+            raise SettingsError("retraining.worth.horizon is how long a version is expected to serve: write it as 30d")
+
+
 class Retraining(Section, frozen=True):
-    """When a challenger is trained, from how much, and how. Without a command nothing is trained.
+    """When a challenger is trained, from how much, and how: by a command here, or by a service. With neither nothing is
+    trained.
 
     Without `triggers` a harmful window trains, and so does drift of two features that foretells harm. `at_most_every`
     holds for whatever is not on a schedule; where it is stated, for that too.
     """
 
     command: str = ""
+    trainer: TrainerSettings | None = None
     triggers: tuple[TriggerSettings, ...] = ()
     rows: int = 15_000
     at_least_labels: int = 1_000
@@ -74,3 +93,14 @@ class Retraining(Section, frozen=True):
     timeout: Duration = Duration(3600)
     strategy: Strategy = "shadow"
     promote: Literal["gated", "manual"] = "gated"
+    worth: WorthSettings | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses two ways to train at once."""
+        if self.command and self.trainer is not None:
+            raise SettingsError("retraining has a command and a trainer: keep the one that trains")
+
+    @property
+    def trains(self) -> bool:
+        """Whether anything trains."""
+        return bool(self.command) or self.trainer is not None

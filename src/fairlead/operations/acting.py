@@ -91,8 +91,8 @@ def _adjusted(action: _Adjusted) -> Callable[[Context, Incident, str], Outcome]:
 
 def _retrain(context: Context, incident: Incident, _reason: str) -> Outcome:
     """A run that the window has asked for already is this incident's too: two at once would train the same rows."""
-    if not context.settings.retraining.command:
-        raise Refused(f"{incident.model} cannot be retrained: the settings have no retraining.command")
+    if not context.settings.retraining.trains:
+        raise Refused(f"{incident.model} cannot be retrained: the settings have no retraining.command, and no trainer")
     under_way = _run_under_way(context, incident)
     if under_way is not None:
         return Outcome(f"training run {under_way} is under way already")

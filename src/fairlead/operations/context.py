@@ -17,6 +17,7 @@ from fairlead.ports import (
     Notifier,
     PredictionLog,
     Registry,
+    RemoteTrainer,
     RouteBoard,
     Trainer,
 )
@@ -42,6 +43,7 @@ class Context:
     open_log: Callable[[], LogReader]
     open_writer: Callable[[], PredictionLog]
     open_trainer: Callable[[], Trainer | None]
+    open_remote: Callable[[], RemoteTrainer | None] = lambda: None  # the service that trains, if one does
     open_notifiers: Callable[[], dict[Notifier, tuple[str, ...]]] = dict  # the channels, with what each takes
 
     @cached_property

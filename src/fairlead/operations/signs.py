@@ -159,6 +159,8 @@ class Signs:
     def _retraining_defined(self) -> Shown:
         if self._settings.retraining.command:
             return Shown(True, f"retraining.command is {self._settings.retraining.command.split()[0]} …")
+        if self._settings.retraining.trainer is not None:
+            return Shown(True, f"retraining.trainer is {self._settings.retraining.trainer.type}")
         return Shown(None, "the settings have no retraining.command")
 
     def _alerts_routed(self) -> Shown:

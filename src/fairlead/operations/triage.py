@@ -289,7 +289,7 @@ def _signs(
         broken=tuple(broken),
         harmful=any(report.harmful for report in reports),
         quadrant="unknown" if last is None else last.quadrant.value,
-        trainer=bool(context.settings.retraining.command),
+        trainer=context.settings.retraining.trains,
     )
     if signs.taken_back or broken or served.manifest is None:
         return signs

@@ -14,7 +14,7 @@ from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
 from fairlead.ports.routes import GoldenState, RouteBoard, WorkerState
 from fairlead.ports.stream import StreamSink, StreamSource
-from fairlead.ports.trainer import Trainer
+from fairlead.ports.trainer import RemoteTrainer, Trainer
 
 __all__ = [
     "Acknowledger",
@@ -37,6 +37,7 @@ __all__ = [
     "Quarantine",
     "Registry",
     "Reminded",
+    "RemoteTrainer",
     "Resolver",
     "RouteBoard",
     "Source",
