@@ -16,6 +16,7 @@ from fairlead.core.recommend import Approvals
 
 Kind = Literal["triage", "act", "escalate", "draft", "resolve"]
 MOST_TRIAGES = 20
+PATIENCE_SECONDS = 600.0  # so long the end of an incident waits for its triage
 ACKNOWLEDGE: Mapping[str, float] = MappingProxyType(
     {"critical": 300.0, "high": 900.0, "medium": 3600.0, "low": 86_400.0}
 )
@@ -123,6 +124,8 @@ def _over(incident: Incident, seen: Seen, how: Handling, now: float) -> Iterator
     for a while."""
     if incident.by_hand or not how.by_itself:
         return
+    if incident.triage is None and now < incident.opened_at + PATIENCE_SECONDS:
+        return  # what is over soon is looked at all the same
     key, stands = f"{incident.id}:resolved", seen.standing & set(incident.alerts)
     if seen.broken and (incident.category == "data" or DATA in incident.alerts):
         return  # labels may have shown it to harm nobody; it is not mended

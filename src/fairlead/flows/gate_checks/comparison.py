@@ -8,6 +8,7 @@ from math import nan
 import numpy as np
 from numpy.typing import NDArray
 
+from fairlead.core.bundle import Manifest
 from fairlead.core.contract import Contract, Task
 from fairlead.core.evaluate import truth_of
 from fairlead.core.gate import Check
@@ -33,18 +34,20 @@ class _Rows:
     truth: NDArray[np.float64]  # class number in the candidate's order, or value
     own: Floats
     other: Floats | None
+    thresholds: tuple[float, float] = (0.5, 0.5)  # by which each side decides
 
 
 def check_comparison(subject: Subject) -> Check:
     """Scores the same rows with both and compares pair by pair."""
     champion = subject.champion.version if subject.champion else None
-    metric = _METRIC[subject.contract.task]
+    adjusted = _adjusted(subject)
+    metric, compare = _ADJUSTED[adjusted] if adjusted else (_METRIC[subject.contract.task], None)
     try:
         rows = _score(subject)
     except (BundleError, UsageError) as error:
         reason = f"The two cannot be compared: {error.line}."
         return judge_comparison(Comparison(metric, nan, nan, UNDEFINED, 0, champion, reason), subject.policy)
-    own, other, gain = _COMPARE[subject.contract.task](rows)
+    own, other, gain = (compare or _COMPARE[subject.contract.task])(rows)
     return judge_comparison(Comparison(metric, own, other, gain, len(rows.truth), champion), subject.policy)
 
 
@@ -62,7 +65,26 @@ def _score(subject: Subject) -> _Rows:
     columns = _classes_in_order(contract, theirs)
     model = subject.bundles.load(subject.champion.bundle)
     answers = _finite("the champion", model.predict(columns_of(contract, theirs, features)))
-    return _Rows(truth, own, answers[:, columns])
+    decides = (subject.manifest.threshold, subject.bundles.manifest(subject.champion.bundle).threshold)
+    return _Rows(truth, own, answers[:, columns], decides)
+
+
+def _adjusted(subject: Subject) -> str:
+    """Whether it is the champion's own model, recalibrated or with another threshold: then it puts rows in the same
+    order, and its probabilities or its decisions are what may be better."""
+    if subject.champion is None or subject.contract.task is not Task.BINARY:
+        return ""
+    own, other = subject.manifest, subject.bundles.manifest(subject.champion.bundle)
+    if _model(own) != _model(other):
+        return ""
+    if own.recalibration != other.recalibration:
+        return "probabilities"
+    return "decisions" if own.threshold != other.threshold else ""
+
+
+def _model(manifest: Manifest) -> list[str]:
+    """The digests of the original's files."""
+    return [digest for name, digest in sorted(manifest.files.items()) if name.startswith(manifest.model_entry)]
 
 
 def _classes_in_order(contract: Contract, theirs: Contract) -> list[int]:
@@ -95,6 +117,25 @@ def _binary(rows: _Rows) -> tuple[float, float, Measure]:
     return auroc(rows.truth, score), auroc(rows.truth, theirs), gain
 
 
+def _probabilities(rows: _Rows) -> tuple[float, float, Measure]:
+    assert rows.other is not None, "an adjusted version has the one before"
+    own, other = (_log_loss(rows.truth, side[:, -1]) for side in (rows.own, rows.other))
+    return _losses(own, other)
+
+
+def _log_loss(truth: Floats, score: Floats) -> Floats:
+    return -np.log(np.maximum(np.where(truth > 0.5, score, 1.0 - score), _FLOOR))
+
+
+def _decisions(rows: _Rows) -> tuple[float, float, Measure]:
+    assert rows.other is not None, "an adjusted version has the one before"
+    wrong = [
+        ((side[:, -1] >= at) != (rows.truth > 0.5)).astype(np.float64)
+        for side, at in zip((rows.own, rows.other), rows.thresholds, strict=True)
+    ]
+    return _losses(wrong[0], wrong[1])
+
+
 def _multiclass(rows: _Rows) -> tuple[float, float, Measure]:
     place = rows.truth.astype(np.intp)
     if not place.size:
@@ -119,3 +160,4 @@ def _losses(own: Floats, other: Floats) -> tuple[float, float, Measure]:
 
 
 _COMPARE = {Task.BINARY: _binary, Task.MULTICLASS: _multiclass, Task.REGRESSION: _regression}
+_ADJUSTED = {"probabilities": ("log loss", _probabilities), "decisions": ("wrong decisions", _decisions)}
