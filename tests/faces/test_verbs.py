@@ -38,6 +38,7 @@ IN_THE_API: dict[str, tuple[str, ...]] = {
     "incident list": ("incidents",),
     "incident show": ("incident",),
     "journal show": ("journal",),
+    "alerts silences": ("alerts",),  # and what stands, as `alerts` alone says it
     **dict.fromkeys(VERBS, ("operate",)),
 }
 # A verb, or a group of verbs -> why the API leaves it out.

@@ -10,9 +10,10 @@ from starlette.applications import Starlette
 from fairlead.errors import NotFound
 from fairlead.faces.api.app import build_control_app
 from fairlead.faces.api.versions import Versions
-from fairlead.operations import checklists, experiment_facts, incidents, readiness, rollouts
+from fairlead.operations import alerts, checklists, experiment_facts, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.diff import diff
+from fairlead.operations.feature_shape import feature_shape
 from fairlead.operations.overview import LiveOverview
 from fairlead.operations.shadow_rows import with_worst_pairs
 from fairlead.operations.unseen import unseen_views
@@ -40,6 +41,8 @@ def build(context: Context) -> Starlette:
         partial(diff, context),
         partial(experiment_facts.listed, context),
         partial(experiment_facts.last_reading, context),
+        partial(alerts.alerts, context),
+        partial(feature_shape, context),
     )
     return build_control_app(
         lambda: with_worst_pairs(context.home, live.read()),

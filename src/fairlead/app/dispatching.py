@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
 from fairlead.app.compose import open_dispatch
 from fairlead.errors import FairleadError
@@ -20,8 +20,7 @@ class Dispatching:
     """Starts at once. What is under way when it is closed is sent again at the next start, under the same id."""
 
     def __init__(self, context: Context) -> None:
-        self._channels = ThreadPoolExecutor(max(len(context.settings.alerting.channels), 1) + 1, "channel")
-        self._dispatch = open_dispatch(context, self._channels.submit)
+        self._dispatch = open_dispatch(context, _aside)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="dispatch", daemon=True)
         self._thread.start()
@@ -30,7 +29,6 @@ class Dispatching:
         """Ends the thread; a channel that hangs is left behind."""
         self._stop.set()
         self._thread.join(_LEAVE_SECONDS)
-        self._channels.shutdown(wait=False, cancel_futures=True)
 
     def _follow(self) -> None:
         telling = Telling(_LOG)
@@ -43,3 +41,8 @@ class Dispatching:
                 telling.wrong("telling people", f"it failed and is tried again: {fault!r}", fault)
             else:
                 telling.right("telling people")
+
+
+def _aside(work: Callable[[], None]) -> None:
+    """In a thread that the end of the process does not wait for."""
+    threading.Thread(target=work, name="channel", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Alerts: what stands, what each condition says now, and what is left of the budget of pages."""
+"""Alerts: what stands, what is held back or not delivered, what each condition says now, and the budget of pages."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
 from fairlead.core.alert import Standing, pages_spent, standing
 from fairlead.core.event import AlertRaised, Entry
+from fairlead.core.held import works_on
+from fairlead.core.noticing import held
+from fairlead.core.outbox import KINDS, Key, Outbox, Silence
+from fairlead.core.paging import Outlet
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound
 from fairlead.operations.context import Context
+from fairlead.operations.silences import silences
 from fairlead.ports import Notice
 
 FOLDER, NAME = "conditions", "controller"
@@ -42,6 +48,19 @@ class StandingAlert(Struct, frozen=True):
     title: str
     reason: str
     owner: str
+    held: str = ""  # why nobody is told of it for now
+    acknowledged: str = ""  # who works on it
+
+
+class Undelivered(Struct, frozen=True):
+    """A notice that a channel has not taken yet: why, and when it is tried again."""
+
+    channel: str
+    title: str
+    severity: str
+    attempts: int
+    next_at: float
+    reason: str
 
 
 class Budget(Struct, frozen=True):
@@ -61,6 +80,8 @@ class AlertsView(Struct, frozen=True):
     conditions: tuple[ConditionState, ...]
     budgets: tuple[Budget, ...]
     stale: bool = False
+    undelivered: tuple[Undelivered, ...] = ()
+    silences: tuple[Silence, ...] = ()
 
 
 class Delivery(Struct, frozen=True):
@@ -72,16 +93,41 @@ class Delivery(Struct, frozen=True):
 
 def alerts(context: Context) -> AlertsView:
     """What stands in all models, what their conditions say, and their budgets."""
-    entries = list(context.journal.read(kinds=_KINDS))
-    models = sorted({entry.fact.model for entry in entries} | set(context.settings.models))
+    entries = list(context.journal.read(kinds=KINDS))
+    raised = [entry for entry in entries if entry.fact.__struct_config__.tag in _KINDS]
+    models = sorted({entry.fact.model for entry in raised} | set(context.settings.models))
     now = context.clock.now()
+    box = _outbox(context, entries)
     found, written_at = read_note(context.home)
     return AlertsView(
-        standing=tuple(alert for model in models for alert in _standing(entries, model)),
+        standing=tuple(alert for model in models for alert in _standing(raised, model, _words(context, box, now))),
         conditions=found,
-        budgets=tuple(_budget(context, entries, model, now) for model in models if model),
+        budgets=tuple(_budget(context, raised, model, now) for model in models if model),
         stale=bool(found) and now - written_at > STALE_SECONDS,
+        undelivered=tuple(
+            Undelivered(one.channel, one.body.title, one.body.severity, one.attempts, one.next_at, one.reason)
+            for one in sorted(box.postings.values(), key=lambda one: one.seq)
+        ),
+        silences=silences(context),
     )
+
+
+def _outbox(context: Context, entries: list[Entry]) -> Outbox:
+    """What people have still to be told, as the controller has it."""
+    alerting = context.settings.alerting
+    outlets = [Outlet(one.name, tuple(one.severity), every=collects(one)) for one in alerting.channels]
+    box = Outbox(paging_plan(alerting, outlets))
+    box.take(entries)
+    return box
+
+
+def _words(context: Context, box: Outbox, now: float) -> dict[Key, tuple[str, str]]:
+    """Why each alert is held back, and who works on it."""
+    why = held(box, now, quiet_hours(context.settings.alerting))
+    return {
+        key: (why.get(key, ""), known.acknowledged.said if known.acknowledged and works_on(known, now) else "")
+        for key, known in box.alerts.items()
+    }
 
 
 def send_test(context: Context, channel: str = "") -> tuple[Delivery, ...]:
@@ -119,18 +165,18 @@ def read_note(home: Path) -> tuple[tuple[ConditionState, ...], float]:
     return (), 0.0
 
 
-def _standing(entries: list[Entry], model: str) -> list[StandingAlert]:
+def _standing(entries: list[Entry], model: str, words: dict[Key, tuple[str, str]]) -> list[StandingAlert]:
     known = standing(entries, model)
     raised = {
         entry.fact.alert: entry.fact
         for entry in entries
         if isinstance(entry.fact, AlertRaised) and entry.fact.model == model
     }
-    return [_stands(model, name, one, raised[name]) for name, one in sorted(known.items())]
+    return [_stands(name, one, raised[name], words.get((model, name), ("", ""))) for name, one in sorted(known.items())]
 
 
-def _stands(model: str, name: str, one: Standing, fact: AlertRaised) -> StandingAlert:
-    return StandingAlert(model, name, one.severity, one.raised_at, fact.title, fact.reason, fact.owner)
+def _stands(name: str, one: Standing, fact: AlertRaised, words: tuple[str, str]) -> StandingAlert:
+    return StandingAlert(fact.model, name, one.severity, one.raised_at, fact.title, fact.reason, fact.owner, *words)
 
 
 def _budget(context: Context, entries: list[Entry], model: str, now: float) -> Budget:

@@ -233,6 +233,7 @@ def test_document_describes_every_address(api: Any) -> None:
     assert document["openapi"] == "3.1.0"
     assert document["info"]["version"] == "1.2.3"
     assert set(document["paths"]) == {
+        "/api/v1/alerts",
         "/api/v1/overview",
         "/api/v1/models",
         "/api/v1/models/{name}",

@@ -126,3 +126,32 @@ def test_the_schema_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str
     """As it ships."""
     assert typed(opened(tmp_path))("settings", "schema") == 0
     assert capsys.readouterr().out == text()
+
+
+def test_silences_and_acknowledgements_by_hand(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Set, listed in `alerts` and by themselves, and ended; what is typed wrongly is one line and exit code 2."""
+    context = opened(tmp_path)
+
+    def run(*arguments: str) -> int:
+        return typed(context)("alerts", *arguments)
+
+    assert run("silences") == 0
+    assert "nothing is silenced" in capsys.readouterr().out
+    assert run("silence", "dri*", "--for", "2h", "--reason", "moving house", "--json") == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["alerts"] == ["dri*"]
+    assert run("acknowledge", "shop", "errors", "--note", "on it", "--for", "4h") == 0
+    assert "errors of shop is acknowledged until" in capsys.readouterr().out
+    assert run() == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "works on it: on it" in shown
+    assert made["id"] in shown
+    assert run("silences") == 0
+    assert made["id"] in capsys.readouterr().out
+    assert run("unsilence", made["id"]) == 0
+    assert run("unsilence", made["id"]) == 2
+    assert run("silence", "x", "--for", "soon", "--reason", "why") == 2
+    assert run("acknowledge", "shop", "nothing") == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "--for: 'soon' is not a duration" in lines[1]

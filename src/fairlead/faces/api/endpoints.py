@@ -18,6 +18,7 @@ from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
 from fairlead.faces.api.versions import GateAnswer, VersionAnswers, Versions, nowhere
 from fairlead.faces.console.app import Ask
+from fairlead.operations.alerts import AlertsView
 from fairlead.operations.checklists import Checklist
 from fairlead.operations.experiment_facts import LastReading, Summary
 from fairlead.operations.overview import IncidentView, ModelView, Overview, RolloutView
@@ -168,6 +169,14 @@ def _of_experiments(answers: VersionAnswers) -> tuple[Endpoint, ...]:
     model = Parameter("model", "query", str, "Only of this model.")
     key = Parameter("id", "path", str, "Its id, or a model's name: its latest.")
     return (
+        Endpoint(
+            "GET",
+            "/alerts",
+            "alerts",
+            "What stands, what is held back, silenced or not delivered yet, and the budgets of pages",
+            AlertsView,
+            answers.alerts,
+        ),
         Endpoint(
             "GET",
             "/experiments",

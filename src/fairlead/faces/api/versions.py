@@ -14,6 +14,8 @@ from fairlead.core.test_score import MlTestScore
 from fairlead.core.verdict import Outcome
 from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
+from fairlead.faces.console.app import Shape
+from fairlead.operations.alerts import AlertsView
 from fairlead.operations.checklists import Checklist
 from fairlead.operations.experiment_facts import LastReading, Summary
 from fairlead.operations.gate_html import Readiness
@@ -51,6 +53,8 @@ class Versions(Struct, frozen=True):
     diff: Diff = nowhere
     experiments: Experiments = nowhere
     experiment: Reading = nowhere
+    alerts: Callable[[], AlertsView] = nowhere
+    shape: Shape | None = None  # of a feature in a window: the console's
 
 
 class VersionAnswers:
@@ -85,6 +89,10 @@ class VersionAnswers:
     async def experiment(self, request: Request) -> LastReading:
         """One experiment, with its last reading."""
         return await run_in_threadpool(self._versions.experiment, request.path_params["id"])
+
+    async def alerts(self, _request: Request) -> AlertsView:
+        """What stands, what is held back or not delivered, and the budgets."""
+        return await run_in_threadpool(self._versions.alerts)
 
 
 def _named(request: Request, side: str) -> str:
