@@ -202,7 +202,10 @@ class ModelFold:
         latest = self._windows.get(self._latest or "")
         if latest is None or view.starts_at >= latest.starts_at:
             self._latest = view.name
-        again = fact.window in self._windows
+        before = self._windows.get(fact.window)
+        again = before is not None
+        if before is not None:
+            view = msgspec.structs.replace(view, evidence=tuple(dict.fromkeys((*before.evidence, *view.evidence))))
         self._windows[fact.window] = view
         self._heat = None
         note = self._notes[-1]
@@ -256,6 +259,7 @@ class ModelFold:
             opened_at=entry.at,
             began_at=fact.began_at,
             state="open",
+            window=fact.window,
             rollout=fact.rollout,
         )
 

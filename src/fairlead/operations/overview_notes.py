@@ -7,6 +7,7 @@ from typing import Any
 
 from fairlead.core import event
 from fairlead.core.event import Entry
+from fairlead.core.facts_act import UpstreamChanged
 from fairlead.core.listing import counted
 from fairlead.core.route import SHADOWER
 from fairlead.operations.overview_values import Note, Tone
@@ -145,6 +146,10 @@ def _retrained(fact: event.RetrainFinished) -> _Words:
     return f"Retrained v{fact.version} {verdict}", fact.reason, "good" if fact.beats_champion else "warning", fact.run
 
 
+def _upstream(fact: UpstreamChanged) -> _Words:
+    return f"{fact.source} changed", fact.what, "warning", ""
+
+
 _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.VersionRegistered: _registered,
     event.StatusChanged: _status,
@@ -166,6 +171,7 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.PostmortemWritten: _postmortem,
     event.RetrainDecided: _retrain,
     event.RetrainFinished: _retrained,
+    UpstreamChanged: _upstream,
 }
 
 

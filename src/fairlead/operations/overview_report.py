@@ -8,13 +8,13 @@ from typing import Literal, cast
 import msgspec
 
 from fairlead.core.event import WindowJudged
-from fairlead.core.report import SCORE, FeatureShift, Performance, report_of
+from fairlead.core.report import CALM, SCORE, FeatureShift, Performance, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_values import DriftView, Heat, HeatRow, PerformanceView, WindowView
 
 MOST_COLUMNS, MOST_ROWS = 26, 30
 _LEVELS = ("none", "warning", "critical", "unmeasured")
-_SCORE_NAME = "model score"
+SCORE_NAME = "model score"
 
 
 def outcome_of(text: str) -> Outcome:
@@ -35,6 +35,7 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
         judged_at=judged_at,
         rows=fact.rows,
         verdict=outcome_of(fact.verdict),
+        evidence=(fact.evidence,) if fact.evidence else (),
     )
     try:
         report = report_of(fact)
@@ -53,6 +54,8 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
         data=layers.get("data"),
         model=layers.get("model"),
         suspects=tuple(_name(each) for each in report.suspects),
+        change=report.harm.change,
+        segment=report.harm.segment,
     )
 
 
@@ -82,7 +85,7 @@ def _badness(row: HeatRow) -> tuple[int, float, str]:
 
 
 def _name(name: str) -> str:
-    return _SCORE_NAME if name == SCORE else name
+    return SCORE_NAME if name == SCORE else name
 
 
 def _drift(each: FeatureShift) -> DriftView:
@@ -93,7 +96,12 @@ def _drift(each: FeatureShift) -> DriftView:
         method=each.method,
         effect=each.effect,
         ratio=None if each.effect is None or not each.threshold else each.effect / each.threshold,
-        reason=each.reason,
+        reason=each.reason or (CALM if each.level == "none" else ""),
+        broken=each.broken,
+        metric_change=each.metric_change,
+        metric_low=each.metric_low,
+        metric_high=each.metric_high,
+        money=each.money,
     )
 
 

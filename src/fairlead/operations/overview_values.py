@@ -134,6 +134,11 @@ class DriftView(Struct, frozen=True):
     effect: float | None = None
     ratio: float | None = None
     reason: str = ""
+    broken: str = ""  # what is wrong with the data itself
+    metric_change: float | None = None  # how much worse the metric gets by it, with its interval
+    metric_low: float | None = None
+    metric_high: float | None = None
+    money: float | None = None  # of that, per 1,000 predictions
 
 
 class PerformanceView(Struct, frozen=True):
@@ -172,6 +177,9 @@ class WindowView(Struct, frozen=True):
     model: report.Layer | None = None
     suspects: tuple[str, ...] = ()
     readable: bool = True
+    change: report.Change | None = None
+    segment: str = ""  # the smallest that explains the change
+    evidence: tuple[str, ...] = ()  # digests of what it was judged from, oldest first
 
 
 class HeatRow(Struct, frozen=True):
@@ -222,6 +230,7 @@ class IncidentView(Struct, frozen=True):
     opened_at: float
     began_at: float | None
     state: str  # open | acknowledged | mitigated | resolved
+    window: str = ""  # the one that showed it, for drift
     resolved_at: float | None = None
     rollout: str | None = None
     postmortem: str | None = None  # its path in the home folder

@@ -20,10 +20,14 @@ from fairlead.errors import NotFound, Refused, StateError
 from fairlead.faces.console import build_console, postmortem, words
 from fairlead.faces.console.assets import NAMES
 from fairlead.faces.console.charts import performance, scale, svg
+from fairlead.operations.feature_shape import Bar, FeatureShape
 from fairlead.operations.overview import Overview
 
 MODEL = "hotel-cancellation"
-PAGES = ("/", f"/models/{MODEL}", f"/rollouts/{MODEL}-3-1", f"/rollouts/{MODEL}-2-1", "/incidents/INC-1")
+PAGES = (
+    "/", f"/models/{MODEL}", f"/models/{MODEL}/ladder", f"/rollouts/{MODEL}-3-1", f"/rollouts/{MODEL}-2-1",
+    "/incidents/INC-1",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -83,7 +87,7 @@ def test_model_page_tells_the_story(console: Any) -> None:
     for said in (
         'id="champion">v2<',
         "Data and features",
-        "no business figure",
+        "nobody logs a business figure",
         "rolls back above",
         "p99_latency &lt;= 2 * champion",
         "the evidence is 307 to 1",
@@ -269,3 +273,51 @@ def test_several_arms_stand_on_one_card(told: Any, pages: Any) -> None:
     assert (answer.status_code, answer.headers["location"]) == (303, f"/models/{MODEL}")
     assert told.asked[-1] == (f"{MODEL}@9", "promote", "better", "console")
     assert "arm 8 is kept" in console.get(f"/rollouts/{MODEL}-8-8").text
+
+
+def test_the_ladder_leads_from_impact_to_cause(told: Any, pages: Any) -> None:
+    """The view of a window names its rungs, features and what changed; links stay below the console's own root."""
+    console = pages(told)
+    text = console.get(f"/models/{MODEL}/ladder").text
+    for said in (
+        "From impact to cause",
+        "Layer by layer",
+        "what may cause it below",
+        "v3 was rolled back",
+        "lead_time",
+    ):
+        assert said in text, said
+    windows = re.findall(r'href="(/models/[^"]*window=[^"#]*)', text)
+    assert len(set(windows)) > 20
+    assert console.get(windows[0].replace("&amp;", "&")).status_code == 200
+    assert console.get(f"/fragments/models/{MODEL}/ladder?window=2017-07&seen=x").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/models/{MODEL}/ladder?window=2099-01", f"/models/{MODEL}/ladder?feature=none", "/models/none/ladder"],
+)
+def test_an_unknown_window_feature_or_model_is_a_404(told: Any, pages: Any, path: str) -> None:
+    """What is not there is said on a page, with what was asked for."""
+    answer = pages(told).get(path)
+    assert answer.status_code == 404
+    assert "2099-01" in answer.text or "none" in answer.text
+
+
+def test_a_feature_is_drawn_against_its_reference(told: Any, pages: Any) -> None:
+    """The histogram of the picked feature is in the page; where there is none, the reason is."""
+    shape = FeatureShape("lead_time", (Bar("0", 0.5, 0.2), Bar("above 9", 0.5, 0.8, "above")), 1_000, 200)
+    drawn = pages(told, shape=lambda evidence, name: shape).get(f"/models/{MODEL}/ladder").text
+    assert "0: reference 50 %, this window 20 %" in drawn
+    gone = pages(told, shape=lambda evidence, name: FeatureShape(name, why="it was removed")).get(
+        f"/models/{MODEL}/ladder"
+    )
+    assert "No histogram: it was removed" in gone.text
+
+
+def test_a_home_without_windows_has_a_ladder_too(story: Any, pages: Any) -> None:
+    """A model that was only registered shows what will be looked at."""
+    story.register(1, "bookings")
+    answer = pages(story).get(f"/models/{MODEL}/ladder")
+    assert answer.status_code == 200
+    assert "No window has closed yet" in answer.text

@@ -56,7 +56,9 @@ def sideways(page: Page) -> int:
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-@pytest.mark.parametrize("path", ["/", f"/models/{MODEL}", f"/rollouts/{MODEL}-3-1", "/incidents/INC-1"])
+@pytest.mark.parametrize(
+    "path", ["/", f"/models/{MODEL}", f"/models/{MODEL}/ladder", f"/rollouts/{MODEL}-3-1", "/incidents/INC-1"]
+)
 def test_page_stands_alone(visit: Visit, path: str) -> None:
     """Every page loads whole from its own port, without an error in the console."""
     page = visit.go(path)
@@ -151,7 +153,9 @@ def test_light_and_dark(browser: Browser, served: str, scheme: Any, bright: bool
     visit.context.close()
 
 
-@pytest.mark.parametrize("path", ["/", f"/rollouts/{MODEL}-3-1", "/incidents/INC-1", "/models/none"])
+@pytest.mark.parametrize(
+    "path", ["/", f"/models/{MODEL}/ladder", f"/rollouts/{MODEL}-3-1", "/incidents/INC-1", "/models/none"]
+)
 def test_phone(browser: Browser, served: str, path: str) -> None:
     """At 390 pixels nothing makes the page scroll sideways."""
     visit = Visit(browser, served, viewport={"width": 390, "height": 844}, is_mobile=True)

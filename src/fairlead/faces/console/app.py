@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote
 
@@ -19,10 +19,15 @@ from fairlead.faces.console.assets import Assets
 from fairlead.faces.console.headers import SecurityHeaders
 from fairlead.faces.console.postmortem import blocks
 from fairlead.faces.console.render import Pages, seen_token
+from fairlead.operations.feature_shape import FeatureShape
+from fairlead.operations.ladder_links import address, drill
 from fairlead.operations.overview import Overview
 from fairlead.operations.rollouts import VERBS
 
 MOST_FORM_BYTES = 10_000
+
+
+Shape = Callable[[Sequence[str], str], FeatureShape]
 
 
 class Ask(Protocol):
@@ -38,21 +43,25 @@ def build_console(
     *,
     ask: Ask | None = None,
     postmortem: Callable[[str], str | None] | None = None,
+    shape: Shape | None = None,
 ) -> Starlette:
     """The console as an application.
 
     `read` gives the overview and is called from threads, once a request. Without `ask` the page has no controls.
-    `postmortem` gives the Markdown of an incident, or None while there is none.
+    `postmortem` gives the Markdown of an incident, or None while there is none; `shape` a feature's distribution in the
+    window whose evidence has some digests.
     """
-    console = _Console(read, ask, postmortem)
+    console = _Console(read, ask, postmortem, shape)
     routes = [
         Route("/", console.home, name="home"),
         Route("/models/{name}", console.model, name="model"),
+        Route("/models/{name}/ladder", console.ladder, name="ladder"),
         Route("/models/{name}/{verb}", console.operate, methods=["POST"], name="operate"),
         Route("/rollouts/{id}", console.rollout, name="rollout"),
         Route("/incidents/{id}", console.incident, name="incident"),
         Route("/fragments/home", console.home),
         Route("/fragments/models/{name}", console.model),
+        Route("/fragments/models/{name}/ladder", console.ladder),
         Route("/fragments/rollouts/{id}", console.rollout),
         Route("/fragments/incidents/{id}", console.incident),
         Mount("/assets", Assets()),
@@ -65,9 +74,14 @@ class _Console:
     """The handlers. Synchronous ones run in threads: reading a journal is file work, drawing is processor work."""
 
     def __init__(
-        self, read: Callable[[], Overview], ask: Ask | None, postmortem: Callable[[str], str | None] | None
+        self,
+        read: Callable[[], Overview],
+        ask: Ask | None,
+        postmortem: Callable[[str], str | None] | None,
+        shape: Shape | None,
     ) -> None:
         self._read = read
+        self._shape = shape
         self._ask = ask
         self._postmortem = postmortem
         self._pages = Pages()
@@ -86,6 +100,30 @@ class _Console:
         if model is None:
             raise HTTPException(404, f"There is no model {name}.")
         return self._show(request, overview, "model.html", model=model)
+
+    def ladder(self, request: Request) -> Response:
+        """One window of a model, from impact to cause."""
+        overview, name = self._read(), request.path_params["name"]
+        model = overview.model(name)
+        if model is None:
+            raise HTTPException(404, f"There is no model {name}.")
+        window, feature = (request.query_params.get(key, "") for key in ("window", "feature"))
+        found = drill(model, overview.workers, window, feature)
+        shape = None
+        if self._shape is not None and found.feature is not None and found.window is not None:
+            shape = self._shape(found.window.evidence, found.feature.name)
+        root = request.scope.get("root_path", "")
+        return self._show(
+            request,
+            overview,
+            "drill.html",
+            model=model,
+            drill=found,
+            shape=shape,
+            window_place=lambda window, feature="": root + address(name, window, feature),
+            feature_place=lambda feature: root + address(name, found.name, feature),
+            drill_place=address(name, window, feature).removeprefix("/"),
+        )
 
     def rollout(self, request: Request) -> Response:
         """One rollout with all its evidence."""

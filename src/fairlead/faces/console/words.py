@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fairlead.core.impact import shown as figure
 from fairlead.operations.overview import format_metric, percent
 from fairlead.operations.shadow_report import sentence
 
-__all__ = ["clock", "day", "duration", "format_metric", "iso", "metric", "month", "percent", "sentence"]
+__all__ = ["clock", "day", "duration", "figure", "format_metric", "iso", "metric", "month", "percent", "sentence"]
 
 
 def _utc(at: float) -> datetime:

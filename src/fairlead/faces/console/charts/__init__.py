@@ -2,7 +2,9 @@
 
 from fairlead.faces.console.charts.drift import drift_map
 from fairlead.faces.console.charts.evidence import NARROW, WIDE, evidence_chart
+from fairlead.faces.console.charts.histogram import histogram
 from fairlead.faces.console.charts.performance import performance_chart
+from fairlead.faces.console.charts.rungs import rungs_chart
 from fairlead.faces.console.charts.timeline import timeline_strip
 from fairlead.faces.console.charts.traffic import traffic_bar, traffic_history
 
@@ -11,7 +13,9 @@ __all__ = [
     "WIDE",
     "drift_map",
     "evidence_chart",
+    "histogram",
     "performance_chart",
+    "rungs_chart",
     "timeline_strip",
     "traffic_bar",
     "traffic_history",

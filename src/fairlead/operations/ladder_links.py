@@ -1,0 +1,319 @@
+"""The ladder as one view: a window's four rungs, and the way between them: from impact down to the cause and back.
+
+Top-down: business and product figures, the model's metric, the segment and the features that explain it, what changed
+before. Bottom-up: from a feature to the windows in which it moved, the incidents, and what the rungs above say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from urllib.parse import quote, urlencode
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fairlead.core.impact import Figure, ImpactReport, standing
+from fairlead.core.listing import counted
+from fairlead.core.report import metric_name
+from fairlead.core.verdict import Outcome
+from fairlead.errors import NotFound
+from fairlead.operations.overview_ladder import ladder_of
+from fairlead.operations.overview_values import (
+    AlertView,
+    DriftView,
+    IncidentView,
+    Mark,
+    ModelView,
+    Note,
+    Rung,
+    WindowView,
+    WorkerView,
+)
+
+MOST_WINDOWS = 26
+RUNGS = ("Business", "Product", "Model", "Data and features")
+_LAYERS = {"Business": "business", "Product": "product", "Model": "model", "Data and features": "data"}
+_CHANGES = ("upstream_changed", "gate_waived", "subject_erased")
+
+
+class Cell(Struct, frozen=True):
+    """A rung in a window; no outcome where nobody looked."""
+
+    window: str
+    starts_at: float
+    outcome: Outcome | None
+    reason: str = ""
+
+
+class Strip(Struct, frozen=True):
+    """A rung over time."""
+
+    name: str
+    cells: tuple[Cell, ...]
+
+
+class Link(Struct, frozen=True):
+    """One step of the way from impact to cause. `href` is empty where there is nothing to go to; it begins with `#` for
+    a place on the page, else it is below the console's root."""
+
+    kind: str  # window | metric | segment | feature | change | incident | runbook
+    title: str
+    text: str
+    href: str = ""
+    tone: str = "muted"
+
+
+class Drill(Struct, frozen=True):
+    """What the page shows of one window. `rungs` is top-down; `moved` names the windows in which the feature moved."""
+
+    model: str
+    windows: tuple[str, ...]
+    window: WindowView | None
+    impact: ImpactReport | None
+    rungs: tuple[Rung, ...]
+    strips: tuple[Strip, ...]
+    links: tuple[Link, ...]
+    feature: DriftView | None
+    features: tuple[DriftView, ...]
+    moved: tuple[str, ...]
+    marks: tuple[Mark, ...]
+    changes: tuple[Note, ...]
+    incidents: tuple[IncidentView, ...]
+    alerts: tuple[AlertView, ...]
+
+    @property
+    def name(self) -> str:
+        """The window's name; empty where no window was judged."""
+        return self.window.name if self.window else self.impact.window if self.impact else ""
+
+    def figures(self, rung: str) -> tuple[Figure, ...]:
+        """The figures of a rung in the window."""
+        return tuple(one for one in self.impact.figures if one.layer == _LAYERS[rung]) if self.impact else ()
+
+
+def drill(view: ModelView, workers: Sequence[WorkerView], window: str = "", feature: str = "") -> Drill:
+    """One window of a model: the named one, else the newest that breached, else the newest. The feature is the named
+    one, else the first suspect. Raises `NotFound`."""
+    names = _names(view)
+    chosen = window or _worst(view) or (names[-1] if names else "")
+    if window and window not in names:
+        raise NotFound(f"there is no window {window!r} of {view.name}: see /models/{view.name}/ladder")
+    judged = next((one for one in view.windows if one.name == chosen), None)
+    impact = next((one for one in reversed(view.impact) if one.window == chosen), None)
+    features = _features(judged)
+    picked = next((one for one in features if one.name == feature), None)
+    if feature and picked is None:
+        raise NotFound(f"no feature {feature!r} was compared in window {chosen or 'none'} of {view.name}")
+    picked = picked or (features[0] if features else None)
+    rungs = _rungs(view, workers, judged, impact)
+    incidents, alerts = _incidents(view, judged, impact), _alerts(view)
+    bare = Drill(
+        view.name, tuple(names), judged, impact, rungs, _strips(view, names), (), picked, features,
+        _moved(view, picked), tuple(_marks(view, names, chosen)), _changes(view, judged, impact), incidents, alerts,
+    )  # fmt: skip
+    return _linked(bare)
+
+
+def address(model: str, window: str = "", feature: str = "") -> str:
+    """Where the view of a window and a feature is, below the console's root.
+
+    >>> address("hotel", "2026-01-05", "adr")
+    '/models/hotel/ladder?window=2026-01-05&feature=adr'
+    """
+    query = urlencode({key: value for key, value in (("window", window), ("feature", feature)) if value})
+    return f"/models/{quote(model, safe='')}/ladder" + (f"?{query}" if query else "")
+
+
+def _names(view: ModelView) -> list[str]:
+    """The windows that anybody judged, oldest first."""
+    starts = {one.name: one.starts_at for one in view.windows} | {one.window: one.starts_at for one in view.impact}
+    return sorted(starts, key=lambda name: (starts[name], name))[-MOST_WINDOWS:]
+
+
+def _worst(view: ModelView) -> str:
+    """The newest window with a breached rung."""
+    bad = [(one.starts_at, one.name) for one in view.windows if one.verdict is Outcome.BREACHED]
+    bad += [(one.starts_at, one.window) for one in view.impact if one.verdict.outcome is Outcome.BREACHED]
+    return max(bad, default=(0.0, ""))[1]
+
+
+def _features(window: WindowView | None) -> tuple[DriftView, ...]:
+    """The suspects in their order, then the others by how far they moved."""
+    if window is None:
+        return ()
+    order = {name: place for place, name in enumerate(window.suspects)}
+    return tuple(sorted(window.drift, key=lambda one: (order.get(one.name, len(order)), -(one.ratio or 0.0), one.name)))
+
+
+def _rungs(
+    view: ModelView, workers: Sequence[WorkerView], window: WindowView | None, impact: ImpactReport | None
+) -> tuple[Rung, ...]:
+    """The rungs of that window, top-down; the service's own state belongs to now, and so to the newest window."""
+    newest = (not view.windows or window is view.windows[-1]) and (not view.impact or impact is view.impact[-1])
+    if newest:
+        return tuple(reversed(view.ladder))
+    found = {rung.name: rung for rung in ladder_of((window,) if window else (), (), workers)}
+    seen = standing((impact,)) if impact else {}
+    rungs = []
+    for name in RUNGS:
+        rung, told = found[name], seen.get(_LAYERS[name])
+        if name in ("Business", "Product"):
+            outcome, reason = (told.outcome, told.reason) if told else (Outcome.UNMEASURED, "nothing was measured then")
+            rung = Rung(rung.number, name, outcome, reason)
+        rungs.append(rung)
+    return tuple(rungs)
+
+
+def _strips(view: ModelView, names: Sequence[str]) -> tuple[Strip, ...]:
+    windows = {one.name: one for one in view.windows}
+    impacts = {one.window: one for one in view.impact}
+    return tuple(
+        Strip(rung, tuple(_cell(rung, name, windows.get(name), impacts.get(name)) for name in names)) for rung in RUNGS
+    )
+
+
+def _cell(rung: str, name: str, window: WindowView | None, impact: ImpactReport | None) -> Cell:
+    starts = window.starts_at if window else impact.starts_at if impact else 0.0
+    told = [layer for layer in (impact.layer(_LAYERS[rung]) if impact else None,) if layer]
+    if window is not None and rung == "Model":
+        told += [layer for layer in (window.model,) if layer]
+    if window is not None and rung == "Data and features":
+        told += [layer for layer in (window.data,) if layer]
+    known = [layer for layer in told if layer.outcome is not Outcome.UNMEASURED] or told
+    if not known:
+        return Cell(name, starts, None)
+    order = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.UNMEASURED, Outcome.BREACHED]
+    layer = max(known, key=lambda one: order.index(one.outcome))
+    return Cell(name, starts, layer.outcome, layer.reason)
+
+
+def _moved(view: ModelView, feature: DriftView | None) -> tuple[str, ...]:
+    if feature is None:
+        return ()
+    return tuple(
+        window.name
+        for window in view.windows
+        if any(one.name == feature.name and one.level in ("warning", "critical") for one in window.drift)
+    )
+
+
+def _marks(view: ModelView, names: Sequence[str], chosen: str) -> Iterator[Mark]:
+    """Promotions and rollbacks that could explain the window: in it, in the two before, or in the one after."""
+    place = names.index(chosen) if chosen in names else -1
+    near = set(names[max(0, place - 2) : place + 2]) if place >= 0 else set()
+    yield from (mark for mark in view.marks if mark.window in near)
+
+
+def _changes(view: ModelView, window: WindowView | None, impact: ImpactReport | None) -> tuple[Note, ...]:
+    """What else is known to have changed, from a window's length before it to its end."""
+    span = window or impact
+    if span is None:
+        return ()
+    first = 2.0 * span.starts_at - span.ends_at
+    return tuple(note for note in view.notes if note.kind in _CHANGES and first <= note.at <= span.ends_at)
+
+
+def _incidents(view: ModelView, window: WindowView | None, impact: ImpactReport | None) -> tuple[IncidentView, ...]:
+    """Incidents that the window opened, or that were open while it lasted or was judged."""
+    span = window or impact
+    if span is None:
+        return view.open_incidents
+    name = window.name if window else ""
+    found = [
+        one
+        for one in view.incidents
+        if (name and one.window == name)
+        or (not one.window and span.starts_at <= one.opened_at <= max(span.ends_at, span.judged_at) + 60.0)
+        or one.state != "resolved"
+    ]
+    return tuple(found[:5])
+
+
+def _alerts(view: ModelView) -> tuple[AlertView, ...]:
+    order = ("critical", "high", "medium", "low")
+    known = [one for one in view.alerts if one.severity in order]
+    return tuple(sorted(known, key=lambda one: (order.index(one.severity), -one.at))[:5])
+
+
+def _linked(view: Drill) -> Drill:
+    return replace(view, links=tuple(_links(view)))
+
+
+def _links(view: Drill) -> Iterator[Link]:
+    if not view.name:
+        return
+    top = next((one for name in ("Business", "Product") for one in view.figures(name) if _loud(one)), None)
+    if top is not None:
+        yield Link(
+            "impact",
+            top.name.replace("_", " "),
+            top.reason,
+            f"#rung-{4 if top.layer == 'business' else 3}",
+            _tone(top.outcome),
+        )
+    rows = view.window.rows if view.window else view.impact.rows if view.impact else 0
+    verdict = view.window.verdict if view.window else view.impact.verdict.outcome if view.impact else None
+    yield Link("window", view.name, counted(rows, "answer"), address(view.model, view.name), _tone(verdict))
+    yield from _of_model(view)
+    yield from _of_data(view)
+    before = view.windows[: view.windows.index(view.name)]
+    for mark in [one for one in view.marks if one.window in before][-2:]:
+        yield Link(
+            "change",
+            mark.text,
+            f"after window {mark.window}",
+            "#changes",
+            "bad" if mark.kind == "rolled_back" else "accent",
+        )
+    for note in view.changes[:2]:
+        yield Link("change", note.title, note.reason, "#changes", "warning")
+    for incident in view.incidents[:1]:
+        href = f"/incidents/{quote(incident.id, safe='')}"
+        yield Link(
+            "incident",
+            incident.title,
+            f"{incident.severity}, {incident.state}",
+            href,
+            "bad" if incident.state == "open" else "warning",
+        )
+    for alert in [one for one in view.alerts if _told_of(one, view.window)][:1]:
+        yield Link("runbook", alert.runbook or "none", f"for {alert.title}", "#told", "muted")
+
+
+def _told_of(alert: AlertView, window: WindowView | None) -> bool:
+    """Whether an alert went out when the window had been judged, and before the next one was."""
+    return window is None or 0.0 <= alert.at - window.judged_at < window.ends_at - window.starts_at
+
+
+def _of_model(view: Drill) -> Iterator[Link]:
+    window = view.window
+    if window is None or window.performance is None or not window.performance.metric:
+        return
+    found = window.performance
+    values = (("reference", found.reference), ("estimated", found.estimated), ("realised", found.realised))
+    said = ", ".join(f"{name} {value:.3f}" for name, value in values if value is not None)
+    if window.change is not None:
+        said += f"; worse by {window.change.low:.3g} to {window.change.high:.3g}"
+    yield Link("metric", metric_name(found.metric), said or "not measured", "#rung-2", _tone(found.outcome))
+    if window.segment:
+        yield Link("segment", window.segment, "explains most of it", "#rung-2", "warning")
+
+
+def _of_data(view: Drill) -> Iterator[Link]:
+    if view.window is None:
+        return
+    for place, name in enumerate(view.window.suspects[:3]):
+        one = next((each for each in view.features if each.name == name), None)
+        effect = f"{one.method.upper()} {one.effect:.2f}" if one is not None and one.effect is not None else ""
+        said = f"{'first suspect' if not place else 'suspect'}{f', {effect}' if effect else ''}"
+        tone = "bad" if one is not None and one.level == "critical" else "warning"
+        yield Link("feature", name, said, f"{address(view.model, view.name, name)}#feature", tone)
+
+
+def _loud(figure: Figure) -> bool:
+    return figure.outcome in (Outcome.BREACHED, Outcome.UNDECIDED)
+
+
+def _tone(outcome: Outcome | None) -> str:
+    tones = {Outcome.HOLDS: "good", Outcome.UNDECIDED: "warning", Outcome.BREACHED: "bad"}
+    return tones.get(outcome, "muted") if outcome is not None else "muted"
