@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from fairlead.core import event
+from fairlead.core import event, facts_act
 from fairlead.core.event import Entry
 from fairlead.core.facts_act import UpstreamChanged
 from fairlead.core.listing import counted
@@ -135,6 +135,17 @@ def _postmortem(fact: event.PostmortemWritten) -> _Words:
     return "Postmortem written", fact.path, "plain", fact.incident
 
 
+def _looked(fact: facts_act.TriageDone) -> _Words:
+    return f"Triage: {fact.action.replace('_', ' ')}", fact.reason, "plain", fact.incident
+
+
+def _took(fact: facts_act.ActionTaken) -> _Words:
+    done = fact.action.replace("_", " ")
+    if fact.failed:
+        return f"Tried in vain: {done}", fact.reason, "warning", fact.incident
+    return f"Action{' by itself' if fact.automatic else ''}: {done}", fact.reason, "good", fact.incident
+
+
 def _retrain(fact: event.RetrainDecided) -> _Words:
     return ("Retraining triggered" if fact.triggered else NO_RETRAINING), fact.reason, "plain", fact.run
 
@@ -171,6 +182,8 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.PostmortemWritten: _postmortem,
     event.RetrainDecided: _retrain,
     event.RetrainFinished: _retrained,
+    facts_act.TriageDone: _looked,
+    facts_act.ActionTaken: _took,
     UpstreamChanged: _upstream,
 }
 
