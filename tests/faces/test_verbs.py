@@ -69,6 +69,8 @@ NOT_IN_THE_API: dict[str, str] = {
     "incident note": PERSON,
     "incident postmortem": "the console shows it as a page",
     "incident": PERSON,
+    "timeline": PERSON,
+    "runbooks": FILES,
     "journal verify": LONG,
     "log": MACHINE,
     "models prune": MACHINE,

@@ -1,0 +1,255 @@
+"""Runbooks made from the settings: one page for each alert that this home can raise; and their steps tried out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from msgspec import Struct
+
+from fairlead.adapters.disk_room import tried
+from fairlead.core.alarm import (
+    DATA,
+    DEGRADED,
+    GOLDEN,
+    HARMFUL,
+    LOG_REFUSED,
+    PROMOTION,
+    REGRESS_HELD,
+    ROLLBACK,
+    SILENT,
+    UNMEASURED,
+)
+from fairlead.core.facts_act import ProcedureRehearsed
+from fairlead.core.handling import Handling
+from fairlead.core.harm import HarmPolicy
+from fairlead.core.opening import UNACKNOWLEDGED, category_of
+from fairlead.core.runbook import Rehearsed, Runbook, index, page, steps_for
+from fairlead.errors import FairleadError, StateError
+from fairlead.flows.warm import load
+from fairlead.operations.alerts import alerts
+from fairlead.operations.context import Context
+from fairlead.operations.gates import last_report
+from fairlead.operations.incidents import list_incidents
+
+_STALE_SECONDS = 15.0
+
+
+class Tried(Struct, frozen=True):
+    """A step that was tried: in which page, whether it worked, how long it took, and what it said."""
+
+    runbook: str
+    step: str
+    passed: bool
+    seconds: float
+    reason: str = ""
+
+
+def build(context: Context) -> tuple[Path, tuple[Runbook, ...]]:
+    """Writes every page and the index; returns the folder and what was written. Raises `StateError`."""
+    books, known = runbooks(context), _rehearsed(context)
+    folder = folder_of(context)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for book in books:
+            (folder / f"{book.name}.md").write_text(page(book, known.get(book.name, {})), encoding="utf-8")
+        (folder / "README.md").write_text(index(books, known), encoding="utf-8")
+    except OSError as error:
+        raise StateError(f"the runbooks cannot be written to {folder} ({error.strerror}): name another") from None
+    return folder, books
+
+
+def folder_of(context: Context) -> Path:
+    """Where the pages lie."""
+    stated = context.settings.incidents.runbooks
+    return Path(stated) if stated else context.home / "runbooks"
+
+
+def runbooks(context: Context) -> tuple[Runbook, ...]:
+    """A page for each alert that this home can raise, as it is configured, the gravest first."""
+    rank = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+    return tuple(sorted((*_built_in(context), *_stated(context)), key=lambda one: (rank[one.severity], one.name)))
+
+
+def rehearse(context: Context) -> tuple[Tried, ...]:
+    """Tries every step that harms nobody, and journals how it went; nothing is deployed, sent or changed. A step that
+    several pages share is tried once."""
+    done: dict[str, tuple[bool, float, str]] = {}
+    found = []
+    for book in runbooks(context):
+        for name in dict.fromkeys(step.rehearsal for step in book.steps if step.rehearsal):
+            if name not in done:
+                done[name] = _try(context, name)
+            found.append(Tried(book.name, name, *done[name]))
+    facts = [ProcedureRehearsed("", one.runbook, one.step, one.passed, one.seconds, one.reason) for one in found]
+    context.journal.append(facts, actor=context.actor, at=context.clock.now())
+    return tuple(found)
+
+
+# -- what is configured ------------------------------------------------------------------------------------------------
+
+
+def _built_in(context: Context) -> Iterator[Runbook]:
+    settings, harm = context.settings, HarmPolicy()
+    full = settings.log.when_full == "shed"
+    raised = {
+        HARMFUL: (
+            "critical",
+            (
+                f"matured labels show the primary metric more than {harm.critical_drop:.0%} below the reference, or the "
+                f"live loss above its held-out bound (alpha {harm.alpha:g})"
+            ),
+        ),
+        DEGRADED: ("low", f"the metric slips by {harm.warning_drop:.0%} to {harm.critical_drop:.0%}, or is about to"),
+        DATA: ("medium", "a column is broken: nulls, categories or ranges that training did not know"),
+        SILENT: ("medium", f"a window of {settings.monitoring.window_seconds or 0:g} s cannot be judged"),
+        ROLLBACK: ("high", "a new version broke a guardrail and lost its traffic"),
+        REGRESS_HELD: ("high", "a guardrail is broken and the rollout is held: a person decides"),
+        GOLDEN: ("critical", "what serves answers its golden rows otherwise, and nothing stands behind it"),
+        PROMOTION: ("high", "a promoted version has become worse, and was not taken back by itself"),
+        LOG_REFUSED: ("critical" if full else "high", "the prediction log takes no records"),
+        UNACKNOWLEDGED: ("high", "nobody has acknowledged an incident in its time"),
+        UNMEASURED: ("low", "a condition of the settings has had no value for a day"),
+    }
+    for name, (severity, text) in raised.items():
+        yield _book(context, name, name.replace("-", " ").capitalize(), text, severity, category_of(name))
+
+
+def _stated(context: Context) -> Iterator[Runbook]:
+    """The settings' own alerts."""
+    from fairlead.core.metrics import METRICS
+
+    for alert in context.settings.alerting.alerts:
+        metric = alert.parsed.metric
+        category = METRICS[metric].category if metric in METRICS else "model"
+        title = alert.message or alert.name.replace("_", " ").replace("-", " ").capitalize()
+        yield _book(context, alert.name, title, f"`{alert.condition}`", alert.severity, category, alert.owner)
+
+
+def _book(
+    context: Context, name: str, title: str, raised: str, severity: str, category: str, owner: str = ""
+) -> Runbook:
+    settings = context.settings
+    handling = settings.incidents.handling
+    channels = tuple(one.name for one in settings.alerting.channels if severity in one.severity)
+    return Runbook(
+        name=name,
+        title=title,
+        raised=raised,
+        severity=severity,
+        category=category,
+        owner=owner or settings.alerting.owner,
+        answer_within=handling.acknowledge[severity],
+        channels=channels,
+        escalation=tuple(_escalation(handling, severity)),
+        steps=steps_for(category, next(iter(settings.models)) if len(settings.models) == 1 else ""),
+    )
+
+
+def _escalation(handling: Handling, severity: str) -> Iterator[str]:
+    for one in handling.escalations:
+        minutes = (handling.acknowledge[severity] + one.after_seconds) / 60
+        yield f"after {minutes:g} min without an acknowledgement: {', '.join(one.to) or 'all channels that take it'}"
+
+
+# -- what is tried -----------------------------------------------------------------------------------------------------
+
+
+def _rehearsed(context: Context) -> dict[str, dict[str, Rehearsed]]:
+    """The last rehearsal of each step, by page."""
+    found: dict[str, dict[str, Rehearsed]] = {}
+    for entry in context.journal.read(kinds=("procedure_rehearsed",)):
+        fact = entry.fact
+        if isinstance(fact, ProcedureRehearsed):
+            one = Rehearsed(entry.at, fact.passed, fact.seconds, fact.reason)
+            found.setdefault(fact.runbook, {})[fact.step] = one
+    return found
+
+
+def _try(context: Context, name: str) -> tuple[bool, float, str]:
+    begun = time.perf_counter()
+    try:
+        passed, reason = _REHEARSALS[name](context)
+    except FairleadError as error:
+        passed, reason = False, error.line
+    return passed, time.perf_counter() - begun, reason
+
+
+def _alerts(context: Context) -> tuple[bool, str]:
+    return True, f"{len(alerts(context).standing)} stand"
+
+
+def _triage(context: Context) -> tuple[bool, str]:
+    """A triage of nobody's incident: all that it reads can be read."""
+    from fairlead.core.incident import Incident
+    from fairlead.operations.triage import examine
+
+    model = next(iter(context.board.current().models), "")
+    now = context.clock.now()
+    trial = Incident("rehearsal", model, "open", "low", "model", "a rehearsal", "", "", now, now - 1.0, now)
+    found = examine(context, trial)
+    return bool(found.checks), f"{len(found.checks)} steps ran"
+
+
+def _windows(context: Context) -> tuple[bool, str]:
+    judged = sum(1 for _ in context.journal.read(kinds=("window_judged",)))
+    return judged > 0, f"{judged} windows judged" if judged else "no window has been judged yet"
+
+
+def _golden(context: Context) -> tuple[bool, str]:
+    """What serves, asked here."""
+    table = context.board.current()
+    asked = 0
+    for route in table.models.values():
+        version = route.arms[-1].version
+        load(version, route.bundles[version], context.bundles)
+        asked += 1
+    return asked > 0, f"{asked} asked" if asked else "nothing serves yet"
+
+
+def _rollback(context: Context) -> tuple[bool, str]:
+    """Whether the gate of what serves has gone back and forth with it."""
+    for name in context.board.current().models:
+        report = last_report(context, f"{name}@champion")
+        check = next((one for one in report.checks if one.name == "rollback_rehearsed"), None)
+        if check is None or check.outcome.value != "holds":
+            return False, f"{name}: {'its gate has not tried it' if check is None else check.reason}"
+    return True, "the gate of what serves has gone back and forth"
+
+
+def _trainer(context: Context) -> tuple[bool, str]:
+    """Whether there is one, and its command can be read."""
+    return (True, "") if context.open_trainer() is not None else (False, "the settings name no trainer")
+
+
+def _workers(context: Context) -> tuple[bool, str]:
+    now = context.clock.now()
+    there = [one for one in context.board.workers() if now - one.heartbeat_at < _STALE_SECONDS]
+    return bool(there), f"{len(there)} workers" if there else "no worker is running"
+
+
+def _disk(context: Context) -> tuple[bool, str]:
+    trouble = tried(context.home / "log", "rehearsal")
+    return not trouble, trouble
+
+
+def _postmortems(context: Context) -> tuple[bool, str]:
+    known = list_incidents(context)
+    return True, f"{sum(one.postmortem is not None for one in known)} of {len(known)} incidents have one"
+
+
+_REHEARSALS: Mapping[str, Callable[[Context], tuple[bool, str]]] = MappingProxyType(
+    {
+        "alerts": _alerts,
+        "triage": _triage,
+        "windows": _windows,
+        "golden": _golden,
+        "rollback": _rollback,
+        "trainer": _trainer,
+        "workers": _workers,
+        "disk": _disk,
+        "postmortems": _postmortems,
+    }
+)
