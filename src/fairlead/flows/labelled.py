@@ -51,6 +51,26 @@ def labelled(reader: LogReader, model: str, limit: int) -> tuple[Labelled, ...]:
     return tuple(rows[max(0, len(rows) - limit) :])
 
 
+def asked_a_day(reader: LogReader, model: str, most_days: float = 30.0) -> float:
+    """How many requests of a model were answered a day, in the log's last `most_days` of event time; shadows and
+    failures left out. 0 where there are fewer than two."""
+    times: list[float] = []
+    while True:
+        predictions, outcomes = reader.poll()
+        if not predictions and not outcomes:
+            break
+        times += [
+            one.timestamp
+            for one in predictions
+            if one.model_name == model and one.shadow_of is None and one.status == 200
+        ]
+    since = max(times, default=0.0) - most_days * 86_400.0
+    times = [at for at in times if at >= since]
+    if len(times) < 2:
+        return 0.0
+    return len(times) / max((max(times) - min(times)) / 86_400.0, 1.0 / 24.0)
+
+
 def as_columns(rows: Sequence[Labelled], contract: Contract) -> dict[str, list[Any]]:
     """The rows as columns: the contract's features in its order, then the target.
 

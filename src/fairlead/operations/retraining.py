@@ -6,29 +6,31 @@ held-out rows included, and then earns its traffic in a rollout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
 from pathlib import Path
 
 import msgspec
 from msgspec import Raw
 
-from fairlead.adapters.arrow_dataset import ArrowDataset
 from fairlead.adapters.run_folder import claimed
-from fairlead.adapters.tables import as_table
 from fairlead.core.bundle import CARD, Manifest, ModelCard
-from fairlead.core.event import RetrainDecided, RetrainFinished, canonical
+from fairlead.core.event import DeployAsked, RetrainDecided, RetrainFinished, canonical
+from fairlead.core.facts_act import ChallengerWeighed
 from fairlead.core.gate import GateReport
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
+from fairlead.core.worth import Weighed, against, sentence
 from fairlead.errors import FairleadError, Refused
-from fairlead.flows.labelled import Labelled, as_columns, labelled
+from fairlead.flows.labelled import labelled
+from fairlead.flows.training_run import Patience, RunFiles, TrainingRun
 from fairlead.operations.context import Context
 from fairlead.operations.gates import gate
 from fairlead.operations.models import Registration, register, resolve
 from fairlead.operations.rollouts import deploy
+from fairlead.operations.training_data import TrainingData, freeze, kept
+from fairlead.operations.weighing import weigh
 from fairlead.ports import VersionInfo
 
-HELDOUT_SHARE = 0.25
 # What a machine fills in anew for each version; the rest of the card is the team's word and carries over.
 _MACHINE_FIELDS = ("version", "date", "training_data", "evaluation_data", "metrics")
 
@@ -37,15 +39,18 @@ def retrain(context: Context, model: str, run: str, reason: str = "") -> Retrain
     """Trains, registers, gates and, if it passes, deploys a challenger. Journals and returns how it ended.
 
     The data are the latest labelled rows of the log; the newest quarter by event time is held out, and both versions
-    are measured on it. `run` is idempotent: a run that has finished is not done again. Raises `Refused` when the
-    settings name no training command, or while the same run is under way in another process.
+    are measured on it, and on what matured since. `run` is idempotent: a run that has finished is not done again, and
+    one that a service has taken is gone on with. Raises `Refused` when the settings name nothing that trains, or while
+    the same run is under way in another process.
     """
     finished = [fact for fact in _facts(context, model) if fact.run == run]
     if finished:
         return finished[-1]
-    if context.open_trainer() is None:
-        raise Refused(f"{model} cannot be retrained: the settings have no retraining.command")
-    with claimed(context.home / "runs", run):
+    remote = context.open_remote()
+    if remote is None and context.open_trainer() is None:
+        raise Refused(f"{model} cannot be retrained: the settings have no retraining.command, and no trainer")
+    # A service may be reading what an earlier process of this run wrote.
+    with claimed(context.home / "runs", run, keep=remote is not None):
         try:
             fact = _run(context, model, run, reason)
         except FairleadError as error:
@@ -66,51 +71,86 @@ def _facts(context: Context, model: str) -> list[RetrainFinished]:
 
 
 def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished:
-    settings = context.settings.retraining
     champion = resolve(context, f"{model}@champion")
-    manifest = context.bundles.manifest(champion.bundle)
-    rows = labelled(context.open_log(), model, settings.rows)
-    if len(rows) < settings.at_least_labels:
-        return RetrainFinished(
-            model,
-            run,
-            None,
-            False,
-            f"{counted(len(rows), 'labelled row')}, fewer than {settings.at_least_labels:,}",
-            Raw(b"{}"),
-        )
-    info = _challenger(context, champion, manifest, rows, run)
+    contract = context.bundles.manifest(champion.bundle).contract
+    data = kept(context.home / "runs" / run)
+    if data is None:
+        settings = context.settings.retraining
+        rows = labelled(context.open_log(), model, settings.rows)
+        if len(rows) < settings.at_least_labels:
+            said = f"{counted(len(rows), 'labelled row')}, fewer than {settings.at_least_labels:,}"
+            return RetrainFinished(model, run, None, False, said, Raw(b"{}"))
+        data = freeze(context.home / "runs" / run, rows, contract)
+    info = _registered(context, champion, run) or _challenger(context, champion, data, run)
     report = gate(context, f"{model}@{info.version}")
     beats = any(check.name == "better_than_champion" and check.outcome is Outcome.HOLDS for check in report.checks)
+    weighed = weigh(context, (champion, info), data, report)
+    fact = ChallengerWeighed(
+        model, run, info.version, Raw(canonical(weighed)), None if weighed.worth is None else weighed.worth.value
+    )
+    context.journal.append([fact], actor=context.actor, at=context.clock.now())
     said = _sentence(info, champion, report)
-    if report.passed and settings.promote == "gated":
-        rollout = deploy(context, f"{model}@{info.version}", settings.strategy, reason or "retrained")
-        said = f"{said}; rollout {rollout} asked for"
+    if report.passed:
+        said = f"{said}; {_brought_out(context, info, weighed, reason)}"
     return RetrainFinished(model, run, info.version, beats, said, Raw(canonical(report)))
 
 
-def _challenger(
-    context: Context, champion: VersionInfo, manifest: Manifest, rows: Sequence[Labelled], run: str
-) -> VersionInfo:
+def _brought_out(context: Context, info: VersionInfo, weighed: Weighed, reason: str) -> str:
+    """Asks for the rollout of a version that passed its gate, unless something speaks against it; says what it did."""
+    settings = context.settings.retraining
+    said, objections = sentence(weighed), against(weighed)
+    if objections:
+        return f"{said}; not brought out: {'; '.join(objections)}"
+    if settings.promote != "gated":
+        return said
+    asked = [entry.fact for entry in context.journal.read(model=info.model, kinds=["deploy_asked"])]
+    before = [fact.rollout for fact in asked if isinstance(fact, DeployAsked) and fact.version == info.version]
+    rollout = (
+        before[-1]
+        if before
+        else deploy(context, f"{info.model}@{info.version}", settings.strategy, reason or "retrained")
+    )
+    return f"{said}; rollout {rollout} asked for"
+
+
+def _registered(context: Context, champion: VersionInfo, run: str) -> VersionInfo | None:
+    """The version that an earlier process of this run registered before it was ended; None where there is none."""
+    for info in reversed(context.registry.versions(champion.model)):
+        if info.version <= champion.version:
+            return None
+        lineage = context.bundles.manifest(info.bundle).lineage
+        if (lineage.dataset, lineage.parent) == (run, champion.version):
+            return info
+    return None
+
+
+def _trained(context: Context, model: str, data: TrainingData, run: str) -> str:
+    """The trained model, by the service or by the command: a path, or an address."""
+    output = context.home / "runs" / run / "model"
+    remote = context.open_remote()
+    if remote is None:
+        trainer = context.open_trainer()
+        assert trainer is not None
+        return str(trainer.train(data.train, output))
+    settings = context.settings.retraining
+    poll = 10.0 if settings.trainer is None else float(settings.trainer.poll)
+    patience = Patience(poll, float(settings.timeout))
+    elsewhere = TrainingRun(remote, context.journal, context.clock, time.sleep, patience)
+    return elsewhere.trained(RunFiles(model, run, data.train, output), context.actor)
+
+
+def _challenger(context: Context, champion: VersionInfo, data: TrainingData, run: str) -> VersionInfo:
     """Trains on the older rows and registers, with the newest held out."""
+    manifest = context.bundles.manifest(champion.bundle)
     known = context.settings.models.get(champion.model)
     segments = known.segments if known and known.segments else manifest.segments
-    folder = context.home / "runs" / run
-    cut = len(rows) - int(len(rows) * HELDOUT_SHARE)
-    train, heldout = folder / "train.parquet", folder / "heldout.parquet"
-    for path, part in ((train, rows[:cut]), (heldout, rows[cut:])):
-        data = ArrowDataset(as_table(as_columns(part, manifest.contract)), str(path))
-        data.write(path, data.names)
-    trainer = context.open_trainer()
-    assert trainer is not None
-    model = trainer.train(train, folder / "model")
     return register(
         context,
         Registration(
             name=champion.model,
-            model=str(model),
-            reference=train,
-            heldout=heldout,
+            model=_trained(context, champion.model, data, run),
+            reference=data.train,
+            heldout=data.heldout,
             target=manifest.contract.target,
             task=manifest.contract.task,
             unit=manifest.contract.unit,
