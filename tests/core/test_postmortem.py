@@ -59,7 +59,7 @@ def test_every_section_is_there_and_filled() -> None:
         "- Suspect: market_segment (",
         "The estimate without labels (0.800) did not foretell it",
         "- Nobody has acknowledged the incident yet.",
-        "Duration, from opening to resolution: 0 hours 45 minutes.",
+        "Duration, from opening to resolution: 45 minutes.",
         "- Owner: @revenue - Due: 2016-02-10",
     ):
         assert part in text or part.removeprefix("- ") in text, part

@@ -74,11 +74,22 @@ def business_days_after(at: float, days: int) -> str:
 
 def timeline(incident: Incident, entries: Sequence[Entry]) -> list[str]:
     """What happened, oldest first, with the journal's instants."""
-    lines = [f"- {_when(entry.at)} - {text}" for entry in around(incident, entries) for text in _told(entry)]
+    lines, held = [], False
+    for entry in around(incident, entries):
+        back = isinstance(entry.fact, RetrainDecided) and held_back(entry.fact)
+        if (back and held) or _echoes(entry):
+            continue  # once is enough
+        held = back or (held and not isinstance(entry.fact, RetrainDecided))
+        lines += [f"- {_when(entry.at)} - {text}" for text in _told(entry)]
     if len(lines) <= LINES:
         return lines
     cut = len(lines) - LINES
     return [*lines[: LINES // 2], f"- … {counted(cut, 'line')} left out; the journal has them", *lines[-LINES // 2 :]]
+
+
+def _echoes(entry: Entry) -> bool:
+    """Whether it is a note that says what the window's own line says."""
+    return isinstance(entry.fact, IncidentNoted) and entry.fact.note.startswith("Still harmful in window ")
 
 
 def _told(entry: Entry) -> Iterator[str]:
@@ -206,6 +217,8 @@ def _span(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.1f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
+    if not hours:
+        return counted(minutes, "minute")
     return f"{counted(hours, 'hour')} {counted(minutes, 'minute')}"
 
 

@@ -98,8 +98,8 @@ def _built_in(context: Context) -> Iterator[Runbook]:
         HARMFUL: (
             "critical",
             (
-                f"matured labels show the primary metric more than {harm.critical_drop:.0%} below the reference, or the "
-                f"live loss above its held-out bound (alpha {harm.alpha:g})"
+                f"matured labels show the primary metric more than {harm.critical_drop:.0%} below the reference, or "
+                f"the live loss above its held-out bound (alpha {harm.alpha:g})"
             ),
         ),
         DEGRADED: ("low", f"the metric slips by {harm.warning_drop:.0%} to {harm.critical_drop:.0%}, or is about to"),
