@@ -326,6 +326,16 @@ def test_an_operator_may_do_what_makes_sense_and_nothing_else(begin: Begin, verb
     assert decision.share == share_of(after)
 
 
+def test_a_verb_that_no_operator_asked_for_names_who_did(begin: Begin) -> None:
+    """The same decision, in the words of who took it; without a name it was an operator."""
+    rollout = begin()
+    theirs, named = apply_operator(rollout, "abort", 5.0, "it leaks", "the controller")
+    ours, unnamed = apply_operator(rollout, "abort", 5.0, "it leaks")
+    assert named.reason == "the controller asked to abort: it leaks"
+    assert unnamed.reason == "an operator asked to abort: it leaks"
+    assert (theirs, structs.replace(named, reason="")) == (ours, structs.replace(unnamed, reason=""))
+
+
 def test_the_first_version_cannot_be_rolled_back(begin: Begin) -> None:
     """There is no version before the first; the error says so."""
     promoted, _ = advance(begin(champion=None), Evidence(), 1.0)

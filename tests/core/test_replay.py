@@ -202,6 +202,24 @@ def test_a_restart_knows_what_was_known(begin: Begin, traffic: Traffic) -> None:
         assert known == replay(entries[:length], "r-1").final
 
 
+def test_who_asked_is_replayed_too(begin: Begin) -> None:
+    """A decision that says who asked follows from the request that says so, and from no other."""
+    rollout = begin()
+    after, decision = apply_operator(rollout, "pause", 1.0, "it leaks", "the controller")
+    asked = OperatorAsked("hotel", "pause", "it leaks", "r-1", by="the controller")
+    told: list[tuple[float, AnyFact]] = [(0.0, started(rollout)), (1.0, asked), (1.0, decided(after, decision))]
+    assert replay(numbered(told), "r-1").matches
+    told[1] = 1.0, structs.replace(asked, by="")
+    again = replay(numbered(told), "r-1")
+    assert not again.matches
+    assert "the controller asked to pause" in str(again.first_difference)
+
+
+def test_a_request_of_an_operator_is_written_as_before() -> None:
+    """Nobody's name is no field: what was journalled before there was one is the same text."""
+    assert canonical(OperatorAsked("hotel", "pause")) == b'{"kind":"operator_asked","model":"hotel","verb":"pause"}'
+
+
 def test_what_was_journalled_stands_after_a_restart(begin: Begin, traffic: Traffic) -> None:
     """Where deciding again would differ, the fold follows what was done: the routes already did."""
     rollout = begin()

@@ -129,7 +129,9 @@ def test_late_labels_take_it_back(fleet: Fleet) -> None:
         outcomes(fleet, 2, wrong=4, count=60)
         run(fleet, 1)
     assert fleet.is_back("r2")
-    assert "outcomes show more of its answers to be wrong than allowed" in fleet.ending("r2")[0].reason
+    reason = fleet.ending("r2")[0].reason
+    assert reason.startswith("the controller asked to rollback: ")
+    assert "outcomes show more of its answers to be wrong than allowed" in reason
     assert replay(fleet.journal.read(), "r2").matches
 
 

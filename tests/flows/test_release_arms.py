@@ -194,6 +194,11 @@ def test_one_arm_is_promoted_and_the_others_end(world: World) -> None:
     assert world.phases() == {1: Phase.PROMOTED, 2: Phase.ROLLED_BACK, 3: Phase.PROMOTED}
     reasons = [fact.reason for entry in world.journal.read() if isinstance(fact := entry.fact, OperatorAsked)]
     assert "version 3 was promoted" in reasons
+    ends = [replay(world.journal.read(), f"hotel-{version}-{version}").decisions[-1].reason for version in (2, 3)]
+    assert ends == [
+        "the controller asked to abort: version 3 was promoted",
+        "an operator asked to promote: better margin",
+    ]
     status = {
         fact.version: fact.status for entry in world.journal.read() if isinstance(fact := entry.fact, StatusChanged)
     }

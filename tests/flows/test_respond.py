@@ -407,7 +407,7 @@ def test_a_note_that_failed_is_written_at_the_next_try(desk: Desk) -> None:
     ("decision", "category"),
     [
         (back("the deadline passed", evidence="e" * 64), "model"),
-        (back("an operator asked to abort: worker 0 cannot serve hotel as routed"), "infrastructure"),
+        (back("the controller asked to abort: worker 0 cannot serve hotel as routed"), "infrastructure"),
     ],
     ids=["deadline", "a worker that cannot load it"],
 )

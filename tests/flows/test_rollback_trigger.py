@@ -72,6 +72,7 @@ def test_the_trigger_takes_a_canary_back(tmp_path: Path) -> None:
     assert (asked.verb, asked.seen) == ("rollback", "r2")
     assert asked.reason.startswith("the rollback trigger `error_rate > 5%` is met: error_rate is ")
     assert shop.world.last().after is Phase.ROLLED_BACK
+    assert shop.world.last().reason == f"the controller asked to rollback: {asked.reason}"
     assert shop.world.champion() == 1
     shop.minute()
     assert len(shop.asked()) == 1

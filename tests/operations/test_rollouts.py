@@ -184,12 +184,12 @@ def test_the_operators_wish_is_a_fact(lives: Told, verb: str) -> None:
     """With who asked, why, and which rollout was meant; what becomes of it is the controller's to say."""
     lives.begin("h4", "hotel", 4, 2)
     operate(lives.context, "hotel", verb, "the phones ring", actor="ben")  # type: ignore[arg-type]  # one of VERBS
-    operate(lives.context, "hotel", verb)  # type: ignore[arg-type]  # as above
+    operate(lives.context, "hotel", verb, by="the pipeline")  # type: ignore[arg-type]  # as above
     asked = list(lives.journal.read(kinds=["operator_asked"]))
     facts = [entry.fact for entry in asked if isinstance(entry.fact, OperatorAsked)]
-    assert [(fact.model, fact.verb, fact.reason, fact.rollout, fact.seen) for fact in facts] == [
-        ("hotel", verb, "the phones ring", None, "h4"),
-        ("hotel", verb, "", None, "h4"),
+    assert [(fact.model, fact.verb, fact.reason, fact.rollout, fact.seen, fact.by) for fact in facts] == [
+        ("hotel", verb, "the phones ring", None, "h4", ""),
+        ("hotel", verb, "", None, "h4", "the pipeline"),
     ]
     assert [entry.actor for entry in asked] == ["ben", "ana"]
 

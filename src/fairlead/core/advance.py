@@ -33,6 +33,7 @@ from fairlead.core.rollout import (
 from fairlead.errors import Refused
 
 OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
+CONTROLLER = "the controller"  # who asks where no operator does
 _PERSON = (Holds.FOR_OPERATOR, Holds.AT_ONCE)
 
 
@@ -65,12 +66,13 @@ def advance(rollout: Rollout, evidence: Evidence, now: float) -> tuple[Rollout, 
     return after, structs.replace(_decision(state, after, findings, now, move), evidence=_digest(evidence))
 
 
-def apply_operator(rollout: Rollout, verb: str, now: float, reason: str = "") -> tuple[Rollout, Decision]:
+def apply_operator(rollout: Rollout, verb: str, now: float, reason: str = "", by: str = "") -> tuple[Rollout, Decision]:
     """The rollout after an operator's promote, pause, resume, abort or rollback, and the decision that records it.
 
-    Raises `Refused` for what makes no sense where the rollout stands, naming what would.
+    `by` says who asked where no operator did, such as `CONTROLLER`. Raises `Refused` for what makes no sense where the
+    rollout stands, naming what would.
     """
-    move = _asked(rollout, verb, f"an operator asked to {verb}" + (f": {reason}" if reason else ""))
+    move = _asked(rollout, verb, f"{by or 'an operator'} asked to {verb}" + (f": {reason}" if reason else ""))
     findings = () if rollout.phase in OVER else judge(rollout)
     if verb == "resume":
         rollout = structs.replace(rollout, waived=_waived(rollout, findings))

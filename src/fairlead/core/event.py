@@ -131,6 +131,7 @@ class OperatorAsked(Fact, frozen=True, tag="operator_asked"):
     reason: str = ""
     rollout: str | None = None
     seen: str = ""  # the rollout that the operator saw when asking: no other may be meant
+    by: str = ""  # who asked, where no operator did
 
 
 class GoldenTested(Fact, frozen=True, tag="golden_tested"):

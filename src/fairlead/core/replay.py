@@ -172,7 +172,7 @@ def _started(fact: RolloutStarted, entry: Entry) -> Rollout:
 def _again(state: Rollout, cause: Entry, now: float) -> tuple[Rollout, Decision]:
     fact = cause.fact
     if isinstance(fact, OperatorAsked):
-        return apply_operator(state, fact.verb, now, fact.reason)
+        return apply_operator(state, fact.verb, now, fact.reason, fact.by)
     assert isinstance(fact, EvidenceSeen)
     evidence = _read(fact.evidence, Evidence, cause)
     # Two texts can decode to one number: only the canonical one can have been written.

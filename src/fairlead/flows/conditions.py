@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from fairlead.core.advance import CONTROLLER
 from fairlead.core.alert import Alarm
 from fairlead.core.alert_evidence import with_condition
 from fairlead.core.condition import Judgement, Measured, evaluate
@@ -137,7 +138,8 @@ class Conditions:
         # A first version has nothing to go back to: while it is rolled out it can only be aborted.
         verb = "rollback" if released.champion is not None or released.phase is Phase.PROMOTED else "abort"
         reason = f"the rollback trigger `{rollback.point.condition.text}` is met: {judgement.reason}"
-        self._journal.append([OperatorAsked(self.model, verb, reason, seen=released.rollout)], actor=ACTOR, at=now)
+        asked = OperatorAsked(self.model, verb, reason, seen=released.rollout, by=CONTROLLER)
+        self._journal.append([asked], actor=ACTOR, at=now)
         _LOG.warning("%s of version %d of %s asked for: %s", verb, released.version, self.model, reason)
 
     # -- what the journal says -------------------------------------------------------------------------------------

@@ -13,7 +13,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 
-from fairlead.core.advance import apply_operator
+from msgspec import structs
+
+from fairlead.core.advance import CONTROLLER, apply_operator
 from fairlead.core.event import (
     AnyFact,
     DeployAsked,
@@ -213,7 +215,7 @@ class Release:
             ]
             serves = model.champion == track.rollout.version
             if decision.call is Call.REGRESS and track.rollout.plan.automatic and serves:
-                facts.append(OperatorAsked(name, "rollback", decision.reason, seen=identity))
+                facts.append(OperatorAsked(name, "rollback", decision.reason, seen=identity, by=CONTROLLER))
             self._append(facts, now)
 
     def _operate(self, name: str, model: ModelState) -> None:
@@ -224,11 +226,11 @@ class Release:
             try:
                 decisions = model.ask_operator(request, now)
             except FairleadError as error:
-                refused = OperatorAsked(name, request.verb, f"refused: {error.line}", rollout="")
+                refused = OperatorAsked(name, request.verb, f"refused: {error.line}", rollout="", by=request.by)
                 self._append([refused], self._clock.now(), entry.actor)
                 continue
             moves: list[Move] = [
-                (track, decision, OperatorAsked(name, request.verb, request.reason, rollout=track.rollout.id))
+                (track, decision, structs.replace(request, rollout=track.rollout.id, seen=""))
                 for track, decision in decisions
             ]
             for track, decision in decisions:
@@ -351,8 +353,8 @@ def _endings(name: str, model: ModelState, promoted: Track, now: float) -> list[
     return [
         (
             track,
-            apply_operator(track.rollout, "abort", now, reason)[1],
-            OperatorAsked(name, "abort", reason, rollout=track.rollout.id),
+            apply_operator(track.rollout, "abort", now, reason, CONTROLLER)[1],
+            OperatorAsked(name, "abort", reason, rollout=track.rollout.id, by=CONTROLLER),
         )
         for track in model.others(promoted)
     ]

@@ -173,7 +173,7 @@ class ModelState:
             raise Refused(f"rollout {request.seen} is over: look at `fairlead rollout {self.name}` and ask again")
         arms = arms_for(request.verb, [one.rollout for one in meant])
         return [
-            (one, apply_operator(one.rollout, request.verb, now, request.reason)[1])
+            (one, apply_operator(one.rollout, request.verb, now, request.reason, request.by)[1])
             for one in meant
             if one.rollout in arms
         ]
@@ -271,4 +271,4 @@ class ModelState:
             self.requests.popleft()
         track = self._track(fact.rollout)
         if track is not None:
-            track.rollout = apply_operator(track.rollout, fact.verb, entry.at, fact.reason)[0]
+            track.rollout = apply_operator(track.rollout, fact.verb, entry.at, fact.reason, fact.by)[0]

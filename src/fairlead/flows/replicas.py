@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fairlead.core.advance import CONTROLLER
 from fairlead.core.event import AnyFact, Entry, GoldenTested, OperatorAsked
 from fairlead.core.rollout import Phase
 from fairlead.flows.release_state import ModelState, Track
@@ -76,7 +77,7 @@ def _unloadable(name: str, model: ModelState, workers: Sequence[WorkerState], no
         return
     reason = f"worker {failing.worker} cannot serve {name} as routed: {failing.errors[name]}"
     among = rollout.plan.among
-    yield OperatorAsked(name, "abort", reason, seen=rollout.id if among is None else among.group)
+    yield OperatorAsked(name, "abort", reason, seen=rollout.id if among is None else among.group, by=CONTROLLER)
 
 
 def _unfit(
@@ -88,7 +89,7 @@ def _unfit(
         version = track.rollout.version
         reason = wrong.get(version) or reasons.get(track.rollout.id)
         if reason and (verb := _verb(model, track, wrong, now)):
-            yield OperatorAsked(name, verb, reason, seen=track.rollout.id)
+            yield OperatorAsked(name, verb, reason, seen=track.rollout.id, by=CONTROLLER)
 
 
 def _verb(model: ModelState, track: Track, wrong: Mapping[int, str], now: float) -> str:

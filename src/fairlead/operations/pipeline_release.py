@@ -29,6 +29,7 @@ from fairlead.operations.environments import entered, promote_to
 from fairlead.operations.models import resolve
 from fairlead.operations.rollouts import Verb, deploy, operate
 
+_BY = "the pipeline"
 _LOOK_SECONDS = 0.2
 _BEGIN_SECONDS = 5.0  # for the controller to begin what it was asked for
 _BACK_SECONDS = 30.0  # for the controller to perform what was asked, and for every worker to have the route
@@ -145,7 +146,7 @@ class PipelineRelease:
         if own.phase is not Phase.ROLLED_BACK:
             verb: Verb = "rollback" if own.champion is not None else "abort"
             with suppress(Refused):  # it has ended just now
-                operate(self._context, self._model, verb, f"{asked_by(self._run)}: {reason}")
+                operate(self._context, self._model, verb, f"{asked_by(self._run)}: {reason}", by=_BY)
         return self._backed()
 
     def cancel(self, reason: str) -> Done:
@@ -216,7 +217,7 @@ class PipelineRelease:
         """Resumes a rollout that had what its step asks for; any other waits for its evidence, or for a person."""
         own = self.look()
         if own.by_hand and not own.asked:
-            operate(self._context, self._model, "resume", asked_by(self._run))
+            operate(self._context, self._model, "resume", asked_by(self._run), by=_BY)
 
     def _until(self, there: Callable[[Own], bool], share: float) -> Done:
         """Waits for a place in the rollout; what a person has to decide, or takes too long, is not decided."""

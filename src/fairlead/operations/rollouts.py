@@ -219,10 +219,20 @@ def _group(rollout: Rollout) -> str:
 
 
 def operate(
-    context: Context, model: str, verb: Verb, reason: str = "", *, actor: str = "", beside: Sequence[AnyFact] = ()
+    context: Context,
+    model: str,
+    verb: Verb,
+    reason: str = "",
+    *,
+    actor: str = "",
+    by: str = "",
+    beside: Sequence[AnyFact] = (),
 ) -> None:
-    """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it. `model` may be
-    `name@version` where several arms run: then that arm alone is meant. `beside` is written with it, or not at all."""
+    """The operator's hand: promote, pause, resume, abort or rollback. The controller performs it.
+
+    `model` may be `name@version` where several arms run: then that arm alone is meant. `by` says who asks where no
+    operator does. `beside` is written with it, or not at all.
+    """
     if verb not in VERBS:
         raise Refused(f"{verb!r} is not something to do to a rollout: use one of {', '.join(VERBS)}")
     model, _, version = model.partition("@")
@@ -238,10 +248,10 @@ def operate(
         )
     # What makes no sense is refused here and now, not in an hour.
     for one in arms_for(verb, meant) if meant else []:
-        apply_operator(one, verb, now, reason)
+        apply_operator(one, verb, now, reason, by)
     # What is meant is the rollout that was seen when asking: by the time it is performed another may run.
     seen = "" if not meant else meant[0].id if version else _group(meant[0])
-    asked = OperatorAsked(model, verb, reason, seen=seen)
+    asked = OperatorAsked(model, verb, reason, seen=seen, by=by)
     context.journal.append([asked, *beside], actor=actor or context.actor, at=now)
 
 
