@@ -1,0 +1,88 @@
+"""Runbooks: from the settings as they are, and tried."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from fairlead.app.compose import open_context
+from fairlead.config.load import parse_settings
+from fairlead.core.runbook import NAME
+from fairlead.faces.cli.app import build as build_cli
+from fairlead.operations.context import Context
+from fairlead.operations.runbooks import build, rehearse, runbooks
+
+SETTINGS = """
+models: {hotel: {}}
+alerting:
+  owner: revenue
+  channels:
+    - {name: desk, type: console}
+    - {name: pager, type: console, severity: [critical]}
+  alerts:
+    - {name: high_error_rate, condition: "error_rate > 5%", severity: high, message: Too many errors, owner: serving}
+incidents: {acknowledge: {high: 7m}, escalate: [{after: 5m, to: [pager]}]}
+"""
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A home with these settings."""
+    return replace(open_context(tmp_path / "home"), settings=parse_settings(SETTINGS))
+
+
+def test_a_page_says_what_is_configured(context: Context) -> None:
+    """Condition, clock, owner, channels, escalation and the commands, with the model's own name."""
+    folder, books = build(context)
+    page = (folder / "high_error_rate.md").read_text()
+    for part in (
+        "# Too many errors",
+        "`error_rate > 5%`",
+        "| high | 7 min | serving | desk |",
+        "after 12 min",
+        "pager",
+    ):
+        assert part in page, part
+    assert "`fairlead why hotel`" in page
+    assert "desk, pager" in (folder / "harmful-drift.md").read_text()
+    listed = (folder / "README.md").read_text()
+    assert all(f"]({book.name}.md)" in listed for book in books)
+    assert listed.count("| never |") == len(books)
+
+
+def test_every_command_of_every_page_is_one(context: Context) -> None:
+    """What a page tells people to type the command line has."""
+    app = build_cli(lambda *_: context, "0")
+    root = get_command(app)
+    for book in runbooks(context):
+        for step in book.steps:
+            words = step.command.split()[1:]
+            if not words or words[0] == "up":
+                continue
+            command = root.commands[words[0]]  # type: ignore[attr-defined]
+            if hasattr(command, "commands") and len(words) > 1:
+                assert words[1] in command.commands, step.command
+
+
+def test_rehearsals_are_journalled_and_shown(context: Context) -> None:
+    """On a home where nothing serves some steps work and some do not; each says why; the pages say when."""
+    tried = rehearse(context)
+    found = {one.step: one for one in tried}
+    assert found["alerts"].passed
+    assert found["disk"].passed
+    assert not found["workers"].passed
+    assert found["workers"].reason == "no worker is running"
+    assert not found["trainer"].passed
+    assert len(list(context.journal.read(kinds=["procedure_rehearsed"]))) == len(tried)
+    folder, _ = build(context)
+    assert "did not work: no worker is running" in (folder / "high_error_rate.md").read_text()
+    assert "| never |" not in (folder / "README.md").read_text()
+
+
+def test_a_page_for_several_models_names_none(tmp_path: Path) -> None:
+    """With two models the command has a place for the name."""
+    two = replace(open_context(tmp_path / "two"), settings=parse_settings("models: {hotel: {}, flights: {}}"))
+    assert any(step.command == f"fairlead drift {NAME}" for book in runbooks(two) for step in book.steps)

@@ -1,0 +1,96 @@
+"""The status page: what everybody may know, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace as changed
+
+from fairlead.app.compose import open_context
+from fairlead.config.incidents import Incidents
+from fairlead.config.settings import Settings
+from fairlead.core.event import IncidentNoted, IncidentOpened, VersionRegistered
+from fairlead.core.facts_act import ActionTaken
+from fairlead.core.route import Arm, ModelRoute, RouteTable
+from fairlead.errors import StateError
+from fairlead.operations.context import Context
+from fairlead.operations.status_page import status, write_status
+from fairlead.ports.routes import WorkerState
+
+SECRET = "adr of the feed bookings-7 at https://internal.example went from euros to cents"
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Context:
+    """A home that serves one model."""
+    opened = open_context(tmp_path / "home")
+    opened.journal.append([VersionRegistered("hotel", 3, "d" * 64, "drawn")], actor="ana", at=1.0)
+    opened.board.publish(RouteTable(1, {"hotel": ModelRoute((Arm("champion", 3, 1.0),), {3: "d" * 64})}))
+    opened.board.report(WorkerState(0, 1, 1, 0.0, opened.clock.now()))
+    return opened
+
+
+def begin(context: Context, severity: str = "high", category: str = "data") -> None:
+    """An incident, with words that are not for everybody."""
+    now = context.clock.now()
+    opened = IncidentOpened(
+        "hotel",
+        "inc-1",
+        severity,
+        f"<b>{SECRET}</b>",
+        category,
+        SECRET,
+        "ana",
+        now - 60.0,
+        None,
+        now,
+        "",
+        "data-quality",
+    )
+    context.journal.append([opened], actor="respond", at=now)
+
+
+def test_a_model_is_well_until_an_incident_is_open_and_again_once_it_is_resolved(context: Context) -> None:
+    """Operational, degraded, fixing, resolved: each as the journal has it."""
+    assert [(one.model, one.state) for one in status(context).models] == [("hotel", "operational")]
+    begin(context)
+    assert status(context).state == "degraded"
+    now = context.clock.now()
+    context.journal.append([ActionTaken("hotel", "inc-1", "fix_data", "k", automatic=True)], actor="respond", at=now)
+    assert [one.state for one in status(context).incidents] == ["fixing"]
+    context.journal.append([IncidentNoted("hotel", "inc-1", SECRET, "resolved")], actor="ana", at=now)
+    found = status(context)
+    assert found.state == "operational"
+    assert [one.state for one in found.incidents] == ["resolved"]
+
+
+def test_who_does_not_answer_is_an_outage(context: Context) -> None:
+    """No worker, or a critical incident of the machines."""
+    begin(context, "critical", "infrastructure")
+    assert status(context).state == "outage"
+    context.board.report(WorkerState(0, 1, 1, 0.0, context.clock.now() - 60.0))
+    assert "not answered" in status(context).models[0].message
+
+
+def test_nothing_internal_is_on_the_page(context: Context) -> None:
+    """No title, reason, owner, id, version or script; what is shown is escaped."""
+    begin(context)
+    path = write_status(context)
+    text, data = path.read_text(), path.with_suffix(".json").read_text()
+    for word in ("adr", "bookings", "internal.example", "ana", "inc-1", "version 3", "<b>", "<script", "http"):
+        assert not re.search(rf"\b{re.escape(word)}", text.partition("</style>")[2]), word
+        assert word not in data, word
+    assert json.loads(data)["state"] == "degraded"
+    assert "Degraded" in text
+
+
+def test_a_page_that_cannot_be_written_is_said(context: Context, tmp_path: Path) -> None:
+    """One line with the path."""
+    (tmp_path / "file").write_text("")
+    settings = changed(Settings(), incidents=Incidents(status_page=str(tmp_path / "file" / "index.html")))
+    with pytest.raises(StateError, match="cannot be written"):
+        write_status(replace(context, settings=settings))
