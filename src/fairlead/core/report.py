@@ -14,6 +14,7 @@ from fairlead.core.verdict import Outcome
 from fairlead.stats.sequential.betting import LossWatch
 
 SCORE = "__score__"  # the column of the model's own output in profiles and drift readings
+CALM = "no shift beyond chance and beyond its threshold"  # the reason of a column that did not move; left out in short
 
 
 _NAMES = {"auroc": "AUROC", "auprc": "AUPRC", "mae": "MAE", "rmse": "RMSE", "mape": "MAPE", "f1": "F1", "r2": "R2"}

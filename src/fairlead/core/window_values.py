@@ -43,7 +43,7 @@ def _shift(metric: str, shift: FeatureShift, report: WindowReport) -> Measured:
         "drift_p_value": shift.p_value,
         "psi": shift.psi,
         "prediction_psi": shift.psi,
-        "null_rate": shift.null_rate,
+        "null_rate": 0.0 if shift.null_rate is None and shift.level == "none" else shift.null_rate,  # told in short
         "unseen_share": shift.unseen_share,
     }
     value = values[metric]

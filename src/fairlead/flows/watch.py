@@ -27,12 +27,12 @@ from fairlead.core.verdict import Outcome
 from fairlead.core.window import Window, WindowPlan
 from fairlead.errors import FairleadError
 from fairlead.flows.watching.cohort import Cohort
-from fairlead.flows.watching.harms import load_informed
+from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.span import Span
 from fairlead.flows.watching.truths import Truths
-from fairlead.flows.watching.verdicts import WindowEvidence, judged, read_evidence, text_of
+from fairlead.flows.watching.verdicts import WindowEvidence, judged, text_of
 from fairlead.ports import BundleStore, Clock, Journal
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.sequential.betting import LossWatch
@@ -73,6 +73,7 @@ class Watch:
         self._lag = -inf
         self._read = 0
         self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
+        self.keeps = "all"  # or "breached": what of windows that are more than calm
         self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
         self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
         self._follow()
@@ -164,7 +165,7 @@ class Watch:
         if digest is None:
             return f"version {version} of {self.model} answers, but was never registered"
         try:
-            return load_informed(self._bundles, digest, version, self._open_dataset, self._policy.harm)
+            return load_light(self._bundles, digest, version, self._open_dataset, self._policy.harm)
         except FairleadError as error:
             _LOG.exception("version %d of %s cannot be watched", version, self.model)
             return error.line
@@ -205,7 +206,8 @@ class Watch:
         cohort = span.cohorts[version]
         if self._ripe(span.window, cohort, now):
             seen = replace(seen, stage=Stage.MATURED)
-        return self._decided(measured(seen, cohort, self._tests.get(version), self._policy), cohort.reference)
+        evidence, found = measured(seen, cohort, self._tests.get(version), self._policy)
+        return self._decided(evidence, judged(evidence, cohort.reference.profile, found=found))
 
     def _mature(self, span: Span, now: float) -> WindowReport | None:
         before = span.report
@@ -214,21 +216,18 @@ class Watch:
             return None
         seen = Seen(self.model, span.window, now, Stage.MATURED)
         evidence = measured_again(before, seen, cohort, self._tests.get(before.version), self._policy)
-        return self._decided(evidence, cohort.reference, before)
+        return self._decided(evidence, judged(evidence, None, before))
 
-    def _decided(
-        self, evidence: WindowEvidence, reference: Reference, before: WindowReport | None = None
-    ) -> WindowReport:
-        """Keeps what was measured, and judges what was kept. A disk that refuses leaves the window without evidence,
-        never without a verdict."""
-        if self.keep is not None:
+    def _decided(self, evidence: WindowEvidence, report: WindowReport) -> WindowReport:
+        """Keeps what a report was judged from. A disk that refuses leaves the window without evidence, never without
+        a verdict."""
+        if self.keep is not None and (self.keeps == "all" or _remarkable(report)):
             try:
-                text = text_of(replace(evidence, bundle=self._digests.get(reference.version, "")))
-                evidence = read_evidence(text)
-                self._kept[evidence.bare.starts_at, evidence.bare.stage] = self.keep(text)
+                text = text_of(replace(evidence, bundle=self._digests.get(report.version, "")))
+                self._kept[report.starts_at, report.stage] = self.keep(text)
             except (FairleadError, msgspec.MsgspecError) as error:
-                _LOG.warning("what window %s was judged from is not kept: %s", evidence.bare.window, error)
-        return judged(evidence, reference.profile, before)
+                _LOG.warning("what window %s was judged from is not kept: %s", report.window, error)
+        return report
 
     def _ripe(self, window: Window, cohort: Cohort, now: float) -> bool:
         policy = self._policy
@@ -281,3 +280,8 @@ class Watch:
         known = self._judged.get(fact.starts_at)
         if known is None or (known.stage, known.judged_at) != (report.stage, report.judged_at):
             self._remember(report)
+
+
+def _remarkable(report: WindowReport) -> bool:
+    """Whether somebody may ask why: something moved, broke or did harm."""
+    return report.verdict is Outcome.BREACHED or report.harmful or bool(report.moved) or bool(report.broken)

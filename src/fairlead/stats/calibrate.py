@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import ceil, sqrt
 
 import numpy as np
@@ -22,6 +23,23 @@ class Calibration(Struct, frozen=True):
     def __call__(self, score: ArrayLike) -> Floats:
         """The calibrated probabilities of scores (n,)."""
         return np.asarray(np.interp(np.asarray(score, np.float64), self.knots, self.levels), np.float64)
+
+
+class Curves(Struct, frozen=True, eq=False):
+    """Many monotone curves that have their knots in common: `knots` (k,), ascending, and `levels` (curves, k)."""
+
+    knots: Floats
+    levels: NDArray[np.float32]
+
+    def __call__(self, score: ArrayLike) -> Floats:
+        """Each curve's probabilities of scores of any shape: (curves, ...)."""
+        s = np.asarray(score, np.float64)
+        if self.knots.size == 1:
+            return np.broadcast_to(self.levels.astype(np.float64), (len(self.levels), s.size)).reshape(-1, *s.shape)
+        left = np.clip(np.searchsorted(self.knots, s, "right") - 1, 0, self.knots.size - 2)
+        start = self.knots[left]
+        share = np.clip((s - start) / (self.knots[left + 1] - start), 0.0, 1.0)
+        return np.asarray(self.levels[:, left] * (1.0 - share) + self.levels[:, left + 1] * share, np.float64)
 
 
 class Cells(Struct, frozen=True, eq=False):
@@ -130,6 +148,13 @@ def redrawn(held: Cells, rng: np.random.Generator) -> Calibration:
     weights add up to a gamma variate; unequal ones are matched in mean and variance."""
     ones, zeros = (_gamma(*of, rng) for of in ((held.ones, held.ones_squared), (held.zeros, held.zeros_squared)))
     return curve_of(held, ones, zeros)
+
+
+def curves_of(held: Cells, each: Sequence[Calibration]) -> Curves:
+    """Curves that were fitted to the same cells: between the cells' ends each is straight, so nothing is lost but what
+    lies beyond seven digits."""
+    knots = np.union1d(held.first, held.last)
+    return Curves(knots, np.array([curve(knots) for curve in each], np.float32))
 
 
 def _gamma(mean: Floats, variance: Floats, rng: np.random.Generator) -> Floats:

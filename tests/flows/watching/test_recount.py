@@ -14,13 +14,15 @@ from tests.flows.test_watch import World, judged, outcomes, population, records
 from fairlead.core.bundle import PROFILE
 from fairlead.core.contract import Task
 from fairlead.core.event import WindowJudged
+from fairlead.core.plain import kept as plain_of
 from fairlead.core.recount import State
-from fairlead.core.report import report_of
+from fairlead.core.report import fact_of, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.errors import StateError
 from fairlead.flows.watch import Watch
-from fairlead.flows.watching.recount import recount_window
+from fairlead.flows.watching.recount import NOT_KEPT, recount_window
 from fairlead.flows.watching.verdicts import WindowEvidence, read_evidence, text_of
+from fairlead.flows.watching.verdicts import judged as judge_kept
 from fairlead.stats.profile import TableProfile
 
 
@@ -126,18 +128,17 @@ def test_a_value_that_was_changed_in_the_evidence_is_named(world: World) -> None
     evidence = read_evidence(kept[fact.evidence])
     performance = evidence.bare.performance
     assert performance is not None
-    assert evidence.profile is not None
+    reference = profile_of(world, evidence)
+    profile = evidence.current(reference)
+    assert profile is not None
     better = replace(evidence, bare=replace(evidence.bare, performance=replace(performance, realised=0.9, high=0.95)))
     for edited, said in (
         (better, 'reason was "AUROC fell'),
         (replace(evidence, harm=replace(evidence.harm, critical_drop=2.0)), 'reason was "AUROC fell'),
-        (
-            replace(evidence, alpha=0.5, costs=replace(evidence.costs, importances={"x": 9.0})),
-            "].importance was",
-        ),
-        (replace(evidence, profile=evidence.profile + evidence.profile), "drift[0]."),
+        (replace(evidence, profile=profile + profile), "drift[0]."),
+        (replace(evidence, counts=replace(evidence.counts, columns=())), "its counts are not of its bundle"),
     ):
-        state, told = recount_window(fact, edited, profile_of(world, evidence), None)
+        state, told = recount_window(fact, edited, reference, None)
         assert state == "different"
         assert said in told
 
@@ -162,7 +163,7 @@ def test_a_matured_window_rests_on_its_close(world: World) -> None:
     kept = week(world, late=3.0)
     closed, matured = facts(world)
     evidence = read_evidence(kept[matured.evidence])
-    assert (evidence.at_close, evidence.profile) == (False, None)
+    assert (evidence.at_close, evidence.counted) == (False, False)
     assert recount_window(matured, evidence, None, report_of(closed)) == ("same", "")
     assert recount_window(matured, evidence, None, None)[0] == "different"
     lied = replace(report_of(closed), drift=())
@@ -174,9 +175,9 @@ def test_what_cannot_be_recomputed_says_why(world: World) -> None:
     kept = week(world)
     fact = facts(world)[-1]
     evidence = read_evidence(kept[fact.evidence])
-    assert recount_window(fact, None, None, None) == ("unproven", "recorded before evidence was kept")
+    assert recount_window(fact, None, None, None) == ("unproven", NOT_KEPT)
     other = recount_window(fact, replace(evidence, edition=7), None, None)
-    assert other == ("unproven", "judged by edition 7 of the watch; this fairlead has 1")
+    assert other == ("unproven", "judged by edition 7 of the watch; this fairlead has 2")
     assert recount_window(replace(fact, report=msgspec.Raw(b"3")), evidence, None, None)[0] == "unproven"
 
 
@@ -199,3 +200,29 @@ def test_evidence_is_kept_as_it_was(world: World) -> None:
     """Its bytes, read and written again, are the same."""
     for text in week(world, shift=1.0).values():
         assert text_of(read_evidence(text)) == text
+
+
+def test_evidence_of_the_first_edition_is_judged_as_it_was_told(world: World) -> None:
+    """Whole profiles in JSON, every column in full: read, and judged again to the bytes that the journal has."""
+    kept = week(world, shift=1.0)
+    evidence = read_evidence(kept[facts(world)[0].evidence])
+    reference = profile_of(world, evidence)
+    first = replace(evidence, edition=1, profile=evidence.current(reference), counts=None)
+    text = msgspec.json.encode(plain_of(first))
+    assert text.startswith(b"{")
+    old = fact_of(judge_kept(first, reference), "0" * 64)
+    assert recount_window(old, read_evidence(text), reference, None) == ("same", "")
+    assert recount_window(old, evidence, reference, None)[0] == "different"  # calm columns are told in short now
+
+
+def test_calm_windows_may_be_left_out(world: World) -> None:
+    """With "breached", a calm window leaves no evidence and says so; one in which something moved does."""
+    watch, kept = keeping(world)
+    watch.keeps = "breached"
+    for number, shift in enumerate((0.0, 2.0)):
+        watch.observe(records(population(600, 5 + number, shift=shift), number), [])
+        judged(watch, number + 1)
+    calm, moved = facts(world)
+    assert (calm.evidence, len(kept)) == ("", 1)
+    assert moved.evidence in kept
+    assert again(world, kept) == [("unproven", NOT_KEPT), ("same", "")]

@@ -102,6 +102,10 @@ class Cohort:
         decided = _view(self._decided)
         return decided[~np.isnan(decided)]
 
+    def truths(self) -> Floats:
+        """The truth of each row (class number, or value) by its place, (rows,); nan where none is known."""
+        return _view(self._truth)
+
     def labelled(self) -> Labelled:
         """The rows whose outcome is known, oldest answer first."""
         truth, score, decided = _view(self._truth), _view(self._score), _view(self._decided)

@@ -57,10 +57,20 @@ def on_grid(grid: Grid, values: Sequence[Any]) -> Column:
     [1.0, 2.0, nan, nan]
     """
     if isinstance(grid, NumericGrid):
-        return NumericColumn(grid.name, np.array([_number(value) for value in values]))
+        return NumericColumn(grid.name, _numbers(values))
     codes: dict[str, int] = {}
     places = [-1 if value is None else codes.setdefault(label_text(value), len(codes)) for value in values]
     return CategoricalColumn(grid.name, np.array(places, np.int32), tuple(codes))
+
+
+def _numbers(values: Sequence[Any]) -> Floats:
+    try:
+        found = np.array(values)
+    except (OverflowError, ValueError):
+        found = np.empty(0, object)
+    if found.dtype.kind in "fiub" and found.ndim == 1:
+        return found.astype(np.float64)
+    return np.array([_number(value) for value in values])
 
 
 def _number(value: Any) -> float:

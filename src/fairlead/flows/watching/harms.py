@@ -46,6 +46,37 @@ class Informed(Reference, frozen=True, eq=False):
     bases: dict[str, Basis] = field(default_factory=dict)
 
 
+class Light(Reference, frozen=True, eq=False):
+    """A reference that reads what shifts cost only once a column has moved: most windows are calm, and most of what
+    there is to read is this. `read` gives it, `kept` holds it from then on."""
+
+    read: Callable[[], Informed] | None = None
+    kept: list[Informed] = field(default_factory=list)
+
+    def informed(self) -> Reference:
+        """The same, with what each feature's cells cost. Raises `BundleError`."""
+        if not self.kept and self.read is not None:
+            self.kept.append(self.read())
+        return self.kept[0] if self.kept else self
+
+
+def load_light(
+    bundles: BundleStore,
+    digest: str,
+    version: int,
+    open_dataset: Callable[[Path], Dataset],
+    policy: HarmPolicy,
+) -> Light:
+    """Reads a bundle as `load_informed` does, but importances and losses by cell later. Raises `BundleError`."""
+    known = load_reference(bundles, digest, version, open_dataset, policy, weighed=False)
+
+    def read() -> Informed:
+        found = load_informed(bundles, digest, version, open_dataset, policy)
+        return replace(found, profile=known.profile, known=known.known, sure=known.sure)  # one of each in memory
+
+    return Light(**asdict(known), read=read)
+
+
 def load_informed(
     bundles: BundleStore,
     digest: str,

@@ -17,9 +17,11 @@ from fairlead.core.report import MetricReading, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
+from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.shifts import costs_of
 from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
+from fairlead.stats.drift import ColumnDrift, compare
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
 from fairlead.stats.performance import Measure
 from fairlead.stats.sequential.betting import LossWatch, update
@@ -48,7 +50,8 @@ class Seen(Struct, frozen=True):
 
 def judge(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowReport:
     """The report of a window from its cohort; `state` is the version's harmful-shift test before it."""
-    return judged(measured(seen, cohort, state, policy), cohort.reference.profile)
+    evidence, found = measured(seen, cohort, state, policy)
+    return judged(evidence, cohort.reference.profile, found=found)
 
 
 def judge_again(
@@ -58,13 +61,18 @@ def judge_again(
     return judged(measured_again(before, seen, cohort, state, policy), None, before)
 
 
-def measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowEvidence:
-    """All that a closed window is judged from."""
+def measured(
+    seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy
+) -> tuple[WindowEvidence, tuple[ColumnDrift, ...] | None]:
+    """All that a closed window is judged from, and the comparison with the reference that its costs rest on."""
     current = cohort.profile()
     evidence = _measured(seen, cohort, state, policy)
     if current is None:
-        return evidence
-    return replace(evidence, profile=current, costs=costs_of(cohort.reference, current, policy.alpha))
+        return evidence, None
+    found = compare(cohort.reference.profile, current, alpha=policy.alpha)
+    known = cohort.reference
+    leaps = leaps_of(known.calm, known.profile, current, found, seen.window.name, policy.alpha)
+    return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps), found
 
 
 def measured_again(

@@ -6,11 +6,14 @@ import msgspec
 from msgspec.structs import replace
 
 from fairlead.core.event import WindowJudged, canonical
-from fairlead.core.recount import BEFORE, State, compared, compared_fields
+from fairlead.core.recount import State, compared, compared_fields
 from fairlead.core.report import Layer, Stage, WindowReport, fact_of, report_of
 from fairlead.core.verdict import Outcome
-from fairlead.flows.watching.verdicts import EDITION, WindowEvidence, judged
+from fairlead.errors import TableError
+from fairlead.flows.watching.verdicts import EDITION, EDITIONS, WindowEvidence, judged
 from fairlead.stats.profile import TableProfile
+
+NOT_KEPT = "no evidence of it was kept: judged before there was any, or left out by monitoring.evidence"
 
 
 def recount_window(
@@ -23,13 +26,16 @@ def recount_window(
         return "unproven", f"its report cannot be read by this fairlead: {error}"
     state: State
     if evidence is None:
-        state, said = ("same", "") if _without_verdict(report) else ("unproven", BEFORE)
-    elif evidence.edition != EDITION:
+        state, said = ("same", "") if _without_verdict(report) else ("unproven", NOT_KEPT)
+    elif evidence.edition not in EDITIONS:
         return "unproven", f"judged by edition {evidence.edition} of the watch; this fairlead has {EDITION}"
     elif not evidence.at_close and before is None:
         return "different", "it rests on the window's judgement at its close, which the journal does not hold"
     else:
-        state, said = compared(bytes(fact.report), canonical(judged(evidence, reference, before)))
+        try:
+            state, said = compared(bytes(fact.report), canonical(judged(evidence, reference, before)))
+        except TableError as error:
+            return "different", f"its counts are not of its bundle: {error.line}"
     return (state, said) if state == "different" else _told(fact, report, (state, said))
 
 

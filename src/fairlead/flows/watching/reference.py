@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import Struct, field
 
 from fairlead.core.bundle import HELDOUT, PROFILE, Manifest
 from fairlead.core.contract import Contract, Task
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError
+from fairlead.flows.watching.previous import Calm
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats import scorecard
-from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, heldout
+from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, drawn_once, heldout
 from fairlead.stats.intervals import upper_bound
 from fairlead.stats.performance import Floats, Measure, mean_interval
 from fairlead.stats.profile import TableProfile
@@ -51,6 +53,11 @@ class Reference(Struct, frozen=True, eq=False):
     errors: dict[str, ErrorCurve] = {}
     loss_bound: float | None = None
     loss_scale: float = 1.0
+    calm: Calm = field(default_factory=Calm)
+
+    def informed(self) -> Reference:
+        """The same, with all that it can tell of what a shift costs."""
+        return self
 
     @property
     def metric(self) -> str:
@@ -89,8 +96,11 @@ def load_reference(
     version: int,
     open_dataset: Callable[[Path], Dataset],
     policy: HarmPolicy,
+    *,
+    weighed: bool = True,
 ) -> Reference:
-    """Reads a bundle's profile and held-out rows and asks its predictor about them. Raises `BundleError`."""
+    """Reads a bundle's profile and held-out rows and asks its predictor about them; about the features' importances
+    only where they are to be `weighed`. Raises `BundleError`."""
     manifest, folder = bundles.manifest(digest), bundles.path(digest)
     try:
         profile = msgspec.json.decode((folder / PROFILE).read_bytes(), type=TableProfile)
@@ -101,7 +111,7 @@ def load_reference(
     data = open_dataset(folder / HELDOUT)
     rows = data.tuples(manifest.contract.names, slice(None))
     outcomes = [row[0] for row in data.tuples([manifest.contract.target], slice(None))]
-    return build_reference(version, manifest, profile, (rows, outcomes), bundles.load(digest), policy)
+    return build_reference(version, manifest, profile, (rows, outcomes), bundles.load(digest), policy, weighed=weighed)
 
 
 def build_reference(
@@ -111,8 +121,13 @@ def build_reference(
     labelled: tuple[Rows, Sequence[Any]],
     predictor: Predictor,
     policy: HarmPolicy,
+    *,
+    weighed: bool = True,
 ) -> Reference:
-    """The reference from held-out rows and their outcomes. Rows whose outcome is no class (or number) are left out."""
+    """The reference from held-out rows and their outcomes. Rows whose outcome is no class (or number) are left out.
+
+    The replicates that an estimate's interval comes from are drawn once a version, always the same ones.
+    """
     bare = Reference(version, manifest.contract, manifest.threshold, profile, {}, {})
     truths = [bare.truth_of(outcome) for outcome in labelled[1]]
     rows = [row for row, known in zip(labelled[0], truths, strict=True) if known is not None]
@@ -123,12 +138,13 @@ def build_reference(
     errors = np.abs(decided - truth)
     scale = 2.0 * float(np.quantile(errors, 0.99)) if manifest.contract.task is Task.REGRESSION else 1.0
     scored = msgspec.structs.replace(bare, loss_scale=scale or 1.0)
+    rng = np.random.default_rng(crc32(f"{manifest.name}:{version}".encode()))
     return msgspec.structs.replace(
         scored,
         measures=scored.card(truth, score, decided),
-        importances=importances(scored, predictor, rows, truth),
-        known=heldout(truth, score) if manifest.contract.task is Task.BINARY else None,
-        sure=heldout(decided == truth, score) if manifest.contract.task is Task.MULTICLASS else None,
+        importances=importances(scored, predictor, rows, truth) if weighed else {},
+        known=drawn_once(heldout(truth, score), rng) if manifest.contract.task is Task.BINARY else None,
+        sure=drawn_once(heldout(decided == truth, score), rng) if manifest.contract.task is Task.MULTICLASS else None,
         errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
         loss_bound=loss_bound(scored.losses(truth, decided), scored, policy),
     )

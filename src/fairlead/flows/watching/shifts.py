@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from math import isfinite
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.check import LABELS, judge_drift
-from fairlead.core.ranking import Cost, estimated, guessed, ranked_by_harm
-from fairlead.core.report import SCORE, FeatureShift
+from fairlead.core.ranking import Cost, Jump, estimated, guessed, jumped, ranked_by_harm, ranked_by_jump
+from fairlead.core.report import CALM, SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.harms import Informed, cost_of
 from fairlead.flows.watching.reference import Reference
@@ -36,26 +38,36 @@ def shifts_of(
     """Every column of the reference's profile, the most harmful first, and the data layer's verdict."""
     if current is None:
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
-    return judge_shifts(reference.profile, current, alpha, costs_of(reference, current, alpha))
-
-
-def costs_of(reference: Reference, current: TableProfile, alpha: float) -> Costs:
-    """What the shifts of a window may cost, as far as the reference knows."""
-    if not isinstance(reference, Informed):
-        return Costs(dict(reference.importances))
-    now = {column.grid.name: column for column in current.columns}
     found = compare(reference.profile, current, alpha=alpha)
-    measured = [drift.name for drift in found if not drift.unmeasured and drift.name in now]
-    costs = {name: cost for name in measured if (cost := cost_of(reference, name, now[name])) is not None}
-    means = [one.loss.mean for one in reference.bases.values()]
-    return Costs(dict(reference.importances), costs, means[0] if means else None)
+    return judge_shifts(reference.profile, current, found, costs_of(reference, current, found))
+
+
+def costs_of(reference: Reference, current: TableProfile, found: Sequence[ColumnDrift]) -> Costs:
+    """What the shifts of a window may cost, as far as the reference knows. Asked are the columns that moved or could
+    not be measured: what did not move costs nothing."""
+    asked = [drift for drift in found if drift.unmeasured or drift.level is not Level.NONE]
+    if not asked:
+        return Costs()
+    known = reference.informed()
+    importances = {drift.name: known.importances[drift.name] for drift in asked if drift.name in known.importances}
+    if not isinstance(known, Informed):
+        return Costs(importances)
+    now = {column.grid.name: column for column in current.columns}
+    measured = [drift.name for drift in asked if not drift.unmeasured and drift.name in now]
+    costs = {name: cost for name in measured if (cost := cost_of(known, name, now[name])) is not None}
+    means = [one.loss.mean for one in known.bases.values()]
+    return Costs(importances, costs, means[0] if means else None)
 
 
 def judge_shifts(
-    before: TableProfile, current: TableProfile, alpha: float, costs: Costs
+    before: TableProfile,
+    current: TableProfile,
+    found: Sequence[ColumnDrift],
+    costs: Costs,
+    jumps: Mapping[str, Jump] | None = None,
 ) -> tuple[tuple[FeatureShift, ...], Verdict]:
-    """The same of two profiles and what is known of the costs: nothing else is asked."""
-    found = compare(before, current, alpha=alpha)
+    """The same of two profiles, the comparison of them, what is known of the costs, and what the columns did since the
+    last calm window (None: ranked by harm alone). Nothing else is asked."""
     were = {column.grid.name: column for column in before.columns}
     now = {column.grid.name: column for column in current.columns}
     shifts = [
@@ -67,7 +79,25 @@ def judge_shifts(
         )
         for drift in found
     ]
-    return ranked_by_harm(shifts), judge_drift(found)
+    if jumps is None:
+        return ranked_by_harm(shifts), judge_drift(found)
+    leapt = [_looks(jumped(one, jumps.get(one.name)), now.get(one.name)) for one in shifts]
+    return ranked_by_jump(leapt), judge_drift(found)
+
+
+def _looks(shift: FeatureShift, now: ColumnProfile | None) -> FeatureShift:
+    """What its symptom says in words, where its distance from the reference does not say it already."""
+    if not shift.symptom or shift.broken:
+        return shift
+    name, nulls = shift.name, now.nulls / now.rows if now is not None and now.rows else 1.0
+    said = {
+        "missing": f"{name} has no value left",
+        "null": f"{name} is null in {nulls:.1%} of the rows",
+        "unseen": f"{name} holds categories that it never held before",
+        "frozen": f"{name} holds one value in every row",
+    }
+    factor = f"{name} holds values {shift.symptom} of what they were"
+    return replace(shift, broken=f"{said.get(shift.symptom, factor)}, since window {shift.since}")
 
 
 def _with_harm(shift: FeatureShift, drift: ColumnDrift, costs: Costs, now: ColumnProfile | None) -> FeatureShift:
@@ -134,7 +164,7 @@ def _broken(drift: ColumnDrift, shapes: dict[str, Distance], now: ColumnProfile 
 
 def _reason(worst: Distance, level: Level) -> str:
     if level is Level.NONE:
-        return "no shift beyond chance and beyond its threshold"
+        return CALM
     return f"{LABELS.get(worst.name, worst.name)} {worst.corrected:.3g} against {worst.critical:g}"
 
 

@@ -7,6 +7,8 @@ of the live loss; decided are drift, its ranking, the quadrant, harm, the verdic
 from __future__ import annotations
 
 from typing import Any
+from zlib import compress, decompress
+from zlib import error as ZlibError  # noqa: N812 - zlib spells its class in lower case
 
 import msgspec
 from msgspec import Struct
@@ -16,15 +18,23 @@ from fairlead.core.conclude import conclude
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, place
-from fairlead.core.ranking import ranked_by_harm
+from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
 from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
+from fairlead.flows.watching.compact import compacted
+from fairlead.flows.watching.previous import Leaps
 from fairlead.flows.watching.shifts import Costs, judge_shifts
+from fairlead.stats.drift import ColumnDrift, compare
 from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.profile import TableProfile
 from fairlead.stats.sequential.betting import LossWatch
+from fairlead.stats.sparse import TableCounts, dense, sparse
 
-EDITION = 1  # of how windows are decided and told: evidence of another one is not judged again
+# Of how windows are decided and told: evidence is judged again by its own edition. In the first, every column is told
+# in full; since the second, calm ones in short, and what broke or jumped since the last calm window ranks first.
+EDITION = 2
+EDITIONS = (1, EDITION)
+COMPACT = LEAPS = 2
 
 
 class LossSeen(Struct, frozen=True):
@@ -37,9 +47,11 @@ class LossSeen(Struct, frozen=True):
 
 
 class WindowEvidence(Struct, frozen=True):
-    """What was measured of one window. `bare` is its report without any verdict; `profile` its counts, None where the
-    data were judged at its close, or where there are none. `bundle` is the digest of the version's bundle, which holds
-    the profile that the counts are compared with."""
+    """What was measured of one window. `bare` is its report without any verdict. `bundle` is the digest of the
+    version's bundle, which holds the profile that the window's counts are compared with.
+
+    The counts are a `profile` in memory, and as they are kept `counts` on the grids of the bundle's profile; neither
+    where the data were judged at the window's close, or where it has no rows."""
 
     bare: WindowReport
     alpha: float
@@ -50,19 +62,43 @@ class WindowEvidence(Struct, frozen=True):
     at_close: bool = True  # whether the data are judged here, or stand as they were judged when it closed
     bundle: str = ""
     edition: int = EDITION
+    counts: TableCounts | None = None
+    leaps: Leaps = Leaps()
+
+    @property
+    def counted(self) -> bool:
+        """Whether there is something to compare with the bundle's profile."""
+        return self.profile is not None or self.counts is not None
+
+    def current(self, reference: TableProfile) -> TableProfile | None:
+        """The window's profile. Raises `TableError` where its counts are not on the reference's grids."""
+        if self.profile is None and self.counts is not None:
+            return dense(self.counts, reference.grids)
+        return self.profile
+
+
+class _Kept(Struct, frozen=True, array_like=True):
+    """Evidence as it is kept: all but the counts in plain values, the counts packed."""
+
+    plain: Any
+    counts: TableCounts | None = None
 
 
 def judged(
-    evidence: WindowEvidence, reference: TableProfile | None, before: WindowReport | None = None
+    evidence: WindowEvidence,
+    reference: TableProfile | None,
+    before: WindowReport | None = None,
+    found: tuple[ColumnDrift, ...] | None = None,
 ) -> WindowReport:
-    """The report of what was measured. `reference` is the profile of the bundle, `before` the report at the close."""
-    shifts, data = _data(evidence, reference, before)
+    """The report of what was measured. `reference` is the profile of the bundle, `before` the report at the close,
+    `found` the comparison with the reference where it was made already."""
+    shifts, data = _data(evidence, reference, before, found)
     bare, policy = replace(evidence.bare, drift=shifts), evidence.harm
     performance = bare.performance or Performance("")
     known, estimated, realised = _bands(performance)
     ripe = is_ripe(bare, policy)
     shown = realised if ripe else None
-    found = place(
+    placed = place(
         moved=sum(shift.moved for shift in shifts if shift.name != SCORE),
         reference=known,
         estimated=estimated,
@@ -75,11 +111,11 @@ def judged(
         )
     report = replace(
         bare,
-        quadrant=found.quadrant,
-        quadrant_reason=found.reason,
+        quadrant=placed.quadrant,
+        quadrant_reason=placed.reason,
         harmful=harm.harmful,
         harm=harm,
-        suspects=suspects_of(shifts),
+        suspects=suspects_of(shifts, evidence.edition),
     )
     return conclude(report, data, policy)
 
@@ -90,33 +126,52 @@ def is_ripe(bare: WindowReport, policy: HarmPolicy) -> bool:
     return bare.stage is Stage.MATURED and labels >= policy.at_least_labels
 
 
-def suspects_of(shifts: tuple[FeatureShift, ...]) -> tuple[str, ...]:
-    """The features that moved, the most harmful first: by money where that is known, as the shifts are ranked."""
-    return tuple(shift.name for shift in ranked_by_harm(shifts) if shift.moved and shift.name != SCORE)
+def suspects_of(shifts: tuple[FeatureShift, ...], edition: int = EDITION) -> tuple[str, ...]:
+    """The features that moved or broke: first what broke or jumped since the last calm window, then the most harmful,
+    by money where that is known. In the first edition, the most harmful first."""
+    if edition < LEAPS:
+        return tuple(shift.name for shift in ranked_by_harm(shifts) if shift.moved and shift.name != SCORE)
+    features = [shift for shift in ranked_by_jump(shifts) if shift.name != SCORE]
+    return tuple(shift.name for shift in features if shift.moved or shift.broken)
 
 
 def text_of(evidence: WindowEvidence) -> bytes:
-    """Evidence as it is kept."""
-    return msgspec.json.encode(kept(evidence))
+    """Evidence as it is kept, compressed."""
+    counts = evidence.counts if evidence.profile is None else sparse(evidence.profile)
+    plain = kept(replace(evidence, profile=None, counts=None))
+    return compress(msgspec.msgpack.encode(_Kept(plain, counts)), 1)
 
 
 def read_evidence(text: bytes) -> WindowEvidence:
-    """Kept evidence. Raises `msgspec.MsgspecError`."""
-    plain: Any = msgspec.json.decode(text)
-    found: WindowEvidence = taken(plain, WindowEvidence)
-    return found
+    """Kept evidence; the first edition's is JSON with the whole profile. Raises `msgspec.MsgspecError`."""
+    if text.startswith(b"{"):
+        found: WindowEvidence = taken(msgspec.json.decode(text), WindowEvidence)
+        return found
+    try:
+        one = msgspec.msgpack.decode(decompress(text), type=_Kept)
+    except ZlibError as error:
+        raise msgspec.DecodeError(f"it is not what was compressed: {error}") from None
+    found = taken(one.plain, WindowEvidence)
+    return replace(found, counts=one.counts)
 
 
 def _data(
-    evidence: WindowEvidence, reference: TableProfile | None, before: WindowReport | None
+    evidence: WindowEvidence,
+    reference: TableProfile | None,
+    before: WindowReport | None,
+    found: tuple[ColumnDrift, ...] | None,
 ) -> tuple[tuple[FeatureShift, ...], Verdict]:
     if not evidence.at_close:
         layer = None if before is None else before.layer("data")
         verdict = Verdict(layer.outcome, layer.reason) if layer else Verdict(Outcome.UNMEASURED, _NOT_JUDGED)
         return (() if before is None else before.drift), verdict
-    if evidence.profile is None or reference is None:
+    current = None if reference is None else evidence.current(reference)
+    if current is None or reference is None:
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
-    return judge_shifts(reference, evidence.profile, evidence.alpha, evidence.costs)
+    found = compare(reference, current, alpha=evidence.alpha) if found is None else found
+    jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
+    shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps)
+    return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
 
 
 _NOT_JUDGED = "the data were not judged"

@@ -52,7 +52,7 @@ def _decide(
     assert isinstance(fact, WindowJudged)
     try:
         evidence = _evidence(context, fact)
-        reference = profile(evidence.bundle) if evidence is not None and evidence.profile is not None else None
+        reference = profile(evidence.bundle) if evidence is not None and evidence.counted else None
     except DigestMismatch as error:
         return "different", error.line
     except (NotFound, BundleError, StateError) as error:

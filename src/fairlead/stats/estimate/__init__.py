@@ -18,7 +18,7 @@ from fairlead.stats.estimate.classes import (
     estimate_classes,
     heldout_classes,
 )
-from fairlead.stats.estimate.confidence import Estimates, Heldout, estimate, heldout
+from fairlead.stats.estimate.confidence import Estimates, Heldout, drawn_once, estimate, heldout
 from fairlead.stats.estimate.losses import (
     ErrorCurve,
     ErrorModel,
@@ -44,6 +44,7 @@ __all__ = [
     "by_prediction",
     "calibrated",
     "density_ratio",
+    "drawn_once",
     "effective_rows",
     "error_model",
     "estimate",

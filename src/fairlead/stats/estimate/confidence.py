@@ -18,11 +18,11 @@ from math import nan, sqrt
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
-from fairlead.stats.calibrate import Calibration, Cells, cells, curve_of, redrawn
+from fairlead.stats.calibrate import Calibration, Cells, Curves, cells, curve_of, curves_of, redrawn
 from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, centre_of, ratio, spread
 from fairlead.stats.performance import COSTS, LEVEL, UNDEFINED, Floats, Measure
 
@@ -33,10 +33,12 @@ BOUNDS = dict.fromkeys(NAMES, UNIT) | {"log_loss": POSITIVE, "cost": ANY}
 
 
 class Heldout(Struct, frozen=True, eq=False):
-    """Held-out rows in cells of ascending score, and the curve fitted to them."""
+    """Held-out rows in cells of ascending score, and the curve fitted to them. `redrawn` are the curves of bootstrap
+    replicates, where they were drawn once for many estimates; else each estimate draws its own."""
 
     cells: Cells
     curve: Calibration
+    redrawn: Curves | None = None
 
     @property
     def rows(self) -> Floats:
@@ -86,6 +88,16 @@ def heldout(truth: ArrayLike, score: ArrayLike, weight: ArrayLike | None = None)
     return Heldout(held, curve_of(held))
 
 
+def drawn_once(known: Heldout, rng: np.random.Generator) -> Heldout:
+    """The same held-out rows with their replicates' curves, for who estimates often: drawing them is most of the work.
+
+    >>> known = drawn_once(heldout([0, 0, 1, 1], [0.2, 0.4, 0.4, 0.9]), np.random.default_rng(0))
+    >>> known.redrawn([0.1, 0.4, 0.5]).shape
+    (200, 3)
+    """
+    return replace(known, redrawn=curves_of(known.cells, [redrawn(known.cells, rng) for _ in range(REPLICATES)]))
+
+
 def estimate(
     score: ArrayLike,
     known: Heldout,
@@ -119,8 +131,8 @@ def estimate(
     every, some = _live(s, d, s.size), _live(s, d, CELLS)
     chance = known.curve(every.centres)
     point = _metrics(every, chance * every.counts, price)
-    curves = np.stack([redrawn(known.cells, rng)(some.centres) for _ in range(REPLICATES)])
-    ones = rng.binomial(some.counts.astype(np.int64), curves).astype(np.float64)
+    curves = _curves(known, some.centres, rng)
+    ones = _labels(known, some.counts, curves, rng)
     drawn, expected = _metrics(some, ones, price), _metrics(some, curves * some.counts, price)
     base = _metrics(some, known.curve(some.centres) * some.counts, price)
     found = {
@@ -132,6 +144,21 @@ def estimate(
     off, deviation = float(right.mean() - base["accuracy"]), sqrt(labels + float(right.var(ddof=1)))
     found["accuracy"] = _normal(float(point["accuracy"]), off, deviation, level)
     return Estimates(s.size, **found)
+
+
+def _curves(known: Heldout, centres: Floats, rng: np.random.Generator) -> Floats:
+    if known.redrawn is not None:
+        return known.redrawn(centres)
+    return np.stack([redrawn(known.cells, rng)(centres) for _ in range(REPLICATES)])
+
+
+def _labels(known: Heldout, counts: Floats, chance: Floats, rng: np.random.Generator) -> Floats:
+    """How many rows of each cell turn out to be 1, in each replicate."""
+    if (
+        known.redrawn is not None and counts.max() <= 1.0
+    ):  # a row a cell, as in small windows: many times faster than as many binomial draws
+        return np.asarray((rng.random(chance.shape) < chance) * counts, np.float64)
+    return rng.binomial(counts.astype(np.int64), chance).astype(np.float64)
 
 
 def _ordered(score: ArrayLike, threshold: float, decided: ArrayLike | None) -> tuple[Floats, Floats]:
