@@ -1,5 +1,7 @@
 """NannyML, by its `UnivariateDriftCalculator`, a window as one chunk. Variants: `default` (one distance a column);
 `ks_chi2`; `same`, the distances of fairlead that it has: KS, Jensen-Shannon and Wasserstein; chi2 and Jensen-Shannon.
+`realised` and `estimated`: ROC AUC and accuracy of a binary model, measured or by CBPE, from the columns `__score__`,
+`__decided__` and `__truth__`.
 """
 
 from __future__ import annotations
@@ -61,7 +63,29 @@ def compare(reference: Any, current: Any, task: Task) -> Found:
 
 def series(reference: Any, current: Any, by: str, sizes: list[int], task: Task) -> Iterator[Found]:  # noqa: ARG001
     """The windows have equal sizes, so they are chunks of one call: what the library is built for."""
+    if task.variant in ("realised", "estimated"):
+        yield from performance(reference, current, sizes[0], task)
+        return
     yield from answers(calculator(task, chunk_size=sizes[0]).fit(reference), current, task)
+
+
+def performance(reference: Any, current: Any, size: int, task: Task) -> Iterator[Found]:
+    """The performance calculators, with their default thresholds: three deviations of the reference's chunks."""
+    kind = nml.PerformanceCalculator if task.variant == "realised" else nml.CBPE
+    names = ("roc_auc", "accuracy")
+    fitted = kind(
+        problem_type="classification_binary",
+        metrics=list(names),
+        y_pred="__decided__",
+        y_pred_proba="__score__",
+        y_true="__truth__",
+        chunk_size=size,
+    ).fit(reference)
+    frame = (fitted.calculate if task.variant == "realised" else fitted.estimate)(current)
+    rows = frame.filter(period="analysis").to_df(multilevel=True)
+    for row in range(len(rows)):
+        columns = {name: Column(bool(rows[(name, "alert")].to_numpy()[row]), 0.0) for name in names}
+        yield Found(any(column.drifted for column in columns.values()), columns)
 
 
 if __name__ == "__main__":
