@@ -48,6 +48,7 @@ class ResponsePolicy(Struct, frozen=True):
 
     alert: AlertPolicy = AlertPolicy()
     retrain: RetrainPolicy = RetrainPolicy()
+    resolves: bool = True  # a window that holds resolves an incident; otherwise a person does
 
 
 class Response(Struct, frozen=True):
@@ -209,7 +210,8 @@ class Responder:
             return [IncidentNoted(self.model, current.id, note, alert=HARMFUL)]
         if current is not None and _of_windows(current) and _recovers(report, current):
             note = f"Recovered in window {report.window}: {report.reason}"
-            return [IncidentNoted(self.model, current.id, note, "resolved")]
+            state = "resolved" if self._policy.resolves else "mitigated"
+            return [IncidentNoted(self.model, current.id, note, state)] if state != current.state else []
         return []
 
     def _harmful(self, identity: str, report: WindowReport) -> IncidentOpened:
