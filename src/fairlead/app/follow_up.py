@@ -271,6 +271,7 @@ class FollowUp:
                 ResponsePolicy(
                     alert_policy(alerting, settings.owner_of(name)),
                     retrain_policy(settings.retraining),
+                    resolves=settings.incidents.automatic,
                 ),
                 partial(self._trained_rows, name),
             )
