@@ -200,7 +200,15 @@ def lines(name: str, kind: str, scores: dict[str, dict[str, Any]]) -> str:
 def totals(found: dict[str, dict[str, dict[str, Any]]]) -> str:
     """All streams that a system answered, beside fairlead on the same ones."""
     names = list(dict.fromkeys(system for scores in found.values() for system in scores))
-    heads = ("system", "streams", "false windows/30 d", "fairlead's", "false notices/30 d", "fairlead's", "harm found")
+    heads: tuple[str, ...] = (
+        "system",
+        "streams",
+        "false windows/30 d",
+        "fairlead's",
+        "false notices/30 d",
+        "fairlead's",
+        "harm found",
+    )
     heads += ("fairlead's", "later than fairlead", "earlier", "real notices")
     rows = ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for system in names:

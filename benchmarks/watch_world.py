@@ -140,7 +140,7 @@ def stream(plan: Plan, data: Path) -> Stream:
     """Reads a stream and answers it."""
     frame = _loaded(plan, data)
     train = np.arange(len(frame)) < plan.train if isinstance(plan.train, int) else plan.train(frame)
-    names = plan.features or [c for c in frame if c not in (plan.target, *plan.dropped, *(plan.shipped or ()))]
+    names = plan.features or [str(c) for c in frame if c not in (plan.target, *plan.dropped, *(plan.shipped or ()))]
     categorical = [name for name in names if frame[name].dtype.kind not in "iufb"]
     numeric = [name for name in names if name not in categorical]
     truth, labels = _truth(frame[plan.target], plan)

@@ -38,6 +38,7 @@ IN_THE_API: dict[str, tuple[str, ...]] = {
     "incident list": ("incidents",),
     "incident show": ("incident",),
     "journal show": ("journal",),
+    "alerts budget": ("alerts",),
     "alerts silences": ("alerts",),  # and what stands, as `alerts` alone says it
     **dict.fromkeys(VERBS, ("operate",)),
 }
@@ -62,6 +63,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "selftest": LONG,
     "replay": LONG,
     "backtest": LONG,
+    "simulate": LONG,
     "deploy": STARTS,
     "waive": PERSON,
     "attest": PERSON,

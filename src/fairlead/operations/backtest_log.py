@@ -22,6 +22,7 @@ from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import NotFound, UsageError
 from fairlead.flows.backtest import look_back
 from fairlead.flows.backtest_rows import Rows, Tally, tallied
+from fairlead.flows.watch import UNWATCHED
 from fairlead.flows.watching.features import on_grid
 from fairlead.flows.watching.harms import Informed, load_informed
 from fairlead.flows.watching.judge import Policy
@@ -182,23 +183,23 @@ def plan_for(settings: Settings, window: str | None) -> WindowPlan:
     return WindowPlan(monitoring.window_seconds, float(monitoring.lateness))
 
 
-def _answered(table: pa.Table, version: int) -> tuple[pa.Table, int]:
-    """A version's own answers to callers, and how many others there were: not shadows', nor what fell back."""
+def served(table: pa.Table) -> pa.Table:
+    """What callers were answered by a version: not what shadows said, nor failed, nor fell back."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
-    from fairlead.flows.watch import UNWATCHED
+    mine = pc.and_(pc.equal(table["status"], 200), pc.is_null(table["shadow_of"]))
+    aside = pc.is_in(table["arm"], value_set=pa.array(list(UNWATCHED)))
+    return table.filter(pc.and_(mine, pc.invert(aside)))
 
-    served = pc.and_(pc.equal(table["status"], 200), pc.is_null(table["shadow_of"]))
-    served = pc.and_(served, pc.invert(pc.is_in(table["arm"], value_set=_array(UNWATCHED))))
-    every = table.filter(served)
+
+def _answered(table: pa.Table, version: int) -> tuple[pa.Table, int]:
+    """A version's own answers to callers, and how many others there were."""
+    import pyarrow.compute as pc
+
+    every = served(table)
     mine = every.filter(pc.equal(every["model_version"], version))
     return mine, every.num_rows - mine.num_rows
-
-
-def _array(values: Sequence[str]) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.array(list(values))
 
 
 def _numbers(values: pa.ChunkedArray) -> Floats:
