@@ -14,6 +14,7 @@ from fairlead.faces.cli.session import opened
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview, ModelView, Overview, RolloutView
 from fairlead.operations.unseen import unseen_views
+from fairlead.operations.watch_plan import WatchPlan, watch_plan
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -71,8 +72,18 @@ def _running(model: ModelView) -> tuple[RolloutView, ...]:
     return () if model.rollout is None else model.arms_of(model.rollout) or (model.rollout,)
 
 
-def watch(context: typer.Context, model: Annotated[str, typer.Argument(metavar="NAME")], json: Json = False) -> None:
+def watch(
+    context: typer.Context,
+    model: Annotated[str, typer.Argument(metavar="NAME")],
+    plan: Annotated[
+        bool, typer.Option("--plan", help="What is watched, from which part of the bundle, at which threshold.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """The four-layer ladder of a model, now. Read top-down for impact, bottom-up for cause."""
+    if plan:
+        _show_plan(watch_plan(opened(context), model), json=json)
+        return
     view = model_view(opened(context), model)
     verdict = worst(Verdict(rung.outcome, rung.reason) for rung in view.ladder[:2])
     if json:
@@ -84,3 +95,18 @@ def watch(context: typer.Context, model: Annotated[str, typer.Argument(metavar="
         ]
         table("", ("layer", "", "", ""), rows)
     raise leave(verdict.outcome)
+
+
+def _show_plan(plan: WatchPlan, *, json: bool) -> None:
+    if json:
+        emit_json(plan)
+        return
+    say(
+        f"{plan.model}@{plan.version}: windows of {plan.window}; {plan.tests} tests a window share alpha {plan.alpha:g}"
+    )
+    say(plan.budget)
+    table(
+        "",
+        ("layer", "what", "how", "threshold", "from"),
+        [(one.layer, one.what, one.how, one.threshold, one.part) for one in plan.watched],
+    )
