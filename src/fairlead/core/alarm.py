@@ -21,6 +21,7 @@ REGRESS_HELD = "regress-held"
 LOG_REFUSED = "log-refused"
 METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
 UNMEASURED = "unmeasured-condition"
+UNACKNOWLEDGED = "incident-unacknowledged"
 
 
 def alarms_of(report: WindowReport) -> tuple[Alarm, ...]:
