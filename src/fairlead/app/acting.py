@@ -12,11 +12,11 @@ from dataclasses import replace
 
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.config.settings import Settings
+from fairlead.core.alarm import UNACKNOWLEDGED
 from fairlead.core.alert import Alarm
 from fairlead.core.handling import Step
 from fairlead.core.incident import Incident
 from fairlead.core.metrics import METRICS
-from fairlead.core.opening import UNACKNOWLEDGED
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import FairleadError
 from fairlead.flows.drafting import draft

@@ -8,12 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
-from fairlead.core.alarm import DATA, GOLDEN, HARMFUL, LOG_REFUSED, PROMOTION, REGRESS_HELD, ROLLBACK, runbook_of
+from fairlead.core.alarm import (
+    DATA,
+    GOLDEN,
+    HARMFUL,
+    LOG_REFUSED,
+    PROMOTION,
+    REGRESS_HELD,
+    ROLLBACK,
+    UNACKNOWLEDGED,
+    runbook_of,
+)
 from fairlead.core.alert import PAGING
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry, IncidentNoted, IncidentOpened, WindowJudged
 from fairlead.core.incident import Incident, incidents
 
-UNACKNOWLEDGED = "incident-unacknowledged"
 _CATEGORY: Mapping[str, str] = MappingProxyType(
     {
         DATA: "data",

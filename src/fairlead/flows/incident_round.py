@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
+from fairlead.core.alarm import UNACKNOWLEDGED
 from fairlead.core.communication import AUDIENCES, Audience, Impact, drafts, due_at
 from fairlead.core.event import (
     AlertRaised,
@@ -31,7 +32,7 @@ from fairlead.core.event import (
 from fairlead.core.facts_act import MessageDrafted
 from fairlead.core.handling import Handling, Seen, Step, due
 from fairlead.core.incident import KINDS, Incident, incidents
-from fairlead.core.opening import UNACKNOWLEDGED, standing, to_open
+from fairlead.core.opening import standing, to_open
 from fairlead.core.rollout import Decision, Phase
 from fairlead.ports import Clock, Journal
 

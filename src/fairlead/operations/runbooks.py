@@ -20,12 +20,13 @@ from fairlead.core.alarm import (
     REGRESS_HELD,
     ROLLBACK,
     SILENT,
+    UNACKNOWLEDGED,
     UNMEASURED,
 )
 from fairlead.core.facts_act import ProcedureRehearsed
 from fairlead.core.handling import Handling
 from fairlead.core.harm import HarmPolicy
-from fairlead.core.opening import UNACKNOWLEDGED, category_of
+from fairlead.core.opening import category_of
 from fairlead.core.runbook import Rehearsed, Runbook, index, page, steps_for
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.warm import load

@@ -56,7 +56,7 @@ def test_a_bad_deploy(world: Callable[..., World], tell: Callable[..., None]) ->
     assert done.triage is not None
     assert "lost its traffic" in done.triage.reason
     text = home.run("incident", "postmortem", done.id)
-    for said in ("answered by version 9", "Detection gap", "Rollback", "traffic has been back"):
+    for said in ("answered by version 9", "Detection gap", "was rolled back", "traffic has been back"):
         assert said.lower() in text.lower(), text
     print(text)
 
