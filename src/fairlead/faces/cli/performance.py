@@ -15,6 +15,7 @@ from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.status import model_view
+from fairlead.operations.known import known
 from fairlead.operations.overview import WindowView
 from fairlead.operations.performance import PerformanceReport
 from fairlead.operations.performance import performance as measured
@@ -34,7 +35,9 @@ Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="The class t
 Segment = Annotated[list[str] | None, typer.Option(metavar="COL", help="Compare its values; repeatable.")]
 PredictedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each answer was given.")]
 ObservedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each label was seen.")]
-AsOf = Annotated[str | None, typer.Option(metavar="INSTANT", help="Read as it was known then.")]
+AsOf = Annotated[
+    str | None, typer.Option(metavar="INSTANT", help="Read as it was known then. A model: measured again; or now.")
+]
 Window = Annotated[
     str | None,
     typer.Option(metavar="7d", help="A file: cut by time. A model: its windows of that time, or one."),
@@ -74,15 +77,18 @@ def performance(
     json: Json = False,
 ) -> None:
     """How good the predictions were: a file's, each metric with its interval; or a served model's, by judged window."""
-    of_file = (target, score, prediction, task, positive, predicted_at, observed_at, as_of, reference, metric, html)
+    of_file = (target, score, prediction, task, positive, predicted_at, observed_at, reference, metric, html)
     if not _is_file(what):
         if segment:
             raise UsageError(f"the windows of {what!r} were judged as a whole: --segment needs a file")
         if probability or cost or any(option is not None for option in of_file):
             raise UsageError(
-                f"{what!r} is no data file: --target and its like need one; a model takes --window, --json"
+                f"{what!r} is no data file: --target and its like need one; a model takes --window, --as-of, --json"
             )
-        _windows(context, what, window, json=json)
+        if as_of is not None:
+            _again(context, what, window, as_of, json=json)
+        else:
+            _windows(context, what, window, json=json)
         return
     if target is None:
         raise UsageError(f"name the column of truths in {what}: --target COL")
@@ -246,6 +252,44 @@ def _windows(context: typer.Context, model: str, chosen: str | None, *, json: bo
     last = windows[-1].performance
     assert last is not None
     raise leave(last.outcome)
+
+
+def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, *, json: bool) -> None:
+    """Each window as it was judged, and measured again with what was known at an instant. What was judged stands."""
+    found = known(opened(context), model, chosen, as_of)
+    if json:
+        emit_json(found)
+        return
+    rows = []
+    for one in found:
+        then, now = one.then, one.performance
+        rows.append(
+            (
+                one.window,
+                str(one.version),
+                now.metric,
+                "" if then is None else figure(then.realised),
+                figure(now.realised),
+                f"{figure(now.low)} to {figure(now.high)}",
+                f"{now.labels:,} of {one.rows:,}",
+                f"{one.late:,}",
+                f"{one.corrected:,}",
+            )
+        )
+    heads = (
+        "window",
+        "version",
+        "metric",
+        "as judged",
+        f"as of {as_of}",
+        "95 % interval",
+        "labels",
+        "late",
+        "corrected",
+    )
+    table("", heads, rows, heads[3:9])
+    if any(one.forgotten for one in found):
+        say("the log no longer holds all answers of these windows: the figures are of those that it has")
 
 
 def _chosen(windows: Sequence[WindowView], chosen: str | None, model: str) -> list[WindowView]:
