@@ -41,11 +41,14 @@ class MetricSettings(Section, frozen=True):
 
 class Monitoring(Section, frozen=True):
     """Windows by event time (`window`: a duration, or `month` for calendar months, UTC), and what processes tell of
-    themselves."""
+    themselves. `evidence` says of which windows it is kept what they were judged from, for `keep_evidence`: of all, of
+    those in which something moved or broke, or of none; `replay` judges the others no more."""
 
     window: str = "7d"
     lateness: Duration = Duration(0)
     alpha: Share = Share(0.01)
+    evidence: Literal["all", "breached", "none"] = "all"
+    keep_evidence: Duration = Duration(400 * 86_400)
     metrics: tuple[MetricSettings, ...] = ()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
