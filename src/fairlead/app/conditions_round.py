@@ -25,6 +25,7 @@ from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
+from fairlead.operations.page_budget import grants
 
 _SPANS = 10_000
 _LOG = logging.getLogger("fairlead.conditions")
@@ -132,7 +133,7 @@ class ConditionsRound:
             known = settings.models.get(name)
             cost = known.cost if known is not None else None
             prices = Prices() if cost is None else Prices(cost.matrix, cost.budget)
-            live = Live(float(settings.alerting.window), float(settings.monitoring.alpha))
+            live = Live(float(settings.alerting.window), grants(self._context, name).conditions)
             found = self._metrics[name] = MetricsNow(name, live, prices)
             self._conditions[name] = Conditions(name, self._points, found, self._context.journal, self._rollback)
             self._watch(name).on_label = found.label

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
@@ -53,6 +54,7 @@ from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
+from fairlead.operations.page_budget import grants
 
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
@@ -241,10 +243,12 @@ class FollowUp:
             settings = self._context.settings
             monitoring = settings.monitoring
             known = settings.models.get(name)
-            policy = Policy(alpha=float(monitoring.alpha))
+            granted = grants(self._context, name)
+            cost = None if known is None or known.cost is None else known.cost.matrix
+            harm = HarmPolicy(alpha=granted.harm, drop_alpha=granted.metric, cost=cost)
+            policy = Policy(harm, granted.drift)
             if known is not None:
-                harm = HarmPolicy(cost=None if known.cost is None else known.cost.matrix)
-                policy = Policy(harm, float(monitoring.alpha), maturity_seconds=float(known.labels.delay))
+                policy = replace(policy, maturity_seconds=float(known.labels.delay))
             watch = self._watches[name] = Watch(
                 name,
                 self._context.journal,

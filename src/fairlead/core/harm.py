@@ -7,12 +7,16 @@ the evidence that the live loss exceeds the held-out loss (plus a tolerance) rea
 from __future__ import annotations
 
 from math import log
+from statistics import NormalDist
 
 from msgspec import Struct
 
 from fairlead.core.cost import CostMatrix
 from fairlead.core.quadrant import Band
 from fairlead.core.report import Harm, metric_name
+
+_USUAL = 0.025
+_AT_95 = NormalDist().inv_cdf(1.0 - _USUAL)
 
 
 class HarmPolicy(Struct, frozen=True):
@@ -28,6 +32,12 @@ class HarmPolicy(Struct, frozen=True):
     alpha: float = 0.01
     at_least_labels: int = 100
     cost: CostMatrix | None = None
+    drop_alpha: float = 0.025  # the chance that one window of a version that is no worse seems to have fallen
+
+    @property
+    def widened(self) -> float:
+        """How many times as wide as at 95 % the metric's interval is taken."""
+        return 1.0 if self.drop_alpha == _USUAL else NormalDist().inv_cdf(1.0 - self.drop_alpha) / _AT_95
 
     @property
     def threshold_log_e(self) -> float:
@@ -49,7 +59,7 @@ def judge_harm(
     """The harm in a matured cohort. Bands are oriented: higher is better."""
     threshold = policy.threshold_log_e
     drop = _drop(reference, realised)
-    excluded = reference is not None and realised is not None and realised.high < reference.value
+    excluded = reference is not None and realised is not None and _high(realised, policy) < reference.value
     level = _level(drop if excluded else None, policy)
     alarm = evidence.log_e >= threshold
     return Harm(
@@ -62,6 +72,12 @@ def judge_harm(
         threshold=threshold,
         reason=_reason(metric, drop, excluded=excluded, evidence=evidence if alarm else None),
     )
+
+
+def _high(realised: Band, policy: HarmPolicy) -> float:
+    """The upper end of the interval at the policy's level; as it is at the usual one."""
+    wide = policy.widened
+    return realised.high if wide == 1.0 else realised.value + wide * (realised.high - realised.value)
 
 
 def _drop(reference: Band | None, realised: Band | None) -> float | None:

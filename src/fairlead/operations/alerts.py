@@ -18,6 +18,7 @@ from fairlead.core.paging import Outlet
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound
 from fairlead.operations.context import Context
+from fairlead.operations.page_budget import balance
 from fairlead.operations.silences import silences
 from fairlead.ports import Notice
 
@@ -65,12 +66,15 @@ class Undelivered(Struct, frozen=True):
 
 class Budget(Struct, frozen=True):
     """Pages of one model in the last `per_seconds`: how many went out, and how many may. `allowed` is None where the
-    settings state no budget."""
+    settings state no budget. `false_pages` is how many the looks of that time may have made where nothing is wrong, at
+    most, by expectation; `dealt` says it of each monitor."""
 
     model: str
     spent: int
     allowed: int | None
     per_seconds: float
+    false_pages: float | None = None
+    dealt: str = ""
 
 
 class AlertsView(Struct, frozen=True):
@@ -183,4 +187,7 @@ def _budget(context: Context, entries: list[Entry], model: str, now: float) -> B
     budget = context.settings.alerting.budget
     per = 30 * 86_400.0 if budget is None else float(budget.per)
     own = [entry for entry in entries if entry.fact.model == model]
-    return Budget(model, pages_spent(own, now - per), None if budget is None else budget.pages, per)
+    spent, ledger = pages_spent(own, now - per), balance(context, model)
+    if budget is None or ledger is None:
+        return Budget(model, spent, None, per)
+    return Budget(model, spent, budget.pages, per, ledger.total, ledger.said())

@@ -83,7 +83,11 @@ def test_what_stands_and_what_is_spent(tmp_path: Path, capsys: pytest.CaptureFix
     assert typed(context)("alerts", "--json") == 0
     view = json.loads(capsys.readouterr().out)
     assert [(one["alert"], one["severity"]) for one in view["standing"]] == [("drift", "high"), ("errors", "high")]
-    assert view["budgets"] == [{"model": "shop", "spent": 1, "allowed": 2, "per_seconds": 2592000.0}]
+    (budget,) = view["budgets"]
+    assert (budget["model"], budget["spent"], budget["allowed"], budget["per_seconds"]) == ("shop", 1, 2, 2592000.0)
+    assert (budget["false_pages"], "drift 0.00" in budget["dealt"]) == (0.0, True)
+    assert typed(context)("alerts", "budget") == 0
+    assert "0.00 of 2 false pages spent" in " ".join(capsys.readouterr().out.split())
     assert [(one["name"], one["outcome"]) for one in view["conditions"]] == [("errors", "breached")]
     assert not view["stale"]
 

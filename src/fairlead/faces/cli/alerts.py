@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
     group.command("silences")(silences)
     group.command("unsilence")(unsilence)
     group.command("acknowledge")(acknowledge)
+    group.command("budget")(budgets)
 
 
 def shown(context: typer.Context, json: Json = False) -> None:
@@ -136,6 +137,16 @@ def acknowledge(
     say(f"{alert} of {model} is acknowledged until {until}")
 
 
+def budgets(context: typer.Context, json: Json = False) -> None:
+    """How the budget of false pages is dealt out over each model's monitors, and what their looks have spent."""
+    found = operations.alerts(opened(context)).budgets
+    if json:
+        emit_json(found)
+        return
+    for budget in found:
+        say(_spent(budget))
+
+
 def _list(found: Sequence[Silence]) -> None:
     rows = [
         (one.id, one.model or "(all)", ", ".join(one.alerts) or "all", _at(one.ends_at), one.actor, one.reason)
@@ -152,7 +163,8 @@ def _why(one: StandingAlert) -> str:
 def _spent(budget: Budget) -> str:
     days = f"{budget.per_seconds / 86_400:g} days"
     allowed = "no budget is stated" if budget.allowed is None else f"{budget.allowed} allowed"
-    return f"{budget.model}: {counted(budget.spent, 'page')} in the last {days}, {allowed}"
+    line = f"{budget.model}: {counted(budget.spent, 'page')} in the last {days}, {allowed}"
+    return f"{line}; {budget.dealt}" if budget.dealt else line
 
 
 def _at(at: float) -> str:
