@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fairlead.core.handling import Escalation, Handling, Seen, due
+from fairlead.core.handling import Seen, due
 from fairlead.core.incident import Done, Incident
+from fairlead.core.incident_terms import Escalation, Handling
 from fairlead.core.triage import Triaged
 
 OPEN = Incident("inc-1", "hotel", "open", "high", "data", "t", "r", "revenue", 100.0, alerts=("data-quality",))

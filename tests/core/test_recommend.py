@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fairlead.core.recommend import ACTIONS, RULES, Approvals, Signs, recommend
+from fairlead.core.incident_terms import ACTIONS, Approvals
+from fairlead.core.recommend import RULES, Signs, recommend
 
 ALL = Approvals(rollback=True, threshold=(0.4, 0.6), recalibrate=True, retrain=True)
 NONE = Approvals(rollback=False, threshold=None, recalibrate=False, retrain=False)

@@ -9,9 +9,7 @@ from msgspec import field
 
 from fairlead.config.fields import Duration, Section
 from fairlead.config.severity import Severity
-from fairlead.core.communication import AUDIENCES, Audience
-from fairlead.core.handling import ACKNOWLEDGE, Escalation, Handling
-from fairlead.core.recommend import Approvals
+from fairlead.core.incident_terms import ACKNOWLEDGE, AUDIENCES, Approvals, Audience, Escalation, Handling
 from fairlead.errors import SettingsError
 
 

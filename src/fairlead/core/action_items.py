@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from fairlead.core.facts_act import ItemAssigned
 from fairlead.core.incident import Incident
-from fairlead.core.recommend import Action
+from fairlead.core.incident_terms import Action
 
 REVIEW_DAYS = 5  # working days until the review of an incident
 _NOW_HOURS = {"critical": 4, "high": 8, "medium": 24, "low": 120}  # until what was asked for is done

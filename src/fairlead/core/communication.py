@@ -9,24 +9,8 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from fairlead.core.incident import Incident
+from fairlead.core.incident_terms import AUDIENCES, Audience
 from fairlead.core.triage import FIRST_RESPONSE
-
-
-class Audience(Struct, frozen=True):
-    """Who is told, within so many seconds of the opening, by which channel, and what it is that they want to know."""
-
-    name: str
-    within_seconds: float
-    channel: str
-    content: str
-
-
-AUDIENCES: tuple[Audience, ...] = (
-    Audience("engineering", 0.0, "incident channel", "technical details, status"),
-    Audience("product", 1800.0, "e-mail or chat", "impact, estimated time of resolution"),
-    Audience("users", 3600.0, "status page", "plain-language description, workarounds"),
-    Audience("leadership", 86_400.0, "e-mail", "impact, root cause, action items"),
-)
 
 
 class Impact(Struct, frozen=True):

@@ -3,41 +3,19 @@ same clock give the same steps, so a restart does nothing twice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from types import MappingProxyType
 from typing import Literal
 
 from msgspec import Struct
 
 from fairlead.core.alarm import DATA
 from fairlead.core.incident import STATES, Incident
-from fairlead.core.recommend import Approvals
+from fairlead.core.incident_terms import ACKNOWLEDGE, Handling
 
 Kind = Literal["triage", "act", "escalate", "draft", "resolve"]
 MOST_TRIAGES = 20
 PATIENCE_SECONDS = 600.0  # so long the end of an incident waits for its triage
-ACKNOWLEDGE: Mapping[str, float] = MappingProxyType(
-    {"critical": 300.0, "high": 900.0, "medium": 3600.0, "low": 86_400.0}
-)
-
-
-class Escalation(Struct, frozen=True):
-    """Who is told next, so long after the time to acknowledge has passed: channels by name, none for all."""
-
-    after_seconds: float = 0.0
-    to: tuple[str, ...] = ()
-
-
-class Handling(Struct, frozen=True):
-    """How incidents are worked on. `by_itself`: triage and approved actions need nobody. `resolve_seconds`: so long an
-    incident must be calm after what helped."""
-
-    approvals: Approvals = Approvals()
-    by_itself: bool = True
-    acknowledge: Mapping[str, float] = ACKNOWLEDGE
-    escalations: tuple[Escalation, ...] = (Escalation(),)
-    resolve_seconds: float = 600.0
 
 
 class Step(Struct, frozen=True):

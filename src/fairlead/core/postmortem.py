@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from fairlead.core.action_items import REVIEW_DAYS
-from fairlead.core.communication import AUDIENCES
 from fairlead.core.event import (
     AlertRaised,
     Entry,
@@ -23,6 +22,7 @@ from fairlead.core.event import (
 )
 from fairlead.core.facts_act import ActionTaken, ItemAssigned, MessageSent, TriageDone, UpstreamChanged
 from fairlead.core.incident import Incident, around
+from fairlead.core.incident_terms import AUDIENCES
 from fairlead.core.listing import counted
 from fairlead.core.report import report_of
 from fairlead.core.retrain import held_back

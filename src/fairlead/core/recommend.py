@@ -6,33 +6,15 @@ A cure is named only where the signs say that it helps. Whether it may be done w
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from fairlead.core.incident_terms import Action, Approvals
 from fairlead.core.listing import counted, first_of
 
-Action = Literal["rollback", "threshold", "recalibrate", "retrain", "fix_data", "scale", "none"]
-ACTIONS: tuple[Action, ...] = ("rollback", "threshold", "recalibrate", "retrain", "fix_data", "scale", "none")
 FEWEST_LABELS = 200  # of recent rows, below which nothing is fitted or trained
 DEPLOYED_WITHIN = 3600.0  # seconds between a promotion and the beginning, for the promotion to be the likely cause
-
-
-class Approvals(Struct, frozen=True):
-    """What may be done without asking. `threshold` is the band in which a decision threshold may move."""
-
-    rollback: bool = True
-    threshold: tuple[float, float] | None = None
-    recalibrate: bool = False
-    retrain: bool = True
-
-    def allows(self, action: Action) -> bool:
-        """Whether it may be done without asking. Asking people to mend data asks nobody for permission."""
-        if action == "threshold":
-            return self.threshold is not None
-        return {"rollback": self.rollback, "recalibrate": self.recalibrate, "retrain": self.retrain}.get(
-            action, action in ("fix_data", "none")
-        )
 
 
 class Signs(Struct, frozen=True):

@@ -14,7 +14,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from fairlead.core.alarm import UNACKNOWLEDGED
-from fairlead.core.communication import AUDIENCES, Audience, Impact, drafts, due_at
+from fairlead.core.communication import Impact, drafts, due_at
 from fairlead.core.event import (
     AlertRaised,
     AliasMoved,
@@ -30,8 +30,9 @@ from fairlead.core.event import (
     WindowJudged,
 )
 from fairlead.core.facts_act import MessageDrafted
-from fairlead.core.handling import Handling, Seen, Step, due
+from fairlead.core.handling import Seen, Step, due
 from fairlead.core.incident import KINDS, Incident, incidents
+from fairlead.core.incident_terms import AUDIENCES, Audience, Handling
 from fairlead.core.opening import standing, to_open
 from fairlead.core.rollout import Decision, Phase
 from fairlead.ports import Clock, Journal

@@ -21,7 +21,7 @@ from fairlead.core.event import AnyFact, RetrainDecided, RetrainFinished
 from fairlead.core.facts_act import ActionTaken
 from fairlead.core.handling import action_key
 from fairlead.core.incident import Incident
-from fairlead.core.recommend import ACTIONS, Action
+from fairlead.core.incident_terms import ACTIONS, Action
 from fairlead.errors import FairleadError, Refused, UsageError
 from fairlead.operations.context import Context
 from fairlead.operations.incidents import show_incident

@@ -7,10 +7,10 @@ from hashlib import sha256
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.core.action_items import due_after
 from fairlead.core.alert import RESPONSE_SECONDS
-from fairlead.core.communication import AUDIENCES
 from fairlead.core.event import AnyFact, IncidentNoted, IncidentOpened
 from fairlead.core.facts_act import ItemAssigned, MessageSent, UpstreamChanged
 from fairlead.core.incident import KINDS, STATES, Incident, incidents
+from fairlead.core.incident_terms import AUDIENCES
 from fairlead.core.postmortem import postmortem as written
 from fairlead.core.triage import CATEGORIES
 from fairlead.errors import NotFound, Refused, UsageError

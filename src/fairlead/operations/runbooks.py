@@ -24,8 +24,8 @@ from fairlead.core.alarm import (
     UNMEASURED,
 )
 from fairlead.core.facts_act import ProcedureRehearsed
-from fairlead.core.handling import Handling
 from fairlead.core.harm import HarmPolicy
+from fairlead.core.incident_terms import Handling
 from fairlead.core.opening import category_of
 from fairlead.core.runbook import Rehearsed, Runbook, index, page, steps_for
 from fairlead.errors import FairleadError, StateError
