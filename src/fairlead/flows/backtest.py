@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.alarm import DATA, DEGRADED, HARMFUL, SILENT, alarms_of
 from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
@@ -21,6 +22,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.backtest_rows import PastCohort, Tally
 from fairlead.flows.watching.judge import Policy, Seen, judge, judge_again
+from fairlead.flows.watching.previous import Calm
 from fairlead.flows.watching.reference import Reference
 from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.sequential.betting import LossWatch
@@ -83,6 +85,7 @@ def looks(
     state: LossWatch | None = None,
 ) -> list[Look]:
     """Every judgement in the order of the instants at which it was possible. `state` is the test's before them."""
+    reference = replace(reference, calm=Calm())  # what one past left behind is not another's
     queue: list[tuple[float, int, Stage]] = []
     for place, one in enumerate(tallies):
         heapq.heappush(queue, (one.window.ends_at + lateness, place, Stage.CLOSED))
