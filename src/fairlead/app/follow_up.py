@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import inf
 from pathlib import Path
 
 import msgspec
@@ -44,9 +45,12 @@ from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.after_alarm import KINDS as PROMOTION_KINDS
 from fairlead.flows.after_alarm import promotion_alarms
+from fairlead.flows.due import Due
 from fairlead.flows.golden_alarm import KINDS as GOLDEN_KINDS
 from fairlead.flows.golden_alarm import golden_alarms
 from fairlead.flows.held_alarm import HeldSeen, held_alarms
+from fairlead.flows.maturing import Maturing
+from fairlead.flows.outcome_routes import OutcomeRoutes
 from fairlead.flows.registry_sync import RegistrySync
 from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.serve import describe
@@ -61,6 +65,7 @@ _SYNC_SECONDS = 1.0
 _AWAY_SECONDS = 5.0  # between two tries of a registry that is away: a try may cost seconds of CPU time
 _SETTLE_SECONDS = 0.5
 _FAILED_SECONDS = 1.0
+_LOOK_SECONDS = 1.0
 _FOLLOWED = (
     "version_registered",
     "rollout_decided",
@@ -80,6 +85,10 @@ class FollowUp:
         self._arguments += ["--config", str(config)] if config else []
         self._arguments += ["--environment", environment] if environment else []
         self._watches: dict[str, Watch] = {}
+        self._routes = OutcomeRoutes()
+        self._turns = Due()
+        self._touched: set[str] = set()  # models of which something has come since their upper rungs were looked at
+        self._looked = -inf  # when those of all models were
         self._responders: dict[str, Responder] = {}
         self._asked: dict[str, RetrainDecided] = {}  # by run: asked for, and neither started nor finished
         self._runs: dict[str, subprocess.Popen[bytes]] = {}
@@ -103,13 +112,17 @@ class FollowUp:
         """Hands log records to the watches."""
         self._conditions.observe(predictions)
         self._product.observe(predictions)
-        for name in {record.model_name for record in predictions}:
-            self._watch(name)
-        for name, watch in self._watches.items():
+        for name, (mine, known) in self._routes.split(predictions, outcomes).items():
+            watch = self._watch(name)
             try:
-                watch.observe(predictions, outcomes)
+                watch.observe(mine, known)
             except Exception:  # noqa: BLE001 - the other models' records must not be lost with this one's
                 _LOG.exception("some records of %s are missing from its windows until the next start", name)
+            self._turns.ask(name, -inf if known else watch.next_look())
+            self._touched.add(name)
+        if predictions:
+            waits = max(watch.waits_seconds for watch in self._watches.values())
+            self._routes.forget(max(one.received_at for one in predictions) - waits)
 
     def answer(self) -> None:
         """Answers what the journal holds and nobody has answered yet: rollbacks, then judged windows. After a start
@@ -129,11 +142,19 @@ class FollowUp:
         """Answers, judges what has closed and answers that too, and looks after the training runs."""
         self.answer()
         self._product.read()
-        for name in list(self._watches):
-            self._attempt("judging", name, self._judge)
+        now = self._context.clock.now()
+        for name in self._turns.take(now):
+            done = self._attempt("judging", name, self._judge) and name not in self._behind
+            self._turns.ask(name, max(self._watches[name].next_look(), now + _LOOK_SECONDS) if done else -inf)
+            self._touched.add(name)
+        if now >= self._looked + _LOOK_SECONDS or now < self._looked:
+            self._looked = now
+            self._touched.update(self._watches)
+        for name in sorted(self._touched):
             self._attempt("the upper rungs", name, self._rungs)
-            if self._conditions.due(name):
-                self._attempt("the conditions", name, self._conditions.look)
+        self._touched.clear()
+        for name in filter(self._conditions.due, list(self._watches)):
+            self._attempt("the conditions", name, self._conditions.look)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._train()
         self._reap()
@@ -248,7 +269,7 @@ class FollowUp:
             harm = HarmPolicy(alpha=granted.harm, drop_alpha=granted.metric, cost=cost)
             policy = Policy(harm, granted.drift)
             if known is not None:
-                policy = replace(policy, maturity_seconds=float(known.labels.delay))
+                policy = replace(policy, maturity_seconds=known.labels.seconds, matured_share=float(known.labels.share))
             watch = self._watches[name] = Watch(
                 name,
                 self._context.journal,
@@ -258,7 +279,11 @@ class FollowUp:
                 WindowPlan(monitoring.window_seconds, float(monitoring.lateness)),
                 policy,
             )
-            watch.keep = EvidenceFolder(self._context.home / WINDOWS).put
+            kept = EvidenceFolder(self._context.home / WINDOWS, float(monitoring.keep_evidence)).put
+            watch.keep, watch.keeps = None if monitoring.evidence == "none" else kept, monitoring.evidence
+            self._turns.ask(name, -inf)
+            if known is not None and known.labels.auto:
+                watch.matures = Maturing(policy.matured_share, policy.maturity_seconds)
         return watch
 
     def _responder(self, name: str) -> Responder:

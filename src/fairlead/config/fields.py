@@ -11,6 +11,10 @@ class Duration(float):
     """Seconds, written as 30s, 4h or 7d."""
 
 
+class Delay(Duration):
+    """A duration, or auto, which is infinite."""
+
+
 class Share(float):
     """A share of one, written as 5% or 0.05."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from msgspec import inspect
 
 from fairlead.config.conditions import condition
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Comparison, Duration, Secret, Share, Size
+from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size
 from fairlead.config.grammar import duration, guardrail, share, size
 from fairlead.config.settings import Settings
 from fairlead.config.watched import watchable
@@ -123,6 +124,7 @@ def _hook(kind: type, value: Any) -> Any:
 
 _READ_AS: dict[type, Callable[[Any], Any]] = {
     Duration: duration,
+    Delay: lambda value: inf if value == "auto" else duration(value),
     Share: share,
     Size: size,
     Comparison: lambda value: watchable(condition(_text(value))).text,

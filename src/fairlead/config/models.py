@@ -7,7 +7,7 @@ from math import isfinite
 from msgspec.structs import replace
 
 from fairlead.config.features import FeatureSettings
-from fairlead.config.fields import Duration, Section
+from fairlead.config.fields import Delay, Duration, Section, Share
 from fairlead.core.admission import Limits
 from fairlead.core.amend import Amendments
 from fairlead.core.contract import Task
@@ -32,9 +32,30 @@ def _plain(value: float) -> float | int:
 
 
 class Labels(Section, frozen=True):
-    """How late the truth arrives: after `delay` a cohort counts as mature even if some labels never came."""
+    """How late the truth arrives. A window counts as matured once it has `share` of its labels, or `delay` after its
+    end, even if some labels never came. `delay: auto` reads that off the log: when `share` of the labels that come at
+    all are there, `at_most` in any case, and `at_most` until the log shows it."""
 
-    delay: Duration = Duration(14 * 86400)
+    delay: Delay = Delay(14 * 86400)
+    share: Share = Share(0.9)
+    at_most: Duration = Duration(60 * 86400)
+
+    def __post_init__(self) -> None:
+        """Refuses shares that mean nothing, and no time."""
+        if not 0.0 < self.share <= 1.0:
+            raise SettingsError("labels.share is a share above 0% and up to 100%: write it as 90%")
+        if not (self.at_most > 0.0 and isfinite(self.at_most)):
+            raise SettingsError("labels.at_most is how long labels are waited for at the most: write it as 60d")
+
+    @property
+    def auto(self) -> bool:
+        """Whether the delay is read off the log."""
+        return not isfinite(self.delay)
+
+    @property
+    def seconds(self) -> float:
+        """The delay as far as the settings state one."""
+        return float(self.at_most if self.auto else self.delay)
 
 
 class Cost(Section, frozen=True):

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Bound, Comparison, Duration, Secret, Share, Size
+from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size
 from fairlead.config.settings import Settings
 
 TITLE = "fairlead.yaml"
@@ -27,6 +27,12 @@ def _quantity(units: str, what: str) -> dict[str, Any]:
 
 _KINDS: dict[type, dict[str, Any]] = {
     Duration: _quantity("ms|s|m|min|h|d|w", "a duration such as 30s, 5m, 4h or 7d; a number is seconds"),
+    Delay: {
+        "type": ["string", "number"],
+        "pattern": _or_variable(r"(auto|(\d+(\.\d+)?|\.\d+)\s*(ms|s|m|min|h|d|w)?)"),
+        "minimum": 0,
+        "description": "a duration such as 14d, or auto; a number is seconds",
+    },
     Share: {**_quantity("%", "a share such as 5% or 0.05"), "maximum": 1},
     Size: _quantity("[kKmMgG]?[bB]|[kKmMgG]i[bB]", "a size such as 512MB or 2GiB; a number is bytes"),
     Comparison: {

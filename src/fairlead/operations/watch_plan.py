@@ -69,7 +69,7 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
         ) from None
     settings = context.settings
     known = settings.models.get(model)
-    delay = float(known.labels.delay) if known else 14 * 86_400.0
+    delay = known.labels.seconds if known else 14 * 86_400.0
     harm = HarmPolicy(cost=known.cost.matrix if known and known.cost else None)
     lines = [*_data(profile), *_model(manifest, harm, delay), *_upper(context, model), *_conditions(context)]
     monitoring, budget = settings.monitoring, settings.alerting.budget
