@@ -124,4 +124,4 @@ def _action(action: str) -> str:
 
 
 def _when(at: float | None) -> str:
-    return "an unknown time" if at is None else f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M} UTC"
+    return "an unknown time" if at is None else f"{datetime.fromtimestamp(at, UTC):%d %b %Y, %H:%M} UTC"

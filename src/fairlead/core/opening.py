@@ -10,12 +10,14 @@ from types import MappingProxyType
 
 from fairlead.core.alarm import (
     DATA,
+    DEGRADED,
     GOLDEN,
     HARMFUL,
     LOG_REFUSED,
     PROMOTION,
     REGRESS_HELD,
     ROLLBACK,
+    SILENT,
     UNACKNOWLEDGED,
     runbook_of,
 )
@@ -27,6 +29,9 @@ _CATEGORY: Mapping[str, str] = MappingProxyType(
     {
         DATA: "data",
         HARMFUL: "model",
+        DEGRADED: "model",
+        ROLLBACK: "integration",
+        SILENT: "data",
         GOLDEN: "model",
         PROMOTION: "model",
         REGRESS_HELD: "model",

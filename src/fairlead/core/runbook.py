@@ -110,7 +110,7 @@ def page(book: Runbook, rehearsed: Mapping[str, Rehearsed]) -> str:
         f"**Raised when** {book.raised}.",
         (
             f"| severity | answer within | owner | channels | category |\n|---|---|---|---|---|\n"
-            f"| {book.severity} | {_span(book.answer_within)} | {book.owner} | {', '.join(book.channels) or 'none'} | "
+            f"| {book.severity} | {span(book.answer_within)} | {book.owner} | {', '.join(book.channels) or 'none'} | "
             f"{book.category} |"
         ),
         f"**First response:** {FIRST_RESPONSE.get(book.category, 'look by hand')}.",
@@ -125,7 +125,7 @@ def page(book: Runbook, rehearsed: Mapping[str, Rehearsed]) -> str:
 def index(books: Sequence[Runbook], rehearsed: Mapping[str, Mapping[str, Rehearsed]]) -> str:
     """The first page: every alert, how bad it is, and where to read on."""
     rows = [
-        f"| [{book.title}]({book.name}.md) | {book.severity} | {_span(book.answer_within)} | {book.owner} | "
+        f"| [{book.title}]({book.name}.md) | {book.severity} | {span(book.answer_within)} | {book.owner} | "
         f"{_proved(book, rehearsed.get(book.name, {}))} |"
         for book in books
     ]
@@ -159,9 +159,9 @@ def _proved(book: Runbook, rehearsed: Mapping[str, Rehearsed]) -> str:
     return f"{passed} of {len(wanted)} steps, {datetime.fromtimestamp(min(one.at for one in known), UTC):%Y-%m-%d}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """
-    >>> _span(0.0), _span(900.0), _span(86400.0)
+    >>> span(0.0), span(900.0), span(86400.0)
     ('at once', '15 min', '1 day')
     """
     if seconds < 60:

@@ -27,7 +27,7 @@ from fairlead.core.facts_act import ProcedureRehearsed
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident_terms import Handling
 from fairlead.core.opening import category_of
-from fairlead.core.runbook import Rehearsed, Runbook, index, page, steps_for
+from fairlead.core.runbook import Rehearsed, Runbook, index, page, span, steps_for
 from fairlead.errors import FairleadError, StateError
 from fairlead.flows.warm import load
 from fairlead.operations.alerts import alerts
@@ -151,8 +151,8 @@ def _book(
 
 def _escalation(handling: Handling, severity: str) -> Iterator[str]:
     for one in handling.escalations:
-        minutes = (handling.acknowledge[severity] + one.after_seconds) / 60
-        yield f"after {minutes:g} min without an acknowledgement: {', '.join(one.to) or 'all channels that take it'}"
+        after = span(handling.acknowledge[severity] + one.after_seconds)
+        yield f"after {after} without an acknowledgement: {', '.join(one.to) or 'all channels that take it'}"
 
 
 # -- what is tried -----------------------------------------------------------------------------------------------------

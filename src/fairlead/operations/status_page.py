@@ -168,7 +168,8 @@ def _began(incident: Incident) -> float:
 
 
 def _row(one: ModelStatus) -> str:
-    said = f'<p class="soft">{escape(one.message)}</p>' if one.message else ""
+    # What an open incident says stands above; a row says only what no incident does.
+    said = f'<p class="soft">{escape(one.message)}</p>' if one.message and one.since is None else ""
     return (
         f'<div class="row {_TONES[one.state]}"><div><b>{escape(one.model)}</b>{said}</div>'
         f'<span class="tag">{_WORDS[one.state]}</span></div>'

@@ -17,6 +17,7 @@ from fairlead.core.adjust import RecentRows
 from fairlead.core.alarm import GOLDEN, LOG_REFUSED
 from fairlead.core.bundle import Manifest
 from fairlead.core.contract import Task
+from fairlead.core.decode import RowDecoder
 from fairlead.core.event import (
     AlertRaised,
     AliasMoved,
@@ -31,6 +32,7 @@ from fairlead.core.event import (
 from fairlead.core.facts_act import TriageDone, UpstreamChanged
 from fairlead.core.handling import failed
 from fairlead.core.incident import Incident
+from fairlead.core.inference import label_text
 from fairlead.core.opening import standing
 from fairlead.core.recommend import RULES, Recommendation, Signs, recommend
 from fairlead.core.report import WindowReport, report_of
@@ -48,8 +50,8 @@ from fairlead.core.triage import (
     timeline,
 )
 from fairlead.core.verdict import Outcome
-from fairlead.errors import FairleadError, Refused
-from fairlead.flows.labelled import as_columns, labelled
+from fairlead.errors import ContractError, FairleadError, Refused
+from fairlead.flows.labelled import Labelled, labelled
 from fairlead.flows.tally import Counts
 from fairlead.flows.warm import load
 from fairlead.operations.context import Context
@@ -314,7 +316,7 @@ def _from_outcomes(context: Context, incident: Incident, served: _Served, signs:
     if manifest.contract.task is not Task.BINARY or not rows:
         return signs
     recent = recent_rows(context, manifest, served.predictor, rows)
-    if not 0.0 < recent.truth.mean() < 1.0:
+    if not recent.truth.size or not 0.0 < recent.truth.mean() < 1.0:
         return signs
     ranked, reference = auroc_interval(recent.truth, recent.score), manifest.metrics.get("auroc")
     fit = recalibrate(recent.truth, recent.score)
@@ -332,13 +334,22 @@ def _since(incident: Incident, at: float) -> bool:
     return incident.began_at is None or at >= incident.began_at
 
 
-def recent_rows(context: Context, manifest: Manifest, predictor: Any, rows: Sequence[Any]) -> RecentRows:
-    """Recent labelled rows of a binary model, scored by a predictor, in the order of time."""
-    contract = manifest.contract
-    columns = as_columns(rows, contract)
+def recent_rows(context: Context, manifest: Manifest, predictor: Any, rows: Sequence[Labelled]) -> RecentRows:
+    """Recent labelled rows of a binary model in the order of time, scored by a predictor as the gateway asks it: what
+    is missing is imputed, what the contract refuses is left out, and so is an outcome that is no class."""
     known = context.settings.models.get(manifest.name)
     cost = None if known is None or known.cost is None else known.cost.matrix
-    asked = list(zip(*(columns[name] for name in contract.names), strict=True))
-    truth = np.array([float(str(label) == contract.classes[-1]) for label in columns[contract.target]])
-    score = predictor.predict(asked)[:, -1] if asked else np.empty(0)
-    return RecentRows(truth, np.asarray(score, np.float64), manifest.threshold, cost)
+    decoder, classes = RowDecoder(manifest.contract), manifest.contract.classes
+    asked, truth = [], []
+    for row in rows:
+        label = label_text(row.outcome)
+        try:
+            values = decoder.check(msgspec.json.decode(row.features))[0]
+        except (ContractError, msgspec.MsgspecError):
+            continue
+        if label in classes:
+            asked.append(values)
+            truth.append(float(label == classes[-1]))
+    score = np.asarray(predictor.predict(asked)[:, -1] if asked else np.empty(0), np.float64)
+    sound = np.isfinite(score)
+    return RecentRows(np.array(truth)[sound], score[sound], manifest.threshold, cost)
