@@ -140,6 +140,6 @@ def test_what_cannot_be_decided_again_says_why() -> None:
     assert fact is not None
     bare = replace(entry, fact=replace(fact, seen=UNSET))
     assert recount_alert(bare, entries) == ("unproven", "recorded before evidence was kept")
-    assert recount_alert(edited(entry, edition=9), entries)[1] == "decided by edition 9 of alerts; this fairlead has 1"
+    assert recount_alert(edited(entry, edition=9), entries)[1] == "decided by edition 9 of alerts; this fairlead has 2"
     strange = replace(entry, fact=replace(fact, seen=msgspec.Raw(b"3")))
     assert recount_alert(strange, entries)[0] == "unproven"

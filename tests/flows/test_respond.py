@@ -88,10 +88,11 @@ def desk() -> Desk:
 
 
 def test_benign_drift_tells_nobody(desk: Desk) -> None:
-    """Features moved, nobody is told, no incident is opened, and the retraining decision says why not."""
+    """Features moved: it is on record, nobody is told or paged, no incident is opened, and the retraining decision says
+    why not."""
     response = desk.tell(benign_report())
     assert response.notices == ()
-    assert desk.facts(AlertRaised) == []
+    assert [(fact.benign, fact.paged) for fact in desk.facts(AlertRaised)] == [(True, False)]
     assert desk.facts(IncidentOpened) == []
     assert response.retrain is not None
     assert not response.retrain.triggered

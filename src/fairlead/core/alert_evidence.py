@@ -18,7 +18,8 @@ from fairlead.core.plain import kept, taken
 from fairlead.core.report import report_of
 from fairlead.core.watchpoint import Watchpoint, alarm_of, alarm_of_silence
 
-EDITION = 1  # of how alerts are decided and told
+EDITION = 2  # of how alerts are decided and told: that of alarms
+EDITIONS = (1, EDITION)
 
 
 class ConditionSeen(Struct, frozen=True, tag="condition"):
@@ -91,7 +92,11 @@ def alarm_again(evidence: AlertEvidence, model: str, known: Iterable[Entry]) -> 
         if isinstance(fact, WindowJudged) and fact.window == basis.window:
             report = report_of(fact)
             if (report.stage.value, report.judged_at) == (basis.stage, basis.judged_at):
-                return next(replace(one, basis=None) for one in alarms_of(report) if one.alert == evidence.alarm.alert)
+                return next(
+                    replace(one, basis=None)
+                    for one in alarms_of(report, evidence.edition)
+                    if one.alert == evidence.alarm.alert
+                )
     return f"the journal holds no judgement of window {basis.window} ({basis.stage}) before it"
 
 

@@ -127,6 +127,18 @@ class Change(Struct, frozen=True, omit_defaults=True):
     realised: bool = False  # by labels; otherwise estimated
 
 
+class Predictions(Struct, frozen=True, omit_defaults=True):
+    """A window's predictions against the reference's: the shift of their mean in the reference's standard deviations
+    (`error`: its standard error in the same unit), the ratio of variances, and by how much of the rows the most
+    frequent value exceeds its share in the reference."""
+
+    rows: int
+    mean_shift: float
+    error: float
+    variance_ratio: float | None = None
+    collapse: float = 0.0
+
+
 class Harm(Struct, frozen=True, omit_defaults=True):
     """Whether users are worse off. `log_e` is the evidence since the version's promotion that its live loss exceeds
     `bound`; it alarms at `threshold`. `drop` is the primary metric's fall as a share of the reference."""
@@ -142,6 +154,7 @@ class Harm(Struct, frozen=True, omit_defaults=True):
     state: LossWatch | None = None  # the test's state after this window
     change: Change | None = None
     segment: str = ""  # the smallest that explains it
+    predictions: Predictions | None = None
 
 
 class Layer(Struct, frozen=True):

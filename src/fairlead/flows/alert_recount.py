@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import UNSET
 
-from fairlead.core.alert_evidence import EDITION, AlertEvidence, alarm_again, decided_again, of_alert, read_evidence
+from fairlead.core.alert_evidence import (
+    EDITION,
+    EDITIONS,
+    AlertEvidence,
+    alarm_again,
+    decided_again,
+    of_alert,
+    read_evidence,
+)
 from fairlead.core.event import Entry, canonical
 from fairlead.core.plain import kept
 from fairlead.core.recount import BEFORE, State, compared, compared_fields
@@ -24,7 +32,7 @@ def recount_alert(entry: Entry, known: Sequence[Entry]) -> tuple[State, str]:
         evidence = read_evidence(fact.seen)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         return "unproven", f"its evidence cannot be read by this fairlead: {error}"
-    if evidence.edition != EDITION:
+    if evidence.edition not in EDITIONS:
         return "unproven", f"decided by edition {evidence.edition} of alerts; this fairlead has {EDITION}"
     return _again(entry, evidence, [one for one in known if one.seq < entry.seq])
 

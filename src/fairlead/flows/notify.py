@@ -101,6 +101,8 @@ class Alerts:
         failures: list[str] = []
         for choice in choices:
             notice = self.notice(choice, at)
+            if choice.alarm.benign:
+                continue  # on record, and told to nobody
             if choice.notify:
                 notices.append(notice)
                 failures += self._each(choice, notice, _send)

@@ -125,7 +125,7 @@ def _expected(reference: Reference, cohort: Cohort, rng: np.random.Generator) ->
         return {**found, "rmse": root(found["mse"])} if found else {}
     scores = cohort.scores()
     if reference.known is not None:
-        return estimate(scores, reference.known, reference.threshold, rng).named()
+        return estimate(scores, reference.known, reference.threshold, rng, cost=reference.cost).named()
     if reference.sure is not None:
         return {"accuracy": estimate(scores, reference.sure, -inf, rng).accuracy}
     return {}

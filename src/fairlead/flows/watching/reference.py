@@ -10,8 +10,10 @@ from zlib import crc32
 import msgspec
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import asdict
 
 from fairlead.core.bundle import HELDOUT, PROFILE, Manifest
+from fairlead.core.change import COST
 from fairlead.core.contract import Contract, Task
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
@@ -22,7 +24,7 @@ from fairlead.ports.dataset import Dataset
 from fairlead.stats import scorecard
 from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, drawn_once, heldout
 from fairlead.stats.intervals import upper_bound
-from fairlead.stats.performance import Floats, Measure, mean_interval
+from fairlead.stats.performance import Floats, Measure, cost_per_row, mean_interval
 from fairlead.stats.profile import TableProfile
 
 Rows = Sequence[tuple[Any, ...]]
@@ -54,6 +56,7 @@ class Reference(Struct, frozen=True, eq=False):
     loss_bound: float | None = None
     loss_scale: float = 1.0
     calm: Calm = field(default_factory=Calm)
+    cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
 
     def informed(self) -> Reference:
         """The same, with all that it can tell of what a shift costs."""
@@ -78,7 +81,8 @@ class Reference(Struct, frozen=True, eq=False):
     def card(self, truth: Floats, score: Floats, decided: Floats) -> dict[str, Measure]:
         """The task's metrics of (n,) truths, scores and decisions (class numbers, or values)."""
         if self.contract.task is Task.BINARY:
-            return scorecard.binary_card(truth, score, decided)
+            card = scorecard.binary_card(truth, score, decided)
+            return card if self.cost is None else {**card, COST: cost_per_row(truth, decided, self.cost)}
         if self.contract.task is Task.MULTICLASS:
             return scorecard.multiclass_card(truth, decided)
         return scorecard.regression_card(truth, decided)
@@ -137,7 +141,8 @@ def build_reference(
     score, decided = answers(bare, predictor, rows)
     errors = np.abs(decided - truth)
     scale = 2.0 * float(np.quantile(errors, 0.99)) if manifest.contract.task is Task.REGRESSION else 1.0
-    scored = msgspec.structs.replace(bare, loss_scale=scale or 1.0)
+    price = asdict(policy.cost) if policy.cost is not None and manifest.contract.task is Task.BINARY else None
+    scored = msgspec.structs.replace(bare, loss_scale=scale or 1.0, cost=price)
     rng = np.random.default_rng(crc32(f"{manifest.name}:{version}".encode()))
     return msgspec.structs.replace(
         scored,

@@ -14,14 +14,16 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, place
 from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
-from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Stage, WindowReport
+from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Predictions, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.compact import compacted
+from fairlead.flows.watching.predictions import predictions_of
 from fairlead.flows.watching.previous import Leaps
 from fairlead.flows.watching.shifts import Costs, judge_shifts
 from fairlead.stats.drift import ColumnDrift, compare
@@ -64,6 +66,7 @@ class WindowEvidence(Struct, frozen=True):
     edition: int = EDITION
     counts: TableCounts | None = None
     leaps: Leaps = Leaps()
+    segment: str = ""  # the smallest that explains a fall of the metric
 
     @property
     def counted(self) -> bool:
@@ -109,6 +112,10 @@ def judged(
         harm = replace(
             judge_harm(performance.metric, known, shown, evidence.loss.shown, policy), state=evidence.loss.after
         )
+    if evidence.edition >= LEAPS:
+        change = change_of(bare.performance, ripe=ripe)
+        told = _predictions(evidence, reference, before)
+        harm = replace(harm, change=change, segment=evidence.segment, predictions=told)
     report = replace(
         bare,
         quadrant=placed.quadrant,
@@ -172,6 +179,14 @@ def _data(
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
     shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps)
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
+
+
+def _predictions(
+    evidence: WindowEvidence, reference: TableProfile | None, before: WindowReport | None
+) -> Predictions | None:
+    if not evidence.at_close:
+        return None if before is None else before.harm.predictions
+    return None if reference is None else predictions_of(reference, evidence.current(reference))
 
 
 _NOT_JUDGED = "the data were not judged"
