@@ -239,7 +239,8 @@ def around(incident: Incident, entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 def _belongs(incident: Incident, entry: Entry) -> bool:
     fact = entry.fact
-    if fact.model != incident.model or not isinstance(fact, _TOLD):
+    shared = isinstance(fact, facts_act.UpstreamChanged) and not fact.model
+    if (fact.model != incident.model and not shared) or not isinstance(fact, _TOLD):
         return False
     named = getattr(fact, "incident", None)
     if named is not None:

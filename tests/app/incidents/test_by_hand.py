@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -25,7 +26,8 @@ def test_a_null_burst_by_hand(world: Callable[..., World], tell: Callable[..., N
         assert "is acknowledged" in home.run("incident", "acknowledge", found.id, "I look at the booking feed")
         home.wait(lambda: any("unacknowledged" in fact.alert for fact in home.facts("alert_quieted")))
         assert home.incident().triage is None
-        home.run("timeline", "note", "the booking feed has a new schema", "--source", "bookings")
+        at = datetime.fromtimestamp(fault, UTC).isoformat()
+        home.run("timeline", "note", "the booking feed has a new schema", "--source", "bookings", "--at", at)
         said = home.run("incident", "triage", found.id)
         assert "recommended: fix data" in said
         assert home.incident().actions == ()
