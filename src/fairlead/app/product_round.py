@@ -29,8 +29,11 @@ class ProductRound:
 
     def observe(self, predictions: Sequence[Prediction]) -> None:
         """Takes answers in."""
-        for name in {one.model_name for one in predictions}:
-            self._of(name).observe(predictions)
+        parted: dict[str, list[Prediction]] = {}
+        for one in predictions:
+            parted.setdefault(one.model_name, []).append(one)
+        for name, mine in parted.items():
+            self._of(name).observe(mine)
 
     def read(self) -> None:
         """Takes in the events that came since; a disk that refuses is told of once, and tried again."""

@@ -4,8 +4,8 @@ One object watches one model. It reads the same log as everyone, cuts it into wi
 twice: when it closes, from data and estimated performance, and once its labels have matured, from what really happened.
 Both judgements are facts in the journal, from which a restarted watch knows what it need not judge again.
 
-It holds, per window that has not matured, 56 bytes a row and the row's request id; features are counted into
-profiles as they come.
+It holds 56 bytes a row and the row's request id while a window is open, its features counted into profiles as they
+come; of a window that was judged and waits for its labels 36 bytes a row, and 24 more once some are there.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from fairlead.core import fallback
 from fairlead.core.event import VersionRegistered, WindowJudged
 from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.report import Layer, Stage, WindowReport, fact_of, report_of
+from fairlead.core.report import Harm, Layer, Stage, WindowReport, fact_of, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import Window, WindowPlan
 from fairlead.errors import FairleadError
+from fairlead.flows.maturing import Maturing
 from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
@@ -40,6 +41,8 @@ from fairlead.stats.sequential.betting import LossWatch
 _LOG = logging.getLogger("fairlead.watch")
 ACTOR = "watch"
 UNWATCHED = ("shadow", fallback.ARM)
+_MONTH = 31 * 86_400.0
+_JUDGED = ("window_judged",)
 _LAST_INSTANT = 2.5e11  # in the year 9892: what lies beyond, or before 1970, is no event time
 
 
@@ -67,14 +70,17 @@ class Watch:
         self._references: dict[int, Reference | str] = {}  # or why there is none
         self._spans: dict[float, Span] = {}
         self._places: dict[str, tuple[Cohort, int]] = {}
-        self._judged: dict[float, WindowReport] = {}
+        self._judged: dict[float, WindowReport | None] = {}  # in short; None for those that have matured
+        self._last: WindowReport | None = None
         self._tests: dict[int, LossWatch] = {}
         self._truths = Truths()
         self._lag = -inf
         self._read = 0
         self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
         self.keeps = "all"  # or "breached": what of windows that are more than calm
+        self._seqs: dict[float, int] = {}  # where the journal holds the reports of windows that wait for their labels
         self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
+        self.matures: Maturing | None = None  # reads off the log when labels have come; else the policy says
         self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
         self._follow()
 
@@ -85,6 +91,11 @@ class Watch:
         for record in predictions:
             if record.model_name == self.model and record.shadow_of is None and record.arm not in UNWATCHED:
                 self._take(record)
+                if self.matures is not None:
+                    self.matures.answered(record)
+        if self.matures is not None:
+            outcomes = tuple(outcomes)
+            self.matures.labelled(outcomes)
         self._truths.add(outcomes)
 
     def event_now(self, now: float) -> float:
@@ -105,12 +116,28 @@ class Watch:
         report is in the journal before it is returned."""
         self._follow()
         for outcome in self._truths.due(now):
-            place = self._places.get(outcome.request_id)
+            place = self._find(outcome.request_id)
             if place is None:
                 self._truths.keep(outcome)
             else:
                 self._learn(*place, outcome)
         return tuple(self._keep(report) for report in self._reports(now))
+
+    @property
+    def waits_seconds(self) -> float:
+        """For how long after an answer its outcome may still count."""
+        length = _MONTH if self._plan.seconds is None else self._plan.seconds
+        return length + self._plan.lateness_seconds + self._policy.maturity_seconds
+
+    def next_look(self) -> float:
+        """The instant of the wall clock at which `judge` next has something to do, as far as is known now."""
+        waits = [self._truths.next_at]
+        for span in self._spans.values():
+            matures = span.window.ends_at + (self.matures.last if self.matures else self._policy.maturity_seconds)
+            waits.append(span.window.ends_at + self._plan.lateness_seconds if span.report is None else matures)
+        if self._last is not None and self._last.rows:
+            waits.append(self._plan.window_of(self._last.ends_at).ends_at + self._plan.lateness_seconds)
+        return min(waits) - min(0.0, self._lag if self._lag > -inf else 0.0)
 
     # -- taking in -----------------------------------------------------------------------------------------------
 
@@ -132,11 +159,32 @@ class Watch:
         if cohort is None:
             cohort = span.cohorts[record.model_version] = Cohort(reference, profiled=span.report is None)
         place = cohort.add(record)
-        span.ids.append(record.request_id)
         self._places[record.request_id] = (cohort, place)
         waiting = self._truths.claim(record.request_id)
         if waiting is not None:
             self._learn(cohort, place, waiting)
+        if span.complete:
+            self._settle(span)
+
+    def _find(self, request_id: str) -> tuple[Cohort, int] | None:
+        """Where an answer is held."""
+        known = self._places.get(request_id)
+        if known is not None:
+            return known
+        for span in self._spans.values():
+            for cohort in span.cohorts.values() if span.report is not None else ():
+                place = cohort.place_of(request_id)
+                if place is not None:
+                    return cohort, place
+        return None
+
+    def _settle(self, span: Span) -> None:
+        """A judged window takes no more answers in: most of what it held goes."""
+        for cohort in span.cohorts.values():
+            for request_id in cohort.ids:
+                self._places.pop(request_id, None)
+            cohort.settle()
+        span.failures.clear()
 
     def _learn(self, cohort: Cohort, place: int, outcome: OutcomeRecord) -> None:
         label = cohort.learn(place, outcome)
@@ -147,10 +195,9 @@ class Watch:
         """The window's span; None for a window that needs nothing more."""
         known = self._spans.get(window.starts_at)
         if known is None:
-            report = self._judged.get(window.starts_at)
-            if report is not None and report.stage is Stage.MATURED:
+            if window.starts_at in self._judged and self._judged[window.starts_at] is None:
                 return None
-            known = self._spans[window.starts_at] = Span(window, report)
+            known = self._spans[window.starts_at] = Span(window, self._judged.get(window.starts_at))
         return known
 
     def _reference(self, version: int) -> Reference | str:
@@ -185,10 +232,8 @@ class Watch:
 
     def _silence(self, until: float, now: float) -> Iterator[WindowReport]:
         """The first window after the last one in which nothing came at all; a longer silence is not told again."""
-        if not self._judged:
-            return
-        last = self._judged[max(self._judged)]
-        if last.rows == 0:
+        last = self._last
+        if last is None or last.rows == 0:
             return
         gap = self._plan.window_of(last.ends_at)
         if gap.starts_at < until and gap.starts_at not in self._spans and self._plan.closed(gap, now):
@@ -198,7 +243,7 @@ class Watch:
         version = span.version
         seen = Seen(self.model, span.window, now, Stage.CLOSED, failed=len(span.failures))
         if version is None:
-            last = self._judged[max(self._judged)].version if self._judged else 0
+            last = 0 if self._last is None else self._last.version
             return empty(replace(seen, stage=Stage.MATURED), last, self._policy)
         seen = replace(seen, other_rows=sum(span.answered.values()) - span.answered[version])
         if version in span.unreadable:
@@ -214,6 +259,7 @@ class Watch:
         cohort = span.cohorts.get(before.version) if before else None
         if before is None or cohort is None or not self._ripe(span.window, cohort, now):
             return None
+        before = self._told(before)
         seen = Seen(self.model, span.window, now, Stage.MATURED)
         evidence = measured_again(before, seen, cohort, self._tests.get(before.version), self._policy)
         return self._decided(evidence, judged(evidence, None, before))
@@ -229,9 +275,19 @@ class Watch:
                 _LOG.warning("what window %s was judged from is not kept: %s", report.window, error)
         return report
 
+    def _told(self, short: WindowReport) -> WindowReport:
+        """The whole report of a window's close, which the journal holds and nobody else does."""
+        for entry in self._journal.read(self._seqs.pop(short.starts_at, 1) - 1, model=self.model, kinds=_JUDGED):
+            if isinstance(entry.fact, WindowJudged) and entry.fact.starts_at == short.starts_at:
+                report = report_of(entry.fact)
+                if (report.stage, report.judged_at) == (short.stage, short.judged_at):
+                    return report
+        return short
+
     def _ripe(self, window: Window, cohort: Cohort, now: float) -> bool:
         policy = self._policy
-        return now >= window.ends_at + policy.maturity_seconds or cohort.labelled().share >= policy.matured_share
+        seconds = policy.maturity_seconds if self.matures is None else self.matures.seconds(now)
+        return now >= window.ends_at + seconds or cohort.share >= policy.matured_share
 
     def _unreadable(self, seen: Seen, version: int, rows: int) -> WindowReport:
         reason = self._references[version]
@@ -243,43 +299,53 @@ class Watch:
 
     def _keep(self, report: WindowReport) -> WindowReport:
         evidence = self._kept.pop((report.starts_at, report.stage), "")
-        self._journal.append([fact_of(report, evidence)], actor=ACTOR, at=self._clock.now())
-        self._remember(report)
+        (entry,) = self._journal.append([fact_of(report, evidence)], actor=ACTOR, at=self._clock.now())
+        self._remember(report, entry.seq)
         return report
 
-    def _remember(self, report: WindowReport) -> None:
-        if report.stage is not Stage.MATURED:
-            self._judged[report.starts_at] = report
-            if report.starts_at in self._spans:
-                self._spans[report.starts_at].report = report
-            return
+    def _remember(self, report: WindowReport, seq: int) -> None:
         # All that is left to know of it; a year of hourly windows must not fill the memory.
-        self._judged[report.starts_at] = replace(report, drift=(), performance=None, layers=())
+        short = replace(report, drift=(), performance=None, layers=(), reason="", quadrant_reason="", harm=Harm())
+        if self._last is None or report.starts_at >= self._last.starts_at:
+            self._last = short
+        span = self._spans.get(report.starts_at)
+        if report.stage is not Stage.MATURED:
+            self._judged[report.starts_at] = short
+            self._seqs[report.starts_at] = seq
+            if span is not None:
+                span.report = short
+                if span.complete:
+                    self._settle(span)
+            return
+        self._judged[report.starts_at] = None
+        self._seqs.pop(report.starts_at, None)
         if report.harm.state is not None:
             self._tests[report.version] = report.harm.state
-        span = self._spans.pop(report.starts_at, None)
-        for request_id in span.ids if span else ():
-            self._places.pop(request_id, None)
+        if span is not None:
+            self._settle(span)
+            del self._spans[report.starts_at]
 
     def _follow(self) -> None:
         """Folds what the journal has that we do not know yet: registered versions, and judgements."""
-        for entry in self._journal.read(self._read, model=self.model, kinds=("version_registered", "window_judged")):
+        for entry in self._journal.read(self._read, model=self.model, kinds=("version_registered", *_JUDGED)):
             self._read = entry.seq
             if isinstance(entry.fact, VersionRegistered):
                 self._digests[entry.fact.version] = entry.fact.bundle
                 self._references.pop(entry.fact.version, None)
             elif isinstance(entry.fact, WindowJudged):
-                self._recall(entry.fact)
+                self._recall(entry.fact, entry.seq)
 
-    def _recall(self, fact: WindowJudged) -> None:
+    def _recall(self, fact: WindowJudged, seq: int) -> None:
         try:
             report = report_of(fact)
         except msgspec.MsgspecError as error:
             _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
             return
-        known = self._judged.get(fact.starts_at)
-        if known is None or (known.stage, known.judged_at) != (report.stage, report.judged_at):
-            self._remember(report)
+        if fact.starts_at in self._judged:
+            known = self._judged[fact.starts_at]
+            if known is None or (known.stage, known.judged_at) == (report.stage, report.judged_at):
+                return
+        self._remember(report, seq)
 
 
 def _remarkable(report: WindowReport) -> bool:

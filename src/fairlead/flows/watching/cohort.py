@@ -1,6 +1,7 @@
 """One version's answers in one window, as columns: 56 bytes a row and its request id, however wide the features.
 
-Features are not kept: every 4,096 records they are counted into a profile on the reference's grids.
+Features are not kept: every 4,096 records they are counted into a profile on the reference's grids. Once the window is
+judged, what only its judgement needed goes: left are 36 bytes a row, and 24 more once labels come.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from math import inf, isnan, nan
 
 import numpy as np
 from msgspec import Raw, Struct
+from numpy.typing import NDArray
 
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.flows.watching.features import profile_rows
@@ -19,6 +21,7 @@ from fairlead.stats.performance import Floats
 from fairlead.stats.profile import TableProfile
 
 CHUNK = 4_096
+_MASK = 2**64 - 1
 
 
 class Labelled(Struct, frozen=True, eq=False):
@@ -44,6 +47,11 @@ class Cohort:
         self._observed_at = array("d")
         self._received_at = array("d")
         self._unit = array("Q")
+        self._units = 0
+        self._known = 0  # answers whose outcome is known
+        self.ids: list[str] = []  # of the requests, until it is settled
+        self._hashes: NDArray[np.uint64] | None = None  # afterwards: their hashes, sorted, and the place of each
+        self._order: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._raws: list[Raw] = []
         self._profile: TableProfile | None = None
         self._counted = 0
@@ -56,7 +64,36 @@ class Cohort:
     @property
     def units(self) -> int:
         """How many different units got an answer."""
-        return len(set(self._unit))
+        return self._units if self._hashes is not None else len(set(self._unit))
+
+    @property
+    def share(self) -> float:
+        """The share of answers whose outcome is known."""
+        return self._known / max(self.rows, 1)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it takes no more answers in."""
+        return self._hashes is not None
+
+    def settle(self) -> None:
+        """Drops what only its judgement needed: features, their profile, units, and the names of requests."""
+        self._units = self.units
+        hashes = np.array([hash(request) & _MASK for request in self.ids], np.uint64)
+        self._order = np.argsort(hashes).astype(np.uint32)
+        self._hashes = hashes[self._order]
+        self.ids, self._raws, self._profile, self._profiled = [], [], None, False
+        self._unit = array("Q")
+        if not self._known:
+            self._truth = self._observed_at = self._received_at = array("d")
+
+    def place_of(self, request_id: str) -> int | None:
+        """The place of an answer in a settled cohort; None for a request that is not its own."""
+        if self._hashes is None or not self._hashes.size:
+            return None
+        wanted = np.uint64(hash(request_id) & _MASK)
+        at = int(np.searchsorted(self._hashes, wanted))
+        return int(self._order[at]) if at < self._hashes.size and self._hashes[at] == wanted else None
 
     def add(self, record: Prediction) -> int:
         """Takes an answer in and returns its place."""
@@ -68,6 +105,7 @@ class Cohort:
         self._observed_at.append(-inf)
         self._received_at.append(-inf)
         self._unit.append(int.from_bytes(blake2b(record.unit_id.encode(), digest_size=8).digest()))
+        self.ids.append(record.request_id)
         if self._profiled:
             self._raws.append(Raw(bytes(record.features)))
             if len(self._raws) >= CHUNK:
@@ -79,9 +117,13 @@ class Cohort:
         in whatever order they come; an unusable one is known, yet no label. Returns truth and decision (numbers of
         classes, or values) where it is the request's first label, else None."""
         facts = (outcome.observed_at, outcome.received_at)
+        if len(self._truth) < self.rows:  # the first label of a settled cohort
+            self._truth = array("d", [nan]) * self.rows
+            self._observed_at, self._received_at = (array("d", [-inf]) * self.rows for _ in range(2))
         if facts < (self._observed_at[place], self._received_at[place]):
             return None
         first = isnan(self._truth[place])
+        self._known += self._observed_at[place] == -inf
         truth, decided = self.reference.truth_of(outcome.outcome), self._decided[place]
         self._truth[place] = nan if truth is None else truth
         self._observed_at[place], self._received_at[place] = facts
@@ -108,6 +150,8 @@ class Cohort:
 
     def labelled(self) -> Labelled:
         """The rows whose outcome is known, oldest answer first."""
+        if len(self._truth) < self.rows:
+            return Labelled(np.empty(0), np.empty(0), np.empty(0), 0.0, 0)
         truth, score, decided = _view(self._truth), _view(self._score), _view(self._decided)
         known = _view(self._observed_at) > -inf
         usable = known & ~np.isnan(truth) & ~np.isnan(score) & ~np.isnan(decided)

@@ -8,8 +8,8 @@ from fairlead.flows.watching.cohort import Cohort
 
 
 class Span:
-    """`report` is the window's last judgement. Until then everything is taken in; afterwards (a restart reads the log
-    again) only the judged version's rows, and no more of them than were judged: what comes later is late."""
+    """`report` is the window's last judgement, in short. Until then everything is taken in; afterwards (a restart reads
+    the log again) only the judged version's rows, and no more of them than were judged: what comes later is late."""
 
     def __init__(self, window: Window, report: WindowReport | None = None) -> None:
         self.window = window
@@ -17,7 +17,6 @@ class Span:
         self.cohorts: dict[int, Cohort] = {}
         self.unreadable: dict[int, int] = {}  # answers of versions whose bundle cannot be read
         self.failures: set[str] = set()
-        self.ids: list[str] = []
 
     def takes(self, version: int) -> bool:
         """Whether an answer of a version still counts."""
@@ -25,6 +24,12 @@ class Span:
             return True
         held = self.cohorts[version].rows if version in self.cohorts else 0
         return version == self.report.version and held < self.report.rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether it was judged, and holds all that it was judged from: nothing more counts."""
+        cohort = None if self.report is None else self.cohorts.get(self.report.version)
+        return self.report is not None and cohort is not None and cohort.rows >= self.report.rows
 
     @property
     def version(self) -> int | None:

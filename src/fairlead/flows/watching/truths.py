@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable
 from itertools import count
+from math import inf
 
 from fairlead.core.record import OutcomeRecord
 
@@ -32,6 +33,11 @@ class Truths:
         self._future.sort()
         self.forgotten += len(self._future) - self._most
         del self._future[self._most :]
+
+    @property
+    def next_at(self) -> float:
+        """The watermark at which the next outcome is known; infinity where none waits for its time."""
+        return self._future[0][0] if self._future else inf
 
     def due(self, watermark: float) -> list[OutcomeRecord]:
         """What has been observed by the watermark, in the order of observation. Each is given once."""
