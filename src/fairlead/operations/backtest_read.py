@@ -126,6 +126,8 @@ def contract_of(source: Source, asked: Asked) -> Contract:
         raise TableError(f"no feature is left beside {', '.join(asked.roles)}: there is nothing to watch")
     target = asked.target or ""
     labels = _labels(source, asked)
+    if labels is None and asked.prediction is None:
+        raise UsageError(f"{target!r} holds values, not classes: name what was predicted, --prediction")
     if labels is None:
         return Contract(features, Task.REGRESSION, target)
     if asked.score is not None and len(labels) == 2:
