@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from urllib.parse import urlsplit
 
 import httpx
@@ -9,6 +10,7 @@ import httpx
 from fairlead.errors import SettingsError, StateError
 
 ATTEMPTS = 3
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it would write whole addresses into the log
 
 
 class JsonPost:

@@ -88,14 +88,22 @@ def _batches(box: Outbox, free: Sequence[Known], now: float) -> list[_Batch]:
         group = box.group_of(one)
         thread = _open(box, group, now) or (storm if raging else None)
         (fresh.setdefault(group, []) if thread is None else joining.setdefault(thread.id, [])).append(one)
-    found = [_batch(box.threads[identity].group, ones, box.threads[identity]) for identity, ones in joining.items()]
     if len(fresh) > box.plan.storm:
-        fresh = {STORM: sorted((one for ones in fresh.values() for one in ones), key=lambda one: one.seq)}
+        many = [one for ones in fresh.values() for one in ones]
+        fresh = {STORM: sorted(many, key=lambda one: one.seq)}
+        if storm is not None:  # it goes on
+            joining.setdefault(storm.id, []).extend(fresh.pop(STORM))
+    found = [_batch(box.threads[identity].group, ones, box.threads[identity]) for identity, ones in joining.items()]
     return found + [_batch(group, ones) for group, ones in fresh.items()]
 
 
 def _batch(group: str, alerts: Sequence[Known], thread: Thread | None = None) -> _Batch:
-    return _Batch(group, tuple(alerts), max((one.severity for one in alerts), key=RANK.__getitem__), thread)
+    return _Batch(
+        group,
+        tuple(sorted(alerts, key=lambda one: one.seq)),
+        max((one.severity for one in alerts), key=RANK.__getitem__),
+        thread,
+    )
 
 
 def _open(box: Outbox, group: str, now: float) -> Thread | None:

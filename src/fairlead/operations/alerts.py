@@ -98,15 +98,19 @@ class Delivery(Struct, frozen=True):
 def alerts(context: Context) -> AlertsView:
     """What stands in all models, what their conditions say, and their budgets."""
     entries = list(context.journal.read(kinds=KINDS))
-    raised = [entry for entry in entries if entry.fact.__struct_config__.tag in _KINDS]
-    models = sorted({entry.fact.model for entry in raised} | set(context.settings.models))
+    raised: dict[str, list[Entry]] = {model: [] for model in context.settings.models}
+    for entry in entries:
+        if entry.fact.__struct_config__.tag in _KINDS:
+            raised.setdefault(entry.fact.model, []).append(entry)
+    models = sorted(raised)
     now = context.clock.now()
     box = _outbox(context, entries)
     found, written_at = read_note(context.home)
+    words = _words(context, box, now)
     return AlertsView(
-        standing=tuple(alert for model in models for alert in _standing(raised, model, _words(context, box, now))),
+        standing=tuple(alert for model in models for alert in _standing(raised[model], model, words)),
         conditions=found,
-        budgets=tuple(_budget(context, raised, model, now) for model in models if model),
+        budgets=tuple(_budget(context, raised[model], model, now) for model in models if model),
         stale=bool(found) and now - written_at > STALE_SECONDS,
         undelivered=tuple(
             Undelivered(one.channel, one.body.title, one.body.severity, one.attempts, one.next_at, one.reason)
@@ -171,11 +175,7 @@ def read_note(home: Path) -> tuple[tuple[ConditionState, ...], float]:
 
 def _standing(entries: list[Entry], model: str, words: dict[Key, tuple[str, str]]) -> list[StandingAlert]:
     known = standing(entries, model)
-    raised = {
-        entry.fact.alert: entry.fact
-        for entry in entries
-        if isinstance(entry.fact, AlertRaised) and entry.fact.model == model
-    }
+    raised = {entry.fact.alert: entry.fact for entry in entries if isinstance(entry.fact, AlertRaised)}
     return [_stands(name, one, raised[name], words.get((model, name), ("", ""))) for name, one in sorted(known.items())]
 
 
@@ -186,8 +186,7 @@ def _stands(name: str, one: Standing, fact: AlertRaised, words: tuple[str, str])
 def _budget(context: Context, entries: list[Entry], model: str, now: float) -> Budget:
     budget = context.settings.alerting.budget
     per = 30 * 86_400.0 if budget is None else float(budget.per)
-    own = [entry for entry in entries if entry.fact.model == model]
-    spent, ledger = pages_spent(own, now - per), balance(context, model)
+    spent, ledger = pages_spent(entries, now - per), balance(context, model)
     if budget is None or ledger is None:
         return Budget(model, spent, None, per)
     return Budget(model, spent, budget.pages, per, ledger.total, ledger.said())

@@ -40,8 +40,8 @@ def dealt(context: Context, model: str) -> Ledger | None:
     budget = context.settings.alerting.budget
     if budget is None:
         return None
-    models = _versions(context)
-    shared = max(len(models), 1) if budget.across == "all" else 1
+    models = _versions(context, None if budget.across == "all" else model)
+    shared = max(len(models), 1)
     return compiled(budget.pages / shared, _watched(context, model, float(budget.per), models.get(model, "")))
 
 
@@ -64,10 +64,10 @@ def balance(context: Context, model: str) -> Ledger | None:
     return spent(ledger, stages[Stage.CLOSED], stages[Stage.MATURED], int(since is not None), live)
 
 
-def _versions(context: Context) -> dict[str, str]:
-    """Each model's last bundle."""
+def _versions(context: Context, model: str | None) -> dict[str, str]:
+    """The last bundle of a model, or of each."""
     found: dict[str, str] = {}
-    for entry in context.journal.read(kinds=("version_registered",)):
+    for entry in context.journal.read(model=model, kinds=("version_registered",)):
         if isinstance(entry.fact, VersionRegistered):
             found[entry.fact.model] = entry.fact.bundle
     return found

@@ -15,12 +15,14 @@ import msgspec
 
 from fairlead.testing.paging_rules import change_faults, event_faults, slack_faults
 
+Rules = Callable[[Mapping[str, Any]], list[str]]
+
 
 class HttpReceiver(HTTPServer):
     """Answers posts with the statuses it is given, then 200 (202 where it is PagerDuty's)."""
 
-    def __init__(self, usual: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Post)
+    def __init__(self, usual: int = 200, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Post)
         self.usual = usual
         self.statuses: list[int] = []
         self.bodies: list[bytes] = []
@@ -47,8 +49,8 @@ class CheckedReceiver(HttpReceiver):
     """Takes only what a service's documents allow. `rules` gives what is wrong with a body posted to a path; what is
     refused is in `refused`, with the reasons. A path without rules is not found."""
 
-    def __init__(self, rules: Mapping[str, Callable[[Mapping[str, Any]], list[str]]], usual: int) -> None:
-        super().__init__(usual)
+    def __init__(self, rules: Mapping[str, Rules], usual: int, port: int = 0) -> None:
+        super().__init__(usual, port)
         self.rules = rules
         self.refused: list[tuple[str, list[str]]] = []
         self.taken: list[tuple[str, dict[str, Any]]] = []
@@ -150,10 +152,11 @@ def http_receiver(usual: int = 200) -> Iterator[HttpReceiver]:
 
 
 @contextmanager
-def pagerduty_receiver() -> Iterator[CheckedReceiver]:
-    """A stand-in for PagerDuty's Events API v2 at `/v2/enqueue` and `/v2/change/enqueue`, which answers 202."""
+def pagerduty_receiver(port: int = 0) -> Iterator[CheckedReceiver]:
+    """A stand-in for PagerDuty's Events API v2 at `/v2/enqueue` and `/v2/change/enqueue`, which answers 202. A `port`
+    of 0 is any that is free."""
     rules = {"/v2/enqueue": event_faults, "/v2/change/enqueue": change_faults}
-    with CheckedReceiver(rules, 202) as server:
+    with CheckedReceiver(rules, 202, port) as server:
         yield from _running(server)
 
 
