@@ -51,6 +51,7 @@ FOLLOWED = (
     "route_applied",
     "window_judged",
 )
+_WINDOWS_KEPT = 24
 _OVER = (Phase.PROMOTED, Phase.ROLLED_BACK)
 _PHASES = msgspec.json.Decoder(Decision)
 
@@ -82,7 +83,8 @@ class _Counted(NamedTuple):
 
 
 class IncidentRound:
-    """Every model's incidents. Memory: a model's facts of the kinds in `FOLLOWED`, windows without their reports."""
+    """Every model's incidents. Memory: a model's alerts, incidents and deploys, and some windows without their reports;
+    while an incident is open, all its windows."""
 
     def __init__(
         self,
@@ -133,6 +135,8 @@ class IncidentRound:
         if isinstance(fact, RolloutDecided):
             decision = _PHASES.decode(fact.decision)
             return entry if decision.before is not decision.after else None
+        if isinstance(fact, RetrainDecided) and not fact.triggered:
+            return None
         return entry
 
     def _count(self, fact: WindowJudged) -> None:
@@ -164,6 +168,21 @@ class IncidentRound:
         self._calm(model, known, seen)
         unresolved = any(one.state != "resolved" for one in known)
         (self._open.add if unresolved else self._open.discard)(model)
+        if not unresolved:
+            self._forget(model)
+
+    def _forget(self, model: str) -> None:
+        """Of a model that is well the last windows are kept: an alert may yet speak of them."""
+        entries = self._entries.get(model, [])
+        judged = [entry.seq for entry in entries if isinstance(entry.fact, WindowJudged)]
+        if len(judged) < 2 * _WINDOWS_KEPT:
+            return
+        since = judged[-_WINDOWS_KEPT]
+        kept = [entry for entry in entries if entry.seq >= since or not isinstance(entry.fact, WindowJudged)]
+        self._entries[model] = kept
+        names = {entry.fact.window for entry in kept if isinstance(entry.fact, WindowJudged)}
+        counted = self._counted.get(model, {})
+        self._counted[model] = {name: counted[name] for name in counted if name in names}
 
     def _take(self, model: str, incident: Incident, step: Step) -> None:
         if step.kind == "resolve":
