@@ -8,7 +8,8 @@ again when the severity rises or a week has passed, over when it holds.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from math import inf
 
 from msgspec import Struct
@@ -42,6 +43,18 @@ class Look(Struct, frozen=True):
     window: int
     at: float
     report: WindowReport
+
+
+class Before:
+    """What the watch remembers of the windows before: the test of the loss, and the last calm window."""
+
+    def __init__(self, state: LossWatch | None = None, calm: Calm | None = None) -> None:
+        self.state = state
+        self.calm = Calm() if calm is None else calm
+
+    def copy(self) -> Before:
+        """The same, to be gone on with twice."""
+        return Before(self.state, copy(self.calm))
 
 
 class Past(Struct, frozen=True, eq=False):
@@ -82,14 +95,15 @@ def looks(
     tallies: Sequence[Tally],
     policy: Policy,
     lateness: float = 0.0,
-    state: LossWatch | None = None,
-) -> list[Look]:
-    """Every judgement in the order of the instants at which it was possible. `state` is the test's before them."""
-    reference = replace(reference, calm=Calm())  # what one past left behind is not another's
+    before: Before | None = None,
+) -> Iterator[Look]:
+    """Every judgement in the order of the instants at which it was possible. `before` is what earlier windows left,
+    and takes in what these leave."""
+    left = Before() if before is None else before
+    reference = replace(reference, calm=left.calm)  # what one past left behind is not another's
     queue: list[tuple[float, int, Stage]] = []
     for place, one in enumerate(tallies):
         heapq.heappush(queue, (one.window.ends_at + lateness, place, Stage.CLOSED))
-    found: list[Look] = []
     closed: dict[int, WindowReport] = {}
     while queue:
         at, place, stage = heapq.heappop(queue)
@@ -99,16 +113,15 @@ def looks(
             latest = max(at, tally.window.ends_at + policy.maturity_seconds)
             ripe = cohort.ripe_at(policy.matured_share, latest)
             stage = Stage.MATURED if ripe <= at else Stage.CLOSED
-            report = judge(Seen(model, tally.window, at, stage), cohort, state, policy)
+            report = judge(Seen(model, tally.window, at, stage), cohort, left.state, policy)
             if stage is Stage.CLOSED:
                 closed[place] = report
                 heapq.heappush(queue, (ripe, place, Stage.MATURED))
         else:
-            before = closed.pop(place)
-            report = judge_again(before, Seen(model, tally.window, at, stage), cohort, state, policy)
-        state = report.harm.state or state
-        found.append(Look(place, at, report))
-    return found
+            first = closed.pop(place)
+            report = judge_again(first, Seen(model, tally.window, at, stage), cohort, left.state, policy)
+        left.state = report.harm.state or left.state
+        yield Look(place, at, report)
 
 
 def reference_loss(reference: Reference) -> float | None:

@@ -7,7 +7,7 @@ The right column is suspected if it is the first suspect of that report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from zlib import crc32
 
 import numpy as np
@@ -18,16 +18,15 @@ from fairlead.core.alarm import alarms_of
 from fairlead.core.alert import PAGING
 from fairlead.core.contract import Task
 from fairlead.core.faults import Fault
-from fairlead.core.report import SCORE, WindowReport
+from fairlead.core.report import SCORE, Stage, WindowReport
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
-from fairlead.flows.backtest import RULES, Look, Rule, looks
+from fairlead.flows.backtest import RULES, Before, Look, Rule, looks
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference
 from fairlead.stats import faults as do
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
-from fairlead.stats.sequential.betting import LossWatch
 
 Answer = Callable[[Rows], Rows]
 _LEVELS = {"": 0, "none": 0, "unmeasured": 0, "warning": 1, "critical": 2}
@@ -44,8 +43,6 @@ class Scene(Struct, frozen=True, eq=False):
     calm: tuple[Rows, ...]
     after: tuple[Rows, ...]
     answer: Answer | None = None
-    state: LossWatch | None = None
-    delay_seconds: float | None = None
 
 
 class Found(Struct, frozen=True):
@@ -65,9 +62,15 @@ class Found(Struct, frozen=True):
 
 
 def run_faults(scene: Scene, faults: Sequence[Fault] = catalogue.CATALOGUE) -> tuple[Found, ...]:
-    """Every fault in every column that it can befall."""
-    clean = _judged(scene, scene.after)
-    return tuple(_run(scene, fault, column, clean) for fault in faults for column in columns_of(fault, scene))
+    """Every fault in every column that it can befall. The calm windows are judged once, with all of their labels."""
+    before = Before()
+    for _ in _judged(scene, scene.calm, before):
+        pass
+    clean = {(look.window, look.report.stage): look.report for look in _judged(scene, scene.after, before.copy())}
+    found = []
+    for fault in faults:
+        found += [_run(scene, fault, column, clean, before.copy()) for column in columns_of(fault, scene)]
+    return tuple(found)
 
 
 def columns_of(fault: Fault, scene: Scene) -> tuple[str, ...]:
@@ -127,7 +130,9 @@ def _filled(column: NumericColumn) -> np.ndarray[tuple[int], np.dtype[np.float64
     return np.nan_to_num(column.values, nan=-1.234e300)
 
 
-def _run(scene: Scene, fault: Fault, column: str, clean: Sequence[Look]) -> Found:
+def _run(
+    scene: Scene, fault: Fault, column: str, clean: Mapping[tuple[int, Stage], WindowReport], before: Before
+) -> Found:
     classes = max(2, len(scene.reference.contract.classes))
     parts = tuple(injected(fault, one, column, classes) for one in scene.after)
     if scene.answer is not None and fault.on != "label":
@@ -135,26 +140,21 @@ def _run(scene: Scene, fault: Fault, column: str, clean: Sequence[Look]) -> Foun
             parts = tuple(scene.answer(one) for one in parts)
         except (TypeError, ValueError) as error:
             return Found(fault.name, column, found=True, by="the model refuses it", windows=0, note=str(error)[:120])
-    before = {(look.window, look.report.stage): look.report for look in clean}
     begins = float(np.nanmin(scene.after[0].at))
-    for look in _judged(scene, parts):
-        if look.window < len(scene.calm):
-            continue
-        by = _new(before.get((look.window, look.report.stage)), look.report, column)
+    for look in _judged(scene, parts, before):
+        report = look.report
+        by = _new(clean.get((look.window, report.stage)), report, column)
         if by:
-            suspect = look.report.suspects[0] if look.report.suspects else ""
+            suspect = report.suspects[0] if report.suspects else ""
             right = None if fault.on == "label" else suspect == column
-            paged = any(
-                one.verdict.outcome is Outcome.BREACHED and one.severity in PAGING for one in alarms_of(look.report)
-            )
-            late = look.window - len(scene.calm)
-            return Found(fault.name, column, True, by, late, look.at - begins, suspect, right, paged)
+            paged = any(one.verdict.outcome is Outcome.BREACHED and one.severity in PAGING for one in alarms_of(report))
+            return Found(fault.name, column, True, by, look.window, look.at - begins, suspect, right, paged)
     return Found(fault.name, column, found=False, right=None if fault.on == "label" else False)
 
 
-def _judged(scene: Scene, after: Sequence[Rows]) -> list[Look]:
-    tallies = [tally for part in (*scene.calm, *after) for tally in tallied(part, scene.reference, scene.plan, 1)]
-    return looks("faults", scene.reference, tallies, scene.policy, scene.plan.lateness_seconds, scene.state)
+def _judged(scene: Scene, parts: Sequence[Rows], before: Before) -> Iterator[Look]:
+    tallies = [tally for part in parts for tally in tallied(part, scene.reference, scene.plan, 1)]
+    return looks("faults", scene.reference, tallies, scene.policy, scene.plan.lateness_seconds, before)
 
 
 def _new(clean: WindowReport | None, faulty_one: WindowReport, column: str) -> str:

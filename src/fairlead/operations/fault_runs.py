@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from msgspec.structs import replace
 
+from fairlead.core.backtest import Realised
 from fairlead.core.window import Window
 from fairlead.flows.backtest_faults import Found, Scene, run_faults
 from fairlead.flows.backtest_rows import Rows
@@ -28,7 +29,7 @@ def backtest_table(data: Any, *, faults: bool = False, **asked: Any) -> Backtest
         return report
     asked.pop("budget", None), asked.pop("workers", None)
     source, known, reader, plan, policy = prepared(data, Asking(**asked))
-    span = chosen([Window(one.starts_at, one.ends_at, one.window) for one in report.windows])
+    span = chosen(report.windows)
     inside = Reader(reader.asked, reader.contract, max(reader.since, span[0].starts_at), span[-1].ends_at)
     most = max(one.rows for one in report.windows)
     rows = all_rows(source, inside, max(1, most // FAULT_ROWS))
@@ -52,7 +53,7 @@ def backtest_model(
     if not faults or len(report.windows) <= CALM:
         return report
     version = open_version(context, name)
-    span = chosen([Window(one.starts_at, one.ends_at, one.window) for one in report.windows])
+    span = chosen(report.windows)
     rows, _ = logged_rows(context, version, span[0].starts_at, span[-1].ends_at)
     parts = [thinned(one, FAULT_ROWS) for one in cut(rows, span)]
     predictor = version.load()
@@ -67,10 +68,15 @@ def backtest_model(
     return replace(report, faults=_lines(run_faults(scene)))
 
 
-def chosen(windows: Sequence[Window]) -> list[Window]:
-    """The windows in which faults are tried: three from two thirds of the past on, and two before them."""
-    first = min(max(CALM, len(windows) * 2 // 3), max(CALM, len(windows) - AFTER))
-    return list(windows[first - CALM : first + AFTER])
+def chosen(known: Sequence[Realised]) -> list[Window]:
+    """The windows in which faults are tried: the last three without harm in a row, and two before them; where there
+    are none, from two thirds of the past on."""
+    first = min(max(CALM, len(known) * 2 // 3), max(CALM, len(known) - AFTER))
+    for start in range(len(known) - AFTER, CALM - 1, -1):
+        if not any(one.harmful for one in known[start - CALM : start + AFTER]):
+            first = start
+            break
+    return [Window(one.starts_at, one.ends_at, one.window) for one in known[first - CALM : first + AFTER]]
 
 
 def cut(rows: Rows, windows: Sequence[Window]) -> list[Rows]:
