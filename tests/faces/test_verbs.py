@@ -63,6 +63,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "selftest": LONG,
     "replay": LONG,
     "backtest": LONG,
+    "loops": LONG,
     "simulate": LONG,
     "deploy": STARTS,
     "waive": PERSON,

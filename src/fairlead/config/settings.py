@@ -12,6 +12,7 @@ from fairlead.config.drift_detection import DriftDetection
 from fairlead.config.fields import Section
 from fairlead.config.gates import Gates
 from fairlead.config.incidents import Incidents
+from fairlead.config.loops import Loops
 from fairlead.config.models import LimitSettings, ModelSettings
 from fairlead.config.monitoring import Monitoring
 from fairlead.config.pipeline import Pipeline
@@ -49,6 +50,7 @@ class Settings(Section, frozen=True):
     drift_detection: DriftDetection = DriftDetection()
     alerting: Alerting = Alerting()
     incidents: Incidents = Incidents()
+    loops: Loops = Loops()
     pipeline: Pipeline = Pipeline()
     retraining: Retraining = Retraining()
     registry: RegistrySettings = RegistrySettings()

@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead.core import event, facts_act
 from fairlead.core.event import Entry
-from fairlead.core.facts_act import UpstreamChanged
+from fairlead.core.facts_act import LoopAudited, UpstreamChanged
 from fairlead.core.listing import counted
 from fairlead.core.route import SHADOWER
 from fairlead.operations.overview_values import Note, Tone
@@ -161,6 +161,11 @@ def _upstream(fact: UpstreamChanged) -> _Words:
     return f"{fact.source} changed", fact.what, "warning", ""
 
 
+def _loops(fact: LoopAudited) -> _Words:
+    words, tone = _VERDICT_WORDS.get(fact.verdict, fact.verdict), _VERDICT_TONES.get(fact.verdict, "warning")
+    return f"Feedback loops: {words}", fact.reason, tone, ""
+
+
 _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.VersionRegistered: _registered,
     event.StatusChanged: _status,
@@ -184,6 +189,7 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.RetrainFinished: _retrained,
     facts_act.TriageDone: _looked,
     facts_act.ActionTaken: _took,
+    LoopAudited: _loops,
     UpstreamChanged: _upstream,
 }
 
