@@ -60,6 +60,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "experiment stop": STARTS,
     "pipeline": LONG,
     "retrain": LONG,
+    "labels": LONG,
     "selftest": LONG,
     "replay": LONG,
     "backtest": LONG,
