@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from fairlead.adapters.postmortems import PostmortemFolder
+from fairlead.app.settings_seen import note_settings
 from fairlead.config.settings import Settings
 from fairlead.core.alarm import UNACKNOWLEDGED
 from fairlead.core.alert import Alarm
@@ -51,6 +52,7 @@ class Acting:
         self._telling = Telling(_LOG)
         self._next = 0.0
         self._page = 0.0
+        self._noted = False  # whether the settings were compared with those of the last start
 
     def look(self) -> bool:
         """Does what is due; whether it looked at all."""
@@ -58,6 +60,9 @@ class Acting:
         if now < self._next:
             return False
         self._next = now + _LOOK_SECONDS
+        if not self._noted:
+            self._noted = True
+            note_settings(self._context)
         self._reap()
         if self._round.look() or now >= self._page:
             self._page = now + _PAGE_SECONDS
