@@ -19,6 +19,7 @@ from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Performance, WindowReport, reports
 from fairlead.core.window import DAY
 from fairlead.flows.as_known import as_known
+from fairlead.flows.maturing import Maturing
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import load_reference
 from fairlead.stats.performance import auroc
@@ -46,6 +47,7 @@ class History:
 
     def __init__(self, world: World, delays: Sequence[int], corrected: int | None, seed: int = 1) -> None:
         self.world = world
+        self.learns = False  # the watch reads the delay off the log
         self.answers: list[Prediction] = []
         self.labels: list[OutcomeRecord] = []
         self.truth: dict[str, int] = {}
@@ -64,6 +66,7 @@ class History:
     def live(self, until: float = 90.0) -> bytes:
         """Lets the watch see each fact when it comes, up to a day; returns the journal's reports in one piece."""
         watch = self.world.watch()
+        watch.matures = Maturing(at_most=self.world.policy.maturity_seconds) if self.learns else None
         before = -1.0
         for day in LOOKS:
             if day > until:
@@ -133,9 +136,14 @@ def test_a_label_delay_changes_when_a_window_is_measured_and_not_what_is_found(t
     corrected=st.sampled_from((None, 0, 3, 25, 50)),
     maturity=st.sampled_from((1.0, 14.0, 70.0)),
     until=st.sampled_from((8, 15, 22, 45)),
+    learns=st.booleans(),
 )
 def test_what_comes_later_changes_nothing_that_was_said(
-    delays: list[int], corrected: int | None, maturity: float, until: int
+    delays: list[int],
+    corrected: int | None,
+    maturity: float,
+    until: int,
+    learns: bool,
 ) -> None:
     """Whatever labels and corrections come after a day, the judgements up to it are the same bytes; asking for what is
     known now changes no byte either, and tells what was known at each judgement and what is known in the end."""
@@ -143,6 +151,7 @@ def test_what_comes_later_changes_nothing_that_was_said(
         folder = Path(name)
         whole = history(folder / "whole", delays, corrected, maturity)
         cut = history(folder / "cut", delays, corrected, maturity)
+        cut.learns = whole.learns = learns
         early, everything = cut.live(until), whole.live()
         assert everything.startswith(early)
         for report in whole.judged():
