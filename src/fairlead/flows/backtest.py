@@ -15,7 +15,7 @@ from math import inf
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fairlead.core.alarm import DATA, DEGRADED, HARMFUL, SILENT, alarms_of
+from fairlead.core.alarm import BENIGN, CALIBRATION, DATA, DEGRADED, HARMFUL, PREDICTIONS, SILENT, alarms_of
 from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
 from fairlead.core.backtest import Realised, RuleScore, Signal, realised, scored
 from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
@@ -34,6 +34,9 @@ _ASKED = {
     DEGRADED: "the metric slipped, or is estimated to have fallen",
     DATA: "a column's data are broken",
     SILENT: "a window could not be measured",
+    CALIBRATION: "the probabilities are wrong by the labels",
+    PREDICTIONS: "the mean or the spread of the predictions moved",
+    BENIGN: "drift that harms nobody: on record, and told to nobody",
 }
 
 
@@ -178,7 +181,8 @@ def _signal(look: Look, alarm: Alarm, standing: dict[str, Standing], policy: Ale
         standing.pop(alarm.alert, None)
     elif choice.notify:
         standing[alarm.alert] = Standing(alarm.severity, look.at)
-    return Signal(look.window, look.at, alarm.verdict.outcome is Outcome.BREACHED, choice.notify)
+    told = choice.notify and not alarm.benign  # what is benign is on record, and told to nobody
+    return Signal(look.window, look.at, alarm.verdict.outcome is Outcome.BREACHED, told)
 
 
 # -- rules beside the product's own ------------------------------------------------------------------------------------

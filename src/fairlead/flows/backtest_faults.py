@@ -176,7 +176,7 @@ def _new(clean: WindowReport | None, faulty_one: WindowReport, column: str) -> s
 
 
 def _breached(report: WindowReport) -> set[str]:
-    return {one.alert for one in alarms_of(report) if one.verdict.outcome is Outcome.BREACHED}
+    return {one.alert for one in alarms_of(report) if one.verdict.outcome is Outcome.BREACHED and not one.benign}
 
 
 def _says(rule: Rule, report: WindowReport) -> bool:

@@ -19,6 +19,7 @@ MORE_STYLE = """
 .fl .harm{fill:var(--bad);fill-opacity:.13}.fl .loss{fill:none;stroke:var(--cur);stroke-width:1.6}
 .fl .limit{stroke:var(--ref);stroke-dasharray:4 3}.fl .page{stroke:var(--bad);stroke-width:2}
 .fl .false-page{stroke:var(--warn);stroke-width:2}.fl .good{--tone:var(--good)}
+.fl td.reason{min-width:340px}.fl .said th{text-align:left}.fl .said td{text-align:left}
 .fl .keys{margin:8px 0 0;font-size:12px;color:var(--soft)}.fl td.left{text-align:left}
 """
 
@@ -155,7 +156,8 @@ def _faults(faults: Sequence[FaultLine]) -> str:
     )
     rows = "".join(map(_fault, faults))
     heads = ("fault", "in", "", "by", "windows late", "first suspect", "right", "pages", "")
-    return f'<h2>Faults, injected</h2><p class="soft" style="margin:0 0 10px">{said}</p>{table(heads, rows)}'
+    listed = f'<div class="said">{table(heads, rows)}</div>'
+    return f'<h2>Faults, injected</h2><p class="soft" style="margin:0 0 10px">{said}</p>{listed}'
 
 
 def _fault(one: FaultLine) -> str:
@@ -182,5 +184,5 @@ def _window(one: WindowLine) -> str:
     return (
         f"<tr><td>{escape(one.name)}</td><td>{one.rows:,}</td><td>{one.labels:,}</td><td>{loss}</td><td>{harm}</td>"
         f'<td>{"yes" if one.paged else ""}</td><td><span class="tag {one.outcome}">{one.outcome}</span></td>'
-        f'<td class="text">{escape(one.reason)}</td></tr>'
+        f'<td class="text reason">{escape(one.reason)}</td></tr>'
     )
