@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Secret, Section
 from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
+from fairlead.config.usual_alerts import USUAL
 from fairlead.config.watched import check_message, known_metric
 from fairlead.core.condition import Condition
 from fairlead.core.paging import GroupBy
@@ -108,26 +111,72 @@ class PageBudget(Section, frozen=True):
 
 class AlertSettings(Section, frozen=True):
     """A condition that people are told of, whose it is and what to do. A message may hold {model}, {feature}, {value},
-    {metric} and {version}."""
+    {metric} and {version}.
+
+    `critical` is a second condition on the same metric, of severity critical: while it is met, the first is not told.
+    `recovery` says where what was met is over, such as `error_rate < 3%`; left out: a tenth of the way back. Without a
+    condition the name is a metric's, with its usual levels.
+    """
 
     name: str
-    condition: Comparison
+    condition: Comparison | None = None
     severity: Severity = "medium"
     message: str = ""
     owner: str = ""  # left out: the model's
     runbook: str = ""  # a page's name, or an address; left out: the alert's name
+    critical: Comparison | None = None
+    recovery: Comparison | None = None
 
     def __post_init__(self) -> None:
-        """Reads condition and message now, so that a wrong one is told at the start."""
+        """Reads conditions and message now, so that a wrong one is told at the start."""
         if not self.name or any(letter in self.name for letter in ":/\\") or not self.name.isprintable():
             raise SettingsError(f"{self.name!r} cannot name an alert: write a word, without ':' and '/'")
+        if self.condition is None and self.name not in USUAL:
+            names = ", ".join(USUAL)
+            raise SettingsError(
+                f"the alert {self.name!r} has no condition, and is no metric with usual levels: {names}"
+            )
         known_metric(self.parsed.metric)
         check_message(self.message)
+        self._check_levels()
+
+    def _check_levels(self) -> None:
+        first, graver = self.stated, self.parsed_critical
+        if graver is not None and (graver.metric, graver.above) != (first.metric, first.above):
+            raise SettingsError(
+                f"{graver.text!r} is not the graver level of {first.text!r}: write the same metric and sign"
+            )
+        if graver is not None and graver.of == first.of:
+            ahead = (graver.factor, graver.offset) if first.above else (first.factor, first.offset)
+            behind = (first.factor, first.offset) if first.above else (graver.factor, graver.offset)
+            if ahead <= behind:
+                raise SettingsError(
+                    f"{graver.text!r} is met before {first.text!r} is: write the graver level in critical"
+                )
+        if self.recovery is None:
+            return
+        back = condition(self.recovery, first.metric)
+        if back.of or first.of or back.above is first.above or (back.factor < first.factor) is not first.above:
+            raise SettingsError(
+                f"{back.text!r} is no recovery of {first.text!r}: write a number on the calm side of its number"
+            )
+
+    @property
+    def stated(self) -> Condition:
+        """The first condition, as it is written."""
+        return condition(self.condition or USUAL[self.name][0])
 
     @property
     def parsed(self) -> Condition:
-        """The condition as it is evaluated."""
-        return condition(self.condition)
+        """The first condition as it is evaluated."""
+        first = self.stated
+        return first if self.recovery is None else replace(first, over=condition(self.recovery, first.metric).factor)
+
+    @property
+    def parsed_critical(self) -> Condition | None:
+        """The second one."""
+        text = self.critical or (USUAL[self.name][1] if self.condition is None else None)
+        return None if text is None else condition(text)
 
 
 class Alerting(Section, frozen=True):

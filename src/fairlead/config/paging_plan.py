@@ -27,7 +27,10 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
         throttle_seconds=usual.throttle_seconds if throttle is None else float(throttle.per),
         escalation=tuple(Escalation(float(one.after), one.to) for one in alerting.escalation),
         dead_after=float(alerting.dead_after),
-        inhibit=tuple(Inhibition(one.when, one.mutes) for one in alerting.inhibit),
+        inhibit=(
+            *(Inhibition(one.when, one.mutes) for one in alerting.inhibit),
+            *(Inhibition(f"{one.name}:critical", one.name) for one in alerting.alerts if one.parsed_critical),
+        ),
         dashboard=alerting.dashboard,
         pages=None if across is None else across.pages,
         pages_seconds=usual.pages_seconds if across is None else float(across.per),

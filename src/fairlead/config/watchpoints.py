@@ -7,13 +7,20 @@ from fairlead.core import alarm
 from fairlead.core.watchpoint import Watchpoint
 
 ROLLBACK = "rollback-trigger"
+CRITICAL = "critical"  # the end of a graver level's name
 
 
 def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
-    """What raises alerts: `alerting.alerts`, and `monitoring.metrics` with a threshold under `metric-NAME`."""
+    """What raises alerts: `alerting.alerts`, with their graver levels under `NAME:critical`, and `monitoring.metrics`
+    with a threshold under `metric-NAME`."""
     stated = [
         Watchpoint(alert.name, alert.parsed, alert.severity, alert.message, alert.owner, alert.runbook)
         for alert in settings.alerting.alerts
+    ]
+    stated += [
+        Watchpoint(f"{alert.name}:{CRITICAL}", graver, "critical", alert.message, alert.owner, alert.runbook)
+        for alert in settings.alerting.alerts
+        if (graver := alert.parsed_critical) is not None
     ]
     metrics = [
         Watchpoint(

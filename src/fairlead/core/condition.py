@@ -29,7 +29,7 @@ class Condition(Struct, frozen=True):
     empty: then the right side is `factor` itself.
 
     `unit` is the unit that was written (%, ms, s, or none): values are shares, milliseconds or plain numbers. `text` is
-    the condition as the user wrote it.
+    the condition as the user wrote it. `over` is where a condition that was met is over; None: a tenth of the way back.
     """
 
     text: str
@@ -39,6 +39,7 @@ class Condition(Struct, frozen=True):
     of: str = ""
     offset: float = 0.0
     unit: str = ""
+    over: float | None = None
 
     @property
     def above(self) -> bool:
@@ -174,6 +175,8 @@ def _beyond_chance(condition: Condition, measured: Measured, bound: float) -> bo
 
 
 def _margin(condition: Condition, measured: Measured, bound: float) -> float:
+    if condition.over is not None:
+        return abs(bound - condition.over)
     other = measured.others.get(condition.of, 0.0) if condition.of else 0.0
     return RECOVERY * abs(bound - other)
 

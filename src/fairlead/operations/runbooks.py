@@ -126,7 +126,7 @@ def _stated(context: Context) -> Iterator[Runbook]:
         metric = alert.parsed.metric
         category = METRICS[metric].category if metric in METRICS else "model"
         title = alert.message or alert.name.replace("_", " ").replace("-", " ").capitalize()
-        yield _book(context, alert.name, title, f"`{alert.condition}`", alert.severity, category, alert.owner)
+        yield _book(context, alert.name, title, f"`{alert.stated.text}`", alert.severity, category, alert.owner)
 
 
 def _book(

@@ -1,0 +1,25 @@
+"""What an alert of a metric's name means where it states no condition: a warning and a critical level."""
+
+from __future__ import annotations
+
+# metric -> (warning, critical)
+USUAL: dict[str, tuple[str, str]] = {
+    "error_rate": ("error_rate > 1%", "error_rate > 5%"),
+    "p50_latency": ("p50_latency > 1.5 * champion", "p50_latency > 3 * champion"),
+    "p95_latency": ("p95_latency > 2 * champion", "p95_latency > 5 * champion"),
+    "p99_latency": ("p99_latency > 2 * champion", "p99_latency > 5 * champion"),
+    "psi": ("psi > 0.1", "psi > 0.25"),
+    "prediction_psi": ("prediction_psi > 0.1", "prediction_psi > 0.25"),
+    "null_rate": ("null_rate > 5%", "null_rate > 20%"),
+    "unseen_share": ("unseen_share > 1%", "unseen_share > 5%"),
+    "auroc": ("auroc < 0.95 * champion", "auroc < 0.9 * champion"),
+    "accuracy": ("accuracy < 0.95 * champion", "accuracy < 0.9 * champion"),
+    "precision": ("precision < 0.95 * champion", "precision < 0.9 * champion"),
+    "recall": ("recall < 0.95 * champion", "recall < 0.9 * champion"),
+    "f1": ("f1 < 0.95 * champion", "f1 < 0.9 * champion"),
+    "brier": ("brier > champion + 0.02", "brier > champion + 0.05"),
+    "ece": ("ece > champion + 0.02", "ece > champion + 0.05"),
+    "rmse": ("rmse > 1.05 * champion", "rmse > 1.1 * champion"),
+    "mae": ("mae > 1.05 * champion", "mae > 1.1 * champion"),
+    "daily_cost": ("daily_cost > budget", "daily_cost > budget * 1.5"),
+}
