@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan, log, log1p, tanh
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +90,20 @@ class RecalibratedModel:
 
 
 def _corrected(answers: NDArray[np.float64], by: Recalibration) -> NDArray[np.float64]:
-    """A nan stays one: it is the contract's to refuse."""
+    """A nan stays one: it is the contract's to refuse. One row, as most requests bring, needs no array arithmetic."""
+    if answers.shape[0] == 1:
+        one = _one(float(answers[0, -1]), by)
+        return np.array([[one]] if answers.shape[1] == 1 else [[1.0 - one, one]])
     score = np.clip(answers[:, -1], _EDGE, 1 - _EDGE)
     odds = by.slope * (np.log(score) - np.log1p(-score)) + by.intercept
     positive = 0.5 * (1.0 + np.tanh(0.5 * odds))
     if answers.shape[1] == 1:
         return np.asarray(positive[:, None])
     return np.stack([1.0 - positive, positive], axis=1)
+
+
+def _one(score: float, by: Recalibration) -> float:
+    if isnan(score):
+        return score
+    kept = min(max(score, _EDGE), 1 - _EDGE)
+    return 0.5 * (1.0 + tanh(0.5 * (by.slope * (log(kept) - log1p(-kept)) + by.intercept)))
