@@ -79,15 +79,6 @@ class BudgetCompiled(Fact, frozen=True, tag="budget_compiled"):
     reason: str = ""
 
 
-class BudgetSpent(Fact, frozen=True, tag="budget_spent"):
-    """A monitor looked, and spent its part of the budget."""
-
-    monitor: str
-    looks: float
-    pages: float
-    window: str = ""
-
-
 class TriageDone(Fact, frozen=True, tag="triage_done"):
     """An incident's triage: what was checked, and what is recommended."""
 
@@ -223,7 +214,6 @@ ActFact = (
     | SilenceSet
     | SilenceEnded
     | BudgetCompiled
-    | BudgetSpent
     | TriageDone
     | ActionTaken
     | MessageDrafted
