@@ -17,9 +17,11 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -187,6 +189,13 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def settled(home: Path) -> int:
+    """Bytes that a home takes, once the journal's write-ahead log is in the journal."""
+    with closing(sqlite3.connect(home / "journal.db")) as journal:
+        journal.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    return size_of(home)
+
+
 def timed(act: Any) -> tuple[float, float]:
     """CPU seconds of this thread, and wall seconds."""
     cpu, wall = time.thread_time(), time.perf_counter()
@@ -228,7 +237,7 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
     print(f"{asked.models} models x {asked.features} features x {asked.rows} rows an hour; start {resident()} MiB")
     try:
         for hour in range(asked.hours):
-            before = size_of(home / "home")
+            before = settled(home / "home")
             taken, truths = 0.0, []
             for batch, known in answers(models, names, asked.rows, hour, moved):
                 clock.at = batch[-1].timestamp if batch else clock.at
@@ -248,7 +257,7 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
                 f"hour {hour}: tick {cpu:6.2f} s CPU, {wall:6.2f} s wall (load {load:.1f}); "
                 f"{cpu / asked.models * 1e3:.1f} ms a model; taking in {taken:.2f} s, labels {labels:.2f} s; "
                 f"an idle tick {sum(c for c, _ in idle) / 10 * 1e3:.1f} ms; {resident()} MiB; "
-                f"{(size_of(home / 'home') - before) / asked.models / 1e3:.1f} kB a model",
+                f"{(settled(home / 'home') - before) / asked.models / 1e3:.1f} kB a model",
                 flush=True,
             )
     finally:
@@ -267,7 +276,7 @@ def _told(follow: Any, truths: Sequence[tuple[str, int]], at: float) -> float:
 def _day(asked: argparse.Namespace, hourly: float, home: Path) -> None:
     seconds = hourly * 24 / asked.models
     folders = {path.name: size_of(path) if path.is_dir() else path.stat().st_size for path in (home / "home").iterdir()}
-    kept = sum(folders.values()) / asked.hours * 24 / asked.models
+    kept = sum(size for name, size in folders.items() if name != "journal.db-wal") / asked.hours * 24 / asked.models
     parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in folders.items())
     print(
         f"a model and day: {seconds:.2f} s CPU = {seconds / 3600 * asked.price:.6f} at {asked.price} an hour; "

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.core.alarm import DATA, HARMFUL, alarm_of_rollback, alarms_of
 from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy
@@ -25,11 +26,13 @@ from fairlead.core.event import (
     RolloutDecided,
     RouteApplied,
     WindowJudged,
+    canonical,
 )
+from fairlead.core.facts_act import ImpactJudged
 from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
-from fairlead.core.report import WindowReport, report_of
+from fairlead.core.report import Harm, Performance, WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
 from fairlead.core.retrain import decide as decide_retraining
 from fairlead.core.rollout import Decision, Phase
@@ -196,7 +199,7 @@ class Responder:
 
     def catch_up(self) -> tuple[Response, ...]:
         """Answers the judged windows that a stop or a failure left unanswered, oldest first."""
-        return tuple(self.on_window(report) for report in _unanswered(self._known()))
+        return tuple(self.on_window(self._whole(seq)) for seq in _unanswered(self._known()))
 
     # -- incidents -----------------------------------------------------------------------------------------------
 
@@ -261,12 +264,19 @@ class Responder:
 
     def _known(self) -> tuple[Entry, ...]:
         """The model's facts, without the evidence of rollouts and the looks at it that changed nothing: of these a
-        rollout leaves thousands."""
+        rollout leaves thousands. Windows' reports are in short: a year of hourly ones must not fill the memory."""
         for entry in self._journal.read(self._read, model=self.model):
             self._read = entry.seq
-            if not _is_look(entry.fact) and _is_readable(entry.fact):
-                self._entries.append(entry)
+            short = None if _is_look(entry.fact) else _short(entry)
+            if short is not None:
+                self._entries.append(short)
         return tuple(self._entries)
+
+    def _whole(self, seq: int) -> WindowReport:
+        """The report of the judged window that the journal holds at a place."""
+        fact = next(self._journal.read(seq - 1, model=self.model, kinds=("window_judged",))).fact
+        assert isinstance(fact, WindowJudged)
+        return report_of(fact)
 
 
 def _incident_of(back: RolledBack) -> str:
@@ -285,7 +295,7 @@ def _category(decision: Decision) -> str:
 
 
 def _is_look(fact: AnyFact) -> bool:
-    if isinstance(fact, EvidenceSeen):
+    if isinstance(fact, EvidenceSeen | ImpactJudged):
         return True
     if not isinstance(fact, RolloutDecided):
         return False
@@ -293,15 +303,27 @@ def _is_look(fact: AnyFact) -> bool:
     return decision.before is decision.after
 
 
-def _is_readable(fact: AnyFact) -> bool:
-    """Whether it is no window's report that another program wrote. Such a one is passed over, as the watch does."""
-    if isinstance(fact, WindowJudged):
-        try:
-            report_of(fact)
-        except msgspec.MsgspecError as error:
-            _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
-            return False
-    return True
+def _short(entry: Entry) -> Entry | None:
+    """An entry as it is remembered: of a window's report only what answers rest on. None for a report that another
+    program wrote: it is passed over, as the watch does."""
+    fact = entry.fact
+    if not isinstance(fact, WindowJudged):
+        return entry
+    try:
+        report = _bare(report_of(fact))
+    except msgspec.MsgspecError as error:
+        _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
+        return None
+    return replace(entry, fact=replace(fact, report=msgspec.Raw(canonical(report))))
+
+
+def _bare(report: WindowReport) -> WindowReport:
+    """Which report it is, and how many labels it had."""
+    known = report.performance
+    known = None if known is None else Performance(known.metric, labels=known.labels, matured_share=known.matured_share)
+    return replace(
+        report, drift=(), layers=(), performance=known, reason="", quadrant_reason="", harm=Harm(), suspects=()
+    )
 
 
 def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | None:
@@ -310,22 +332,22 @@ def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | 
     for entry in known:
         fact = entry.fact
         if isinstance(fact, WindowJudged) and fact.window == report.window and judged is None:
-            judged = entry.seq if report_of(fact) == report else None
+            judged = entry.seq if report_of(fact) == _bare(report) else None
         elif isinstance(fact, RetrainDecided) and fact.window == report.window and judged is not None:
             return fact
     return None
 
 
-def _unanswered(known: Sequence[Entry]) -> Iterator[WindowReport]:
-    """The journalled reports that no decision followed, oldest first."""
-    waiting: list[WindowJudged] = []
+def _unanswered(known: Sequence[Entry]) -> Iterator[int]:
+    """Where the journal holds the reports that no decision followed, oldest first."""
+    waiting: dict[str, list[int]] = {}
     for entry in known:
         fact = entry.fact
         if isinstance(fact, WindowJudged):
-            waiting.append(fact)
+            waiting.setdefault(fact.window, []).append(entry.seq)
         elif isinstance(fact, RetrainDecided):
-            waiting = [judged for judged in waiting if judged.window != fact.window]
-    yield from map(report_of, waiting)
+            waiting.pop(fact.window, None)
+    yield from sorted(seq for places in waiting.values() for seq in places)
 
 
 def _of_windows(incident: Incident) -> bool:
