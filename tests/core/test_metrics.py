@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 from fairlead.core.advance import advance
-from fairlead.core.metrics import METRICS, UNBOUND, bounds, is_event, meant, metric
+from fairlead.core.metrics import METRICS, SINCE_3, UNBOUND, bounds, is_event, meant, metric
 from fairlead.core.rollout import Call, Evidence, Phase, Reading, Rollout
 from fairlead.core.why import why
 from fairlead.operations.overview_ladder import format_metric
@@ -44,6 +44,12 @@ def test_the_four_layers() -> None:
     ]
     assert set(bounds()) == set(METRICS) - set(UNBOUND)
     assert [is_event(name) for name in ("error_rate", "conversion")] == [False, True]
+
+
+def test_an_earlier_plan_means_the_event_by_a_name_that_the_table_took() -> None:
+    """What edition 3 measures by itself was anybody's name before; the rest of the table never was."""
+    assert {name for name in METRICS if is_event(name, 2)} == set(SINCE_3)
+    assert not [name for name in METRICS if is_event(name, 3)]
 
 
 def test_a_slip_is_told_from_a_name() -> None:

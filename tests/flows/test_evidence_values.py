@@ -15,6 +15,7 @@ from scipy.stats import binom
 from fairlead.config.grammar import guardrail
 from fairlead.core.evidence import less, merge
 from fairlead.core.guardrail import judge
+from fairlead.core.metrics import SINCE_3
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.rollout import Baseline, Call, Evidence, Phase, Plan, Rollout, ShadowPlan, Step, ValueCounts, start
 from fairlead.core.route import place
@@ -60,6 +61,23 @@ def test_the_first_value_after_the_answer_counts() -> None:
     answers = [answer("a", 110.0, 0.1, canary=True), answer("b", 110.0, 0.1, canary=False)]
     events = [event("a", 105.0, 7.0), event("a", 130.0, 9.0), event("a", 120.0, 3.0), event("b", 90.0, 5.0)]
     assert values(begun(RULES[0]), answers, events) == (ValueCounts("conversion", 0.1, ((0.0, 1),), ((3.0, 1),)),)
+
+
+@pytest.mark.parametrize("name", SINCE_3)
+def test_an_earlier_plans_event_is_collected_by_its_name(name: str) -> None:
+    """A rollout that runs over an upgrade goes on with its event, though the table has that name since; one that began
+    after it measures the table's metric, and takes no event for it."""
+    answers = [answer("a", 110.0, 0.1, canary=True), answer("b", 110.0, 0.1, canary=False)]
+    events = [event("a", 120.0, 1.0, name), event("b", 120.0, 2.0, name)]
+    rule = structs.replace(guardrail(RULES[0]), text=f"{name} >= champion - 1%", metric=name)
+    older = structs.replace(begun().plan, guardrails=(rule,))
+    rollouts = [structs.replace(begun(), plan=structs.replace(older, edition=edition)) for edition in (2, 3)]
+    found = [values(rollout, answers, events) for rollout in rollouts]
+    assert found == [(ValueCounts(name, 0.1, ((2.0, 1),), ((1.0, 1),)),), ()]
+    seen = [merge(Evidence(), Evidence(values=one)) for one in found]
+    judged = [judge(structs.replace(rollout, seen=one))[0] for rollout, one in zip(rollouts, seen, strict=True)]
+    assert (judged[0].reading.champion, judged[0].reading.canary) == (2.0, 1.0)
+    assert judged[1].reading.canary is None
 
 
 def test_a_heavy_user_is_one_unit() -> None:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fairlead.config.after import AfterSettings
 from fairlead.config.fields import Bound, Duration, Section, Share
 from fairlead.config.grammar import guardrail
-from fairlead.core.metrics import LATENCIES, OUTCOMES, is_event
+from fairlead.core.metrics import LATENCIES, SINCE_3, is_event
 from fairlead.core.rollout import EDITION, Plan, ShadowPlan, Step
 from fairlead.core.split import By, Split, fault_of
 from fairlead.errors import SettingsError, UsageError
@@ -171,7 +171,7 @@ class RolloutSettings(Section, frozen=True):
                     f"{rule.text} is measured while both versions answer, and {strategy} has no such phase here: write "
                     "rollout.shadow: {for: 1h, at_least: 1000}"
                 )
-            beside = is_event(rule.metric) or rule.metric in ("score_shift", *OUTCOMES)
+            beside = is_event(rule.metric) or rule.metric in SINCE_3
             if beside and strategy == "blue-green":
                 return f"{rule.text} is compared to a champion at the same time, and blue-green leaves none: use canary"
         return ""

@@ -63,7 +63,7 @@ class EventStream(Struct, frozen=True):
 def event_rules(plan: Plan) -> tuple[Guardrail, ...]:
     """The guardrails on events that a promotion under a plan is watched for."""
     wanted = plan.after is not None and plan.after.events_seconds > 0.0 and plan.edition > 1
-    return tuple(rule for rule in plan.guardrails if wanted and is_event(rule.metric) and rule.relative)
+    return tuple(rule for rule in plan.guardrails if wanted and is_event(rule.metric, plan.edition) and rule.relative)
 
 
 def took_in(stream: EventStream, block: int, tallies: Iterable[EventTally]) -> EventStream:

@@ -142,16 +142,11 @@ _MEASURES: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
     "p99_latency": latency,
     "prediction_psi": scores,
 }
-# What plans of edition 2 measure beside these; any other name is that of a business event.
-_SINCE_2: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
+# What later plans measure beside these; any other name is that of a business event.
+_LATER: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
     "flip_rate": flip_rate,
     "p50_latency": latency,
     "p95_latency": latency,
-}
-
-
-# And from edition 3; before, it was the name of an event like any other.
-_SINCE_3: dict[str, Callable[[Guardrail, Rollout], Measured]] = {
     "score_shift": score_shift,
     **dict.fromkeys(OUTCOMES, outcomes),
 }
@@ -162,9 +157,7 @@ def _measure(rule: Guardrail, rollout: Rollout) -> Measured:
         return followed_latency(rule, rollout)
     measure, edition = _MEASURES.get(rule.metric), rollout.plan.edition
     if measure is None and edition >= 2:
-        measure = _SINCE_3.get(rule.metric) if edition >= 3 else None
-        event = is_event(rule.metric) or (edition < 3 and rule.metric in _SINCE_3)
-        measure = measure or (values if event else _SINCE_2.get(rule.metric))
+        measure = values if is_event(rule.metric, edition) else _LATER.get(rule.metric)
     if measure is None:
         return Measured(missing=f"a rollout does not measure {rule.metric}", holds=Holds.FOR_OPERATOR)
     return measure(rule, rollout)

@@ -71,6 +71,8 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
 )
 # What became of the answers: known once outcomes are, and compared with the champion's at the same time.
 OUTCOMES = ("accuracy", "auroc", "brier", "mae")
+# In the table since plans of edition 3: in an earlier plan each is the name of an event like any other.
+SINCE_3 = ("score_shift", *OUTCOMES)
 # Measured of every rollout with arms, bound by nobody.
 UNBOUND = ("sample_ratio",)
 _SHORT = 3  # letters of a name that too many others resemble
@@ -83,13 +85,13 @@ def bounds() -> tuple[str, ...]:
     return tuple(name for name in METRICS if name not in UNBOUND)
 
 
-def is_event(name: str) -> bool:
-    """Whether a metric is a business event.
+def is_event(name: str, edition: int = 3) -> bool:
+    """Whether a metric is a business event in a plan of an edition.
 
-    >>> is_event("conversion"), is_event("error_rate")
-    (True, False)
+    >>> is_event("conversion"), is_event("accuracy"), is_event("accuracy", 2)
+    (True, False, True)
     """
-    return name not in METRICS
+    return name not in METRICS or (edition < 3 and name in SINCE_3)
 
 
 def metric(name: str) -> Metric:

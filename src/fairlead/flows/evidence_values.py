@@ -37,7 +37,7 @@ class ValueCollector:
         self._model = rollout.model
         self._since = rollout.started_at  # what happened before followed from no answer of this rollout
         plan = rollout.plan
-        wanted = (rule.metric for rule in plan.guardrails if plan.edition > 1 and is_event(rule.metric))
+        wanted = (rule.metric for rule in plan.guardrails if plan.edition > 1 and is_event(rule.metric, plan.edition))
         self.metrics = tuple(dict.fromkeys(wanted))
         split = plan.split
         self._keeps = split.by is By.UNIT and not split.explore  # whether a unit's place decides at every share

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import doctest
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
 
+from fairlead.core.event import AnyFact
 from fairlead.errors import FairleadError, NotFound, Refused, StateError, UsageError
 from fairlead.faces.api import build_control_app, guard
 from fairlead.operations.overview import Overview
@@ -251,6 +252,7 @@ def test_document_describes_every_address(api: Any) -> None:
     }
     known = set(document["components"]["schemas"])
     assert {"Overview", "ModelView", "RolloutView", "IncidentView", "Problem", "Reason"} <= known
+    assert {fact.__name__ for fact in get_args(AnyFact)} <= known
     assert {each.rpartition("/")[2] for each in references(document)} <= known
     operate = document["paths"]["/api/v1/models/{name}/{verb}"]["post"]
     assert operate["parameters"][1]["schema"]["enum"] == ["promote", "pause", "resume", "abort", "rollback"]
