@@ -112,11 +112,7 @@ def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
 
 def retrain_policy(retraining: Retraining) -> RetrainPolicy:
     """When a challenger is trained."""
-    every = retraining.at_most_every
-    policy = RetrainPolicy(retraining.at_least_labels, triggers=tuple(one.trigger for one in retraining.triggers))
-    if every is None:
-        return policy
-    return replace(policy, at_most_every_seconds=float(every), schedule_every_seconds=float(every))
+    return retraining.policy
 
 
 def open_trainer(settings: Settings, folder: Path) -> Trainer | None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from math import isfinite
 from typing import Literal
 
+from msgspec.structs import replace
+
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Section, Share
 from fairlead.config.rollout import Strategy
 from fairlead.config.trainer import TrainerSettings
 from fairlead.config.watched import known_metric
+from fairlead.core.retrain import RetrainPolicy
 from fairlead.core.schedule import schedule
 from fairlead.core.triggers import Trigger
 from fairlead.errors import SettingsError
@@ -99,6 +102,15 @@ class Retraining(Section, frozen=True):
         """Refuses two ways to train at once."""
         if self.command and self.trainer is not None:
             raise SettingsError("retraining has a command and a trainer: keep the one that trains")
+
+    @property
+    def policy(self) -> RetrainPolicy:
+        """The same, as decisions take it."""
+        policy = RetrainPolicy(self.at_least_labels, triggers=tuple(one.trigger for one in self.triggers))
+        if self.at_most_every is None:
+            return policy
+        every = float(self.at_most_every)
+        return replace(policy, at_most_every_seconds=every, schedule_every_seconds=every)
 
     @property
     def trains(self) -> bool:

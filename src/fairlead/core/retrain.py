@@ -56,13 +56,13 @@ def decide(
     if policy.triggers:
         triggers = met(policy.triggers, report, Growth(labels_since(facts, report), trained_rows))
     else:
-        triggers = _triggers(policy, report)
+        triggers = usual_triggers(policy, report)
     if not triggers:
-        calm = "no stated trigger is met" if policy.triggers else _calm(report)
-        return _decided(report, run, triggered=False, reason=NO_TRIGGER + calm)
-    against = _against(policy, facts, report, now_event_at)
-    if against:
-        reason = f"{'; '.join(triggers)}; but {'; '.join(against)}"
+        why = "no stated trigger is met" if policy.triggers else calm(report)
+        return _decided(report, run, triggered=False, reason=NO_TRIGGER + why)
+    objections = against(policy, facts, report, now_event_at)
+    if objections:
+        reason = f"{'; '.join(triggers)}; but {'; '.join(objections)}"
         return _decided(report, run, triggered=False, reason=reason)
     return _decided(report, run, triggered=True, reason="; ".join(triggers))
 
@@ -84,11 +84,11 @@ def decide_by_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str
     before = [entry.fact for entry in facts if isinstance(entry.fact, RetrainDecided) and entry.fact.run == run]
     if any(fact.triggered for fact in before):
         return None
-    against = _against_schedule(policy, facts, model, now)
-    reason = f"the schedule {text} is due" + (f"; but {'; '.join(against)}" if against else "")
+    objections = against_schedule(policy, facts, model, now)
+    reason = f"the schedule {text} is due" + (f"; but {'; '.join(objections)}" if objections else "")
     if before and before[-1].reason == reason:
         return None
-    return RetrainDecided(model=model, run=run, triggered=not against, reason=reason)
+    return RetrainDecided(model=model, run=run, triggered=not objections, reason=reason)
 
 
 def held_back(fact: RetrainDecided) -> bool:
@@ -125,7 +125,8 @@ def _schedules(policy: RetrainPolicy) -> list[Schedule]:
     return [trigger.schedule for trigger in policy.triggers if trigger.schedule is not None]
 
 
-def _against_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str, now: float) -> list[str]:
+def against_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str, now: float) -> list[str]:
+    """What speaks against a run that a schedule has made due, at an instant of the wall clock; one line each."""
     found = []
     labels = sum(_labels(facts, model).values())
     if labels < policy.at_least_labels:
@@ -137,7 +138,8 @@ def _against_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str,
     return found + _under_way(policy, facts, model)
 
 
-def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
+def usual_triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
+    """What a window gives reason to train for where no triggers are stated."""
     found = []
     if report.harmful:
         found.append(f"window {report.window} is harmful: {report.harm.reason}")
@@ -155,13 +157,15 @@ def _triggers(policy: RetrainPolicy, report: WindowReport) -> list[str]:
     return found
 
 
-def _calm(report: WindowReport) -> str:
+def calm(report: WindowReport) -> str:
+    """Why it gives none."""
     if report.moved and report.quadrant is Quadrant.BENIGN:
         return f"{counted(len(report.moved), 'feature')} moved, and performance holds"
     return "neither performance nor enough features moved"
 
 
-def _against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> list[str]:
+def against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> list[str]:
+    """What speaks against a run for a window, at an instant of event time; one line each."""
     found = []
     labels = labels_known(facts, report)
     if labels < policy.at_least_labels:

@@ -38,6 +38,27 @@ def met(triggers: Sequence[Trigger], report: WindowReport, growth: Growth) -> li
     return list(dict.fromkeys(found))
 
 
+def looked(trigger: Trigger, report: WindowReport, growth: Growth) -> tuple[bool, str]:
+    """Whether a trigger that is no schedule is met by a window, and what there is to say of it either way."""
+    if trigger.volume is not None:
+        return bool(_grown(trigger.volume, growth)), _grown(trigger.volume, growth) or _growing(trigger.volume, growth)
+    if trigger.drift is not None:
+        judged = evaluate(trigger.drift, drift_values(trigger.drift.metric, report), trigger.features)
+    else:
+        assert trigger.performance is not None, "a schedule looks at no window"
+        judged = evaluate(trigger.performance, [realised_value(trigger.performance.metric, report)])
+    return judged.outcome is Outcome.BREACHED, judged.reason
+
+
+def _growing(volume: float, growth: Growth) -> str:
+    if not growth.trained:
+        return f"{growth.labels:,} labelled rows are new; how many it was trained on is not known"
+    share = growth.labels / growth.trained
+    return (
+        f"{growth.labels:,} labelled rows are new, {share:.0%} of {growth.trained:,}, where {volume:.0%} is the bound"
+    )
+
+
 def _met(trigger: Trigger, report: WindowReport, growth: Growth) -> str:
     if trigger.volume is not None:
         return _grown(trigger.volume, growth)

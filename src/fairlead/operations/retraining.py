@@ -7,20 +7,30 @@ held-out rows included, and then earns its traffic in a rollout.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, Struct
 
 from fairlead.adapters.run_folder import claimed
 from fairlead.core.bundle import CARD, Manifest, ModelCard
-from fairlead.core.event import DeployAsked, RetrainDecided, RetrainFinished, canonical
+from fairlead.core.event import (
+    AliasMoved,
+    DeployAsked,
+    Entry,
+    RetrainDecided,
+    RetrainFinished,
+    VersionRegistered,
+    canonical,
+)
 from fairlead.core.facts_act import ChallengerWeighed
 from fairlead.core.gate import GateReport
 from fairlead.core.listing import counted
+from fairlead.core.retrain_now import TriggerNow, triggers_now
 from fairlead.core.verdict import Outcome
 from fairlead.core.worth import Weighed, against, sentence
-from fairlead.errors import FairleadError, Refused
+from fairlead.errors import FairleadError, NotFound, Refused
 from fairlead.flows.labelled import labelled
 from fairlead.flows.training_run import Patience, RunFiles, TrainingRun
 from fairlead.operations.context import Context
@@ -63,6 +73,36 @@ def decisions(context: Context, model: str) -> tuple[RetrainDecided, ...]:
     """What was decided about retraining after each window, oldest first."""
     entries = context.journal.read(model=model, kinds=["retrain_decided"])
     return tuple(entry.fact for entry in entries if isinstance(entry.fact, RetrainDecided))
+
+
+class Standing(Struct, frozen=True):
+    """What each trigger says now; what was decided so far, oldest first; whether anything trains."""
+
+    now: tuple[TriggerNow, ...]
+    decisions: tuple[RetrainDecided, ...]
+    trains: bool
+
+
+def standing(context: Context, model: str) -> Standing:
+    """How a model's retraining stands. Raises `NotFound` for a model that nobody registered or judged."""
+    facts = tuple(context.journal.read(model=model))
+    if not any(isinstance(entry.fact, VersionRegistered | RetrainDecided) for entry in facts):
+        raise NotFound(f"nothing is known of {model}: `fairlead register` makes its first version")
+    settings = context.settings.retraining
+    now = triggers_now(settings.policy, facts, model, context.clock.now(), _trained_rows(context, facts))
+    decided = tuple(entry.fact for entry in facts if isinstance(entry.fact, RetrainDecided))
+    return Standing(now, decided, settings.trains)
+
+
+def _trained_rows(context: Context, facts: Sequence[Entry]) -> int | None:
+    """How many rows the champion was trained on, where that is known."""
+    moved = [entry.fact for entry in facts if isinstance(entry.fact, AliasMoved) and entry.fact.alias == "champion"]
+    bundles = {entry.fact.version: entry.fact.bundle for entry in facts if isinstance(entry.fact, VersionRegistered)}
+    digest = bundles.get(moved[-1].version or 0) if moved else None
+    try:
+        return None if digest is None else context.bundles.manifest(digest).lineage.rows
+    except FairleadError:
+        return None
 
 
 def _facts(context: Context, model: str) -> list[RetrainFinished]:

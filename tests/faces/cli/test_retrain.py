@@ -44,8 +44,10 @@ def test_each_decision_is_shown_with_its_reason(typed: Typed, capsys: pytest.Cap
     said = capsys.readouterr().out
     assert "triggered" in said
     assert "calm [0, 1]" in said
+    assert "no window with answers has been judged yet" in " ".join(said.split())
+    assert "nothing trains" in said
     assert typed("retrain", "check", "hotel", "--json") == 0
-    assert [one["run"] for one in json.loads(capsys.readouterr().out)] == ["run-1", "run-2"]
+    assert [one["run"] for one in json.loads(capsys.readouterr().out)["decisions"]] == ["run-1", "run-2"]
 
 
 @pytest.mark.parametrize(("key", "code", "said"), [("run-2", 0, "passed its gate"), ("run-3", 1, "did not pass")])

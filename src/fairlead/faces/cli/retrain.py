@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from fairlead.errors import NotFound
 from fairlead.faces.cli.output import emit_json, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import retraining
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+_SHOWN = 30
 
 
 def add_to(app: typer.Typer) -> None:
@@ -26,15 +26,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(context: typer.Context, model: Name, json: Json = False) -> None:
-    """What was decided about retraining after each window, and why."""
-    decided = retraining.decisions(opened(context), model)
-    if not decided:
-        raise NotFound(f"no window of {model} has been judged yet: `fairlead up` watches it")
+    """What each trigger says now and what speaks against a run, then what was decided after each window, and why."""
+    seen = retraining.standing(opened(context), model)
     if json:
-        emit_json(decided)
+        emit_json(seen)
         return
-    rows = [(fact.window, state("triggered" if fact.triggered else "no"), fact.reason) for fact in decided]
-    table("", ("window", "retrain", "because"), rows)
+    words = {True: "met", False: "not met", None: "unmeasured"}
+    rows = [(one.trigger, one.by, words[one.met], one.reason, "; ".join(one.against)) for one in seen.now]
+    table("now", ("trigger", "by", "", "because", "against a run"), rows)
+    if not seen.trains:
+        say("nothing trains: the settings have no retraining.command, and no trainer")
+    if seen.decisions:
+        shown = seen.decisions[-_SHOWN:]
+        decided = [(one.window, state("triggered" if one.triggered else "no"), one.reason) for one in shown]
+        table("decided", ("window", "retrain", "because"), decided)
+    if len(seen.decisions) > _SHOWN:
+        say(f"and {len(seen.decisions) - _SHOWN} earlier: --json lists all")
 
 
 def run(
