@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.core.alarm import DATA, HARMFUL, ROLLBACK
 from fairlead.core.event import AlertQuieted, AlertRaised, IncidentNoted, IncidentOpened

@@ -63,10 +63,15 @@ def standing(entries: Sequence[Entry]) -> dict[str, Entry]:
     for entry in entries:
         fact = entry.fact
         if isinstance(fact, AlertRaised):
-            known.setdefault(fact.alert, entry)
+            if fact.alert not in known or _is_benign(known[fact.alert]):  # what was benign may come to harm
+                known[fact.alert] = entry
         elif isinstance(fact, AlertQuieted) and fact.recovered:
             known.pop(fact.alert, None)
     return known
+
+
+def _is_benign(entry: Entry) -> bool:
+    return isinstance(entry.fact, AlertRaised) and entry.fact.benign
 
 
 def to_open(
@@ -81,7 +86,7 @@ def to_open(
     for alert, entry in standing(entries).items():
         fact = entry.fact
         assert isinstance(fact, AlertRaised), "an alert stands since it was raised"
-        if alert in joined or not opens(alert, fact.severity) or _answered(known, alert, entry):
+        if fact.benign or alert in joined or not opens(alert, fact.severity) or _answered(known, alert, entry):
             continue
         if current is not None:
             found.append(_joins(current, fact))

@@ -172,7 +172,11 @@ class World:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
-        self.wait(self._answers, 60)
+        try:
+            self.wait(self._answers)
+        except AssertionError:
+            self.end()
+            raise
 
     @property
     def command(self) -> list[str]:
