@@ -90,6 +90,15 @@ def test_what_was_opened_is_not_opened_again(steps: list[tuple[str, str, bool]])
         assert sum(one.state != "resolved" for one in incidents(journal.read())) <= 1
 
 
+def test_what_is_benign_opens_nothing_until_it_is_not() -> None:
+    """It is on record, and told to nobody."""
+    journal = MemoryJournal()
+    journal.append([replace(raised(DATA), benign=True)], actor="x", at=1.0)
+    assert to_open(tuple(journal.read()), "hotel") == ()
+    journal.append([raised(DATA, at=6.0)], actor="x", at=2.0)
+    assert len(to_open(tuple(journal.read()), "hotel")) == 1
+
+
 def test_categories() -> None:
     """By the alert's kind, else by what the settings' metric is, else the machines."""
     assert category_of("golden-set-failed:3") == "model"
