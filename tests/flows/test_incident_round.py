@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from fairlead.core.alarm import DATA
+from fairlead.core.alarm import DATA, HARMFUL
 from fairlead.core.event import (
     AlertQuieted,
     AlertRaised,
@@ -26,9 +26,10 @@ from fairlead.core.incident import Incident, incidents
 from fairlead.core.incident_terms import Escalation, Handling
 from fairlead.core.report import FeatureShift, fact_of
 from fairlead.flows.incident_round import IncidentRound, escalation_alert
+from fairlead.flows.respond import Responder
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
-from fairlead.testing.reports import window_report
+from fairlead.testing.reports import harmful_report, window_report
 
 
 class Hands:
@@ -215,3 +216,15 @@ def test_a_model_without_a_name_is_the_home() -> None:
     assert [(fact.model, fact.category) for fact in opened if isinstance(fact, IncidentOpened)] == [
         ("", "infrastructure")
     ]
+
+
+def test_harm_makes_an_incident_of_broken_data_worse_and_is_not_another() -> None:
+    """Labels show what the broken column did: the severity rises, and the harm belongs to the incident that is open."""
+    journal, clock, _, made = begun()
+    responder = Responder("hotel", journal, {}, clock, lambda identity, _: f"incidents/{identity}.md")
+    report = harmful_report(1, drift=NULLS, suspects=("adr",))
+    journal.append([fact_of(report)], actor="watch", at=clock.now())
+    responder.on_window(report)
+    made.look()
+    found = only(journal)
+    assert (found.severity, found.alerts) == ("critical", (DATA, HARMFUL))

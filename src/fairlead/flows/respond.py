@@ -210,7 +210,9 @@ class Responder:
             return [self._harmful(f"inc-{self.model}-{report.window}", report)]
         if report.harmful and current is not None:
             note = f"Still harmful in window {report.window}: {report.reason}"
-            return [IncidentNoted(self.model, current.id, note, alert=HARMFUL)]
+            level = "critical" if report.harm.level == "critical" else "high"
+            rises = current.severity in ("low", "medium") or (level == "critical" and current.severity == "high")
+            return [IncidentNoted(self.model, current.id, note, alert=HARMFUL, severity=level if rises else "")]
         if current is not None and _of_windows(current) and _recovers(report, current):
             note = f"Recovered in window {report.window}: {report.reason}"
             state = "resolved" if self._policy.resolves else "mitigated"
