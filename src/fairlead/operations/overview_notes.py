@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from fairlead.core import event, facts_act
 from fairlead.core.event import Entry
 from fairlead.core.facts_act import LoopAudited, UpstreamChanged
 from fairlead.core.listing import counted
 from fairlead.core.route import SHADOWER
+from fairlead.core.worth import Weighed, against, sentence
 from fairlead.operations.overview_values import Note, Tone
 
 _Words = tuple[str, str, Tone, str]  # title, reason, tone, subject
@@ -157,6 +160,21 @@ def _retrained(fact: event.RetrainFinished) -> _Words:
     return f"Retrained v{fact.version} {verdict}", fact.reason, "good" if fact.beats_champion else "warning", fact.run
 
 
+def _submitted(fact: facts_act.RunSubmitted) -> _Words:
+    return f"Training at {fact.trainer}", f"{fact.run} is its run {fact.external}", "plain", fact.run
+
+
+def _weighed(fact: facts_act.ChallengerWeighed) -> _Words:
+    weighed = msgspec.json.decode(fact.report, type=Weighed)
+    objections = against(weighed)
+    said = "; ".join(objections) or sentence(weighed)
+    return f"v{fact.version} weighed", said, "warning" if objections else "plain", ""
+
+
+def _labels(fact: facts_act.LabelsAsked) -> _Words:
+    return f"{counted(fact.rows, 'answer')} to be labelled", f"{fact.batch}: {fact.why}", "plain", fact.batch
+
+
 def _upstream(fact: UpstreamChanged) -> _Words:
     return f"{fact.source} changed", fact.what, "warning", ""
 
@@ -187,6 +205,9 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.PostmortemWritten: _postmortem,
     event.RetrainDecided: _retrain,
     event.RetrainFinished: _retrained,
+    facts_act.RunSubmitted: _submitted,
+    facts_act.ChallengerWeighed: _weighed,
+    facts_act.LabelsAsked: _labels,
     facts_act.TriageDone: _looked,
     facts_act.ActionTaken: _took,
     LoopAudited: _loops,
