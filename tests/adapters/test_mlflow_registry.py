@@ -93,6 +93,12 @@ def test_a_failed_registration_leaves_no_version(
         assert [registry._client.get_run(run).info.lifecycle_stage for run in deleted] == ["deleted"]
 
 
+def test_an_alias_of_no_model_cannot_be_cleared(registry: MlflowRegistry) -> None:
+    """The error names the model: there is no version to speak of."""
+    with pytest.raises(NotFound, match="there is no model 'nobody'"):
+        registry.set_alias("nobody", "champion", None)
+
+
 def test_other_peoples_models_are_left_alone(registry: MlflowRegistry) -> None:
     """A model that something else registered on the same server is none of ours."""
     with registry._told("written"):

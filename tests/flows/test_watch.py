@@ -48,6 +48,19 @@ class Logistic:
         return np.stack([1 - p, p], axis=1)
 
 
+class Tiring(Logistic):
+    """Answers so many times, then raises."""
+
+    def __init__(self, times: int) -> None:
+        self.times = times
+
+    def predict(self, rows: Sequence[Row]) -> Floats:
+        self.times -= 1
+        if self.times < 0:
+            raise RuntimeError("the weights are gone\nand with them the details")
+        return super().predict(rows)
+
+
 def population(n: int, seed: int, shift: float = 0.0, *, reversed_truth: bool = False) -> list[Row]:
     """Rows of (x, city, y); `shift` moves x, `reversed_truth` changes what x means."""
     rng = np.random.default_rng(seed)
@@ -357,6 +370,36 @@ def test_a_version_that_cannot_be_read_is_unmeasured(world: World) -> None:
     profile_file.write_bytes(b"{}")
     watch.observe(records(population(50, 16), week=1, version=3), [])
     assert "cannot be read" in judged(watch, 2)[-1].reason
+
+
+def test_a_version_whose_model_raises_is_unmeasured(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    """The model is asked once and told of once; its answers are counted, and the other version's are judged."""
+    world.bundles.script(world.register(2), Tiring(0))
+    watch = world.watch()
+    for week in (0, 1):
+        watch.observe(records(population(50, 16), week, version=2), [])
+    watch.observe(records(population(50, 16), week=2), [])
+    broken, still, other = (one for one in judged(watch, 3) if one.rows)
+    assert [one.verdict for one in (broken, still)] == [Outcome.UNMEASURED] * 2
+    why = "version 2 of hotel cannot be asked about its held-out rows (RuntimeError: the weights are gone)"
+    assert broken.reason == still.reason == f"50 answers cannot be judged: {why}"
+    assert (other.version, other.verdict is Outcome.UNMEASURED) == (1, False)
+    assert [record.getMessage() for record in caplog.records] == ["version 2 of hotel cannot be watched"]
+
+
+def test_shifts_are_told_where_the_model_raises_when_asked_what_they_cost(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It answered when the watch began; a shift asks it again, and is told without its cost."""
+    world.bundles.script(world.register(2), Tiring(1))
+    watch = world.watch()
+    rows = population(500, 17, shift=2.0)
+    watch.observe(records(rows, version=2), [])
+    watch.observe(records(rows, week=1, version=2), [])
+    for report in (one for one in judged(watch, 2) if one.rows):
+        shift = next(one for one in report.drift if one.name == "x")
+        assert (shift.level, shift.harm) == ("critical", None), report.reason
+    assert [record.getMessage() for record in caplog.records] == ["what shifts cost version 2 cannot be told"]
 
 
 def test_what_comes_late_is_left_out(world: World) -> None:

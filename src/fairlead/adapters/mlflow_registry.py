@@ -151,7 +151,7 @@ class MlflowRegistry:
 
     def versions(self, model: str) -> tuple[VersionInfo, ...]:
         """All versions of fairlead's, oldest first. Raises `NotFound` for an unknown model."""
-        missing = f"there is no model {model!r}: see `fairlead models`, or register it first"
+        missing = _no_model(model)
         if "'" in model:
             raise NotFound(missing)
         with self._told("read", missing):
@@ -175,7 +175,7 @@ class MlflowRegistry:
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Moves (or, with None, removes) an alias."""
-        missing = f"there is no version {version} of {model!r}: see `fairlead show {model}`"
+        missing = _no_model(model) if version is None else _no_version(model, version)
         with self._told("written", missing):
             if version is not None:
                 self._client.get_model_version(model, str(version))
@@ -185,8 +185,7 @@ class MlflowRegistry:
 
     def set_tags(self, model: str, version: int, tags: Mapping[str, str]) -> None:
         """Sets the user's own tags, on the version and on its run."""
-        missing = f"there is no version {version} of {model!r}: see `fairlead show {model}`"
-        with self._told("written", missing):
+        with self._told("written", _no_version(model, version)):
             run = self._client.get_model_version(model, str(version)).run_id
             for key, value in tags.items():
                 self._client.set_model_version_tag(model, str(version), key, value)
@@ -197,8 +196,7 @@ class MlflowRegistry:
         """none | staging | production | archived."""
         if status not in STATUSES:
             raise UsageError(f"{status!r} is no status: use one of {', '.join(STATUSES)}")
-        missing = f"there is no version {version} of {model!r}: see `fairlead show {model}`"
-        with self._told("written", missing):
+        with self._told("written", _no_version(model, version)):
             self._client.set_model_version_tag(model, str(version), STATUS, status)
 
 
@@ -217,6 +215,14 @@ def _all_pages(search: Any, wanted: str) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def _no_model(model: str) -> str:
+    return f"there is no model {model!r}: see `fairlead models`, or register it first"
+
+
+def _no_version(model: str, version: int) -> str:
+    return f"there is no version {version} of {model!r}: see `fairlead show {model}`"
 
 
 def _info(version: Any, aliases: list[str] | tuple[str, ...]) -> VersionInfo:

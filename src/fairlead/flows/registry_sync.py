@@ -70,5 +70,9 @@ class RegistrySync:
         if self._said.get(key) != line:
             self._said[key] = line
             _LOG.warning(
-                "the registry does not take %s of %s as %s yet, it is tried again: %s", key[1], key[0], value, line
+                "the registry does not take %s of %s as %s yet, it is tried again: %s",
+                key[1],
+                key[0],
+                "no version" if value is None else value,
+                line,
             )

@@ -213,9 +213,12 @@ class Watch:
             return f"version {version} of {self.model} answers, but was never registered"
         try:
             return load_light(self._bundles, digest, version, self._open_dataset, self._policy.harm)
-        except FairleadError as error:
+        except Exception as error:  # noqa: BLE001 - a model may raise anything: then it is unmeasured, and says why
             _LOG.exception("version %d of %s cannot be watched", version, self.model)
-            return error.line
+            if isinstance(error, FairleadError):
+                return error.line
+            first = f"{type(error).__name__}: {error}".partition("\n")[0]
+            return f"version {version} of {self.model} cannot be asked about its held-out rows ({first})"
 
     # -- judging -------------------------------------------------------------------------------------------------
 

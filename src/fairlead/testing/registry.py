@@ -131,6 +131,7 @@ def check_unknown(registry: Registry) -> None:
     """What does not exist is not found; what is no status is refused."""
     _raises(NotFound, lambda: registry.versions("nobody"))
     _raises(NotFound, lambda: registry.set_alias("nobody", "champion", 1))
+    _raises(NotFound, lambda: registry.set_alias("nobody", "champion", None))
     _raises(NotFound, lambda: registry.set_alias("hotel", "champion", 99))
     _raises(NotFound, lambda: registry.set_status("hotel", 99, "staging"))
     _raises(UsageError, lambda: registry.set_status("hotel", 1, "retired"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from fairlead.ports.dataset import Dataset
 from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import ColumnProfile
+
+_LOG = logging.getLogger("fairlead.watch")
 
 
 def _none() -> Floats:
@@ -51,12 +54,16 @@ class Light(Reference, frozen=True, eq=False):
     there is to read is this. `read` gives it, `kept` holds it from then on."""
 
     read: Callable[[], Informed] | None = None
-    kept: list[Informed] = field(default_factory=list)
+    kept: list[Reference] = field(default_factory=list)
 
     def informed(self) -> Reference:
-        """The same, with what each feature's cells cost. Raises `BundleError`."""
+        """The same, with what each feature's cells cost; without, where that cannot be read or its model raises."""
         if not self.kept and self.read is not None:
-            self.kept.append(self.read())
+            try:
+                self.kept.append(self.read())
+            except Exception:  # noqa: BLE001 - a model may raise anything: shifts are told all the same, without what they cost
+                _LOG.exception("what shifts cost version %d cannot be told", self.version)
+                self.kept.append(self)
         return self.kept[0] if self.kept else self
 
 
