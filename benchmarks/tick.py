@@ -77,7 +77,7 @@ class OneFolder:
         """Takes nothing in."""
         raise NotImplementedError
 
-    def path(self, _: str) -> Path:
+    def path(self, digest: str) -> Path:  # noqa: ARG002 - a port's signature
         """The one folder."""
         return self._folder
 
@@ -89,7 +89,7 @@ class OneFolder:
         """Believed."""
         return self._manifests[digest]
 
-    def load(self, _: str) -> Logistic:
+    def load(self, digest: str, *, original: bool = False) -> Logistic:  # noqa: ARG002 - a port's signature
         """The one model."""
         return Logistic()
 
@@ -106,7 +106,7 @@ def written(folder: Path, names: Sequence[str], rng: np.random.Generator) -> dic
     folder.mkdir(parents=True)
     (folder / PROFILE).write_bytes(msgspec.json.encode(profile([*columns, NumericColumn(SCORE, score)])))
     table = {name: x[:, place] for place, name in enumerate(names)}
-    pq.write_table(pa.table({**table, "y": truth}), folder / HELDOUT)  # type: ignore[no-untyped-call]
+    pq.write_table(pa.table({**table, "y": truth}), folder / HELDOUT)
     return {name: (folder / name).read_bytes() for name in (PROFILE, HELDOUT)}
 
 

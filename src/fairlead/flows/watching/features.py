@@ -15,7 +15,8 @@ from fairlead.core.report import SCORE
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.grid import Grid, NumericGrid
 from fairlead.stats.performance import Floats
-from fairlead.stats.profile import TableProfile, profile
+from fairlead.stats.profile import TableProfile, profile_column
+from fairlead.stats.tally import Scratch
 
 _ROW = msgspec.json.Decoder(dict[str, Any])
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
@@ -24,11 +25,12 @@ _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 def profile_rows(features: Sequence[Raw], score: Floats, reference: TableProfile) -> TableProfile:
     """The profile of some records on the reference's grids. A feature that a record lacks, or that is of another type
     than its reference, counts as null: the record was served, so its other features count all the same."""
-    rows = _decoded(features)
-    return profile([_column(grid, rows, score) for grid in reference.grids], reference.grids)
+    rows, scratch = decoded(features), Scratch()
+    columns = (profile_column(_column(grid, rows, score), grid, scratch) for grid in reference.grids)
+    return TableProfile(len(rows), tuple(columns))
 
 
-def _decoded(features: Sequence[Raw]) -> list[dict[str, Any]]:
+def decoded(features: Sequence[Raw]) -> list[dict[str, Any]]:
     """All at once, which is fast; one by one where a record is no object, or more than one."""
     try:
         rows = _ROWS.decode(b"[" + b",".join(bytes(raw) for raw in features) + b"]")

@@ -10,6 +10,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
 from fairlead.core.harm import HarmPolicy, LossEvidence
@@ -19,9 +20,10 @@ from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
-from fairlead.flows.watching.shifts import costs_of
+from fairlead.flows.watching.segments import segment_of
+from fairlead.flows.watching.shifts import compared, costs_of
 from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
-from fairlead.stats.drift import ColumnDrift, compare
+from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
 from fairlead.stats.performance import Measure
 from fairlead.stats.sequential.betting import LossWatch, update
@@ -69,7 +71,7 @@ def measured(
     evidence = _measured(seen, cohort, state, policy)
     if current is None:
         return evidence, None
-    found = compare(cohort.reference.profile, current, alpha=policy.alpha)
+    found = compared(cohort.reference.profile, current, policy.alpha)
     known = cohort.reference
     leaps = leaps_of(known.calm, known.profile, current, found, seen.window.name, policy.alpha)
     return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps), found
@@ -95,7 +97,16 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
     loss = LossSeen(state)
     if is_ripe(bare, policy.harm):
         loss = _tested(cohort.reference, labelled, state, policy.harm)
+        return WindowEvidence(bare, policy.alpha, policy.harm, loss, segment=_worst_in(cohort, bare, loss, policy.harm))
     return WindowEvidence(bare, policy.alpha, policy.harm, loss)
+
+
+def _worst_in(cohort: Cohort, bare: WindowReport, loss: LossSeen, policy: HarmPolicy) -> str:
+    """The segment that explains a fall; looked for only where there is one beyond chance."""
+    change = change_of(bare.performance, ripe=True)
+    if (change is None or change.low <= 0.0) and loss.shown.log_e < policy.threshold_log_e:
+        return ""
+    return segment_of(cohort.reference, cohort.cells(), cohort.truths(), cohort.places_decided())
 
 
 def measure(seen: Seen, cohort: Cohort, labelled: Labelled) -> Performance:

@@ -14,6 +14,7 @@ from fairlead.core.report import CALM, SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.harms import Informed, cost_of
 from fairlead.flows.watching.reference import Reference
+from fairlead.stats.coarse import FEW_ROWS, coarse
 from fairlead.stats.distances import Distance
 from fairlead.stats.drift import ColumnDrift, Level, compare
 from fairlead.stats.profile import ColumnProfile, TableProfile
@@ -38,8 +39,15 @@ def shifts_of(
     """Every column of the reference's profile, the most harmful first, and the data layer's verdict."""
     if current is None:
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
-    found = compare(reference.profile, current, alpha=alpha)
+    found = compared(reference.profile, current, alpha)
     return judge_shifts(reference.profile, current, found, costs_of(reference, current, found))
+
+
+def compared(reference: TableProfile, current: TableProfile, alpha: float) -> tuple[ColumnDrift, ...]:
+    """A window against its reference; one of few rows on fewer cells."""
+    if current.rows > FEW_ROWS:
+        return compare(reference, current, alpha=alpha)
+    return compare(coarse(reference), coarse(current), alpha=alpha)
 
 
 def costs_of(reference: Reference, current: TableProfile, found: Sequence[ColumnDrift]) -> Costs:
@@ -80,9 +88,9 @@ def judge_shifts(
         for drift in found
     ]
     if jumps is None:
-        return ranked_by_harm(shifts), judge_drift(found)
+        return ranked_by_harm(shifts), judge_drift(tuple(found))
     leapt = [_looks(jumped(one, jumps.get(one.name)), now.get(one.name)) for one in shifts]
-    return ranked_by_jump(leapt), judge_drift(found)
+    return ranked_by_jump(leapt), judge_drift(tuple(found))
 
 
 def _looks(shift: FeatureShift, now: ColumnProfile | None) -> FeatureShift:

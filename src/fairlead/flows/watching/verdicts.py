@@ -18,14 +18,14 @@ from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.plain import kept, taken
-from fairlead.core.quadrant import Band, oriented, place
+from fairlead.core.quadrant import Band, oriented, overruled, place
 from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
 from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Predictions, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.compact import compacted
 from fairlead.flows.watching.predictions import predictions_of
 from fairlead.flows.watching.previous import Leaps
-from fairlead.flows.watching.shifts import Costs, judge_shifts
+from fairlead.flows.watching.shifts import Costs, compared, judge_shifts
 from fairlead.stats.drift import ColumnDrift, compare
 from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.profile import TableProfile
@@ -33,10 +33,11 @@ from fairlead.stats.sequential.betting import LossWatch
 from fairlead.stats.sparse import TableCounts, dense, sparse
 
 # Of how windows are decided and told: evidence is judged again by its own edition. In the first, every column is told
-# in full; since the second, calm ones in short, and what broke or jumped since the last calm window ranks first.
+# in full; since the second, calm ones in short, windows of few rows are compared on fewer cells, and what broke or
+# jumped since the last calm window ranks first.
 EDITION = 2
 EDITIONS = (1, EDITION)
-COMPACT = LEAPS = 2
+COMPACT = LEAPS = COARSE = 2
 
 
 class LossSeen(Struct, frozen=True):
@@ -101,8 +102,9 @@ def judged(
     known, estimated, realised = _bands(performance)
     ripe = is_ripe(bare, policy)
     shown = realised if ripe else None
+    moved = sum(shift.moved for shift in shifts if shift.name != SCORE)
     placed = place(
-        moved=sum(shift.moved for shift in shifts if shift.name != SCORE),
+        moved=moved,
         reference=known,
         estimated=estimated,
         realised=shown,
@@ -113,6 +115,8 @@ def judged(
             judge_harm(performance.metric, known, shown, evidence.loss.shown, policy), state=evidence.loss.after
         )
     if evidence.edition >= LEAPS:
+        if harm.harmful:
+            placed = overruled(placed, moved, harm.reason)
         change = change_of(bare.performance, ripe=ripe)
         told = _predictions(evidence, reference, before)
         harm = replace(harm, change=change, segment=evidence.segment, predictions=told)
@@ -175,7 +179,9 @@ def _data(
     current = None if reference is None else evidence.current(reference)
     if current is None or reference is None:
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
-    found = compare(reference, current, alpha=evidence.alpha) if found is None else found
+    if found is None:
+        judge = compare if evidence.edition < COARSE else compared
+        found = judge(reference, current, alpha=evidence.alpha)
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
     shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps)
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
