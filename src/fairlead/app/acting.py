@@ -110,6 +110,16 @@ class Acting:
         save = PostmortemFolder(self._context.home).write
         draft(self._context.journal, self._context.clock, save, (model, incident))
 
+    def close(self) -> None:
+        """Ends what was started: the next controller finds in the journal what is left to be done."""
+        for process in self._running.values():
+            process.terminate()
+        for process in self._running.values():
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
+        self._running.clear()
+
     def _reap(self) -> None:
         for incident, process in list(self._running.items()):
             code = process.poll()
