@@ -253,6 +253,7 @@ class FollowUp:
     def close(self) -> None:
         """Ends the registry thread. A training run goes on: its facts are its own."""
         self._stop.set()
+        self._acting.close()
         self._dispatching.close()
         self._registry.join(2.0)
 
