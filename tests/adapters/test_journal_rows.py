@@ -40,3 +40,11 @@ def test_who_and_when_must_be_said(actor: str, at: float) -> None:
     """An empty actor, one that no database takes, and an instant that is none are refused."""
     with pytest.raises(UsageError, match="needs an actor"):
         check_signed(actor, at)
+
+
+@given(reasons, st.integers(0, 5))
+def test_what_is_appended_meanwhile_breaks_nothing(texts: list[str], before: int) -> None:
+    """The length is asked for first: rows that come while the chain is read may be read or not."""
+    _, rows = chained((0, GENESIS), [OperatorAsked("m", "pause", text) for text in texts], "ana", 1.0)
+    length = min(before, len(rows))
+    assert verified(rows, lambda: length, "here") == len(rows)

@@ -54,8 +54,10 @@ def verified(rows: Iterable[Row], longest: Callable[[], int], where: str) -> int
     """Recomputes the whole chain and returns its length. Raises `JournalBroken` naming the first bad entry.
 
     An edit, a deletion and a change of order are found, a deletion at the end by `longest`: how long the chain has ever
-    been. Whoever can rewrite all of it and that number is not: keep the last digest elsewhere for that.
+    been. Whoever can rewrite all of it and that number is not: keep the last digest elsewhere for that. What others
+    append meanwhile may be read or not.
     """
+    once = longest()  # before the rows, which `rows` reads as they are asked for
     length, previous = 0, GENESIS
     for row in rows:
         seq, at, actor, text, said_previous, digest = row
@@ -67,8 +69,7 @@ def verified(rows: Iterable[Row], longest: Callable[[], int], where: str) -> int
             raise broken(seq, "its content is not what was written", where)
         entry_of(row, where)
         length, previous = seq, digest
-    once = longest()
-    if once != length:
+    if length < once:
         raise broken(length + 1, f"it is missing: the journal once held {counted(once, 'entry', 'entries')}", where)
     return length
 
