@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.stats.distances import Distance
@@ -10,7 +12,7 @@ from fairlead.stats.drift import RATIOS, ColumnDrift, Level, ranked
 NAMED = 3  # how many columns a reason names
 
 
-def judge_drift(columns: tuple[ColumnDrift, ...], *, smallest_effect: float = 0.10) -> Verdict:
+def judge_drift(columns: Sequence[ColumnDrift], *, smallest_effect: float = 0.10) -> Verdict:
     """The verdict on a table: breached, else unmeasured, else undecided, else holds.
 
     - breached: a column is flagged; the worst are named first.
