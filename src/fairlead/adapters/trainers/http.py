@@ -39,7 +39,7 @@ class Service:
         name: str,
         url: str,
         headers: Mapping[str, str] | None = None,
-        timeout_seconds: float = 10.0,
+        timeout_seconds: float = 30.0,
     ) -> None:
         """Raises `SettingsError` for what is no address."""
         try:
