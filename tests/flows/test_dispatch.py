@@ -483,3 +483,17 @@ def test_an_escalation_is_a_fact() -> None:
     (fact,) = desk.facts(NoticeEscalated)
     assert isinstance(fact, NoticeEscalated)
     assert (fact.channels, fact.dead) == (("phone",), "pager")
+
+
+def test_a_storm_that_goes_on_is_the_same_page() -> None:
+    """New models that break while it lasts join it, also after a pause; one that breaks alone pages by itself."""
+    desk = Desk()
+    for part in range(4):
+        desk.add(*(raised("a", f"m{part}-{number}") for number in range(50)))
+        desk.passes(340, 10)
+    assert desk.pages == 1
+    assert sum(one.count for one in desk.pager.sent) == 200
+    desk.add(raised("a", "alone"))
+    desk.passes(60, 10)
+    assert [one.model for one in desk.pager.sent][-1] == "alone"
+    assert desk.pages == 2
