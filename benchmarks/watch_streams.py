@@ -47,7 +47,7 @@ def main() -> None:
     """Runs every stream, prints the tables."""
     asked = _arguments()
     folder = peers_folder(asked.peers)
-    systems = [] if asked.own else installed(folder, SYSTEMS)
+    systems = [] if asked.own else installed(folder, asked.systems or SYSTEMS)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for plan in PLANS:
         if asked.streams and plan.name not in asked.streams:
@@ -252,6 +252,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default=None, help="where the environments are")
     parser.add_argument("--own", action="store_true", help="fairlead alone")
     parser.add_argument("--delay", type=float, default=0.0, help="windows until a label comes")
+    parser.add_argument("--systems", nargs="*", default=None, help=f"some of {', '.join(SYSTEMS)}")
     parser.add_argument("--streams", nargs="*", default=None)
     parser.add_argument("--results", type=Path, default=None, help="keeps the peers' answers, so a run can go on")
     parser.add_argument("--json", type=Path, default=None)
