@@ -252,11 +252,11 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
             clock.at = START + (hour + 1) * HOUR
             load = os.getloadavg()[0]
             cpu, wall = timed(follow.tick)
-            spent.append(taken + labels + cpu)
+            spent.append(taken + labels + sum(each for each, _ in idle) + cpu)
             print(
                 f"hour {hour}: tick {cpu:6.2f} s CPU, {wall:6.2f} s wall (load {load:.1f}); "
                 f"{cpu / asked.models * 1e3:.1f} ms a model; taking in {taken:.2f} s, labels {labels:.2f} s; "
-                f"an idle tick {sum(c for c, _ in idle) / 10 * 1e3:.1f} ms; {resident()} MiB; "
+                f"ten ticks within the hour {sum(each for each, _ in idle):.2f} s; {resident()} MiB; "
                 f"{(settled(home / 'home') - before) / asked.models / 1e3:.1f} kB a model",
                 flush=True,
             )
