@@ -70,7 +70,7 @@ def start() -> Iterator[Callable[..., FollowUp]]:
     yield make
     for follow_up in made:
         follow_up.close()
-        for process in follow_up._runs.values():
+        for process in follow_up._training.processes.values():
             process.wait(30)
 
 
@@ -101,7 +101,7 @@ class Interpreter:
 def ended(follow_up: FollowUp) -> bool:
     """One more round; whether no training run is left."""
     follow_up.tick()
-    return not follow_up._runs
+    return not follow_up._training.processes
 
 
 @pytest.fixture
@@ -149,7 +149,7 @@ def test_what_need_not_be_trained_is_not(
         context.journal.append([done], actor="ana", at=time.time())
     follow_up = start(context)
     follow_up.tick()
-    assert follow_up._runs == {}
+    assert follow_up._training.processes == {}
     assert interpreter.started == []
 
 

@@ -7,8 +7,6 @@ tried again, and never holds up another model.
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -28,6 +26,7 @@ from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.dispatching import Dispatching
 from fairlead.app.product_round import ProductRound
 from fairlead.app.registry_hooks import registry_events
+from fairlead.app.training_runs import TrainingRuns
 from fairlead.core.event import (
     Entry,
     GoldenTested,
@@ -90,8 +89,7 @@ class FollowUp:
         self._touched: set[str] = set()  # models of which something has come since their upper rungs were looked at
         self._looked = -inf  # when those of all models were
         self._responders: dict[str, Responder] = {}
-        self._asked: dict[str, RetrainDecided] = {}  # by run: asked for, and neither started nor finished
-        self._runs: dict[str, subprocess.Popen[bytes]] = {}
+        self._training = TrainingRuns(self._arguments, trains=context.settings.retraining.trains)
         self._read = 0
         self._unsettled: set[str] = set()  # models whose rollbacks may want an answer, or wait for their workers
         self._behind: set[str] = set()  # models whose judged windows may want an answer
@@ -156,8 +154,7 @@ class FollowUp:
         for name in filter(self._conditions.due, list(self._watches)):
             self._attempt("the conditions", name, self._conditions.look)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
-        self._train()
-        self._reap()
+        self._training.tend()
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
         """Whether it was done for this model; otherwise it is due again, a little later."""
@@ -204,10 +201,10 @@ class FollowUp:
                 self._failing |= {model} if self._held.bears(decision) or back else set()
             case GoldenTested(model=model) | PromotionDecided(model=model):
                 self._failing.add(model)
-            case RetrainDecided(run=run, triggered=True) as asked:
-                self._asked[run] = asked
+            case RetrainDecided(triggered=True) as asked:
+                self._training.ask(asked)
             case RetrainFinished(run=run):
-                self._asked.pop(run, None)
+                self._training.finished(run)
             case _:
                 pass
 
@@ -311,26 +308,7 @@ class FollowUp:
         """How many rows a version's reference has; None where it cannot be read."""
         return self._watch(name).reference_rows(version)
 
-    # -- training and the registry ---------------------------------------------------------------------------------
-
-    def _train(self) -> None:
-        """Trains in processes of their own: neither their memory nor their time is the controller's. A run that was
-        asked for and has not finished is done again after a restart, under its own key."""
-        if not self._context.settings.retraining.trains:
-            self._asked.clear()
-        for run, asked in list(self._asked.items()):
-            command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "retrain", "run", asked.model]
-            command += ["--run", run, "--reason", asked.reason]
-            self._runs[run] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-            del self._asked[run]
-
-    def _reap(self) -> None:
-        for run, process in list(self._runs.items()):
-            code = process.poll()
-            if code is not None:
-                del self._runs[run]
-                if code > 1:
-                    _LOG.error("the training run %s ended with exit code %d", run, code)
+    # -- the registry ---------------------------------------------------------------------------------
 
     def _follow_registry(self) -> None:
         """The registry may be slow or away: it has a thread of its own and is tried again."""
