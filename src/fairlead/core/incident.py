@@ -159,7 +159,9 @@ def _told(before: Incident, entry: Entry, text: str) -> Incident:
 
 
 def _written(before: Incident, entry: Entry, fact: event.PostmortemWritten) -> Incident:
-    return replace(_told(before, entry, f"Postmortem drafted: {fact.path}"), postmortem=fact.path)
+    """The first draft is a line of the timeline; that it follows the facts from then on is no news."""
+    after = _told(before, entry, f"Postmortem drafted: {fact.path}") if before.postmortem is None else before
+    return replace(after, postmortem=fact.path)
 
 
 def _triaged(before: Incident, entry: Entry, fact: facts_act.TriageDone) -> Incident:

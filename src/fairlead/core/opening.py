@@ -9,11 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from fairlead.core.alarm import (
+    CALIBRATION,
     DATA,
     DEGRADED,
     GOLDEN,
     HARMFUL,
+    IMPACT,
     LOG_REFUSED,
+    LOOP,
+    PREDICTIONS,
     PROMOTION,
     REGRESS_HELD,
     ROLLBACK,
@@ -32,6 +36,10 @@ _CATEGORY: Mapping[str, str] = MappingProxyType(
         DEGRADED: "model",
         ROLLBACK: "integration",
         SILENT: "data",
+        CALIBRATION: "model",
+        PREDICTIONS: "model",
+        LOOP: "model",
+        IMPACT: "business",
         GOLDEN: "model",
         PROMOTION: "model",
         REGRESS_HELD: "model",

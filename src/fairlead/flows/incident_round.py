@@ -23,6 +23,7 @@ from fairlead.core.event import (
     DeployRefused,
     Entry,
     IncidentNoted,
+    PostmortemWritten,
     RetrainDecided,
     RetrainFinished,
     RolloutDecided,
@@ -106,13 +107,15 @@ class IncidentRound:
         self._entries: dict[str, list[Entry]] = {}
         self._counted: dict[str, dict[str, _Counted]] = {}  # by model and window
         self._broken: set[str] = set()  # models whose last window has a broken column
+        self._storied: set[str] = set()  # models of which something was told that a postmortem tells
         self._open: set[str] = set()  # models with an incident that is not resolved
 
     def look(self) -> bool:
         """Takes in what is new, and does what is due; whether anything was new. Cheap where nothing is."""
         changed = self._follow()
         for model in sorted(changed | self._open):
-            self._work_on(model, drafted=model in changed)
+            self._work_on(model, drafted=model in self._storied)
+        self._storied.clear()
         return bool(changed)
 
     def _follow(self) -> set[str]:
@@ -123,6 +126,8 @@ class IncidentRound:
             kept = self._kept(entry)
             if kept is not None:
                 self._entries.setdefault(model, []).append(kept)
+                if not isinstance(entry.fact, WindowJudged | PostmortemWritten | MessageDrafted):
+                    self._storied.add(model)
                 changed.add(model)
         return changed
 

@@ -11,11 +11,15 @@ from msgspec import Struct
 
 from fairlead.adapters.disk_room import tried
 from fairlead.core.alarm import (
+    CALIBRATION,
     DATA,
     DEGRADED,
     GOLDEN,
     HARMFUL,
+    IMPACT,
     LOG_REFUSED,
+    LOOP,
+    PREDICTIONS,
     PROMOTION,
     REGRESS_HELD,
     ROLLBACK,
@@ -111,6 +115,10 @@ def _built_in(context: Context) -> Iterator[Runbook]:
         GOLDEN: ("critical", "what serves answers its golden rows otherwise, and nothing stands behind it"),
         PROMOTION: ("high", "a promoted version has become worse, and was not taken back by itself"),
         LOG_REFUSED: ("critical" if full else "high", "the prediction log takes no records"),
+        CALIBRATION: ("medium", "labels show that probabilities are off"),
+        PREDICTIONS: ("high", "the predictions' mean or spread moved far, or one value is answered to many"),
+        IMPACT: ("medium", "what callers log, the volume, the errors or the latency are not what is usual"),
+        LOOP: ("medium", "a model's own decisions shape what the next one learns from"),
         UNACKNOWLEDGED: ("high", "nobody has acknowledged an incident in its time"),
         UNMEASURED: ("low", "a condition of the settings has had no value for a day"),
     }

@@ -224,9 +224,16 @@ class World:
         """The journal's facts of a kind."""
         return [entry.fact for entry in self.context.journal.read(kinds=[kind])]
 
-    def incident(self) -> Incident | None:
-        """The newest incident."""
-        return next(iter(list_incidents(self.context)), None)
+    def incident(self, alert: str = "", rollout: str = "", category: str = "") -> Incident | None:
+        """The newest incident; of an alert, a rollout or a category, where one is named."""
+        return next(
+            (
+                one
+                for one in list_incidents(self.context)
+                if alert in ("", *one.alerts) and rollout in ("", one.rollout) and category in ("", one.category)
+            ),
+            None,
+        )
 
     def state(self, identity: str) -> str:
         """Where an incident stands."""

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from fairlead.operations.incidents import show_incident
+
 World = Any  # see conftest
 BY_HAND = "{automatic: false, acknowledge: {medium: 2s, high: 2s, critical: 2s}, escalate: [{after: 0s}]}"
 
@@ -21,16 +23,16 @@ def test_a_null_burst_by_hand(world: Callable[..., World], tell: Callable[..., N
         home.wait(lambda: home.windows() >= 2)
     fault = time.time()
     with home.traffic(nulls=0.5):
-        found = home.wait(home.incident)
+        found = home.wait(lambda: home.incident(category="data"))
         home.wait(lambda: any("unacknowledged" in fact.alert for fact in home.facts("alert_raised")))
         assert "is acknowledged" in home.run("incident", "acknowledge", found.id, "I look at the booking feed")
         home.wait(lambda: any("unacknowledged" in fact.alert for fact in home.facts("alert_quieted")))
-        assert home.incident().triage is None
+        assert home.incident(category="data").triage is None
         at = datetime.fromtimestamp(fault, UTC).isoformat()
         home.run("timeline", "note", "the booking feed has a new schema", "--source", "bookings", "--at", at)
         said = home.run("incident", "triage", found.id)
         assert "recommended: fix data" in said
-        assert home.incident().actions == ()
+        assert home.incident(category="data").actions == ()
         home.run("incident", "act", found.id, "fix_data", "--reason", "the feed's team is on it")
     with home.traffic():
         seen = home.windows()
@@ -41,7 +43,7 @@ def test_a_null_burst_by_hand(world: Callable[..., World], tell: Callable[..., N
     home.run("incident", "item", found.id, "Agree on schema changes", "--owner", "feeds", "--due", "2031-01-02")
     home.run("incident", "item", found.id, "Agree on schema changes", "--done")
     home.run("incident", "resolve", found.id, "three windows without nulls")
-    done = home.incident()
+    done = show_incident(home.context, found.id)
     tell("by hand", done, fault)
     assert [one.automatic for one in done.actions] == [False]
     text = home.run("incident", "postmortem", done.id)

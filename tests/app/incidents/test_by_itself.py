@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
+from fairlead.core.incident import Incident
+from fairlead.operations.incidents import list_incidents, show_incident
+
 World = Any  # see conftest
+
+
+def open_since(home: World, instant: float) -> list[Incident]:
+    """The incidents that were opened since."""
+    return [one for one in list_incidents(home.context) if one.opened_at >= instant]
+
+
 QUICK = "{resolve_after: 4s, acknowledge: {high: 1h, medium: 1h, critical: 1h}}"
 
 
@@ -18,16 +28,15 @@ def test_a_null_burst(world: Callable[..., World], tell: Callable[..., None]) ->
     home = world(QUICK)
     with home.traffic():
         home.wait(lambda: home.windows() >= 2)
-    assert home.incident() is None
-    assert home.status()["state"] == "operational"
+    assert home.incident(category="data") is None
     fault = time.time()
     with home.traffic(nulls=0.5):
-        found = home.wait(home.incident)
-        home.wait(lambda: home.incident().actions)
+        found = home.wait(lambda: home.incident(category="data"))
+        home.wait(lambda: home.incident(category="data").actions)
         assert home.status()["state"] == "degraded"
     with home.traffic():
         home.wait(lambda: home.state(found.id) == "resolved")
-    done = home.incident()
+    done = show_incident(home.context, found.id)
     tell("null burst", done, fault)
     assert done.category == "data"
     assert [one.action for one in done.actions] == ["fix_data"]
@@ -35,7 +44,6 @@ def test_a_null_burst(world: Callable[..., World], tell: Callable[..., None]) ->
     text = home.run("incident", "postmortem", done.id)
     assert "nights" in text
     assert "Predictions affected: 0" not in text
-    home.wait(lambda: home.status()["state"] == "operational")
     print(text)
 
 
@@ -47,9 +55,9 @@ def test_a_bad_deploy(world: Callable[..., World], tell: Callable[..., None]) ->
         home.wait(lambda: home.windows() >= 2)
         fault = time.time()
         home.deploy_crashing()
-        found = home.wait(home.incident)
+        found = home.wait(lambda: home.incident(rollout="stay-bad"))
         home.wait(lambda: home.state(found.id) == "resolved")
-    done = home.incident()
+    done = show_incident(home.context, found.id)
     tell("bad deploy", done, fault)
     assert done.rollout == "stay-bad"
     assert done.mitigated_at is not None
@@ -69,9 +77,9 @@ def test_a_concept_flip(world: Callable[..., World], tell: Callable[..., None]) 
         home.wait(lambda: home.windows() >= 4)
     fault = time.time()
     with home.traffic(flip=True):
-        found = home.wait(home.incident)
+        found = home.wait(lambda: next((one for one in open_since(home, fault) if one.window), None))
         home.wait(lambda: home.state(found.id) == "resolved", 240)
-    done = home.incident()
+    done = show_incident(home.context, found.id)
     tell("concept flip", done, fault)
     assert done.id == found.id
     assert [one.action for one in done.actions] == ["retrain"]
