@@ -85,6 +85,15 @@ def place(*, moved: int, reference: Band | None, estimated: Band | None, realise
     return Placement(Quadrant.BENIGN, f"{inputs}, and the realised metric is not below the reference")
 
 
+def overruled(placement: Placement, moved: int, reason: str) -> Placement:
+    """A benign placement where the live loss alone shows harm: the metric does not tell, so it is no longer benign."""
+    if placement.quadrant is not Quadrant.BENIGN:
+        return placement
+    if not moved:
+        return Placement(Quadrant.CONCEPT, f"the inputs are still, yet {reason}")
+    return Placement(Quadrant.UNKNOWN, f"{moved} inputs moved, and {reason}; the metric does not tell which kind it is")
+
+
 def _by_estimate(inputs: str, reference: Band, estimated: Band | None) -> Placement:
     if estimated is not None and estimated.below(reference):
         return Placement(Quadrant.COVARIATE, f"{inputs}, and the estimate lies below the reference; labels are due")

@@ -17,10 +17,13 @@ from numpy.typing import NDArray
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.flows.watching.features import profile_rows
 from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.segments import cells_of
 from fairlead.stats.performance import Floats
+from fairlead.stats.pinpoint import Cells
 from fairlead.stats.profile import TableProfile
 
 CHUNK = 4_096
+FEW = 64  # features that are kept until they are looked at, where they are not profiled
 _MASK = 2**64 - 1
 
 
@@ -55,6 +58,7 @@ class Cohort:
         self._raws: list[Raw] = []
         self._profile: TableProfile | None = None
         self._counted = 0
+        self._cells: list[Cells] = []  # by which harm is looked for, where a reference has such features
 
     @property
     def rows(self) -> int:
@@ -78,6 +82,7 @@ class Cohort:
 
     def settle(self) -> None:
         """Drops what only its judgement needed: features, their profile, units, and the names of requests."""
+        self._count()
         self._units = self.units
         hashes = np.array([hash(request) & _MASK for request in self.ids], np.uint64)
         self._order = np.argsort(hashes).astype(np.uint32)
@@ -106,10 +111,9 @@ class Cohort:
         self._received_at.append(-inf)
         self._unit.append(int.from_bytes(blake2b(record.unit_id.encode(), digest_size=8).digest()))
         self.ids.append(record.request_id)
-        if self._profiled:
-            self._raws.append(Raw(bytes(record.features)))
-            if len(self._raws) >= CHUNK:
-                self._count()
+        self._raws.append(Raw(bytes(record.features)))
+        if len(self._raws) >= (CHUNK if self._profiled else FEW):
+            self._count()
         return self.rows - 1
 
     def learn(self, place: int, outcome: OutcomeRecord) -> tuple[float, float] | None:
@@ -144,6 +148,15 @@ class Cohort:
         decided = _view(self._decided)
         return decided[~np.isnan(decided)]
 
+    def cells(self) -> Cells:
+        """The cells of all rows by their places, (features, rows); empty where there is no such feature."""
+        self._count()
+        return np.concatenate(self._cells, axis=1) if self._cells else np.empty((0, 0), np.uint8)
+
+    def places_decided(self) -> Floats:
+        """The decision of each row by its place, (rows,); nan where it has none."""
+        return _view(self._decided)
+
     def truths(self) -> Floats:
         """The truth of each row (class number, or value) by its place, (rows,); nan where none is known."""
         return _view(self._truth)
@@ -162,8 +175,10 @@ class Cohort:
     def _count(self) -> None:
         if not self._raws:
             return
-        part = profile_rows(self._raws, _view(self._score[self._counted :]), self.reference.profile)
-        self._profile = part if self._profile is None else self._profile + part
+        self._cells.append(cells_of(self._raws, self.reference.profile))
+        if self._profiled:
+            part = profile_rows(self._raws, _view(self._score[self._counted :]), self.reference.profile)
+            self._profile = part if self._profile is None else self._profile + part
         self._counted, self._raws = self.rows, []
 
 
