@@ -69,7 +69,7 @@ def policy_of(settings: Settings, model: str) -> Policy:
     if known is None:
         return policy
     harm = HarmPolicy(cost=None if known.cost is None else known.cost.matrix)
-    return replace(policy, harm=harm, maturity_seconds=known.labels.seconds)
+    return replace(policy, harm=harm, maturity_seconds=known.labels.seconds, matured_share=float(known.labels.share))
 
 
 def budget_of(settings: Settings) -> Budget:
