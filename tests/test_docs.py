@@ -173,6 +173,7 @@ def test_there_is_a_runbook_for_every_alert_and_none_else() -> None:
     """The pages are called as the alerts are."""
     alerts = {alarm.HARMFUL, alarm.DEGRADED, alarm.DATA, alarm.SILENT, alarm.ROLLBACK, alarm.LOG_REFUSED}
     alerts |= {alarm.METRIC, alarm.UNMEASURED, alarm.GOLDEN, alarm.PROMOTION, alarm.REGRESS_HELD, alarm.UNACKNOWLEDGED}
+    alerts |= {alarm.IMPACT, alarm.LOOP}
     assert {page.stem for page in (ROOT / "docs" / "runbooks").glob("*.md")} == alerts
 
 

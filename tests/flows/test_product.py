@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import msgspec
 import numpy as np
 import pytest
 from msgspec import Raw
 
 from fairlead.core.facts_act import ImpactJudged
-from fairlead.core.impact import NEW_USUAL, Figure, ImpactReport, impact_of
+from fairlead.core.impact import NEW_USUAL, Figure, ImpactReport, alarm_of_impact, impact_of
 from fairlead.core.record import EventRecord, Prediction
+from fairlead.core.report import Layer
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import DAY, MONDAY, WindowPlan
 from fairlead.flows.product import MOST_NAMES, Product
@@ -210,3 +212,19 @@ def test_calm_windows_are_called_unusual_at_most_at_the_stated_rate(seed: int) -
     loud = [one for one in reports if one.verdict.outcome in (Outcome.BREACHED, Outcome.UNDECIDED)]
     assert len(reports) == 96
     assert len(loud) <= 4
+
+
+def test_an_alarm_is_raised_before_the_events_came_and_ends_only_after() -> None:
+    """A breach of volume is told when the window closes; a close without its events says nothing is over."""
+    rng = np.random.default_rng(6)
+    rung = product()
+    told = hours(rng, range(10))
+    more = hours(rng, [10], rows=900)
+    fed(rung, (told[0] + more[0], told[1] + more[1]), 10)
+    (closed,) = (one for one in rung.judge(T0 + 11 * HOUR) if one.starts_at == T0 + 10 * HOUR)
+    loud = alarm_of_impact(closed)
+    assert (closed.final, loud.verdict.outcome, loud.severity) == (False, Outcome.BREACHED, "medium")
+    assert loud.details[0][0] == "volume"
+    quiet = ImpactReport("shop", "w", 0.0, 1.0, 1.0, 5, layers=(Layer("data", Outcome.HOLDS, "as usual"),))
+    assert alarm_of_impact(quiet).verdict.outcome is Outcome.HOLDS
+    assert alarm_of_impact(msgspec.structs.replace(quiet, final=False)).verdict.outcome is Outcome.UNDECIDED

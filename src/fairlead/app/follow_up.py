@@ -24,6 +24,7 @@ from fairlead.app.acting import Acting
 from fairlead.app.compose import alert_policy, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.dispatching import Dispatching
+from fairlead.app.loops_round import LoopsRound
 from fairlead.app.product_round import ProductRound
 from fairlead.app.registry_hooks import registry_events
 from fairlead.app.training_runs import TrainingRuns
@@ -100,6 +101,7 @@ class FollowUp:
         folder = config.absolute().parent if config else Path.cwd()
         self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
         self._product = ProductRound(context)
+        self._loops = LoopsRound(context, self._arguments, self._responder)
         self._acting = Acting(context, self._arguments, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
@@ -154,6 +156,7 @@ class FollowUp:
         for name in filter(self._conditions.due, list(self._watches)):
             self._attempt("the conditions", name, self._conditions.look)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
+        self._attempt("the audits", "all models", self._audits)
         self._training.tend()
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
@@ -242,9 +245,15 @@ class FollowUp:
         self._behind.discard(name)
         return True
 
+    def _audits(self, _all: str) -> bool:
+        self._loops.look()
+        return True
+
     def _rungs(self, name: str) -> bool:
         """Judges what answers and events say of a model's windows."""
-        self._product.judge(name, self._watches[name].event_now(self._context.clock.now()))
+        now = self._context.clock.now()
+        if alarms := self._product.judge(name, self._watches[name].event_now(now)):
+            self._responder(name).on_alarms(alarms, now)
         return True
 
     def close(self) -> None:
@@ -252,6 +261,7 @@ class FollowUp:
         self._stop.set()
         self._acting.close()
         self._dispatching.close()
+        self._loops.close()
         self._registry.join(2.0)
 
     # -- one watch and one responder a model -----------------------------------------------------------------------

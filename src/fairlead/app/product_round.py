@@ -6,6 +6,8 @@ import logging
 from collections.abc import Sequence
 
 from fairlead.adapters.fact_log import SegmentFactReader
+from fairlead.core.alert import Alarm
+from fairlead.core.impact import alarm_of_impact
 from fairlead.core.record import Prediction
 from fairlead.core.window import WindowPlan
 from fairlead.errors import StateError
@@ -25,6 +27,7 @@ class ProductRound:
         self._events = SegmentFactReader(context.home / "log")
         self._telling = Telling(_LOG)
         self._rungs: dict[str, Product] = {}
+        self._told: set[str] = set()
         self._behind = True  # whether the log may hold events that were not read
 
     def observe(self, predictions: Sequence[Prediction]) -> None:
@@ -47,10 +50,16 @@ class ProductRound:
         for name in {one.model_name for one in events}:
             self._of(name).observe_events(events)
 
-    def judge(self, name: str, event_now: float) -> None:
-        """Judges a model's closed windows, once all that was logged of them has been read."""
-        if not self._behind:
-            self._of(name).judge(event_now)
+    def judge(self, name: str, event_now: float) -> tuple[Alarm, ...]:
+        """Judges a model's closed windows, once all that was logged of them has been read. Returns what they ask to be
+        told; after a start also what the newest one did, should nobody have heard of it."""
+        if self._behind:
+            return ()
+        rung = self._of(name)
+        before = () if name in self._told or rung.last is None else (rung.last,)
+        found = (*before, *rung.judge(event_now))
+        self._told.add(name)
+        return tuple(alarm_of_impact(report) for report in found)
 
     def _of(self, name: str) -> Product:
         found = self._rungs.get(name)

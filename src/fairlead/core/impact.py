@@ -14,6 +14,8 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from fairlead.core.alarm import IMPACT
+from fairlead.core.alert import Alarm
 from fairlead.core.event import canonical
 from fairlead.core.facts_act import ImpactJudged
 from fairlead.core.listing import counted
@@ -236,6 +238,25 @@ def standing(reports: Sequence[ImpactReport]) -> dict[str, Verdict]:
             window = next(report for report, one in figures if one.layer == name).window
             found[name] = Verdict(verdict.outcome, f"{window}: {verdict.reason}.")
     return found
+
+
+def alarm_of_impact(report: ImpactReport) -> Alarm:
+    """What a window asks to be told. Before its events have had their time it can raise the alert, and not end it."""
+    verdicts = [Verdict(layer.outcome, f"{layer.name}: {layer.reason}") for layer in report.layers]
+    broken = [one.reason for one in verdicts if one.outcome is Outcome.BREACHED]
+    if broken:
+        verdict = Verdict(Outcome.BREACHED, "; ".join(broken))
+    elif report.final and any(one.outcome is Outcome.HOLDS for one in verdicts):
+        verdict = Verdict(Outcome.HOLDS, "callers and business see what is usual")
+    else:
+        verdict = Verdict(Outcome.UNDECIDED, "what is usual is not known yet")
+    details = tuple((one.name.replace("_", " "), one.reason) for one in report.figures if _is_loud(one))
+    title = f"Callers of {report.model} see something unusual in window {report.window}"
+    return Alarm(report.model, IMPACT, "medium", title, verdict, details=details)
+
+
+def _is_loud(figure: Figure) -> bool:
+    return figure.outcome is Outcome.BREACHED
 
 
 def fact_of_impact(report: ImpactReport) -> ImpactJudged:

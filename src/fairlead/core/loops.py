@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from msgspec import Raw, Struct
+from msgspec import MsgspecError, Raw, Struct, json
 
+from fairlead.core.alarm import LOOP
+from fairlead.core.alert import Alarm
 from fairlead.core.event import canonical
 from fairlead.core.facts_act import LoopAudited
 from fairlead.core.listing import counted
@@ -139,6 +141,17 @@ def judge_shaped(found: Shaped, alpha: float) -> Part:
             f"what was asked and {seen:.1%} of what is learnt. Explore, or weigh the rows",
         )
     return Part(name, Outcome.HOLDS, f"labels come whatever was decided: {said}")
+
+
+def alarm_of_loops(fact: LoopAudited) -> Alarm:
+    """What an audit asks to be told."""
+    outcome = Outcome(fact.verdict) if fact.verdict in set(Outcome) else Outcome.UNMEASURED
+    try:
+        reason = json.decode(fact.report, type=LoopReport).verdict.reason
+    except MsgspecError:
+        reason = fact.reason
+    title = f"What {fact.model} decides shapes what is known of it"
+    return Alarm(fact.model, LOOP, "medium", title, Verdict(outcome, reason))
 
 
 def fact_of_loops(report: LoopReport, reason: str, window: str = "") -> LoopAudited:

@@ -168,6 +168,11 @@ class Product:
         return tuple(self._reports(now))
 
     @property
+    def last(self) -> ImpactReport | None:
+        """The newest window that was judged, also before a restart."""
+        return self._last
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The events that were seen, and are watched."""
         return tuple(sorted(self._names))
@@ -273,7 +278,7 @@ class Product:
         if not report.final:
             self._closed[report.starts_at] = report
         if self._last is None or report.starts_at >= self._last.starts_at:
-            self._last = replace(report, figures=(), layers=())
+            self._last = replace(report, decisions={}, versions={})
 
     def _add(self, name: str, point: Point) -> None:
         starts, values = self._past.setdefault(name, (array("d"), array("d")))
