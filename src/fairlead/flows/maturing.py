@@ -1,7 +1,7 @@
 """maturing: log records -> how late labels come -> when a window counts as matured.
 
 Of all answers a bounded sample is kept: those with the smallest hashes of their request ids. Which they are depends on
-the log alone, not on the order in which it is read, nor on a restart. About 150 bytes an answer of the sample.
+the log alone, not on the order in which it is read, nor on a restart. About 300 bytes an answer of the sample.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fairlead.core.maturity import AT_MOST, SHARE, Maturity, maturity_of
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.stats.performance.maturity import delay_curve, waited
 
-SAMPLE = 1_000
+SAMPLE = 500
 _EARLY = 1_000  # labels that came before their answers
 _STEP = 60.0  # seconds of event time, after which it is looked at again
 
