@@ -178,15 +178,6 @@ class ChallengerWeighed(Fact, frozen=True, tag="challenger_weighed"):
     worth: float | None = None
 
 
-class SlotsFilled(Fact, frozen=True, tag="slots_filled"):
-    """Rows that came after their windows were judged are now in their slots."""
-
-    starts_at: float
-    ends_at: float
-    rows: int
-    reason: str = ""
-
-
 class LoopAudited(Fact, frozen=True, tag="loop_audited"):
     """Whether a model's own decisions shape what it will learn from."""
 
@@ -224,7 +215,6 @@ ActFact = (
     | LabelsAsked
     | RunSubmitted
     | ChallengerWeighed
-    | SlotsFilled
     | LoopAudited
     | ImpactJudged
 )
