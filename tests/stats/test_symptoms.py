@@ -74,6 +74,13 @@ def test_a_nearly_constant_column_can_freeze() -> None:
     assert (symptom_of(known.columns[0], frozen), symptom_of(known.columns[0], few)) == ("frozen", "")
 
 
+def test_a_constant_changes_its_unit_too() -> None:
+    """One value in every row, then a hundred times that value: there is no spread to compare."""
+    known = profile([NumericColumn("rate", np.full(500, 1.1))])
+    (now,) = profile([NumericColumn("rate", np.full(500, 110.0))], known.grids).columns
+    assert symptom_of(known.columns[0], now) == "x100"
+
+
 def test_few_rows_show_nothing() -> None:
     """Below thirty rows there is no symptom, whatever they hold."""
     assert symptom_of(BEFORE, price(100 * NOW[:20])) == ""

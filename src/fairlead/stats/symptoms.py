@@ -71,7 +71,9 @@ def _new(before: CategoryProfile, now: CategoryProfile) -> int:
 
 def _factor(before: NumericProfile, now: NumericProfile) -> str:
     """A power of ten that both mean and spread were multiplied by, as `x100` or `/100`."""
-    ratios = [_ratio(now.mean, before.mean), _ratio(now.deviation, before.deviation)]
+    ratios = [_ratio(now.mean, before.mean)]
+    if before.deviation or now.deviation:  # a constant has no spread to multiply
+        ratios.append(_ratio(now.deviation, before.deviation))
     if not all(0 < ratio < inf for ratio in ratios):
         return ""
     power = round(log10(ratios[0]))
