@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAIRLEAD_PEERS ?= $(CURDIR)/.peers
 export FAIRLEAD_PEERS
 
-.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts soak lock format browser clean
+.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts soak lock format browser alertmanager clean
 
 help:
 	@echo "make demo      the whole loop on real data, about a minute"
@@ -35,10 +35,10 @@ $(READY): requirements.lock requirements-installer.lock pyproject.toml
 demo: $(READY)
 	@$(BIN)/fairlead demo $(ARGS)
 
-test: $(READY) browser
+test: $(READY) browser alertmanager
 	@$(BIN)/python -m pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-test-all: $(READY) browser
+test-all: $(READY) browser alertmanager
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: $(READY)
@@ -96,6 +96,9 @@ lock: $(READY)
 
 browser:
 	@sh scripts/browser.sh
+
+alertmanager:
+	@sh scripts/alertmanager.sh >/dev/null
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .fairlead

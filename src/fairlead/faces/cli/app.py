@@ -45,6 +45,41 @@ from fairlead.faces.cli import (
 from fairlead.faces.cli.session import OpenContext, Session
 
 
+# In the order of the help.
+VERBS = (
+    models,
+    diff,
+    features,
+    gate,
+    checklist,
+    rollouts,
+    why,
+    replay,
+    pipeline,
+    selftest,
+    score,
+    validate,
+    skew,
+    loops,
+    stream,
+    drift,
+    status,
+    performance,
+    experiment,
+    outcomes,
+    labels,
+    retrain,
+    incidents,
+    runbooks,
+    alerts,
+    backtest,
+    simulate,
+    journal,
+    log,
+    settings,
+)
+
+
 def build(open_context: OpenContext, version: str) -> typer.Typer:
     """The command line, without the verbs that start processes (`up`, `demo`): the composition root adds those."""
     app = typer.Typer(
@@ -75,36 +110,7 @@ def build(open_context: OpenContext, version: str) -> typer.Typer:
             raise typer.Exit
         context.obj = Session(home, config, environment, open_context)
 
-    readers = (drift, status, performance, experiment)
-    for module in (
-        models,
-        diff,
-        features,
-        gate,
-        checklist,
-        rollouts,
-        why,
-        replay,
-        pipeline,
-        selftest,
-        score,
-        validate,
-        skew,
-        loops,
-        stream,
-        *readers,
-        outcomes,
-        labels,
-        retrain,
-        incidents,
-        runbooks,
-        alerts,
-        backtest,
-        simulate,
-        journal,
-        log,
-        settings,
-    ):
+    for module in VERBS:
         module.add_to(app)
     return app
 
