@@ -44,7 +44,6 @@ from fairlead.faces.cli import (
 )
 from fairlead.faces.cli.session import OpenContext, Session
 
-
 # In the order of the help.
 VERBS = (
     models,
