@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.flows.test_watch import World, judged, outcomes, population, records
 
+from fairlead.core.event import IncidentOpened, WindowJudged
 from fairlead.core.report import WindowReport, report_of
 from fairlead.core.window import DAY
+from fairlead.flows.respond import Responder, Response
 from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.judge import Policy
 from fairlead.stats.profile import NumericProfile
@@ -105,3 +107,22 @@ def test_a_settled_cohort_finds_its_own_requests_only(tmp_path: Path) -> None:
     assert cohort.place_of("somebody-else's") is None
     assert (cohort.units, cohort.rows, cohort.share) == (units, 50, 0.0)
     assert cohort.labelled().share == 0.0
+
+
+def test_who_answers_remembers_windows_in_short(tmp_path: Path) -> None:
+    """Of a hundred columns that were judged, an answer rests on none: remembered are which window it was and its
+    labels. After a stop the whole report is answered all the same."""
+    world = World(tmp_path)
+    watch = world.watch()
+    rows = population(400, 1, reversed_truth=True)
+    answered = records(rows)
+    watch.observe(answered, outcomes(answered, rows, delay=0.0))
+    (report,) = judged(watch)
+    later = Responder("hotel", world.journal, {}, world.clock, lambda *_: "postmortem.md")
+    (response,) = later.catch_up()
+    assert sum(isinstance(entry.fact, IncidentOpened) for entry in response.facts) == 1
+    assert report.drift
+    kept = [entry.fact for entry in later._known() if isinstance(entry.fact, WindowJudged)]
+    assert [(one.window, len(one.report) < 600, report_of(one).drift) for one in kept] == [(report.window, True, ())]
+    assert not later.catch_up()
+    assert later.on_window(report) == Response(retrain=response.retrain)
