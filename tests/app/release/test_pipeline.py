@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 import sys
@@ -14,15 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead.adapters.gate_store import GateStore
 from fairlead.core.event import DeployAsked
-from fairlead.core.gate import CHECKS, Check, GateReport
 from fairlead.core.verdict import Outcome
 from fairlead.flows.pipeline import RunReport
-from fairlead.operations.context import Context
 from fairlead.operations.pipeline_render import render
 from fairlead.operations.pipelines import run_pipeline
-from fairlead.testing.registry import MemoryRegistry
 
 Trial = Any  # the fixtures' values: see conftest
 SETTINGS = """
@@ -36,28 +31,11 @@ pipeline:
     - {name: test, steps: [unit_tests]}
     - name: deploy-production
       strategy: canary
-      steps: [deploy_canary_10_percent, monitor_4_seconds, gradual_rollout, full_deployment]
+      steps: [deploy_canary_10_percent, monitor_12_seconds, gradual_rollout, full_deployment]
     - {name: after, steps: [smoke_tests]}
   rollback: {automatic: true, trigger: "error_rate > 5%"}
 """
 PAGE = ("test", "deploy-production")
-
-
-def gated(trial: Trial, version: int) -> Context:
-    """The home as the command line opens it, its versions registered, and a passed gate of one of them."""
-    system, registry = trial.system, MemoryRegistry()
-    context: Context = system.context
-    for digest in system.digests:
-        registry.register(context.bundles.manifest(digest), digest, system.home)
-    champion = [fact.version for fact in system.facts("alias_moved") if fact.alias == "champion"][-1]
-    report = GateReport(
-        "stay", version, system.digests[version - 1], "production", time.time(), 5.0,
-        tuple(Check(name, Outcome.HOLDS, "as measured", {}, "") for name in CHECKS),
-        context.settings.gates.policy("production"), champion, system.digests[champion - 1],
-    )  # fmt: skip
-    GateStore(system.home / "gates").put(report)
-    context.journal.append([report.fact], actor="ana", at=time.time())
-    return dataclasses.replace(context, open_registry=lambda: registry)
 
 
 def states(report: RunReport) -> dict[str, str]:
@@ -77,12 +55,8 @@ def test_the_rendered_jobs_end_in_a_promotion(trial: Callable[..., Trial], calle
     """Each job's command by a shell, as the CI's machine would run it beside the home: every one leaves 0."""
     tried = trial("good", SETTINGS)
     version = tried.register("good")
-    context = gated(tried, version)
-    known = context.registry.versions("stay")
-    real = tried.system.context.registry
-    for info in known[len(real.versions("stay")) if "stay" in real.models() else 0 :]:
-        real.register(context.bundles.manifest(info.bundle), info.bundle, context.bundles.path(info.bundle))
-    tree = yaml.safe_load(render(context.settings, ci, ("--config", "settings.yaml")))
+    tried.admit(version)
+    tree = yaml.safe_load(render(tried.system.context.settings, ci, ("--config", "settings.yaml")))
     jobs = tree["jobs"] if ci == "github" else {name: tree[name] for name in PAGE}
     paths = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     names = {"GITHUB_RUN_ID": "8", "CI_PIPELINE_ID": "9", "MODEL": f"stay@{version}", "FAIRLEAD_HOME": "."}
@@ -105,15 +79,15 @@ def test_a_good_version_ends_in_a_promotion(trial: Callable[..., Trial], callers
     nothing: each step passed before, and nothing is deployed twice."""
     tried = trial("good", SETTINGS)
     version = tried.register("good")
-    context = gated(tried, version)
+    tried.admit(version)
     with callers(tried.system.port) as made:
         tried.system.wait(lambda: len(made.answers) >= 300)  # what the champion's latency is known by
-        report = run_pipeline(context, tmp_path, PAGE, f"stay@{version}", "ci-1")
+        report = run_pipeline(tried.system.context, tmp_path, PAGE, f"stay@{version}", "ci-1")
         assert (report.outcome, set(states(report).values())) == (Outcome.HOLDS, {"passed"}), report.reason
         time.sleep(0.5)
         assert made.answers[-1].version == version
     assert {answer.status for answer in made.answers} == {200}
-    again = run_pipeline(context, tmp_path, PAGE, f"stay@{version}", "ci-1")
+    again = run_pipeline(tried.system.context, tmp_path, PAGE, f"stay@{version}", "ci-1")
     assert all(one.before for one in again.steps)
     assert len(asked_for(tried, version)) == 1
 
@@ -125,14 +99,14 @@ def test_a_bad_version_fails_its_run_and_the_traffic_is_back(
     and the champion answers everything."""
     tried = trial("good", SETTINGS)
     version = tried.register("unit_error")
-    context = gated(tried, version)
+    tried.admit(version)
     with callers(tried.system.port) as made:
-        report = run_pipeline(context, tmp_path, PAGE, f"stay@{version}")
+        report = run_pipeline(tried.system.context, tmp_path, PAGE, f"stay@{version}")
         time.sleep(0.5)
         last = made.answers[-1].version
     assert report.outcome is Outcome.BREACHED
     seen = [step for step, state in states(report).items() if state == "failed"]
-    assert seen in (["deploy_canary_10_percent"], ["monitor_4_seconds"]), report.reason
+    assert seen in (["deploy_canary_10_percent"], ["monitor_12_seconds"]), report.reason
     assert "prediction_psi" in report.reason
     assert f"stay@{version} was rolled back: version {last} answers everything" == report.rolled_back
     assert states(report)["full_deployment"] == "waiting"
@@ -147,15 +121,15 @@ def test_a_command_that_fails_takes_the_promoted_version_back(
     goes on; then the smoke tests fail, and what this run promoted is rolled back."""
     tried = trial("good", SETTINGS)
     version = tried.register("good")
-    context = gated(tried, version)
-    begun = run_pipeline(context, tmp_path, (), f"stay@{version}")
+    tried.admit(version)
+    begun = run_pipeline(tried.system.context, tmp_path, (), f"stay@{version}")
     assert begun.outcome is Outcome.UNDECIDED
-    assert states(begun)["monitor_4_seconds"] == "undecided"
+    assert states(begun)["monitor_12_seconds"] == "undecided"
     assert "0 of 100 canary requests" in begun.reason
     with callers(tried.system.port) as made:
         trial_rollout = asked_for(tried, version)[0]
         tried.system.wait(lambda: tried.is_held(trial_rollout))
-        report = run_pipeline(context, tmp_path, (), "stay", resume=True)
+        report = run_pipeline(tried.system.context, tmp_path, (), "stay", resume=True)
         time.sleep(0.5)
         last = made.answers[-1].version
     assert report.run == begun.run
