@@ -21,7 +21,7 @@ from math import ceil, floor
 
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from fairlead.core.guard import percent
+from fairlead.core.guard import amount, percent
 from fairlead.core.listing import counted
 from fairlead.core.metrics import is_event
 from fairlead.core.rollout import Guardrail, Plan
@@ -87,7 +87,7 @@ def took_in(stream: EventStream, block: int, tallies: Iterable[EventTally]) -> E
 
 def figures(stream: EventStream, measured: float) -> str:
     """What was measured and what is asked, for a sentence."""
-    told = percent if (stream.low, stream.high) == (0.0, 1.0) else _amount
+    told = percent if (stream.low, stream.high) == (0.0, 1.0) else amount
     side = "at least" if stream.rule.lower else "at most"
     return f"{told(measured)} in all, {side} {told(stream.asked)} asked"
 
@@ -140,7 +140,3 @@ def _after(ordered: list[tuple[float, int]], count: int) -> float:
 
 def _scaled(stream: EventStream, value: float) -> float:
     return (min(max(value, stream.low), stream.high) - stream.low) / (stream.high - stream.low)
-
-
-def _amount(value: float) -> str:
-    return f"{value:.4g}"

@@ -164,8 +164,8 @@ def _added_pairs(a: ShadowPairs, b: ShadowPairs) -> ShadowPairs:
     return ShadowPairs(
         pairs=a.pairs + b.pairs,
         flips=a.flips + b.flips,
-        sum_difference=_exact(a.sum_difference) + _exact(b.sum_difference),
-        sum_squared_difference=_exact(a.sum_squared_difference) + _exact(b.sum_squared_difference),
+        sum_difference=exact(a.sum_difference) + exact(b.sum_difference),
+        sum_squared_difference=exact(a.sum_squared_difference) + exact(b.sum_squared_difference),
         served_failed=a.served_failed + b.served_failed,
         shadow_failed=a.shadow_failed + b.shadow_failed,
     )
@@ -194,6 +194,7 @@ def _cells(arm: str, a: tuple[int, ...] | None, b: tuple[int, ...] | None) -> tu
     return tuple(x + y for x, y in zip(a, b, strict=True))
 
 
-def _exact(value: float) -> float:
-    # Multiples of 2^-20 below 2^33 add without rounding, in whatever order; a score's difference needs no finer step.
+def exact(value: float) -> float:
+    """The nearest multiple of 2^-20: below 2^33 these add and subtract without rounding, in whatever order. A score's
+    difference needs no finer step."""
     return round(value * 2.0**20) * 2.0**-20

@@ -76,3 +76,8 @@ def percent(value: float) -> str:
     ('1.23 %', '50 %', '0 %')
     """
     return f"{100 * value:.3g} %"
+
+
+def amount(value: float) -> str:
+    """What is no share, for a sentence, with four figures."""
+    return f"{value:.4g}"

@@ -26,7 +26,7 @@ from math import log
 
 from msgspec import structs
 
-from fairlead.core.guard import Holds, Measured, in_shadow, percent
+from fairlead.core.guard import Holds, Measured, amount, in_shadow, percent
 from fairlead.core.guard_values import asks, more
 from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
@@ -127,11 +127,7 @@ def _as_found(group: DealtUnits) -> DealtUnits:
 
 
 def _sentence(rule: Guardrail, found: Means) -> str:
-    told = percent if metric(rule.metric).unit == "share" else _amount
+    told = percent if metric(rule.metric).unit == "share" else amount
     canary, champion = told(found.canary or 0.0), told(found.champion or 0.0)
     what = counted(found.canary_units, "pair" if rule.metric == PAIRS else "labelled unit")
     return f"{rule.metric} {canary} over {what}, the champion's {champion} over {found.champion_units:,}"
-
-
-def _amount(value: float) -> str:
-    return f"{value:.4g}"

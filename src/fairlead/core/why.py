@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.core.guard import percent
+from fairlead.core.guard import amount, percent
 from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
 from fairlead.core.rollout import Call, Decision, Phase, Reading, Rollout
@@ -54,17 +54,13 @@ def _safe(reading: Reading) -> bool:
 def _figures(reading: Reading) -> str:
     """What was measured, on the new version and where known on the champion."""
     known = metric(reading.metric)
-    told = percent if known.unit in ("share", "ms") else _index if known.unit == "index" else _amount
+    told = percent if known.unit in ("share", "ms") else _index if known.unit == "index" else amount
     values = ((known.figure, reading.canary), ("the champion's", reading.champion))
     return ", ".join(f"{name} {told(value)}" for name, value in values if value is not None)
 
 
 def _index(value: float) -> str:
     return f"{value:.2f}"
-
-
-def _amount(value: float) -> str:
-    return f"{value:.4g}"
 
 
 def _wait(decision: Decision) -> str:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from fairlead.core.arms import label
-from fairlead.core.evidence import less, merge
+from fairlead.core.evidence import exact, less, merge
 from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.rollout import (
     Evidence,
@@ -324,15 +324,10 @@ class _Pairs:
         difference = shadow.score - served.score
         self._pairs += 1
         self._flips += shadow.prediction != served.prediction
-        self._sum += _grain(difference)
-        self._squares += _grain(difference * difference)
+        self._sum += exact(difference)
+        self._squares += exact(difference * difference)
         if self._paired is not None:
             self._paired.meet(shadow, served, difference)
 
     def total(self, served_failed: int, shadow_failed: int) -> ShadowPairs:
         return ShadowPairs(self._pairs, self._flips, self._sum, self._squares, served_failed, shadow_failed)
-
-
-def _grain(value: float) -> float:
-    # Multiples of 2^-20 add and subtract without rounding: what was seen is taken off the total exactly.
-    return round(value * 2.0**20) * 2.0**-20
