@@ -134,6 +134,7 @@ def test_predictions_that_became_one_are_urgent() -> None:
     calm = Predictions(1_000, 0.1, 0.03, 1.05, 0.01)
     assert breached(report(calm)) == {}
     assert breached(report(replace(calm, collapse=0.95, variance_ratio=0.0))) == {PREDICTIONS: "high"}
+    assert breached(report(replace(calm, rows=1, collapse=1.0, variance_ratio=0.0))) == {}, "one answer is like itself"
     assert breached(report(replace(calm, mean_shift=-3.5))) == {PREDICTIONS: "medium"}
     assert breached(report(replace(calm, variance_ratio=0.6))) == {PREDICTIONS: "low"}
     assert breached(report(replace(calm, mean_shift=3.5, error=1.0, rows=20))) == {}

@@ -31,6 +31,7 @@ BENIGN = "benign-drift"
 CALIBRATION = "calibration-off"
 PREDICTIONS = "prediction-shift"
 EDITION = 2  # of alarms: since the second, harm is told in one sentence, and what looks broken may be urgent
+_FEWEST_ALIKE = 50  # answers, of which fewer may be alike by chance: a single one always is
 SIGMAS = 5.0  # standard errors that a shift of predictions must exceed
 
 
@@ -173,7 +174,7 @@ def _predictions(report: WindowReport) -> Alarm:
     levels = {
         "mean": DEFAULTS["prediction_mean"].level(abs(seen.mean_shift) if beyond else None),
         "variance": DEFAULTS["prediction_variance"].level(spread if seen.rows * min(spread, 1.0) ** 2 > 50 else None),
-        "collapse": DEFAULTS["prediction_collapse"].level(seen.collapse),
+        "collapse": DEFAULTS["prediction_collapse"].level(seen.collapse if seen.rows >= _FEWEST_ALIKE else None),
     }
     breached = [name for name, level in levels.items() if level != "none"]
     harmless = report.stage is Stage.MATURED and report.quadrant is Quadrant.BENIGN
