@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 FAIRLEAD_PEERS ?= $(CURDIR)/.peers
 export FAIRLEAD_PEERS
 
-.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts soak lock format browser alertmanager clean
+.PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts bench-tick soak lock format browser alertmanager clean
 
 help:
 	@echo "make demo      the whole loop on real data, about a minute"
@@ -73,6 +73,9 @@ bench-peers: $(READY)
 	@$(BIN)/python -m benchmarks.peer_speed
 	@$(BIN)/python -m benchmarks.calibration
 	@$(BIN)/python -m benchmarks.power
+
+bench-tick: $(READY)
+	@$(BIN)/python -m benchmarks.tick --models 1000 --features 50 --rows 200 --hours 3
 
 bench-rollouts: $(READY)
 	@$(BIN)/python -m benchmarks.rollouts $(ARGS)
