@@ -15,6 +15,7 @@ import fairlead
 from fairlead.adapters.arrow_dataset import ArrowDataset, open_dataset
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.adapters.tables import read_table, to_columns
+from fairlead.core.alert import PAGING
 from fairlead.core.bundle import HELDOUT, PROFILE, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.event import AlertRaised, VersionRegistered
@@ -213,3 +214,29 @@ def test_it_is_answered_with_one_incident(replay: Replay) -> None:
     text = (replay.home / incident.postmortem).read_text()
     assert "- Suspect: lead_time (" in text
     assert "in 3 windows" in text
+
+
+def test_benign_drift_of_real_bookings_is_recorded_and_pages_nobody(replay: Replay) -> None:
+    """Autumn's drift is on record as benign; before January's harm nobody is paged, and no benign alert ever pages."""
+    raised = [entry.fact for entry in replay.journal.read() if isinstance(entry.fact, AlertRaised)]
+    benign = [fact for fact in raised if fact.benign]
+    assert {fact.alert for fact in benign} == {"benign-drift"}
+    assert not any(fact.paged for fact in benign)
+    harm_at = replay.month("2016-01").judged_at
+    paging = [fact for fact in raised if fact.severity in PAGING and fact.paged]
+    assert paging
+    assert all(fact.event_at is not None and fact.event_at >= harm_at for fact in paging)
+
+
+def test_the_alert_of_harm_says_what_it_costs(replay: Replay) -> None:
+    """January's notice begins with the fall and its interval, the kind of drift and the suspects."""
+    raised = [entry.fact for entry in replay.journal.read() if isinstance(entry.fact, AlertRaised)]
+    first = next(fact for fact in raised if fact.alert == "harmful-drift")
+    assert first.reason.startswith("AUROC .8")
+    told = dict(first.details)
+    assert set(told) >= {"change", "quadrant", "suspects"}
+    assert told["quadrant"] in ("concept drift", "covariate shift")
+    change = replay.month("2016-01").harm.change
+    assert change is not None
+    assert change.realised
+    assert 0.05 < change.low < change.value < change.high
