@@ -123,6 +123,8 @@ def _rollout_and_workers(rollout: RolloutView | None, workers: Sequence[WorkerVi
     window by window."""
     verdicts = [Verdict(worker.outcome, worker.reason) for worker in workers if worker.outcome is not Outcome.HOLDS]
     readings = [each for each in rollout.guardrails if _is_served(each.metric)] if rollout else []
+    if measured:  # what a rollout did not measure, its windows did
+        readings = [each for each in readings if each.canary is not None or each.champion is not None]
     if rollout is not None:
         verdicts += [_reading(rollout, each) for each in readings]
     if any(verdict.outcome is not Outcome.HOLDS for verdict in verdicts):
