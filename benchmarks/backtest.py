@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -55,7 +56,7 @@ def write(folder: Path, days: int, rows: int) -> None:
         pq.write_table(_day(day, rows, late=day >= changed), name, compression="zstd")
 
 
-def measure(folder: Path) -> tuple[float, float, float, dict[str, object]]:
+def measure(folder: Path) -> tuple[float, float, float, dict[str, Any]]:
     """Wall and CPU seconds, MiB, and the report."""
     command = [sys.executable, "-m", "fairlead.app.main", "backtest", str(folder / "days"), "--timestamp", "at"]
     command += ["--target", "label", "--score", "score", "--reference", str(folder / "reference.parquet"), "--json"]

@@ -21,7 +21,8 @@ STEPS = st.lists(
 @given(STEPS)
 def test_each_is_taken_once_at_its_earliest_instant(steps: list[tuple[str | None, float]]) -> None:
     """For any asks and looks: what is given is what a list of the earliest instants would give."""
-    due, known = Due(), {}
+    due = Due()
+    known: dict[str, float] = {}
     for name, at in steps:
         if name is not None:
             due.ask(name, at)

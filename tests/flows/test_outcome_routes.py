@@ -12,7 +12,7 @@ from fairlead.flows import outcome_routes
 from fairlead.flows.outcome_routes import OutcomeRoutes
 
 
-def answer(request: str, model: str, at: float = 0.0, shadow_of: str | None = None) -> Prediction:
+def answer(request: str, model: str, at: float = 0.0, shadow_of: int | None = None) -> Prediction:
     """An answer to a request."""
     return Prediction(
         request_id=request,
@@ -93,7 +93,7 @@ def test_old_requests_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_shadow_answers_nobody() -> None:
     """Its record goes to its model; an outcome of the request stays with the one that answered."""
     routes = OutcomeRoutes()
-    found = routes.split([answer("a", "m"), answer("s", "n", shadow_of="a")], [outcome("a"), outcome("s")])
+    found = routes.split([answer("a", "m"), answer("s", "n", shadow_of=1)], [outcome("a"), outcome("s")])
     assert {name: (len(mine), len(known)) for name, (mine, known) in found.items()} == {"m": (1, 1), "n": (1, 0)}
 
 

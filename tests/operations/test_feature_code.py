@@ -31,6 +31,7 @@ from fairlead.operations.context import Context
 from fairlead.operations.feature_code import compute_features
 from fairlead.operations.models import Registration, register, resolve, show
 from fairlead.operations.retraining import _challenger, _feature_code
+from fairlead.operations.training_data import freeze
 from fairlead.testing.registry import MemoryRegistry
 from fairlead.testing.trainer import CopyTrainer
 
@@ -234,8 +235,9 @@ def test_a_challenger_brings_the_champions_code(case: Case, context: Context) ->
         Labelled(float(at), f"q{at}", msgspec.Raw(msgspec.json.encode(row)), int(outcome))
         for at, (row, outcome) in enumerate(zip(raw, case.rows.is_canceled, strict=True))
     ]
-    (context.home / "runs" / "run-1").mkdir(parents=True)
-    challenger = _challenger(trusting, info, manifest, rows, "run-1")
+    folder = context.home / "runs" / "run-1"
+    folder.mkdir(parents=True)
+    challenger = _challenger(trusting, info, freeze(folder, rows, manifest.contract), "run-1")
     made = context.bundles.manifest(challenger.bundle)
     assert made.contract.names == manifest.contract.names
     assert made.features is not None

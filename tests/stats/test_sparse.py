@@ -20,7 +20,10 @@ def table(numbers: list[float], words: list[str | None], reference: TableProfile
     """A profile of one column of numbers and one of words, on its own grids or on those of another."""
     names = tuple(sorted({word for word in words if word is not None}))
     codes = np.array([-1 if word is None else names.index(word) for word in words], np.int32)
-    columns = [NumericColumn("x", np.array(numbers, float)), CategoricalColumn("w", codes, names)]
+    columns: list[NumericColumn | CategoricalColumn] = [
+        NumericColumn("x", np.array(numbers, float)),
+        CategoricalColumn("w", codes, names),
+    ]
     return profile(columns, None if reference is None else reference.grids)
 
 

@@ -24,7 +24,7 @@ from onnx import numpy_helper
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.app.compose import open_context
 from fairlead.config.grammar import guardrail
-from fairlead.core.event import DeployAsked, VersionRegistered
+from fairlead.core.event import AnyFact, DeployAsked, VersionRegistered
 from fairlead.core.incident import Incident
 from fairlead.core.rollout import Plan, Step
 from fairlead.operations.gates import gate
@@ -251,7 +251,7 @@ class World:
         digest = BundleFolder(self.home / "bundles").put(draft, write_version(draft, "crashes", "9"))
         now = time.time()
         plan = Plan("canary", (Step(0.5, 0.0, 10**9), Step(1.0)), tuple(guardrail(text) for text in RULES))
-        facts = [
+        facts: list[AnyFact] = [
             VersionRegistered("stay", 9, digest, "drawn"),
             DeployAsked("stay", "stay-bad", 9, digest, plan, "by a hurried hand"),
         ]

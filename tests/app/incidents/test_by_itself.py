@@ -40,6 +40,7 @@ def test_a_null_burst(world: Callable[..., World], tell: Callable[..., None]) ->
     tell("null burst", done, fault)
     assert done.category == "data"
     assert [one.action for one in done.actions] == ["fix_data"]
+    assert done.triage is not None
     assert {check.step: check.outcome.value for check in done.triage.checks}["panels"] == "breached"
     text = home.run("incident", "postmortem", done.id)
     assert "nights" in text

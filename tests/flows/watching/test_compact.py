@@ -61,9 +61,14 @@ def test_what_is_told_of_a_window_is_the_same(seed: int, moved: list[int], nulls
         for one, two in zip(drift_values(metric, short), drift_values(metric, whole), strict=True):
             assert (one.value, one.sure) == (two.value, two.sure) or one.value == pytest.approx(two.value, rel=1e-3)
     views = [window_view(0.0, fact_of(each)) for each in (short, whole)]
-    for one, two in zip(views[0].drift, views[1].drift, strict=True):
-        assert (one.name, one.level, one.method, one.reason) == (two.name, two.level, two.method, two.reason)
-        assert one.ratio == two.ratio or one.ratio == pytest.approx(two.ratio, rel=1e-3)
+    for seen, known in zip(views[0].drift, views[1].drift, strict=True):
+        assert (seen.name, seen.level, seen.method, seen.reason) == (
+            known.name,
+            known.level,
+            known.method,
+            known.reason,
+        )
+        assert seen.ratio == known.ratio or seen.ratio == pytest.approx(known.ratio, rel=1e-3)
 
 
 def test_a_calm_window_is_short() -> None:

@@ -131,6 +131,7 @@ def test_a_value_that_was_changed_in_the_evidence_is_named(world: World) -> None
     reference = profile_of(world, evidence)
     profile = evidence.current(reference)
     assert profile is not None
+    assert evidence.counts is not None
     better = replace(evidence, bare=replace(evidence.bare, performance=replace(performance, realised=0.9, high=0.95)))
     for edited, said in (
         (better, 'reason was "AUROC fell'),
