@@ -26,7 +26,7 @@ from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, 
 from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
 from fairlead.stats.performance import Measure
-from fairlead.stats.sequential.betting import LossWatch, update
+from fairlead.stats.sequential.betting import LossWatch, begun_again, update
 
 
 class Policy(Struct, frozen=True):
@@ -155,12 +155,13 @@ def _finite(measure: Measure | None) -> tuple[float | None, float | None, float 
 
 
 def _tested(reference: Reference, labelled: Labelled, state: LossWatch | None, policy: HarmPolicy) -> LossSeen:
-    """The test goes on where the last window left it; after an alarm it starts anew, or it could never recover."""
+    """The test goes on where the last window left it, with more laid on it for a change that begins here; after an
+    alarm it starts anew, or it could never recover."""
     if reference.loss_bound is None:
         return LossSeen(state)
     losses = reference.losses(labelled.truth, labelled.decided)
     goes_on = state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
-    start = state if state is not None and goes_on else LossWatch(reference.loss_bound)
+    start = begun_again(state if state is not None and goes_on else LossWatch(reference.loss_bound))
     after = update(replace(start, log_k_max=start.log_k), losses)
     return LossSeen(state, LossEvidence(after.log_k_max, float(losses.mean()), reference.loss_bound), after)
 
