@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import msgspec
 
@@ -105,7 +106,7 @@ class SqliteJournal:
             return
         kinds = msgspec.json.encode(expected.kinds).decode()
         wanted = {"after": expected.seq, "model": expected.model, "kinds": kinds, "page": NEWER}
-        newer = self._connection.execute(self._sql["read_entries"], wanted).fetchall()
+        newer = self._read_page(wanted)
         if newer:
             raise moved_on(expected, [entry_of(row, str(self._path)) for row in newer])
 
@@ -126,11 +127,15 @@ class SqliteJournal:
         while True:
             wanted = {"after": after, "model": model, "kinds": chosen, "page": _PAGE}
             with self._lock, self._readable():
-                page = self._connection.execute(self._sql["read_entries"], wanted).fetchall()
+                page = self._read_page(wanted)
             yield from page
             if len(page) < _PAGE:
                 return
             after = page[-1][0]
+
+    def _read_page(self, wanted: dict[str, Any]) -> list[Row]:
+        query = "read_entries" if wanted["model"] is None else "read_model"
+        return self._connection.execute(self._sql[query], wanted).fetchall()
 
     def verify(self) -> int:
         """Recomputes the whole chain and returns its length. Raises `JournalBroken` naming the first bad entry.

@@ -9,7 +9,16 @@ VALUES (?, ?, ?, ?, ?, ?);
 SELECT seq, at, actor, fact, previous, digest
 FROM journal
 WHERE seq > :after
-  AND (:model IS NULL OR model = :model)
+  AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
+ORDER BY seq
+LIMIT :page;
+
+-- name: read_model
+-- By the index of models; with "or the model is not named" SQLite would go through everybody's.
+SELECT seq, at, actor, fact, previous, digest
+FROM journal
+WHERE model = :model
+  AND seq > :after
   AND (:kinds IS NULL OR kind IN (SELECT value FROM json_each(:kinds)))
 ORDER BY seq
 LIMIT :page;
