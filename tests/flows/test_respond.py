@@ -162,7 +162,8 @@ def test_recovery_ends_alert_and_incident(desk: Desk) -> None:
     desk.tell(window_report(1))
     (found,) = incidents(desk.journal.read())
     assert found.state == "resolved"
-    assert found.timeline[-1].text.startswith("Postmortem drafted")
+    assert found.timeline[-1].text.startswith("Recovered in window w1")
+    assert sum(moment.text.startswith("Postmortem drafted") for moment in found.timeline) == 1
     assert [fact.recovered for fact in desk.facts(AlertQuieted)] == [True]
     assert "Duration, from opening to resolution" in desk.saved["inc-hotel-w0"]
     desk.tell(harmful_report(2))

@@ -76,7 +76,9 @@ def test_a_window_from_before_is_told(context: Context, typed: Typed, capsys: py
     """A judged window without evidence is found by its name, and said not to be recomputed."""
     context.journal.append([fact_of(window_report(2))], actor="watch", at=1.0)
     assert typed("replay", "w2") == 3
-    assert "window: 1 decision, 1 not recomputed (hotel w2 matured: recorded before" in capsys.readouterr().out
+    assert (
+        "window: 1 decision, 1 not recomputed (hotel w2 matured: no evidence of it was kept" in capsys.readouterr().out
+    )
 
 
 def test_an_edited_journal_is_refused(context: Context, typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
