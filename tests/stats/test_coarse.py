@@ -34,8 +34,8 @@ def table(x: Floats, reference: TableProfile | None = None) -> TableProfile:
 @given(seed=st.integers(0, 10_000), shape=st.sampled_from(SHAPES), shift=st.sampled_from([0.0, 0.3, 2.0, -9.0]))
 def test_few_rows_are_as_far_away_on_fewer_cells(seed: int, shape: str, shift: float) -> None:
     """For any shape and shift: no row is lost, rates of nulls and of rows beyond the range are the same, and distances
-    differ by less than the mass of a merged cell. Wasserstein's is never larger, and lower by little: a twentieth, where
-    tails are long at most three tenths (in 1,920 tries 19 %), as their last cells are wide."""
+    differ by less than the mass of a merged cell. Wasserstein's is never larger, and lower by little: a twentieth,
+    where tails are long at most three tenths (in 1,920 tries 19 %), as their last cells are wide."""
     rng = np.random.default_rng(seed)
     before = table(values(rng, shape, 3_000))
     now = table(values(rng, shape, 200, shift), before)
