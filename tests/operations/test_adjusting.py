@@ -98,6 +98,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Callable[[float, float], C
     return lambda sharper, shift: home(tmp_path_factory.mktemp("adjust"), sharper, shift)
 
 
+@pytest.mark.slow
 def test_scores_that_are_too_sure_are_recalibrated_through_the_gate(made: Callable[[float, float], Context]) -> None:
     """Triage sees that the ranking is kept and the scores are off; the action becomes version 2, gated and asked for;
     what it answers is straightened, golden rows included; done again, nothing is done."""

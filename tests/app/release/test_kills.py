@@ -88,7 +88,8 @@ def next_rollout(trial: Trial, callers: Any, number: int, watched: Plan) -> str:
     return rollout
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [5, 50])
 def test_a_controller_that_is_killed_over_and_over_loses_and_repeats_nothing(
     trial: Callable[..., Trial], callers: Any, watched: Plan, kills: int
 ) -> None:

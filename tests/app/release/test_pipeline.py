@@ -74,6 +74,7 @@ def test_the_rendered_jobs_end_in_a_promotion(trial: Callable[..., Trial], calle
     assert {answer.status for answer in made.answers} == {200}
 
 
+@pytest.mark.slow
 def test_a_good_version_ends_in_a_promotion(trial: Callable[..., Trial], callers: Any, tmp_path: Path) -> None:
     """Through a tenth of the traffic, its monitor, and the settings' steps; nobody is failed. Begun again, the run does
     nothing: each step passed before, and nothing is deployed twice."""
