@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlsplit
 
 import httpx
 
+from fairlead.config.web_address import host_of
 from fairlead.errors import SettingsError, StateError
 
 ATTEMPTS = 3
@@ -22,16 +22,11 @@ class JsonPost:
         self, name: str, url: str, timeout_seconds: float = 5.0, transport: httpx.BaseTransport | None = None
     ) -> None:
         """Raises `SettingsError` for what is no address."""
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        self._host = host_of(url)
+        if not self._host:
             raise SettingsError(f"the url of channel {name!r} is not an http(s) address: write https://host/path")
         self._name = name
         self._url = url
-        self._host = parts.hostname
         self._timeout = timeout_seconds
         self._transport = transport
 

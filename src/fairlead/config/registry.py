@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from fairlead.config.fields import Secret, Section
+from fairlead.config.web_address import host_of
 from fairlead.core.registry_event import NAMES, Name
 from fairlead.errors import SettingsError
 
@@ -23,12 +23,7 @@ class RegistryWebhook(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Refuses an address that cannot be posted to, without showing it."""
-        try:
-            parts = urlsplit(self.url.reveal())
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        if not host_of(self.url.reveal()):
             raise SettingsError("the url of a registry webhook is not an http(s) address: write https://host/path")
         if not self.events:
             raise SettingsError(f"a registry webhook has no events: name some of {', '.join(NAMES)}, or leave it out")
@@ -37,7 +32,7 @@ class RegistryWebhook(Section, frozen=True):
     def shown(self) -> str:
         """A name that tells no secret, and stays the same as long as the address does."""
         url = self.url.reveal()
-        return self.name or f"{urlsplit(url).hostname}-{sha256(url.encode()).hexdigest()[:8]}"
+        return self.name or f"{host_of(url)}-{sha256(url.encode()).hexdigest()[:8]}"
 
 
 class RegistrySettings(Section, frozen=True):

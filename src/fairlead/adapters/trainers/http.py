@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import msgspec
 from msgspec import Struct
 
+from fairlead.config.web_address import host_of
 from fairlead.errors import SettingsError, StateError
 from fairlead.ports.trainer import TrainerAway
 
@@ -42,15 +42,10 @@ class Service:
         timeout_seconds: float = 30.0,
     ) -> None:
         """Raises `SettingsError` for what is no address."""
-        try:
-            parts = urlsplit(url)
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            usable = False
-        if not usable:
+        self.host = host_of(url)
+        if not self.host:
             raise SettingsError(f"retraining.trainer.url is no http(s) address: write {name}'s, as https://host:port")
         self.name = name
-        self.host = parts.hostname or ""
         self._url = url.rstrip("/")
         # One client, as each reads all certificates anew; no connection is kept, as minutes lie between two questions.
         limits = httpx.Limits(max_keepalive_connections=0)
