@@ -178,7 +178,7 @@ def test_what_cannot_be_recomputed_says_why(world: World) -> None:
     evidence = read_evidence(kept[fact.evidence])
     assert recount_window(fact, None, None, None) == ("unproven", NOT_KEPT)
     other = recount_window(fact, replace(evidence, edition=7), None, None)
-    assert other == ("unproven", "judged by edition 7 of the watch; this fairlead has 2")
+    assert other == ("unproven", "judged by edition 7 of the watch; this fairlead has 3")
     assert recount_window(replace(fact, report=msgspec.Raw(b"3")), evidence, None, None)[0] == "unproven"
 
 
