@@ -25,7 +25,7 @@ from fairlead.core.event import (
     canonical,
 )
 from fairlead.core.incident import incidents
-from fairlead.core.report import WindowReport, fact_of
+from fairlead.core.report import FeatureShift, WindowReport, fact_of
 from fairlead.core.retrain import DAY, RetrainPolicy
 from fairlead.core.rollout import (
     Call,
@@ -305,18 +305,6 @@ def test_a_route_that_was_faster_than_the_answer_is_noted_too(desk: Desk) -> Non
     assert incidents(desk.journal.read())[0].state == "mitigated"
 
 
-def test_a_person_resolves(desk: Desk) -> None:
-    """Resolution is noted once with its actor; an incident that is unknown or over is left alone."""
-    rolled_back(desk)
-    desk.responder.on_rollbacks()
-    noted = desk.responder.on_recovery("inc-hotel-ro-7", "version 3 fixes it", "anna")
-    assert noted[0].actor == "anna"
-    (found,) = incidents(desk.journal.read())
-    assert found.state == "resolved"
-    assert desk.responder.on_recovery("inc-hotel-ro-7", "again") == ()
-    assert desk.responder.on_recovery("inc-nowhere", "what") == ()
-
-
 def test_a_rollback_does_not_hide_drift(desk: Desk) -> None:
     """An open rollback incident takes no drift notes, and a calm window does not resolve it."""
     rolled_back(desk)
@@ -448,3 +436,21 @@ def test_a_report_that_cannot_be_read_does_not_hide_the_next(desk: Desk) -> None
     broken = msgspec.structs.replace(fact_of(harmful_report(0)), report=msgspec.Raw(b'{"model": 7}'))
     desk.journal.append([broken, fact_of(harmful_report(1))], actor="watch", at=130.0)
     assert [answer.retrain.window for answer in desk.restarted().catch_up() if answer.retrain] == ["w1"]
+
+
+def test_broken_data_train_nothing_until_the_columns_hold(desk: Desk) -> None:
+    """A harmful window whose columns are broken opens an incident of data and asks for no run, nor does the next one,
+    over a restart; the first harmful window whose columns hold does."""
+    fault = FeatureShift("adr", "critical", "null_rate", 0.4, 0.1, broken="adr is null in 40.0% of the rows")
+    for number in range(3):  # labels, while all is well
+        desk.tell(window_report(number))
+    held = [desk.tell(harmful_report(number, drift=(fault,), suspects=("adr",))).retrain for number in (3, 4)]
+    desk.responder = desk.restarted()
+    held.append(desk.tell(harmful_report(5, drift=(fault,), suspects=("adr",))).retrain)
+    assert [one.triggered for one in held if one is not None] == [False] * 3
+    assert all("1 of 1 columns is broken since window w3" in one.reason for one in held if one is not None)
+    assert [fact.category for fact in desk.facts(IncidentOpened)] == ["data"]
+    mended = desk.tell(harmful_report(6)).retrain
+    assert mended is not None
+    assert mended.triggered
+    assert "broken" not in mended.reason

@@ -25,6 +25,7 @@ from fairlead.config.settings import Settings
 from fairlead.core.event import AliasMoved, DeployAsked, RetrainDecided, RetrainFinished
 from fairlead.core.gate import read_report
 from fairlead.core.record import OutcomeRecord, Prediction
+from fairlead.core.report import FeatureShift, fact_of
 from fairlead.errors import Refused
 from fairlead.operations.context import Context
 from fairlead.operations.models import Registration, register, show
@@ -32,6 +33,7 @@ from fairlead.operations.retraining import decisions, retrain
 from fairlead.testing.candidate import draw, formula_onnx
 from fairlead.testing.log import make_prediction
 from fairlead.testing.registry import MemoryRegistry
+from fairlead.testing.reports import window_report
 from fairlead.testing.trainer import CopyTrainer
 
 ROWS = 1_600
@@ -305,3 +307,16 @@ def test_decisions_are_those_of_the_model(weak: House) -> None:
     weak.context.journal.append(facts, actor="respond", at=at)
     named: Callable[[str], list[str]] = lambda model: [fact.run for fact in decisions(weak.context, model)]  # noqa: E731 - one line
     assert (named("a"), named("b"), named("c")) == (["run-0", "run-2"], ["run-1"], [])
+
+
+def test_rows_of_windows_with_broken_columns_are_not_learned_from(weak: House) -> None:
+    """A run that was asked for by itself passes them over and says so; one that a person begins takes what there is."""
+    fault = FeatureShift("nights", "critical", "null_rate", 0.4, 0.1, broken="nights is null in 40.0% of the rows")
+    span = {"starts_at": 1_200.0, "ends_at": 1_500.0, "model": "stay"}
+    broken = window_report(0, drift=(fault, FeatureShift("age", "none")), **span)
+    asked = RetrainDecided("stay", "mended", True, "window w1 is harmful", "w1")
+    weak.context.journal.append([fact_of(broken), asked], actor="respond", at=weak.context.clock.now())
+    few = weak.training(CopyTrainer(weak.good), at_least_labels=ROWS + 1)
+    left = f"{ROWS - 300:,} labelled rows, fewer than {ROWS + 1:,}; 1 window with broken columns left out"
+    failed(few, "mended", left)
+    failed(few, "hand", f"{ROWS:,} labelled rows, fewer than {ROWS + 1:,}")

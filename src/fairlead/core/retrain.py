@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 from msgspec import Struct
 
+from fairlead.core.broken import broken_by
 from fairlead.core.event import (
     Entry,
     RetrainDecided,
@@ -114,11 +115,16 @@ def labels_since(facts: Sequence[Entry], report: WindowReport) -> int:
 
 
 def _labels(facts: Sequence[Entry], model: str, report: WindowReport | None = None) -> dict[str, int]:
-    """The labels of each window, as its last report counts them."""
+    """The labels of each window, as its last report counts them; none of one whose data are broken: nothing is learned
+    from them."""
     known = {each.window: each for _, each in reports(facts) if each.model == model}
     if report is not None:
         known[report.window] = report
-    return {name: each.performance.labels for name, each in known.items() if each.performance is not None}
+    return {
+        name: each.performance.labels
+        for name, each in known.items()
+        if each.performance is not None and not each.broken
+    }
 
 
 def _schedules(policy: RetrainPolicy) -> list[Schedule]:
@@ -127,7 +133,7 @@ def _schedules(policy: RetrainPolicy) -> list[Schedule]:
 
 def against_schedule(policy: RetrainPolicy, facts: Sequence[Entry], model: str, now: float) -> list[str]:
     """What speaks against a run that a schedule has made due, at an instant of the wall clock; one line each."""
-    found = []
+    found = _broken(facts, model)
     labels = sum(_labels(facts, model).values())
     if labels < policy.at_least_labels:
         found.append(f"not enough matured labels ({labels:,} of {policy.at_least_labels:,})")
@@ -166,7 +172,7 @@ def calm(report: WindowReport) -> str:
 
 def against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport, now_event_at: float) -> list[str]:
     """What speaks against a run for a window, at an instant of event time; one line each."""
-    found = []
+    found = _broken(facts, report.model, report)
     labels = labels_known(facts, report)
     if labels < policy.at_least_labels:
         found.append(f"not enough matured labels ({labels:,} of {policy.at_least_labels:,})")
@@ -174,6 +180,12 @@ def against(policy: RetrainPolicy, facts: Sequence[Entry], report: WindowReport,
     if last is not None and now_event_at - last < policy.at_most_every_seconds:
         found.append(f"retrained less than {policy.at_most_every_seconds / DAY:g} days ago")
     return found + _under_way(policy, facts, report.model)
+
+
+def _broken(facts: Sequence[Entry], model: str, report: WindowReport | None = None) -> list[str]:
+    """That the data are broken. Once the columns hold again nothing of it is left: triggers are looked at anew."""
+    broken = broken_by(facts, model, report)
+    return [] if broken is None else [broken.sentence]
 
 
 def _under_way(policy: RetrainPolicy, facts: Sequence[Entry], model: str) -> list[str]:

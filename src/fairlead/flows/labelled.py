@@ -22,8 +22,11 @@ class Labelled(NamedTuple):
     outcome: float | int | str
 
 
-def labelled(reader: LogReader, model: str, limit: int) -> tuple[Labelled, ...]:
-    """The latest `limit` answered requests of a model whose outcome is known by now, in order of event time.
+def labelled(
+    reader: LogReader, model: str, limit: int, without: Sequence[tuple[float, float]] = ()
+) -> tuple[Labelled, ...]:
+    """The latest `limit` answered requests of a model whose outcome is known by now, in order of event time; those of
+    the spans `without` (event time, the end excluded) are passed over.
 
     Now is the latest event time in the log: nothing that became known after it is used. Of an outcome that was told
     again the latest word counts. Shadows are left out: they are the same rows once more.
@@ -46,6 +49,7 @@ def labelled(reader: LogReader, model: str, limit: int) -> tuple[Labelled, ...]:
         Labelled(prediction.timestamp, request_id, prediction.features, known[request_id].outcome)
         for request_id, prediction in asked.items()
         if request_id in known and known[request_id].observed_at <= now
+        if not any(start <= prediction.timestamp < end for start, end in without)
     ]
     rows.sort(key=lambda row: (row.at, row.request_id))
     return tuple(rows[max(0, len(rows) - limit) :])

@@ -32,7 +32,7 @@ from fairlead.core.facts_act import ImpactJudged
 from fairlead.core.incident import Incident, incidents, open_drift
 from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
-from fairlead.core.report import Harm, Performance, WindowReport, report_of
+from fairlead.core.report import FeatureShift, Harm, Performance, WindowReport, report_of
 from fairlead.core.retrain import RetrainPolicy, decide_by_schedule
 from fairlead.core.retrain import decide as decide_retraining
 from fairlead.core.rollout import Decision, Phase
@@ -189,14 +189,6 @@ class Responder:
         self._settled = read
         return tuple(written)
 
-    def on_recovery(self, incident: str, note: str, actor: str = ACTOR) -> tuple[Entry, ...]:
-        """Resolves an incident, and drafts its postmortem anew. Nothing happens to one that is resolved or unknown."""
-        found = next((each for each in incidents(self._known()) if each.id == incident), None)
-        if found is None or found.state == "resolved":
-            return ()
-        noted = self._append([IncidentNoted(self.model, incident, note, "resolved")], actor)
-        return (*noted, *self._draft(incident))
-
     def catch_up(self) -> tuple[Response, ...]:
         """Answers the judged windows that a stop or a failure left unanswered, oldest first."""
         return tuple(self.on_window(self._whole(seq)) for seq in _unanswered(self._known()))
@@ -261,8 +253,8 @@ class Responder:
         """Writes an incident's postmortem where its facts have changed it."""
         return () if identity is None else draft(self._journal, self._clock, self._save, (self.model, identity))
 
-    def _append(self, facts: Sequence[AnyFact], actor: str = ACTOR) -> tuple[Entry, ...]:
-        return self._journal.append(facts, actor=actor, at=self._clock.now()) if facts else ()
+    def _append(self, facts: Sequence[AnyFact]) -> tuple[Entry, ...]:
+        return self._journal.append(facts, actor=ACTOR, at=self._clock.now()) if facts else ()
 
     def _known(self) -> tuple[Entry, ...]:
         """The model's facts, without the evidence of rollouts and the looks at it that changed nothing: of these a
@@ -320,11 +312,12 @@ def _short(entry: Entry) -> Entry | None:
 
 
 def _bare(report: WindowReport) -> WindowReport:
-    """Which report it is, and how many labels it had."""
+    """Which report it is, how many labels it had, and which columns were broken."""
     known = report.performance
     known = None if known is None else Performance(known.metric, labels=known.labels, matured_share=known.matured_share)
+    columns = tuple(FeatureShift(one.name, "none", broken=one.broken) for one in report.drift if report.broken)
     return replace(
-        report, drift=(), layers=(), performance=known, reason="", quadrant_reason="", harm=Harm(), suspects=()
+        report, drift=columns, layers=(), performance=known, reason="", quadrant_reason="", harm=Harm(), suspects=()
     )
 
 

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from fairlead.adapters.run_folder import claimed
+from fairlead.core.broken import broken_spans
 from fairlead.core.bundle import CARD, Manifest, ModelCard
 from fairlead.core.event import (
     AliasMoved,
@@ -115,12 +116,12 @@ def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished
     contract = context.bundles.manifest(champion.bundle).contract
     data = kept(context.home / "runs" / run)
     if data is None:
-        settings = context.settings.retraining
-        rows = labelled(context.open_log(), model, settings.rows)
+        settings, without = context.settings.retraining, _left_out(context, model, run)
+        rows = labelled(context.open_log(), model, settings.rows, without)
         if len(rows) < settings.at_least_labels:
-            said = f"{counted(len(rows), 'labelled row')}, fewer than {settings.at_least_labels:,}"
+            said = f"{counted(len(rows), 'labelled row')}, fewer than {settings.at_least_labels:,}{_beside(without)}"
             return RetrainFinished(model, run, None, False, said, Raw(b"{}"))
-        data = freeze(context.home / "runs" / run, rows, contract)
+        data = freeze(context.home / "runs" / run, rows, contract, without)
     info = _registered(context, champion, run) or _challenger(context, champion, data, run)
     report = gate(context, f"{model}@{info.version}")
     beats = any(check.name == "better_than_champion" and check.outcome is Outcome.HOLDS for check in report.checks)
@@ -129,10 +130,22 @@ def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished
         model, run, info.version, Raw(canonical(weighed)), None if weighed.worth is None else weighed.worth.value
     )
     context.journal.append([fact], actor=context.actor, at=context.clock.now())
-    said = _sentence(info, champion, report)
+    said = _sentence(info, champion, report) + _beside(data.frozen.without)
     if report.passed:
         said = f"{said}; {_brought_out(context, info, weighed, reason)}"
     return RetrainFinished(model, run, info.version, beats, said, Raw(canonical(report)))
+
+
+def _left_out(context: Context, model: str, run: str) -> tuple[tuple[float, float], ...]:
+    """The spans whose data were broken: a run that was asked for by itself learns nothing from them. One that a person
+    begins takes the rows as they are: what looks broken may be how the world is now."""
+    facts = tuple(context.journal.read(model=model, kinds=["retrain_decided", "window_judged"]))
+    asked = any(isinstance(one.fact, RetrainDecided) and one.fact.run == run and one.fact.triggered for one in facts)
+    return broken_spans(facts, model) if asked else ()
+
+
+def _beside(without: Sequence[tuple[float, float]]) -> str:
+    return f"; {counted(len(without), 'window')} with broken columns left out" if without else ""
 
 
 def _brought_out(context: Context, info: VersionInfo, weighed: Weighed, reason: str) -> str:

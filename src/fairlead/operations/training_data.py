@@ -20,13 +20,15 @@ _MARK = "dataset.json"
 
 class Frozen(Struct, frozen=True):
     """What was frozen: rows to train on, later ones held out, and the last row of all, by event time and request id.
-    `digest` is that of both files."""
+    `digest` is that of both files. `without`: the spans (event time, the end excluded) whose data were broken, so that
+    nothing is learned from them."""
 
     rows: int
     heldout: int
     last_at: float
     last_id: str
     digest: str
+    without: tuple[tuple[float, float], ...] = ()
 
 
 class TrainingData(Struct, frozen=True):
@@ -48,15 +50,18 @@ def kept(folder: Path) -> TrainingData | None:
         return None
 
 
-def freeze(folder: Path, rows: Sequence[Labelled], contract: Contract) -> TrainingData:
-    """Writes the older rows to train on, and the newest quarter by event time to be held out. `rows` are in order."""
+def freeze(
+    folder: Path, rows: Sequence[Labelled], contract: Contract, without: tuple[tuple[float, float], ...] = ()
+) -> TrainingData:
+    """Writes the older rows to train on, and the newest quarter by event time to be held out. `rows` are in order, and
+    of no span in `without`."""
     cut = len(rows) - int(len(rows) * HELDOUT_SHARE)
     train, heldout = folder / "train.parquet", folder / "heldout.parquet"
     for path, part in ((train, rows[:cut]), (heldout, rows[cut:])):
         data = ArrowDataset(as_table(as_columns(part, contract)), str(path))
         data.write(path, data.names)
     last = rows[-1]
-    frozen = Frozen(cut, len(rows) - cut, last.at, last.request_id, _digest(train, heldout))
+    frozen = Frozen(cut, len(rows) - cut, last.at, last.request_id, _digest(train, heldout), without)
     # Last, and in one piece: with it the rows are frozen.
     mark = folder / f"{_MARK}.part"
     mark.write_bytes(msgspec.json.encode(frozen))

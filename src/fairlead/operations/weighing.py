@@ -19,7 +19,8 @@ def weigh(context: Context, sides: tuple[VersionInfo, VersionInfo], data: Traini
     champion, challenger = sides
     pair = Pair(context.bundles, champion.bundle, challenger.bundle)
     heldout = pair.asked(open_dataset(data.heldout))
-    fresh = later(labelled(context.open_log(), champion.model, context.settings.retraining.rows), data.frozen)
+    rows = context.settings.retraining.rows
+    fresh = later(labelled(context.open_log(), champion.model, rows, data.frozen.without), data.frozen)
     latest = pair.answered(fresh) if fresh else None
     known = context.settings.models.get(champion.model)
     cost = known.cost.matrix if known is not None and known.cost is not None else None
