@@ -17,6 +17,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fairlead.core.action_items import item_for
+from fairlead.core.advance import CONTROLLER
 from fairlead.core.event import AnyFact, RetrainDecided, RetrainFinished
 from fairlead.core.facts_act import ActionTaken
 from fairlead.core.handling import action_key
@@ -41,6 +42,10 @@ class Outcome(Struct, frozen=True):
     beside: tuple[AnyFact, ...] = ()
 
 
+# What is done about an incident, why, and who asks where no operator does.
+_Doing = Callable[[Context, Incident, str, str], Outcome]
+
+
 def act(context: Context, identity: str, action: str, reason: str = "", *, automatic: bool = False) -> Incident:
     """Takes an action about an incident. An action that was taken is not taken again: the incident as it stands comes
     back. What cannot be done is journalled as failed when it was `automatic`, and otherwise raised.
@@ -57,7 +62,7 @@ def act(context: Context, identity: str, action: str, reason: str = "", *, autom
     if incident.state == "resolved":
         raise Refused(f"incident {identity} is resolved: nothing is done about it any more")
     try:
-        done = _DOES[known](context, incident, reason)
+        done = _DOES[known](context, incident, reason, CONTROLLER if automatic else "")
     except FairleadError as error:
         if not automatic:
             raise
@@ -73,14 +78,14 @@ def act(context: Context, identity: str, action: str, reason: str = "", *, autom
     return show_incident(context, identity)
 
 
-def _rollback(context: Context, incident: Incident, reason: str) -> Outcome:
+def _rollback(context: Context, incident: Incident, reason: str, by: str) -> Outcome:
     said = reason or f"incident {incident.id}: {incident.title}"
-    operate(context, incident.model, "rollback", said, actor=context.actor)
+    operate(context, incident.model, "rollback", said, actor=context.actor, by=by)
     return Outcome("the controller takes the last version back")
 
 
-def _adjusted(action: _Adjusted) -> Callable[[Context, Incident, str], Outcome]:
-    def does(context: Context, incident: Incident, _reason: str) -> Outcome:
+def _adjusted(action: _Adjusted) -> _Doing:
+    def does(context: Context, incident: Incident, _reason: str, _by: str) -> Outcome:
         from fairlead.operations.adjusting import adjusted
 
         version, rollout, said = adjusted(context, incident, action)
@@ -89,7 +94,7 @@ def _adjusted(action: _Adjusted) -> Callable[[Context, Incident, str], Outcome]:
     return does
 
 
-def _retrain(context: Context, incident: Incident, _reason: str) -> Outcome:
+def _retrain(context: Context, incident: Incident, _reason: str, _by: str) -> Outcome:
     """A run that the window has asked for already is this incident's too: two at once would train the same rows."""
     if not context.settings.retraining.trains:
         raise Refused(f"{incident.model} cannot be retrained: the settings have no retraining.command, and no trainer")
@@ -121,8 +126,8 @@ def _run_under_way(context: Context, incident: Incident) -> str | None:
     return next(reversed(waiting), None)
 
 
-def _asks(action: Action) -> Callable[[Context, Incident, str], Outcome]:
-    def does(_context: Context, incident: Incident, reason: str) -> Outcome:
+def _asks(action: Action) -> _Doing:
+    def does(_context: Context, incident: Incident, reason: str, _by: str) -> Outcome:
         item = item_for(incident, action)
         if item is None:
             return Outcome(reason or "nothing is done; it is watched")
@@ -131,7 +136,7 @@ def _asks(action: Action) -> Callable[[Context, Incident, str], Outcome]:
     return does
 
 
-_DOES: Mapping[Action, Callable[[Context, Incident, str], Outcome]] = MappingProxyType(
+_DOES: Mapping[Action, _Doing] = MappingProxyType(
     {
         "rollback": _rollback,
         "threshold": _adjusted("threshold"),
