@@ -41,7 +41,6 @@ from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.rollout import Decision, Phase
-from fairlead.core.window import WindowPlan
 from fairlead.errors import FairleadError, JournalBroken
 from fairlead.flows.after_alarm import KINDS as PROMOTION_KINDS
 from fairlead.flows.after_alarm import promotion_alarms
@@ -284,7 +283,7 @@ class FollowUp:
                 self._context.bundles,
                 open_dataset,
                 self._context.clock,
-                WindowPlan(monitoring.window_seconds, float(monitoring.lateness)),
+                monitoring.judged_plan,
                 policy,
             )
             kept = EvidenceFolder(self._context.home / WINDOWS, float(monitoring.keep_evidence)).put

@@ -9,7 +9,6 @@ from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.core.alert import Alarm
 from fairlead.core.impact import alarm_of_impact
 from fairlead.core.record import Prediction
-from fairlead.core.window import WindowPlan
 from fairlead.errors import StateError
 from fairlead.flows.product import Product
 from fairlead.flows.telling import Telling
@@ -65,8 +64,7 @@ class ProductRound:
         found = self._rungs.get(name)
         if found is None:
             monitoring = self._context.settings.monitoring
-            plan = WindowPlan(monitoring.window_seconds, float(monitoring.lateness))
             found = self._rungs[name] = Product(
-                name, self._context.journal, self._context.clock, plan, float(monitoring.alpha)
+                name, self._context.journal, self._context.clock, monitoring.plan, float(monitoring.alpha)
             )
         return found

@@ -23,6 +23,12 @@ class Size(int):
     """Bytes, written as 512MB."""
 
 
+class ZoneName(str):
+    """A time zone's name, such as Europe/Lisbon; it was looked up once, so that a wrong one is told at the start."""
+
+    __slots__ = ()
+
+
 class Comparison(str):
     """A condition, written as in `error_rate > 5%`; it was read once, so that a wrong one is told at the start."""
 

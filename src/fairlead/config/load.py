@@ -15,10 +15,11 @@ from msgspec import inspect
 
 from fairlead.config.conditions import condition
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size
+from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
 from fairlead.config.grammar import duration, guardrail, share, size
 from fairlead.config.settings import Settings
 from fairlead.config.watched import watchable
+from fairlead.config.zones import known_zone
 from fairlead.errors import SettingsError
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
@@ -128,6 +129,7 @@ _READ_AS: dict[type, Callable[[Any], Any]] = {
     Share: share,
     Size: size,
     Comparison: lambda value: watchable(condition(_text(value))).text,
+    ZoneName: lambda value: known_zone(_text(value, "a time zone such as Europe/Lisbon")),
     Bare: lambda value: _text(value, "a comparison such as '>500ms'"),
     Secret: lambda value: _text(value, "a text, such as ${NAME} of the environment"),
     DatabaseUrl: lambda value: _text(value, "a text: write postgresql://user@host/name, or leave it out"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Literal
 
 from fairlead.config.conditions import condition
-from fairlead.config.fields import Bare, Duration, Section, Share
+from fairlead.config.fields import Bare, Duration, Section, Share, ZoneName
 from fairlead.config.grammar import duration
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.config.severity import Severity
 from fairlead.config.watched import known_metric, watchable
+from fairlead.config.zones import zone_named
 from fairlead.core.condition import Condition
+from fairlead.core.window import DAY, HOUR, MOST_SLIDES, WindowPlan
 from fairlead.errors import SettingsError
 
 
@@ -39,12 +41,34 @@ class MetricSettings(Section, frozen=True):
         return None if self.alert_threshold is None else condition(self.alert_threshold, self.name)
 
 
+class ReferenceSettings(Section, frozen=True):
+    """What windows are compared with: one `version`'s training data, whatever answers, or the same part of the `season`
+    over the last `periods` of it."""
+
+    version: int | None = None
+    season: Literal["hour_of_week", "hour_of_day", "day_of_week"] | None = None
+    periods: int | None = None  # left out: 4
+
+    def __post_init__(self) -> None:
+        """Refuses what says nothing, or two things."""
+        if (self.version is None) is (self.season is None):
+            raise SettingsError("write either {version: 3} or {season: hour_of_week, periods: 4}")
+        if self.version is not None and (self.version < 1 or self.periods is not None):
+            raise SettingsError("a pinned version is a number from 1 on, and has no periods")
+        if self.periods is not None and not 2 <= self.periods <= 52:
+            raise SettingsError(f"{self.periods} periods of a season: write 2 to 52")
+
+
 class Monitoring(Section, frozen=True):
-    """Windows by event time (`window`: a duration, or `month` for calendar months, UTC), and what processes tell of
-    themselves. `evidence` says of which windows it is kept what they were judged from, for `keep_evidence`: of all, of
-    those in which something moved or broke, or of none; `replay` judges the others no more."""
+    """Windows by event time: `window` is a duration, or `month`, by the clocks of `zone`; with a `slide` one is judged
+    that often, over the last `window`. `reference` is what their data are compared with (docs/windows.md). `evidence`
+    says of which windows it is kept what they were judged from, for `keep_evidence`: of all, of those in which
+    something moved or broke, or of none; `replay` judges the others no more. And what processes tell of themselves."""
 
     window: str = "7d"
+    slide: Duration | None = None
+    zone: ZoneName = ZoneName("UTC")
+    reference: Literal["training", "previous", "season"] | ReferenceSettings = "training"
     lateness: Duration = Duration(0)
     alpha: Share = Share(0.01)
     evidence: Literal["all", "breached", "none"] = "all"
@@ -57,15 +81,83 @@ class Monitoring(Section, frozen=True):
         """Reads the window now, so that a wrong one is told at the start."""
         if self.window != "month":
             duration(self.window)
+        self._check_slide()
+        try:
+            judged = self.judged_plan
+        except ValueError as error:
+            raise SettingsError(f"monitoring.{'window' if self.slide is None else 'slide'}: {error}") from None
+        self._check_reference(judged)
         names = [metric.name for metric in self.metrics]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise SettingsError(f"monitoring.metrics names {twice} twice: keep one")
 
+    def _check_slide(self) -> None:
+        if self.slide is None:
+            return
+        if self.window_seconds is None:
+            raise SettingsError("monitoring.slide: a month does not slide; write a window such as 28d")
+        slides = self.window_seconds / max(self.slide, 1e-9)
+        if slides != int(slides) or not 1 <= slides <= MOST_SLIDES:
+            raise SettingsError(
+                f"monitoring.slide: a window of {self.window} holds {slides:g} slides; write one that goes into it 1 "
+                f"to {MOST_SLIDES} times"
+            )
+
+    def _check_reference(self, judged: WindowPlan) -> None:
+        if self.reference == "training":
+            return
+        if self.remembers and self.evidence != "all":
+            raise SettingsError(
+                "monitoring.reference: what windows are compared with is read from the evidence of earlier ones; "
+                "write evidence: all"
+            )
+        season, seconds = self.season, judged.seconds
+        if season is None:
+            return
+        most = DAY if season == "day_of_week" else HOUR
+        part = "slide" if self.slide is not None else "window"
+        if seconds is None or (most % seconds and seconds % most) or DAY % seconds:
+            said = "that divides a day" if season == "day_of_week" else "of an hour, or that divides a day"
+            raise SettingsError(f"monitoring.reference: season {season} wants a {part} {said}; write 1h or 1d")
+
     @property
     def window_seconds(self) -> float | None:
         """The window's length; None for calendar months."""
         return None if self.window == "month" else duration(self.window)
+
+    @property
+    def plan(self) -> WindowPlan:
+        """The windows one after another, whether or not those that are judged slide."""
+        return WindowPlan(self.window_seconds, float(self.lateness), zone=zone_named(self.zone))
+
+    @property
+    def judged_plan(self) -> WindowPlan:
+        """The windows as they are judged: the same, or slots of a slide, and so many of them in a window."""
+        if self.slide is None or self.window_seconds is None:
+            return self.plan
+        slides = round(self.window_seconds / self.slide)
+        return WindowPlan(float(self.slide), float(self.lateness), zone=zone_named(self.zone), slides=slides)
+
+    @property
+    def season(self) -> str | None:
+        """Which season windows are compared by; None for another reference."""
+        if isinstance(self.reference, ReferenceSettings):
+            return self.reference.season
+        if self.reference != "season":
+            return None
+        return "day_of_week" if (self.judged_plan.seconds or DAY) >= DAY else "hour_of_week"
+
+    @property
+    def periods(self) -> int:
+        """Over how many weeks (or days) of the season."""
+        known = self.reference.periods if isinstance(self.reference, ReferenceSettings) else None
+        return 4 if known is None else known
+
+    @property
+    def remembers(self) -> bool:
+        """Whether windows are compared with earlier ones."""
+        return self.reference == "previous" or self.season is not None
 
     @property
     def observing(self) -> Observing:

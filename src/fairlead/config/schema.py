@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size
+from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
 from fairlead.config.settings import Settings
 
 TITLE = "fairlead.yaml"
@@ -35,6 +35,7 @@ _KINDS: dict[type, dict[str, Any]] = {
     },
     Share: {**_quantity("%", "a share such as 5% or 0.05"), "maximum": 1},
     Size: _quantity("[kKmMgG]?[bB]|[kKmMgG]i[bB]", "a size such as 512MB or 2GiB; a number is bytes"),
+    ZoneName: {"type": "string", "description": "a time zone of the IANA list, such as Europe/Lisbon"},
     Comparison: {
         "type": "string",
         "pattern": _or_variable(r"[A-Za-z_][A-Za-z0-9_]*\s*(<=|>=|<|>)\s*[^<>=]+"),

@@ -180,7 +180,7 @@ def plan_for(settings: Settings, window: str | None) -> WindowPlan:
     monitoring = settings.monitoring
     if window is not None:
         return plan_of(window, float(monitoring.lateness))
-    return WindowPlan(monitoring.window_seconds, float(monitoring.lateness))
+    return monitoring.plan
 
 
 def served(table: pa.Table) -> pa.Table:

@@ -78,7 +78,7 @@ def loops(context: Context, model: str, *, challenger: str = "", reward: str = "
     log = _read(context, model, manifest.contract)
     if not log.rows:
         raise NotFound(f"nobody has asked {model} yet: there is no decision to look at")
-    slots = _slots(log.rows, WindowPlan(settings.monitoring.window_seconds))
+    slots = _slots(log.rows, settings.monitoring.plan)
     explored = exploration(sum(_explores(row) for row in log.rows), len(log.rows), alpha)
     known = settings.models.get(model)
     columns = settings.loops.slices or (known.segments if known else ()) or manifest.segments

@@ -80,7 +80,7 @@ def _watched(context: Context, model: str, per: float, bundle: str) -> Watched:
         features = len(context.bundles.manifest(bundle).contract.features) if bundle else 1
     except FairleadError:
         features = 1  # it cannot be watched either
-    seconds = settings.monitoring.window_seconds or _MONTH_SECONDS
+    seconds = settings.monitoring.judged_plan.seconds or _MONTH_SECONDS  # a look each slide
     paging = [point for point in watchpoints(settings) if point.severity in PAGING]
     return Watched(
         windows=per / seconds,
