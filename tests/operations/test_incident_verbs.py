@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from fairlead.app.compose import open_context
-from fairlead.core.event import IncidentNoted, OperatorAsked, VersionRegistered
+from fairlead.core.event import DeployAsked, IncidentNoted, OperatorAsked, VersionRegistered
 from fairlead.core.facts_act import MessageDrafted, UpstreamChanged
+from fairlead.core.rollout import Plan
 from fairlead.errors import FairleadError, NotFound, Refused, UsageError
 from fairlead.operations import incidents as verbs
 from fairlead.operations.acting import act
@@ -138,3 +139,14 @@ def test_nothing_is_done_about_what_is_over(context: Context) -> None:
         act(context, one, "fix_data")
     with pytest.raises(Refused, match="does not go back"):
         verbs.acknowledge_incident(context, one)
+
+
+@pytest.mark.parametrize(("automatic", "by"), [(True, "the controller"), (False, "")])
+def test_a_rollback_says_who_asked_for_it(context: Context, automatic: bool, by: str) -> None:
+    """The controller by itself, or an operator."""
+    context.journal.append([DeployAsked("hotel", "r1", 1, "d" * 64, Plan("direct", (), ()))], actor="ana", at=2.0)
+    opened = verbs.open_incident(context, "hotel", "Prices look wrong")
+    act(context, opened.id, "rollback", automatic=automatic)
+    (asked,) = [one.fact for one in context.journal.read(kinds=["operator_asked"])]
+    assert isinstance(asked, OperatorAsked)
+    assert (asked.verb, asked.by) == ("rollback", by)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -48,6 +49,8 @@ class Acting:
             context.journal, context.clock, self, settings.handling, settings.audiences, stated_by(context.settings)
         )
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._closing = threading.Lock()  # a thread that could not be waited for may still be looking
+        self._closed = False
         self._tried: dict[str, float] = {}
         self._telling = Telling(_LOG)
         self._next = 0.0
@@ -79,9 +82,11 @@ class Acting:
             return
         words = ["triage", step.incident] if step.kind == "triage" else ["act", step.incident, _action(step)]
         command = [sys.executable, "-m", "fairlead.app.main", *self._arguments, "incident", *words, "--by-itself"]
-        self._running[step.incident] = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        )
+        with self._closing:
+            if not self._closed:
+                self._running[step.incident] = subprocess.Popen(
+                    command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+                )
 
     def escalate(self, incident: Incident, step: Step) -> None:
         """A page to the next people; its key is the escalation's, so that it is told once."""
@@ -111,21 +116,23 @@ class Acting:
         draft(self._context.journal, self._context.clock, save, (model, incident))
 
     def close(self) -> None:
-        """Ends what was started: the next controller finds in the journal what is left to be done."""
-        for process in self._running.values():
+        """Ends what was started, and starts nothing more: the next controller finds in the journal what is left to be
+        done."""
+        with self._closing:
+            self._closed = True
+            running, self._running = list(self._running.values()), {}
+        for process in running:
             process.terminate()
-        for process in self._running.values():
+        for process in running:
             process.wait()
             if process.stderr is not None:
                 process.stderr.close()
-        self._running.clear()
 
     def _reap(self) -> None:
         for incident, process in list(self._running.items()):
             code = process.poll()
-            if code is None:
+            if code is None or self._running.pop(incident, None) is None:
                 continue
-            del self._running[incident]
             said = b"" if process.stderr is None else process.stderr.read()
             if process.stderr is not None:
                 process.stderr.close()
