@@ -13,6 +13,7 @@ from fairlead.ports.predictor import Predictor
 from fairlead.ports.quarantine import Quarantine
 from fairlead.ports.registry import Registry, VersionInfo
 from fairlead.ports.routes import GoldenState, RouteBoard, WorkerState
+from fairlead.ports.slots import SlotStore
 from fairlead.ports.stream import StreamSink, StreamSource
 from fairlead.ports.trainer import RemoteTrainer, Trainer
 
@@ -40,6 +41,7 @@ __all__ = [
     "RemoteTrainer",
     "Resolver",
     "RouteBoard",
+    "SlotStore",
     "Source",
     "StreamSink",
     "StreamSource",
