@@ -36,6 +36,7 @@ class Head(Struct, frozen=True, array_like=True):
     rows: int
     bundle: str = ""
     judged: int | None = None
+    by: tuple[str, ...] = ()
 
 
 class Frame(Struct, frozen=True):
@@ -51,7 +52,9 @@ class Frame(Struct, frozen=True):
             sums = msgspec.msgpack.decode(decompress(self.body), type=TableSums)
         except (ZlibError, msgspec.MsgspecError) as error:
             raise StateError(f"a slot of {model} holds no counts ({error}): another program wrote it") from None
-        return Slot(model, head.version, head.starts_at, head.ends_at, sums, head.segment, head.bundle, head.judged)
+        return Slot(
+            model, head.version, head.starts_at, head.ends_at, sums, head.segment, head.bundle, head.judged, head.by
+        )
 
 
 class Damaged(StateError):
@@ -115,7 +118,7 @@ def _damage(name: str, at: int, found: Sequence[Frame]) -> Damaged:
 
 
 def _frame(slot: Slot) -> bytes:
-    known = Head(slot.version, slot.segment, slot.starts_at, slot.ends_at, slot.rows, slot.bundle, slot.judged)
+    known = Head(slot.version, slot.segment, slot.starts_at, slot.ends_at, slot.rows, slot.bundle, slot.judged, slot.by)
     head, body = msgspec.msgpack.encode(known), compress(msgspec.msgpack.encode(slot.sums), _LEVEL)
     lengths = struct.pack("<II", len(head), len(body))
     return b"".join((_FRAME, lengths, _CHECK.pack(crc32(lengths)), head, body, _CHECK.pack(crc32(body, crc32(head)))))

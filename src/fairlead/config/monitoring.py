@@ -9,6 +9,7 @@ from fairlead.config.fields import Bare, Duration, Section, Share, ZoneName
 from fairlead.config.grammar import duration
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.config.severity import Severity
+from fairlead.config.slots import SlotSettings
 from fairlead.config.watched import known_metric, watchable
 from fairlead.config.zones import zone_named
 from fairlead.core.condition import Condition
@@ -73,6 +74,7 @@ class Monitoring(Section, frozen=True):
     alpha: Share = Share(0.01)
     evidence: Literal["all", "breached", "none"] = "all"
     keep_evidence: Duration = Duration(400 * 86_400)
+    slots: SlotSettings = SlotSettings()
     metrics: tuple[MetricSettings, ...] = ()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()

@@ -24,7 +24,8 @@ LONGEST_NAME = 200  # characters of a segment
 class Slot(Struct, frozen=True):
     """The rows of [`starts_at`, `ends_at`), seconds since 1970, UTC. `bundle` is the digest of the version's bundle, on
     the grids of whose profile they are counted. `judged` is how many of the rows were there when the slot was first
-    written, as its window was judged: what a back-fill adds came later. None where no window was judged."""
+    written, as its window was judged: what a back-fill adds came later. None where no window was judged. `by` are the
+    features whose known values have slots of their own, of the same ends."""
 
     model: str
     version: int
@@ -34,6 +35,7 @@ class Slot(Struct, frozen=True):
     segment: str = ""
     bundle: str = ""
     judged: int | None = None
+    by: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
