@@ -15,7 +15,6 @@ from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.flows.watching.features import profile_rows
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import cells_of
 from fairlead.stats.performance import Floats
@@ -177,7 +176,7 @@ class Cohort:
             return
         self._cells.append(cells_of(self._raws, self.reference.profile))
         if self._profiled:
-            part = profile_rows(self._raws, _view(self._score[self._counted :]), self.reference.profile)
+            part = self.reference.frame().profile(self._raws, _view(self._score[self._counted :]))
             self._profile = part if self._profile is None else self._profile + part
         self._counted, self._raws = self.rows, []
 

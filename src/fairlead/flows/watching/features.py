@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any
 
@@ -22,12 +22,21 @@ _ROW = msgspec.json.Decoder(dict[str, Any])
 _ROWS = msgspec.json.Decoder(list[dict[str, Any]])
 
 
-def profile_rows(features: Sequence[Raw], score: Floats, reference: TableProfile) -> TableProfile:
+def profile_rows(
+    features: Sequence[Raw],
+    score: Floats,
+    reference: TableProfile,
+    look: Callable[[Sequence[Column]], None] | None = None,
+) -> TableProfile:
     """The profile of some records on the reference's grids. A feature that a record lacks, or that is of another type
-    than its reference, counts as null: the record was served, so its other features count all the same."""
+    than its reference, counts as null: the record was served, so its other features count all the same. `look` sees
+    the columns as they were counted."""
     rows, scratch = decoded(features), Scratch()
-    columns = (profile_column(_column(grid, rows, score), grid, scratch) for grid in reference.grids)
-    return TableProfile(len(rows), tuple(columns))
+    columns = [_column(grid, rows, score) for grid in reference.grids]
+    if look is not None:
+        look(columns)
+    found = (profile_column(column, grid, scratch) for column, grid in zip(columns, reference.grids, strict=True))
+    return TableProfile(len(rows), tuple(found))
 
 
 def decoded(features: Sequence[Raw]) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from fairlead.core.contract import Contract, Task
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError
+from fairlead.flows.watching.frame import Frame
 from fairlead.flows.watching.previous import Calm
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
@@ -57,10 +58,17 @@ class Reference(Struct, frozen=True, eq=False):
     loss_scale: float = 1.0
     calm: Calm = field(default_factory=Calm)
     cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
+    frames: list[Frame] = field(default_factory=list)  # one, once it was asked for
 
     def informed(self) -> Reference:
         """The same, with all that it can tell of what a shift costs."""
         return self
+
+    def frame(self) -> Frame:
+        """Its grids made ready for the records of windows."""
+        if not self.frames:
+            self.frames.append(Frame(self.profile))
+        return self.frames[0]
 
     @property
     def metric(self) -> str:
