@@ -100,7 +100,10 @@ def _harmful(performance: Performance, harm: Harm) -> str:
 
 
 def _while(report: WindowReport) -> str:
-    return f" while {_moved(report)} moved" if report.moved else " while the inputs stood still"
+    if report.moved:
+        return f" while {_moved(report)} moved"
+    apart = report.uncoupled
+    return " while the inputs stood still" if apart is None else f" while {apart.reason}"
 
 
 def _moved(report: WindowReport) -> str:

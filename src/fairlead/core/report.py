@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.event import Entry, WindowJudged, canonical
 from fairlead.core.quadrant import Quadrant
@@ -157,6 +157,29 @@ class Harm(Struct, frozen=True, omit_defaults=True):
     predictions: Predictions | None = None
 
 
+class Correlation(Struct, frozen=True, omit_defaults=True):
+    """How the numbers of a window go together, against the held-out rows: `distance` is the Frobenius distance of the
+    correlations by `pairs`, `p_value` that of the whole window, `effect` by how much one correlation changed beyond
+    chance. `column` is the one whose correlations changed (empty: a pair's, or all), `pair` the two that changed most,
+    which were correlated by `before` and are by `now`."""
+
+    level: str  # none | warning | critical | unmeasured
+    pairs: int = 0
+    distance: float | None = None
+    p_value: float | None = None
+    effect: float | None = None
+    column: str = ""
+    pair: tuple[str, ...] = ()
+    before: float | None = None
+    now: float | None = None
+    reason: str = ""
+
+    @property
+    def moved(self) -> bool:
+        """Whether it changed beyond chance and beyond a threshold."""
+        return self.level in ("warning", "critical")
+
+
 class Layer(Struct, frozen=True):
     """One rung of the ladder: data, model."""
 
@@ -189,6 +212,13 @@ class WindowReport(Struct, frozen=True):
     units: int = 0  # different units that were answered
     other_rows: int = 0  # answers of other versions in the same window
     failed: int = 0  # requests that got no answer (status other than 200)
+    correlation: Correlation | UnsetType = UNSET
+
+    @property
+    def uncoupled(self) -> Correlation | None:
+        """The correlations, where they changed."""
+        found = self.correlation
+        return found if isinstance(found, Correlation) and found.moved else None
 
     @property
     def moved(self) -> tuple[str, ...]:

@@ -212,7 +212,9 @@ class Watch:
         if digest is None:
             return f"version {version} of {self.model} answers, but was never registered"
         try:
-            return load_light(self._bundles, digest, version, self._open_dataset, self._policy.harm)
+            return load_light(
+                self._bundles, digest, version, self._open_dataset, self._policy.harm, self._policy.widest
+            )
         except Exception as error:  # noqa: BLE001 - a model may raise anything: then it is unmeasured, and says why
             _LOG.exception("version %d of %s cannot be watched", version, self.model)
             if isinstance(error, FairleadError):

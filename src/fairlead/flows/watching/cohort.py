@@ -7,6 +7,7 @@ judged, what only its judgement needed goes: left are 36 bytes a row, and 24 mor
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from hashlib import blake2b
 from math import inf, isnan, nan
 
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import cells_of
+from fairlead.stats.columns import Column
+from fairlead.stats.multivariate.dependence import Sums
 from fairlead.stats.performance import Floats
 from fairlead.stats.pinpoint import Cells
 from fairlead.stats.profile import TableProfile
@@ -56,6 +59,7 @@ class Cohort:
         self._order: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._raws: list[Raw] = []
         self._profile: TableProfile | None = None
+        self._sums: Sums | None = None
         self._counted = 0
         self._cells: list[Cells] = []  # by which harm is looked for, where a reference has such features
 
@@ -86,7 +90,7 @@ class Cohort:
         hashes = np.array([hash(request) & _MASK for request in self.ids], np.uint64)
         self._order = np.argsort(hashes).astype(np.uint32)
         self._hashes = hashes[self._order]
-        self.ids, self._raws, self._profile, self._profiled = [], [], None, False
+        self.ids, self._raws, self._profile, self._sums, self._profiled = [], [], None, None, False
         self._unit = array("Q")
         if not self._known:
             self._truth = self._observed_at = self._received_at = array("d")
@@ -137,6 +141,11 @@ class Cohort:
         self._count()
         return self._profile
 
+    def sums(self) -> Sums | None:
+        """What its numbers' correlations come from; None where they are not watched."""
+        self._count()
+        return self._sums
+
     def scores(self) -> Floats:
         """The scores of all rows, (n,), without those that have none."""
         score = _view(self._score)
@@ -176,9 +185,14 @@ class Cohort:
             return
         self._cells.append(cells_of(self._raws, self.reference.profile))
         if self._profiled:
-            part = self.reference.frame().profile(self._raws, _view(self._score[self._counted :]))
+            part = self.reference.frame().profile(self._raws, _view(self._score[self._counted :]), self._look)
             self._profile = part if self._profile is None else self._profile + part
         self._counted, self._raws = self.rows, []
+
+    def _look(self, columns: Sequence[Column]) -> None:
+        found = None if self.reference.bonds is None else self.reference.bonds.count(columns)
+        if found is not None:
+            self._sums = found if self._sums is None else self._sums + found
 
 
 def _view(values: array[float]) -> Floats:

@@ -16,6 +16,7 @@ from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.ranking import Cost
+from fairlead.flows.watching.correlations import MOST, bonds_of
 from fairlead.flows.watching.features import on_grid
 from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
 from fairlead.ports import BundleStore, Predictor
@@ -73,15 +74,18 @@ def load_light(
     version: int,
     open_dataset: Callable[[Path], Dataset],
     policy: HarmPolicy,
+    widest: int = MOST,
 ) -> Light:
-    """Reads a bundle as `load_informed` does, but importances and losses by cell later. Raises `BundleError`."""
+    """Reads a bundle as `load_informed` does, but importances and losses by cell later. Correlations are watched of at
+    most so many numbers. Raises `BundleError`."""
     known = load_reference(bundles, digest, version, open_dataset, policy, weighed=False)
 
     def read() -> Informed:
         found = load_informed(bundles, digest, version, open_dataset, policy)
         return replace(found, profile=known.profile, known=known.known, sure=known.sure)  # one of each in memory
 
-    return Light(**asdict(known), read=read)
+    bonds = bonds_of(bundles.path(digest), open_dataset, known.profile, widest)
+    return Light(**{**asdict(known), "bonds": bonds}, read=read)
 
 
 def load_informed(

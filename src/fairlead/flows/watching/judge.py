@@ -13,11 +13,13 @@ from msgspec.structs import replace
 from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
+from fairlead.core.correlation import share_of
 from fairlead.core.harm import HarmPolicy, LossEvidence
 from fairlead.core.report import MetricReading, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
+from fairlead.flows.watching.correlations import MOST, NO_ROWS
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import segment_of
@@ -25,6 +27,7 @@ from fairlead.flows.watching.shifts import compared, costs_of
 from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
 from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
+from fairlead.stats.multivariate.dependence import Compared
 from fairlead.stats.performance import Measure
 from fairlead.stats.sequential.betting import LossWatch, begun_again, update
 
@@ -36,6 +39,7 @@ class Policy(Struct, frozen=True):
     harm: HarmPolicy = HarmPolicy()
     alpha: float = 0.01
     matured_share: float = 0.9
+    widest: int = MOST  # numbers of a table, beyond which their correlations are not watched
     maturity_seconds: float = 14 * 86_400.0
 
 
@@ -74,7 +78,14 @@ def measured(
     found = compared(cohort.reference.profile, current, policy.alpha)
     known = cohort.reference
     leaps = leaps_of(known.calm, known.profile, current, found, seen.window.name, policy.alpha)
-    return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps), found
+    bonds = _bonds(cohort, share_of(policy.alpha, len(current.columns)))
+    return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps, bonds=bonds), found
+
+
+def _bonds(cohort: Cohort, alpha: float) -> Compared | str:
+    """How the window's numbers go together, or why nobody can say."""
+    bonds = cohort.reference.bonds
+    return NO_ROWS if bonds is None else bonds.compare(cohort.sums(), alpha)
 
 
 def measured_again(

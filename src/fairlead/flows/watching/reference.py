@@ -18,6 +18,7 @@ from fairlead.core.contract import Contract, Task
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError
+from fairlead.flows.watching.correlations import Bonds
 from fairlead.flows.watching.frame import Frame
 from fairlead.flows.watching.previous import Calm
 from fairlead.ports import BundleStore, Predictor
@@ -57,6 +58,7 @@ class Reference(Struct, frozen=True, eq=False):
     loss_bound: float | None = None
     loss_scale: float = 1.0
     calm: Calm = field(default_factory=Calm)
+    bonds: Bonds | None = None  # how its numbers go together
     cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
     frames: list[Frame] = field(default_factory=list)  # one, once it was asked for
 

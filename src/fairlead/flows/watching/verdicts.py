@@ -11,11 +11,12 @@ from zlib import compress, decompress
 from zlib import error as ZlibError  # noqa: N812 - zlib spells its class in lower case
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
+from fairlead.core.correlation import judge_correlation, share_of, with_correlation
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, overruled, place
@@ -27,6 +28,7 @@ from fairlead.flows.watching.predictions import predictions_of
 from fairlead.flows.watching.previous import Leaps
 from fairlead.flows.watching.shifts import Costs, compared, judge_shifts
 from fairlead.stats.drift import ColumnDrift, compare
+from fairlead.stats.multivariate.dependence import Compared
 from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.profile import TableProfile
 from fairlead.stats.sequential.betting import LossWatch
@@ -38,6 +40,7 @@ from fairlead.stats.sparse import TableCounts, dense, sparse
 EDITION = 3
 EDITIONS = (1, 2, EDITION)
 COMPACT = LEAPS = COARSE = 2
+LADDER = 3  # correlations, and the metric by class and by group
 
 
 class LossSeen(Struct, frozen=True):
@@ -68,6 +71,7 @@ class WindowEvidence(Struct, frozen=True):
     counts: TableCounts | None = None
     leaps: Leaps = Leaps()
     segment: str = ""  # the smallest that explains a fall of the metric
+    bonds: Compared | str | UnsetType = UNSET  # how the numbers go together, or why nobody can say
 
     @property
     def counted(self) -> bool:
@@ -98,11 +102,13 @@ def judged(
     `found` the comparison with the reference where it was made already."""
     shifts, data = _data(evidence, reference, before, found)
     bare, policy = replace(evidence.bare, drift=shifts), evidence.harm
+    if evidence.edition >= LADDER:
+        bare, data = _coupled(evidence, bare, data, before)
     performance = bare.performance or Performance("")
     known, estimated, realised = _bands(performance)
     ripe = is_ripe(bare, policy)
     shown = realised if ripe else None
-    moved = sum(shift.moved for shift in shifts if shift.name != SCORE)
+    moved = sum(shift.moved for shift in shifts if shift.name != SCORE) + (bare.uncoupled is not None)
     placed = place(
         moved=moved,
         reference=known,
@@ -126,9 +132,28 @@ def judged(
         quadrant_reason=placed.reason,
         harmful=harm.harmful,
         harm=harm,
-        suspects=suspects_of(shifts, evidence.edition),
+        suspects=_suspects(shifts, bare, evidence.edition),
     )
     return conclude(report, data, policy)
+
+
+def _coupled(
+    evidence: WindowEvidence, bare: WindowReport, data: Verdict, before: WindowReport | None
+) -> tuple[WindowReport, Verdict]:
+    """The report with its correlations, and the data layer with them; both stand as they were judged at the close."""
+    if not evidence.at_close:
+        return (bare if before is None else replace(bare, correlation=before.correlation)), data
+    if isinstance(evidence.bonds, UnsetType):
+        return bare, data
+    found = judge_correlation(evidence.bonds, share_of(evidence.alpha, len(bare.drift)))
+    return replace(bare, correlation=found), with_correlation(data, found)
+
+
+def _suspects(shifts: tuple[FeatureShift, ...], bare: WindowReport, edition: int) -> tuple[str, ...]:
+    """With the column that no longer goes together with the others, where it is no suspect by itself."""
+    found = suspects_of(shifts, edition)
+    loose = "" if bare.uncoupled is None else bare.uncoupled.column
+    return (*found, loose) if loose and loose not in found else found
 
 
 def is_ripe(bare: WindowReport, policy: HarmPolicy) -> bool:

@@ -28,6 +28,7 @@ CUT = 3.0  # spreads from the median beyond which a value counts as one at the c
 FEWEST = 30  # rows of a pair, of a window and of the reference
 DRAWS = 200  # windows that the law is drawn from
 MOST_DRAWN = 1_000  # rows of each: beyond, the law is that of the limit
+_TAIL = 1e-9  # chance below which a tail fitted to a law says only that it is small
 _SURE = 0.01  # variance of an influence, below which pairs that go together exactly are as certain as these
 _DECILES = 2.563  # standard deviations of a normal law between its first and its last decile
 
@@ -277,7 +278,8 @@ class _Asked(Struct, frozen=True, eq=False, dict=True):
 
     def _together(self, single: float, columns: Floats, every: float) -> tuple[float, float, float]:
         asked = int(np.count_nonzero(self.degrees))
-        self.__dict__["worst"] = int(columns.argmin())
+        least = columns <= max(float(columns.min()), _TAIL)  # beyond where a tail means anything, the one furthest out
+        self.__dict__["worst"] = int(np.where(least, self.columns, -1.0).argmax())
         each = (single, asked * float(columns.min()), every)
         one, two, three = (min(1.0, 3.0 * chance) for chance in each)
         return one, two, three
