@@ -31,6 +31,7 @@ from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
 from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.slots import SlotKeeping
 from fairlead.flows.watching.span import Span
 from fairlead.flows.watching.truths import Truths
 from fairlead.flows.watching.verdicts import WindowEvidence, judged, text_of
@@ -77,6 +78,7 @@ class Watch:
         self._lag = -inf
         self._read = 0
         self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
+        self.slots: SlotKeeping | None = None  # keeps what answers were like, by the hour
         self.keeps = "all"  # or "breached": what of windows that are more than calm
         self._seqs: dict[float, int] = {}  # where the journal holds the reports of windows that wait for their labels
         self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
@@ -157,7 +159,7 @@ class Watch:
             return
         cohort = span.cohorts.get(record.model_version)
         if cohort is None:
-            cohort = span.cohorts[record.model_version] = Cohort(reference, profiled=span.report is None)
+            cohort = span.cohorts[record.model_version] = self._cohort(reference, span)
         place = cohort.add(record)
         self._places[record.request_id] = (cohort, place)
         waiting = self._truths.claim(record.request_id)
@@ -165,6 +167,12 @@ class Watch:
             self._learn(cohort, place, waiting)
         if span.complete:
             self._settle(span)
+
+    def _cohort(self, reference: Reference, span: Span) -> Cohort:
+        cohort = Cohort(reference, profiled=span.report is None)
+        if self.slots is not None and span.report is None:
+            cohort.slots = self.slots.counter(reference, span.window)
+        return cohort
 
     def _find(self, request_id: str) -> tuple[Cohort, int] | None:
         """Where an answer is held."""
@@ -230,6 +238,8 @@ class Watch:
             if not self._plan.closed(span.window, now):
                 break
             yield from self._silence(span.window.starts_at, now)
+            if span.report is None:
+                self._keep_slots(span)
             report = self._close(span, now) if span.report is None else self._mature(span, now)
             if report is not None:
                 yield report
@@ -243,6 +253,14 @@ class Watch:
         gap = self._plan.window_of(last.ends_at)
         if gap.starts_at < until and gap.starts_at not in self._spans and self._plan.closed(gap, now):
             yield empty(Seen(self.model, gap, now, Stage.MATURED), last.version, self._policy)
+
+    def _keep_slots(self, span: Span) -> None:
+        """Before a window is judged: one that a crash leaves unjudged is judged, and kept, again."""
+        if self.slots is not None:
+            for cohort in span.cohorts.values():
+                cohort.profile()
+            counters = [cohort.slots for cohort in span.cohorts.values() if cohort.slots is not None]
+            self.slots.keep(self.model, span.window, counters, self._digests)
 
     def _close(self, span: Span, now: float) -> WindowReport | None:
         version = span.version

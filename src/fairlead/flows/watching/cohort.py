@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import cells_of
+from fairlead.flows.watching.slots import SlotCounter
 from fairlead.stats.columns import Column
 from fairlead.stats.multivariate.dependence import Sums
 from fairlead.stats.performance import Floats
@@ -61,6 +62,7 @@ class Cohort:
         self._profile: TableProfile | None = None
         self._sums: Sums | None = None
         self._counted = 0
+        self.slots: SlotCounter | None = None  # counts its rows by the hour, too
         self._cells: list[Cells] = []  # by which harm is looked for, where a reference has such features
 
     @property
@@ -91,6 +93,7 @@ class Cohort:
         self._order = np.argsort(hashes).astype(np.uint32)
         self._hashes = hashes[self._order]
         self.ids, self._raws, self._profile, self._sums, self._profiled = [], [], None, None, False
+        self.slots = None
         self._unit = array("Q")
         if not self._known:
             self._truth = self._observed_at = self._received_at = array("d")
@@ -185,9 +188,14 @@ class Cohort:
             return
         self._cells.append(cells_of(self._raws, self.reference.profile))
         if self._profiled:
-            part = self.reference.frame().profile(self._raws, _view(self._score[self._counted :]), self._look)
+            at, score = _view(self._at[self._counted :]), _view(self._score[self._counted :])
+            slots, raws = self.slots, self._raws
+            part = self._part(raws, score) if slots is None else slots.add(raws, at, score, self._part)
             self._profile = part if self._profile is None else self._profile + part
         self._counted, self._raws = self.rows, []
+
+    def _part(self, features: Sequence[Raw], score: Floats) -> TableProfile:
+        return self.reference.frame().profile(features, score, self._look)
 
     def _look(self, columns: Sequence[Column]) -> None:
         found = None if self.reference.bonds is None else self.reference.bonds.count(columns)

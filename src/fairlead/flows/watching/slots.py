@@ -1,0 +1,165 @@
+"""A cohort's rows counted by the hour: the window's profile is the sum of its slots, and the slots stay.
+
+Counted are all rows, and apart from them the rows of each segment: of the features that the settings name, then of
+those of few categories, as long as they fit into a bounded number of cells. A segment of any other feature can still be
+counted from the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import reduce
+from operator import itemgetter
+
+import numpy as np
+from msgspec import Raw, Struct
+from numpy.typing import NDArray
+
+from fairlead.core.inference import label_text
+from fairlead.core.report import SCORE
+from fairlead.core.slot import HOUR, Cut, Slot, segment_name
+from fairlead.core.window import MONDAY, Window
+from fairlead.errors import FairleadError
+from fairlead.flows.watching.features import decoded, profile_rows
+from fairlead.flows.watching.reference import Reference
+from fairlead.ports.slots import SlotStore
+from fairlead.stats.condensed import TableSums, added, condensed
+from fairlead.stats.grid import CategoryGrid
+from fairlead.stats.performance import Floats
+from fairlead.stats.profile import TableProfile
+
+Count = Callable[[Sequence[Raw], Floats], TableProfile]  # features and scores of rows -> their profile
+_LOG = logging.getLogger("fairlead.watch")
+CELLS = 12
+NULL = "null"  # the value of a segment of rows without one
+
+
+class SlotPlan(Struct, frozen=True):
+    """How rows are counted: slots of `seconds`, which part a day; `segments` are features whose values are told apart
+    first, `cells` how many values in all."""
+
+    seconds: float = HOUR
+    segments: tuple[str, ...] = ()
+    cells: int = CELLS
+
+
+class SlotCounter:
+    """Counts the rows of one version in one window, and of some values of its features."""
+
+    def __init__(self, reference: Reference, cut: Cut, values: Mapping[str, frozenset[str]]) -> None:
+        self._reference = reference
+        self._cut = cut
+        self._values = values
+        self._held: dict[tuple[str, float, float], TableSums] = {}
+
+    @property
+    def version(self) -> int:
+        """Whose rows they are."""
+        return self._reference.version
+
+    def add(self, features: Sequence[Raw], at: Floats, score: Floats, count: Count) -> TableProfile:
+        """Takes rows in, with the instants (n,) that they were answered at. `count` profiles rows: each of them is
+        handed to it once; what it gives is added up."""
+        parts = []
+        for edges, rows in self._by_slot(at):
+            every = rows.size == len(features)
+            some = features if every else [features[row] for row in rows.tolist()]
+            scores = score if every else score[rows]
+            parts.append(count(some, scores))
+            self._keep(("", *edges), parts[-1])
+            for segment, inside in segments_of(some, self._values):
+                mine = profile_rows([some[row] for row in inside], scores[inside], self._reference.profile)
+                self._keep((segment, *edges), mine)
+        return reduce(lambda one, two: one + two, parts)
+
+    def slots(self, model: str, bundle: str = "", *, judged: bool = True) -> Iterator[Slot]:
+        """What was counted, one slot after the other. `judged`: its window is judged from these rows."""
+        by = tuple(self._values)
+        for (segment, start, end), sums in sorted(self._held.items(), key=itemgetter(0)):
+            yield Slot(model, self.version, start, end, sums, segment, bundle, sums.rows if judged else None, by)
+
+    def _by_slot(self, at: Floats) -> Iterator[tuple[tuple[float, float], NDArray[np.intp]]]:
+        seconds = self._cut.seconds
+        first, last = (int((end - MONDAY) // seconds) for end in (at.min(), at.max()))
+        edges = MONDAY + seconds * np.arange(first - 1, last + 3)
+        place = np.searchsorted(edges, at, side="right") - 1
+        for one in np.unique(place).tolist():
+            low, high = max(float(edges[one]), self._cut.starts_at), min(float(edges[one + 1]), self._cut.ends_at)
+            yield (low, high), np.flatnonzero(place == one)
+
+    def _keep(self, key: tuple[str, float, float], profile: TableProfile) -> None:
+        known, sums = self._held.get(key), condensed(profile)
+        self._held[key] = sums if known is None else added([known, sums], self._reference.profile.grids)
+
+
+class SlotKeeping:
+    """Keeps the slots of one model's windows as they are judged."""
+
+    def __init__(self, store: SlotStore, plan: SlotPlan) -> None:
+        self._store = store
+        self._plan = plan
+
+    def counter(self, reference: Reference, window: Window) -> SlotCounter:
+        """What counts a version's rows of a window."""
+        return counter_of(reference, (window.starts_at, window.ends_at), self._plan)
+
+    def keep(self, model: str, window: Window, counters: Iterable[SlotCounter], bundles: Mapping[int, str]) -> None:
+        """Keeps what was counted of a window that is judged now. A store that refuses leaves the window without slots,
+        never without a verdict."""
+        slots = [slot for one in counters for slot in one.slots(model, bundles.get(one.version, ""))]
+        try:
+            if slots:
+                self._store.put(slots)
+        except FairleadError as error:
+            _LOG.warning("the counts of window %s of %s are not kept: %s", window.name, model, error.line)
+
+
+def segments_of(
+    features: Sequence[Raw], values: Mapping[str, frozenset[str]]
+) -> Iterator[tuple[str, NDArray[np.intp]]]:
+    """The segments that rows fall into, of these values of these columns, with the places of their rows. Callers
+    could send any number of other values."""
+    rows = decoded(features) if values else []
+    for column, known in values.items():
+        inside: dict[str, list[int]] = {}
+        for place, row in enumerate(rows):
+            value = value_of(row.get(column))
+            if value in known:
+                inside.setdefault(value, []).append(place)
+        for value, places in sorted(inside.items()):
+            yield segment_name(column, value), np.array(places, np.intp)
+
+
+def values_of(reference: TableProfile, columns: Sequence[str]) -> dict[str, frozenset[str]]:
+    """The values of these columns that have segments: those that the reference knows, and none at all."""
+    grids = {grid.name: grid for grid in reference.grids if isinstance(grid, CategoryGrid)}
+    return {name: frozenset((*grids[name].categories, NULL)) for name in columns if name in grids}
+
+
+def value_of(value: object) -> str:
+    """A feature's value as a segment names it.
+
+    >>> value_of(None), value_of("north"), value_of(True)
+    ('null', 'north', 'true')
+    """
+    return NULL if value is None else label_text(value)
+
+
+def parted_by(reference: TableProfile, plan: SlotPlan) -> tuple[str, ...]:
+    """The features whose values have slots of their own: those named, then the others of few categories, each whole,
+    as long as their categories fit into the plan's cells."""
+    sizes = {grid.name: len(grid.categories) for grid in reference.grids if isinstance(grid, CategoryGrid)}
+    others = sorted((name for name in sizes if name not in plan.segments and name != SCORE), key=sizes.__getitem__)
+    found, left = [], plan.cells
+    for name in (*plan.segments, *others):
+        if 2 <= sizes.get(name, 0) <= left:
+            found.append(name)
+            left -= sizes[name]
+    return tuple(found)
+
+
+def counter_of(reference: Reference, window: tuple[float, float], plan: SlotPlan) -> SlotCounter:
+    """What counts a version's rows of a window, from its start to its end."""
+    values = values_of(reference.profile, parted_by(reference.profile, plan))
+    return SlotCounter(reference, Cut(plan.seconds, *window), values)
