@@ -50,9 +50,9 @@ def test_the_account_never_overdraws(pages: float, watched: Watched, closed: int
 
 def test_the_widened_interval_is_the_usual_one_at_its_level() -> None:
     """A fall must lie beyond the level that is granted; at the usual one nothing changes."""
-    reference, realised = Band(0.80, 0.78, 0.82), Band(0.70, 0.66, 0.74)
+    reference, realised = Band(0.80, 0.78, 0.82), Band(0.66, 0.62, 0.70)
     usual = judge_harm("auroc", reference, realised, LossEvidence(), HarmPolicy())
-    strict = judge_harm("auroc", reference, realised, LossEvidence(), HarmPolicy(drop_alpha=1e-7))
+    strict = judge_harm("auroc", reference, realised, LossEvidence(), HarmPolicy(drop_alpha=1e-12))
     assert (usual.level, strict.level) == ("critical", "none")
     assert HarmPolicy(drop_alpha=norm.sf(2 * norm.isf(0.025))).widened == pytest.approx(2.0)
 

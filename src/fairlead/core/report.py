@@ -141,7 +141,8 @@ class Predictions(Struct, frozen=True, omit_defaults=True):
 
 class Harm(Struct, frozen=True, omit_defaults=True):
     """Whether users are worse off. `log_e` is the evidence since the version's promotion that its live loss exceeds
-    `bound`; it alarms at `threshold`. `drop` is the primary metric's fall as a share of the reference."""
+    `bound`; it alarms at `threshold`. `drop` is the primary metric's fall as a share of the reference. This window's
+    mean loss alone is held to what is `tolerated` above the held-out one, with the p-value `p_tolerated`."""
 
     harmful: bool = False
     level: str = "none"  # none | warning | critical
@@ -155,6 +156,8 @@ class Harm(Struct, frozen=True, omit_defaults=True):
     change: Change | None = None
     segment: str = ""  # the smallest that explains it
     predictions: Predictions | None = None
+    tolerated: float | None = None
+    p_tolerated: float | None = None
 
 
 class Correlation(Struct, frozen=True, omit_defaults=True):

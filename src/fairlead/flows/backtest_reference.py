@@ -14,6 +14,7 @@ from fairlead.flows.watching.reference import Reference, error_curves, loss_boun
 from fairlead.stats.attribution import cell_losses
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.estimate import heldout
+from fairlead.stats.exceedance import sums_of
 from fairlead.stats.profile import TableProfile, profile
 
 LABELLED_ROWS = 50_000  # of a reference that are looked at one by one
@@ -45,6 +46,7 @@ def informed_by(known: TableProfile, rows: Rows, contract: Contract, threshold: 
         sure=heldout(held.decided == held.truth, held.score) if contract.task is Task.MULTICLASS and by_score else None,
         errors=error_curves(held.truth, held.decided) if contract.task is Task.REGRESSION else {},
         loss_bound=loss_bound(losses, scored, policy),
+        held=sums_of(losses),
     )
     bases = {}
     for grid in known.grids:

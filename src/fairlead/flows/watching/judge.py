@@ -27,8 +27,9 @@ from fairlead.flows.watching.shifts import compared, costs_of
 from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
 from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
+from fairlead.stats.exceedance import Tolerance, exceedance, sums_of
 from fairlead.stats.multivariate.dependence import Compared
-from fairlead.stats.performance import Measure
+from fairlead.stats.performance import Floats, Measure
 from fairlead.stats.sequential.betting import LossWatch, begun_again, update
 
 
@@ -115,7 +116,8 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
 def _worst_in(cohort: Cohort, bare: WindowReport, loss: LossSeen, policy: HarmPolicy) -> str:
     """The segment that explains a fall; looked for only where there is one beyond chance."""
     change = change_of(bare.performance, ripe=True)
-    if (change is None or change.low <= 0.0) and loss.shown.log_e < policy.threshold_log_e:
+    fell = change is not None and change.low > 0.0
+    if not fell and loss.shown.log_e < policy.threshold_log_e and not loss.shown.exceeds(policy):
         return ""
     return segment_of(cohort.reference, cohort.cells(), cohort.truths(), cohort.places_decided())
 
@@ -168,13 +170,28 @@ def _finite(measure: Measure | None) -> tuple[float | None, float | None, float 
 def _tested(reference: Reference, labelled: Labelled, state: LossWatch | None, policy: HarmPolicy) -> LossSeen:
     """The test goes on where the last window left it, with more laid on it for a change that begins here; after an
     alarm it starts anew, or it could never recover."""
-    if reference.loss_bound is None:
-        return LossSeen(state)
     losses = reference.losses(labelled.truth, labelled.decided)
+    shown = _held_to(reference, losses, policy)
+    if reference.loss_bound is None:
+        return LossSeen(state, shown)
     goes_on = state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
     start = begun_again(state if state is not None and goes_on else LossWatch(reference.loss_bound))
     after = update(replace(start, log_k_max=start.log_k), losses)
-    return LossSeen(state, LossEvidence(after.log_k_max, float(losses.mean()), reference.loss_bound), after)
+    return LossSeen(state, replace(shown, log_e=after.log_k_max, bound=reference.loss_bound), after)
+
+
+def _held_to(reference: Reference, losses: Floats, policy: HarmPolicy) -> LossEvidence:
+    """The window's mean loss against the held-out one: beyond what is tolerated, and worse at all?"""
+    held, now = reference.held, sums_of(losses)
+    if held is None or not now.count:
+        return LossEvidence()
+    return LossEvidence(
+        loss=now.mean,
+        held=held.mean,
+        tolerated=policy.tolerated.above(held.mean),
+        p_tolerated=exceedance(now, held, policy.tolerated),
+        p_worse=exceedance(now, held, Tolerance()),
+    )
 
 
 def _report(seen: Seen, version: int, rows: int) -> WindowReport:

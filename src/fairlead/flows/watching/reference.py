@@ -25,6 +25,7 @@ from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats import scorecard
 from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, drawn_once, heldout
+from fairlead.stats.exceedance import LossSums, sums_of
 from fairlead.stats.intervals import upper_bound
 from fairlead.stats.performance import Floats, Measure, cost_per_row, mean_interval
 from fairlead.stats.profile import TableProfile
@@ -40,7 +41,8 @@ IMPORTANCE_ROWS = 1_000
 
 class Reference(Struct, frozen=True, eq=False):
     """A version as it was validated. `loss_bound` is the held-out loss's upper bound with the tolerance, on [0, 1]
-    after division by `loss_scale` (1 for the 0/1 loss); None where there are no labelled held-out rows.
+    after division by `loss_scale` (1 for the 0/1 loss); None where there are no labelled held-out rows. `held` are the
+    sums of those rows' losses.
 
     What unlabelled answers are estimated by: `known`, the calibration of a binary score; `sure`, for several classes,
     how often the decided class is right by its probability; `errors`, for values, the error by prediction, by metric.
@@ -57,6 +59,7 @@ class Reference(Struct, frozen=True, eq=False):
     errors: dict[str, ErrorCurve] = {}
     loss_bound: float | None = None
     loss_scale: float = 1.0
+    held: LossSums | None = None
     calm: Calm = field(default_factory=Calm)
     bonds: Bonds | None = None  # how its numbers go together
     cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
@@ -154,6 +157,7 @@ def build_reference(
     price = asdict(policy.cost) if policy.cost is not None and manifest.contract.task is Task.BINARY else None
     scored = msgspec.structs.replace(bare, loss_scale=scale or 1.0, cost=price)
     rng = np.random.default_rng(crc32(f"{manifest.name}:{version}".encode()))
+    losses = scored.losses(truth, decided)
     return msgspec.structs.replace(
         scored,
         measures=scored.card(truth, score, decided),
@@ -161,7 +165,8 @@ def build_reference(
         known=drawn_once(heldout(truth, score), rng) if manifest.contract.task is Task.BINARY else None,
         sure=drawn_once(heldout(decided == truth, score), rng) if manifest.contract.task is Task.MULTICLASS else None,
         errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
-        loss_bound=loss_bound(scored.losses(truth, decided), scored, policy),
+        loss_bound=loss_bound(losses, scored, policy),
+        held=sums_of(losses),
     )
 
 

@@ -40,6 +40,7 @@ from fairlead.stats.sparse import TableCounts, dense, sparse
 EDITION = 3
 EDITIONS = (1, 2, EDITION)
 COMPACT = LEAPS = COARSE = 2
+BEYOND = 3  # harm lies beyond what is tolerated, and a window's loss is tested by itself
 LADDER = 3  # correlations, and the metric by class and by group
 
 
@@ -117,9 +118,9 @@ def judged(
     )
     harm = Harm(state=evidence.loss.before)
     if ripe:
-        harm = replace(
-            judge_harm(performance.metric, known, shown, evidence.loss.shown, policy), state=evidence.loss.after
-        )
+        beyond = evidence.edition >= BEYOND
+        harm = judge_harm(performance.metric, known, shown, evidence.loss.shown, policy, beyond=beyond)
+        harm = replace(harm, state=evidence.loss.after)
     if evidence.edition >= LEAPS:
         if harm.harmful:
             placed = overruled(placed, moved, harm.reason)
