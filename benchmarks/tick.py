@@ -213,6 +213,7 @@ def main() -> None:
     parser.add_argument("--delay", type=int, default=0, help="hours until outcomes come; 0: none come")
     parser.add_argument("--moved", type=float, default=0.01, help="share of models in which a feature moved")
     parser.add_argument("--evidence", default="breached", choices=("all", "breached", "none"))
+    parser.add_argument("--slots", default="all", choices=("all", "none"), help="counts by the hour: kept or not")
     parser.add_argument("--price", type=float, default=0.04, help="of an hour of one CPU core")
     asked = parser.parse_args()
     home = Path(tempfile.mkdtemp(prefix="tick-"))
@@ -228,7 +229,8 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
 
     models = [f"m{place:04d}" for place in range(asked.models)]
     names = [f"f{place:02d}" for place in range(asked.features)]
-    settings = f"monitoring: {{window: 1h, evidence: {asked.evidence}}}\n"
+    slots = "" if asked.slots == "all" else ", slots: {keep: 0s}"
+    settings = f"monitoring: {{window: 1h, evidence: {asked.evidence}{slots}}}\n"
     context, clock = opened(home, models, names, settings)
     moved = set(models[: round(asked.moved * asked.models)])
     follow = FollowUp(context, None, "")

@@ -15,7 +15,6 @@ from math import inf
 from pathlib import Path
 
 import msgspec
-from msgspec.structs import replace
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
@@ -37,7 +36,6 @@ from fairlead.core.event import (
     RolloutDecided,
     VersionRegistered,
 )
-from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident import incidents
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.rollout import Decision, Phase
@@ -55,9 +53,10 @@ from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.serve import describe
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
-from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import grants
+from fairlead.operations.slot_store import slot_keeping
+from fairlead.operations.watch_policy import policy_of
 
 _LOG = logging.getLogger("fairlead.watch")
 _SYNC_SECONDS = 1.0
@@ -271,12 +270,7 @@ class FollowUp:
             settings = self._context.settings
             monitoring = settings.monitoring
             known = settings.models.get(name)
-            granted = grants(self._context, name)
-            cost = None if known is None or known.cost is None else known.cost.matrix
-            harm = HarmPolicy(alpha=granted.harm, drop_alpha=granted.metric, cost=cost)
-            policy = Policy(harm, granted.drift)
-            if known is not None:
-                policy = replace(policy, maturity_seconds=known.labels.seconds, matured_share=float(known.labels.share))
+            policy = policy_of(self._context, name, grants(self._context, name))
             watch = self._watches[name] = Watch(
                 name,
                 self._context.journal,
@@ -288,6 +282,7 @@ class FollowUp:
             )
             kept = EvidenceFolder(self._context.home / WINDOWS, float(monitoring.keep_evidence)).put
             watch.keep, watch.keeps = None if monitoring.evidence == "none" else kept, monitoring.evidence
+            watch.slots = slot_keeping(self._context, name)
             self._turns.ask(name, -inf)
             if known is not None and known.labels.auto:
                 watch.matures = Maturing(policy.matured_share, policy.maturity_seconds)

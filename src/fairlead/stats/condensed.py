@@ -121,13 +121,13 @@ def _condensed(column: ColumnProfile) -> NumericSums | CategorySums:
         buckets = _packed(np.array(column.buckets, np.int64)) if column.buckets else b""
         return CategorySums(column.nulls, *_filled(listed), column.unseen, buckets)
     high, low = column.table[1], column.table[2]
-    alone = high.size == 1
+    first, last = ((int(high[at]) << LIMB) + int(low[at]) for at in (0, -1))
     return NumericSums(
         column.nulls,
         *_filled(column.counts),
         str(whole_sum(high, low)),
-        str(whole_sum(high[:1], low[:1])),
-        "0" if alone else str(whole_sum(high[-1:], low[-1:])),
+        str(first),
+        "0" if high.size == 1 else str(last),
         str(column.squares),
         column.minimum,
         column.maximum,
