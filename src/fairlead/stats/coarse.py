@@ -8,6 +8,8 @@ where the cuts are quantiles: 200 rows alone stray by 5 %.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
@@ -29,19 +31,28 @@ def coarse(table: TableProfile) -> TableProfile:
     >>> [(one.present, one.counts.size) for one in (fine.columns[0], coarse(fine).columns[0])]
     [(4000, 1024), (4000, 258)]
     """
-    return TableProfile(table.rows, tuple(_coarse(column) for column in table.columns))
+    fine: dict[int, list[NumericProfile]] = {}
+    for column in table.columns:
+        if isinstance(column, NumericProfile) and column.counts.size > FINE and "_coarse" not in column.__dict__:
+            fine.setdefault(column.counts.size, []).append(column)
+    for columns in fine.values():
+        _merge(columns)
+    return TableProfile(table.rows, tuple(_known(column) for column in table.columns))
 
 
-def _coarse(column: ColumnProfile) -> ColumnProfile:
-    if not isinstance(column, NumericProfile) or column.counts.size <= FINE:
-        return column
-    known = column.__dict__.get("_coarse")
-    if known is None:
-        grid, starts = _merged(column.grid)
-        cells = np.add.reduceat(column.table, starts, axis=1).astype("<i8", copy=False).tobytes()
-        known = column.__dict__["_coarse"] = replace(column, grid=grid, cells=cells)
-    found: NumericProfile = known
-    return found
+def _known(column: ColumnProfile) -> ColumnProfile:
+    known: ColumnProfile = column.__dict__.get("_coarse", column)
+    return known
+
+
+def _merge(columns: Sequence[NumericProfile]) -> None:
+    """Columns of equally many cells, at once; each remembers what it became."""
+    starts = _merged(columns[0].grid)[1]
+    merged = np.add.reduceat(np.stack([column.table for column in columns]), starts, axis=2)
+    for column, table in zip(columns, merged.astype("<i8", copy=False), strict=True):
+        few = replace(column, grid=_merged(column.grid)[0], cells=table.tobytes())
+        few.__dict__["present"] = column.present
+        column.__dict__["_coarse"] = few
 
 
 def _merged(grid: NumericGrid) -> tuple[NumericGrid, NDArray[np.intp]]:

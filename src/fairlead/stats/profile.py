@@ -63,7 +63,7 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
         table: Counts = np.frombuffer(self.cells, dtype="<i8").reshape(3, -1)
         return table
 
-    @property
+    @cached_property
     def counts(self) -> Counts:
         """Rows in each cell."""
         counts: Counts = self.table[0]

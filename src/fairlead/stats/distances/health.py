@@ -40,7 +40,8 @@ def null_rate(pairs: Pairs) -> Readings:
     odds = np.ones_like(n)
     np.divide((n + m) * excess, n, out=odds, where=testable)
     np.divide(odds * excess, m * nulls * valid, out=odds, where=testable)
-    p_value = np.where(some, np.where(testable, chdtrc(1.0, odds), 1.0), np.nan)
+    p_value = np.where(some, 1.0, np.nan)
+    p_value[testable] = chdtrc(1.0, odds[testable])
     low, high = value * np.exp(-spread), value * np.exp(spread)
     value = np.where(some, value, 1.0)
     return Readings("null_rate", value, value, p_value, np.where(some, low, 0.0), np.where(some, high, 1.0))
@@ -155,7 +156,7 @@ def _classes(reference: ColumnProfile, current: ColumnProfile) -> tuple[Floats, 
             return np.empty(0), np.empty(0)
         one, two = by_category(reference, current)
     elif isinstance(reference, NumericProfile) and isinstance(current, NumericProfile):
-        if max(reference.filled, current.filled) > FEW_VALUES:
+        if reference.filled > FEW_VALUES or current.filled > FEW_VALUES:
             return np.empty(0), np.empty(0)
         filled = np.flatnonzero(reference.counts + current.counts)
         if filled.size > FEW_VALUES:

@@ -33,7 +33,7 @@ class Thresholds(Struct, frozen=True):
 DEFAULT = Thresholds()
 
 
-class Distance(Struct, frozen=True):
+class Distance(Struct, frozen=True, gc=False):
     """One distance. `p_value` is None where the distance is an effect only; limits are exceeded, not reached."""
 
     name: str
