@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -18,6 +19,7 @@ from fairlead.core.event import (
     Entry,
     IncidentNoted,
     IncidentOpened,
+    RetrainDecided,
     RouteApplied,
 )
 from fairlead.core.facts_act import ActionTaken, TriageDone
@@ -107,6 +109,19 @@ def test_what_the_triage_recommends_is_started_and_the_drafts_follow() -> None:
     assert [step.kind for step in hands.steps][-1] == "act"
     after = {one.audience: one.text for one in only(journal).messages}
     assert before["engineering"] != after["engineering"]
+
+
+@pytest.mark.parametrize(("trains", "waits"), [(True, True), (False, False)])
+def test_a_cure_waits_for_a_training_run_only_where_something_trains(trains: bool, waits: bool) -> None:
+    """A window asks for a run beside its incident; where the settings name nothing that trains, it never ends."""
+    journal, clock, hands, made = begun(replace(HOW, trains=trains))
+    facts: list[AnyFact] = [
+        RetrainDecided("hotel", "retrain-hotel-w0", triggered=True, reason="window w0 is harmful", window="w0"),
+        TriageDone("hotel", only(journal).id, Raw(b"[]"), "threshold", "in the band", "model", approved=True),
+    ]
+    journal.append(facts, actor="respond", at=clock.now())
+    made.look()
+    assert ("act" in [step.kind for step in hands.steps]) is not waits
 
 
 def test_an_incident_ends_with_its_alert_once_no_column_is_broken() -> None:

@@ -25,7 +25,7 @@ from fairlead.core.event import (
     canonical,
 )
 from fairlead.core.incident import incidents
-from fairlead.core.report import FeatureShift, WindowReport, fact_of
+from fairlead.core.report import FeatureShift, Harm, WindowReport, fact_of
 from fairlead.core.retrain import DAY, RetrainPolicy
 from fairlead.core.rollout import (
     Call,
@@ -454,3 +454,12 @@ def test_broken_data_train_nothing_until_the_columns_hold(desk: Desk) -> None:
     assert mended is not None
     assert mended.triggered
     assert "broken" not in mended.reason
+
+
+def test_a_window_without_evidence_ends_no_incident_while_its_loss_is_above_the_bound(desk: Desk) -> None:
+    """One lucky window is no recovery: the loss must be back where a sound version's is."""
+    desk.tell(harmful_report(0))
+    desk.tell(window_report(1, harm=Harm(loss=0.305, bound=0.263, log_e=2.1)))
+    assert [one.state for one in incidents(desk.journal.read())] == ["open"]
+    desk.tell(window_report(2, harm=Harm(loss=0.21, bound=0.263)))
+    assert [one.state for one in incidents(desk.journal.read())] == ["resolved"]

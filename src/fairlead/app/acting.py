@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.settings_seen import note_settings
 from fairlead.config.settings import Settings
@@ -45,8 +47,9 @@ class Acting:
         self._arguments = list(arguments)
         self._responder = responder
         settings = context.settings.incidents
+        handling = structs.replace(settings.handling, trains=context.settings.retraining.trains)
         self._round = IncidentRound(
-            context.journal, context.clock, self, settings.handling, settings.audiences, stated_by(context.settings)
+            context.journal, context.clock, self, handling, settings.audiences, stated_by(context.settings)
         )
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._closing = threading.Lock()  # a thread that could not be waited for may still be looking

@@ -44,13 +44,14 @@ class Escalation(Struct, frozen=True):
 
 class Handling(Struct, frozen=True):
     """How incidents are worked on. `by_itself`: triage and approved actions need nobody. `resolve_seconds`: so long an
-    incident must be calm after what helped."""
+    incident must be calm after what helped. `trains`: a run that was asked for is done, so that it is waited for."""
 
     approvals: Approvals = Approvals()
     by_itself: bool = True
     acknowledge: Mapping[str, float] = ACKNOWLEDGE
     escalations: tuple[Escalation, ...] = (Escalation(),)
     resolve_seconds: float = 600.0
+    trains: bool = True
 
 
 class Audience(Struct, frozen=True):

@@ -161,7 +161,8 @@ class IncidentRound:
         added: list[AnyFact] = list(to_open(entries, model, self._stated))
         entries = [*entries, *self._append(added)]
         now, known = self._clock.now(), incidents(entries)
-        seen = replace(_seen(entries), broken=model in self._broken)
+        busy = _busy(entries, trains=self._handling.trains)
+        seen = replace(_seen(entries), broken=model in self._broken, busy=busy)
         for one in known:
             written = self._append([*_helped(one, entries), *self._messages(one, model)])
             if written:
@@ -275,11 +276,12 @@ def _seen(entries: Sequence[Entry]) -> Seen:
     raised = [entry.fact.alert for entry in entries if isinstance(entry.fact, AlertRaised)]
     told = frozenset(f"{_of(alert)}:escalation:{alert.rpartition(':')[2]}" for alert in raised if _escalated(alert))
     judged = [entry.at for entry in entries if isinstance(entry.fact, WindowJudged)]
-    return Seen(frozenset(standing(entries)), judged[-1] if judged else None, told, _busy(entries))
+    return Seen(frozenset(standing(entries)), judged[-1] if judged else None, told)
 
 
-def _busy(entries: Sequence[Entry]) -> bool:
-    """Whether a rollout or a training run is under way: a second one would be refused."""
+def _busy(entries: Sequence[Entry], *, trains: bool) -> bool:
+    """Whether a rollout or a training run is under way: a second one would be refused. Where nothing `trains`, a run
+    that was asked for never ends, and keeps nobody waiting."""
     waiting: set[str] = set()
     for entry in entries:
         fact = entry.fact
@@ -287,7 +289,7 @@ def _busy(entries: Sequence[Entry]) -> bool:
             waiting.add(fact.rollout)
         elif isinstance(fact, DeployRefused) or (isinstance(fact, RolloutDecided) and _ended(fact)):
             waiting.discard(fact.rollout)
-        elif isinstance(fact, RetrainDecided) and fact.triggered:
+        elif isinstance(fact, RetrainDecided) and fact.triggered and trains:
             waiting.add(fact.run)
         elif isinstance(fact, RetrainFinished):
             waiting.discard(fact.run)

@@ -351,10 +351,13 @@ def _of_windows(incident: Incident) -> bool:
 
 
 def _recovers(report: WindowReport, incident: Incident) -> bool:
-    """A later window with enough matured labels holds; where data came in broken, they no longer do."""
+    """A later window with enough matured labels holds, and its loss is back below the bound: a window that is merely no
+    evidence of harm ends nothing. Where data came in broken, they no longer do."""
     later = incident.began_at is None or report.starts_at > incident.began_at
     mended = not report.broken or not (incident.category == "data" or DATA in incident.alerts)
-    return later and mended and report.verdict == "holds"
+    loss, bound = report.harm.loss, report.harm.bound
+    back = loss is None or bound is None or loss <= bound
+    return later and mended and back and report.verdict == "holds"
 
 
 def _applied_after(incident: Incident, known: Sequence[Entry]) -> RouteApplied | None:
