@@ -84,6 +84,8 @@ def _waiting(report: WindowReport, performance: Performance, policy: HarmPolicy)
         came = f"only {counted(performance.labels, 'label')} came, {policy.at_least_labels:,} are needed"
     else:
         came = f"{performance.matured_share:.0%} of the labels have come"
+    if performance.early is not None:
+        came = f"{came}: {performance.early.sentence}"
     return Verdict(Outcome.UNDECIDED, f"{estimate}; {came}")
 
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from fairlead.core.early import Early
 from fairlead.core.event import Entry, WindowJudged, canonical
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.verdict import Outcome
@@ -111,6 +112,7 @@ class Performance(MetricReading, frozen=True, omit_defaults=True):
     verdict: Outcome = Outcome.UNMEASURED
     reason: str = ""
     also: tuple[MetricReading, ...] = ()
+    early: Early | None = None  # between close and maturity: what the labels that are there say of all answers
 
 
 class Change(Struct, frozen=True, omit_defaults=True):

@@ -40,6 +40,16 @@ class Labelled(Struct, frozen=True, eq=False):
     unusable: int
 
 
+class Placed(Struct, frozen=True, eq=False):
+    """All answers by their places, each array (rows,), nan where there is none: of `observed`, when the label that
+    counts was observed, -inf."""
+
+    truth: Floats
+    score: Floats
+    decided: Floats
+    observed: Floats
+
+
 class Cohort:
     """Grows by records and outcomes. `profiled` is false for a window whose drift was judged before a restart."""
 
@@ -171,6 +181,13 @@ class Cohort:
     def truths(self) -> Floats:
         """The truth of each row (class number, or value) by its place, (rows,); nan where none is known."""
         return _view(self._truth)
+
+    def placed(self) -> Placed:
+        """All answers, labelled or not."""
+        truth, observed = _view(self._truth), _view(self._observed_at)
+        if truth.size < self.rows:
+            truth, observed = np.full(self.rows, nan), np.full(self.rows, -inf)
+        return Placed(truth, _view(self._score), _view(self._decided), observed)
 
     def labelled(self) -> Labelled:
         """The rows whose outcome is known, oldest answer first."""

@@ -20,6 +20,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.correlations import MOST, NO_ROWS
+from fairlead.flows.watching.early import early_of, remember
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import segment_of
@@ -94,6 +95,7 @@ def measured_again(
 ) -> WindowEvidence:
     """All that a matured window is judged from, beside its report at the close."""
     seen = replace(seen, other_rows=before.other_rows, failed=before.failed)
+    remember(cohort, before.judged_at)
     return replace(_measured(seen, cohort, state, policy), at_close=False)
 
 
@@ -105,7 +107,9 @@ def empty(seen: Seen, version: int, policy: Policy) -> WindowReport:
 def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowEvidence:
     labelled = cohort.labelled()
     bare = _report(seen, cohort.reference.version, cohort.rows)
-    bare = replace(bare, performance=measure(seen, cohort, labelled), units=cohort.units)
+    known = measure(seen, cohort, labelled)
+    known = replace(known, early=early_of(cohort)) if seen.stage is Stage.CLOSED else known
+    bare = replace(bare, performance=known, units=cohort.units)
     loss = LossSeen(state)
     if is_ripe(bare, policy.harm):
         loss = _tested(cohort.reference, labelled, state, policy.harm)

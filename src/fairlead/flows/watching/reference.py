@@ -19,6 +19,7 @@ from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError
 from fairlead.flows.watching.correlations import Bonds
+from fairlead.flows.watching.early_seen import EarlySeen
 from fairlead.flows.watching.frame import Frame
 from fairlead.flows.watching.previous import Calm
 from fairlead.ports import BundleStore, Predictor
@@ -61,6 +62,7 @@ class Reference(Struct, frozen=True, eq=False):
     loss_scale: float = 1.0
     held: LossSums | None = None
     calm: Calm = field(default_factory=Calm)
+    early: EarlySeen = field(default_factory=EarlySeen)
     bonds: Bonds | None = None  # how its numbers go together
     cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
     frames: list[Frame] = field(default_factory=list)  # one, once it was asked for
