@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.app.compose import open_context
+from fairlead.config.load import parse_settings
 from fairlead.core.event import VersionRegistered
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Stage, WindowReport
@@ -29,7 +30,9 @@ from fairlead.operations.backtest_log import backtest_log, logged_rows, open_ver
 from fairlead.operations.backtest_values import Budget
 from fairlead.operations.context import Context
 from fairlead.operations.fault_runs import backtest_model
+from fairlead.operations.page_budget import grants
 from fairlead.operations.simulate import simulate
+from fairlead.operations.watch_policy import policy_of
 from fairlead.testing.bundles import ScriptedBundles
 from fairlead.testing.candidate import Parts, StayPredictor, draw, write_candidate
 from fairlead.testing.clock import ManualClock
@@ -103,10 +106,15 @@ def test_the_log_is_judged_against_the_bundle(context: Context) -> None:
     assert (pages.found, pages.stretches, pages.false_notices) == (1, 1, 0)
 
 
-def test_a_backtest_says_of_each_window_what_the_watch_says(context: Context) -> None:
-    """The live watch over the same log, and the backtest of it: the same drift, performance and verdict."""
+@pytest.mark.parametrize("stated", ["", "budget: {pages: 1, per: 30d}"])
+def test_a_backtest_says_of_each_window_what_the_watch_says(context: Context, stated: str) -> None:
+    """The live watch over the same log, and the backtest of it: the same drift, performance and verdict; also where a
+    budget of pages makes every threshold stricter."""
+    context = with_parts(context, settings=parse_settings(f"{{monitoring: {{window: 1d}}, alerting: {{{stated}}}}}"))
     version = open_version(context, "stay@1")
+    assert (version.policy.harm.loss_alpha < 0.025) == bool(stated)
     rows, _ = logged_rows(context, version, START, START + DAYS * DAY)
+    assert version.policy == policy_of(context, "stay", grants(context, "stay")), "as the controller watches it"
     policy = replace(version.policy, maturity_seconds=2 * DAY)
     found = look_back("stay", version.reference, tallies_by(rows, version.reference, WindowPlan(DAY)), policy)
     journal, clock = MemoryJournal(), ManualClock()
@@ -126,7 +134,19 @@ def test_a_backtest_says_of_each_window_what_the_watch_says(context: Context) ->
             (one.name, one.level, one.effect) for one in seen.drift
         ]
         assert report.performance == seen.performance
-        assert (report.verdict, report.harm.log_e, report.quadrant) == (seen.verdict, seen.harm.log_e, seen.quadrant)
+        assert (report.verdict, report.harm, report.quadrant) == (seen.verdict, seen.harm, seen.quadrant)
+
+
+def test_a_stated_budget_is_tried_before_it_is_switched_on(context: Context) -> None:
+    """The same log under another budget, and under shorter windows, which look more often: each is stricter, and
+    nothing is journalled."""
+    before = len(list(context.journal.read()))
+    asked = ((None, None), (Budget(1.0), "1d"), (Budget(1.0), "1h"), (Budget(0.1), "1h"))
+    levels = [open_version(context, "stay", *one).policy.harm.loss_alpha for one in asked]
+    assert levels == pytest.approx([0.025, 1 / 3.1 / 30, 1 / 3.1 / 720, 0.1 / 3.1 / 720])
+    strict = backtest_log(context, "stay", days=9.0, window="1d", budget=Budget(0.1))
+    assert (strict.budget, strict.rules[0].found) == (Budget(0.1), 1)
+    assert len(list(context.journal.read())) == before
 
 
 def test_faults_are_answered_by_the_version(context: Context) -> None:

@@ -6,6 +6,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
 from fairlead.core.event import VersionRegistered
@@ -36,22 +38,24 @@ def home(tmp_path: Path, more: str = "") -> Context:
 
 
 def test_the_budget_is_dealt_over_features_segments_and_conditions(tmp_path: Path) -> None:
-    """Half a page each a month: by windows, features and segments of the bundle and the settings, and paging
-    conditions alone; it is journalled once, until it changes."""
+    """Two pages a month in four parts and a tenth of one: by windows, features and segments of the bundle and the
+    settings, and paging conditions alone; it is journalled once, until it changes."""
     context = home(tmp_path)
     ledger = dealt(context, "hotel")
     assert ledger is not None
     features = len(context.bundles.manifest(_digest(context)).contract.features)
-    drift, metric, harm, conditions = ledger.grants
-    assert drift.alpha == 0.5 / 30
-    assert drift.alpha_per_test == 0.5 / 30 / (2 * features)
-    assert (metric.alpha_per_test, harm.alpha) == (0.25 / 30, 0.05)
-    assert conditions.alpha_per_test == 0.5 / 8_640
+    drift, metric, loss, harm, conditions = ledger.grants
+    part = 2 / 4.1
+    assert drift.alpha == pytest.approx(part / 30)
+    assert drift.alpha_per_test == pytest.approx(part / 30 / (2 * features))
+    assert metric.alpha_per_test == pytest.approx(part / 2 / 30)
+    assert (loss.alpha, harm.alpha) == pytest.approx((part / 30, part / 10))
+    assert conditions.alpha_per_test == pytest.approx(part / 8_640)
     first = grants(context, "hotel")
     assert grants(context, "hotel") == first
-    assert (first.drift, first.conditions) == (0.01, 0.5 / 8_640)
+    assert (first.drift, first.conditions) == pytest.approx((0.01, part / 8_640))
     stricter = replace(context, settings=parse_settings(TEXT.replace("pages: 2", "pages: 1") % ""))
-    assert grants(stricter, "hotel").conditions == first.conditions / 2
+    assert grants(stricter, "hotel").conditions == pytest.approx(first.conditions / 2)
     told = [entry.fact for entry in context.journal.read() if isinstance(entry.fact, BudgetCompiled)]
     assert [fact.pages for fact in told] == [2.0, 1.0]
 
@@ -61,7 +65,7 @@ def test_models_share_a_budget_of_all(tmp_path: Path) -> None:
     context = home(tmp_path, ", across: all")
     alone = grants(context, "hotel").conditions
     context.journal.append([VersionRegistered("taxi", 1, "b" * 64, "july")], actor="ana", at=context.clock.now())
-    assert grants(context, "hotel").conditions == alone / 2
+    assert grants(context, "hotel").conditions == pytest.approx(alone / 2)
     assert dealt(context, "taxi") is not None, "also where its bundle is gone"
     none = replace(context, settings=parse_settings("project: x"))
     assert (dealt(none, "hotel"), balance(none, "hotel")) == (None, None)
@@ -78,8 +82,8 @@ def test_what_was_looked_at_is_spent(tmp_path: Path) -> None:
     ledger = balance(context, "hotel")
     assert ledger is not None
     found = {name: round(value, 3) for name, value in ledger.spent.items()}
-    assert found == {"drift": 0.033, "metric": 0.017, "harm": 0.05, "conditions": 0.167}
-    assert ledger.said().startswith("0.27 of 2 false pages spent: drift 0.03")
+    assert found == {"drift": 0.033, "metric": 0.016, "loss": 0.016, "harm": 0.049, "conditions": 0.163}
+    assert ledger.said().startswith("0.28 of 2 false pages spent: drift 0.03")
 
 
 def _digest(context: Context) -> str:

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.config.grammar import duration
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.contract import Contract
+from fairlead.core.harm import HarmPolicy
 from fairlead.core.listing import counted
+from fairlead.core.page_budget import Watched, compiled, thresholds
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import SettingsError, TableError, UsageError
 from fairlead.flows.backtest import RULES, Past, alert_signals, look_back, pages_of, reference_loss, score_rules
@@ -36,6 +39,7 @@ from fairlead.operations.drift_report import check_alpha
 from fairlead.operations.performance_clock import instant, written
 from fairlead.ports.engine import Source
 
+MONTH = 365.25 / 12 * DAY
 FIRST_SHARE = 0.2  # of the time: the reference where none is named
 
 
@@ -52,17 +56,19 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     label_delay: str | float = 0.0,
     columns: Sequence[str] | None = None,
     threshold: float = 0.5,
-    budget: Budget = Budget(),  # noqa: B008 - a frozen value
+    budget: Budget | None = None,
     alpha: float = 0.01,
     workers: int | None = None,
 ) -> BacktestReport:
     """Runs the watch over a table of logged answers, and scores every rule against what really happened.
 
     `data` is a path (Parquet, a folder of it, CSV, JSON lines) or a table in memory; larger than memory is no matter.
-    `reference` is another such table, an instant before which rows are the reference, or left out: the first fifth of
-    the time. `window` is a duration, or "month". A label is known `label_delay` after its answer, or when `observed_at`
-    says. Without labels nothing is known to be false, and the verdict is unmeasured. Raises `TableError` for columns
-    that are not there or hold something else, `UsageError` for a question that they cannot answer.
+    `reference` is another such table, an instant before which rows are the reference, or left out: the first fifth
+    of the time. `window` is a duration, or "month". A label is known `label_delay` after its answer, or when
+    `observed_at` says. A stated `budget` is compiled into the thresholds of every monitor, as the live watch does;
+    without one the usual thresholds are tried, and held to a page in 30 days. Without labels nothing is known to be
+    false, and the verdict is unmeasured. Raises `TableError` for columns that are not there or hold something else,
+    `UsageError` for a question that they cannot answer.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -73,15 +79,16 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     '0 false pages of 0 in 85 days, 3 allowed (1 in 30 days)'
     """
     asking = Asking(
-        timestamp, target, prediction, score, reference, window, observed_at, label_delay, columns, threshold, alpha
-    )
+        timestamp, target, prediction, score, reference, window, observed_at, label_delay, columns, threshold, alpha,
+        budget,
+    )  # fmt: skip
     source, known, reader, plan, policy = prepared(data, asking)
     said = _said(known, reader)
     tallies = tallies_of(source, reader, known, plan, workers)
     if not tallies:
         raise TableError(f"no row is left beside the reference ({said}): name an earlier instant, or another table")
     past = look_back("", known, tallies, policy)
-    return report_of(past, tallies, known, (said, plan, budget), alpha=alpha)
+    return report_of(past, tallies, known, (said, plan, budget or Budget()), alpha=policy.alpha)
 
 
 class Asking(Struct, frozen=True):
@@ -98,6 +105,7 @@ class Asking(Struct, frozen=True):
     columns: Sequence[str] | None = None
     threshold: float = 0.5
     alpha: float = 0.01
+    budget: Budget | None = None
 
 
 def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, WindowPlan, Policy]:
@@ -114,10 +122,11 @@ def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, Windo
         tuple(asking.columns or ()),
     )
     late = asked.delay_seconds if asked.observed_at is None else 14 * DAY
-    policy, plan = Policy(alpha=asking.alpha, maturity_seconds=late), plan_of(asking.window)
+    plan = plan_of(asking.window)
     source = opened(data, "data")
     check_columns(source, asked)
     contract = contract_of(source, asked)
+    policy = replace(_policy(asking, plan, len(contract.features)), maturity_seconds=late)
     known, since = _reference(source, asking.reference, asked, contract, policy)
     return source, known, Reader(asked, contract, since), plan, policy
 
@@ -164,6 +173,15 @@ def report_of(
         judge_backtest(rules, past.windows, budget),
         tuple(_notes(tallies, known, alpha)),
     )
+
+
+def _policy(asking: Asking, plan: WindowPlan, features: int) -> Policy:
+    """The usual thresholds, or those that a stated budget is compiled into."""
+    ledger, budget = None, asking.budget
+    if budget is not None:
+        ledger = compiled(budget.pages, Watched(budget.per_seconds / (plan.seconds or MONTH), features))
+    levels = thresholds(ledger, asking.alpha)
+    return Policy(HarmPolicy(alpha=levels.harm, drop_alpha=levels.metric, loss_alpha=levels.loss), levels.drift)
 
 
 def plan_of(window: str | float, lateness: float = 0.0) -> WindowPlan:

@@ -16,7 +16,6 @@ from fairlead.config.settings import Settings
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.bundle import Manifest
 from fairlead.core.contract import Task
-from fairlead.core.harm import HarmPolicy
 from fairlead.core.listing import counted
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import NotFound, UsageError
@@ -32,6 +31,7 @@ from fairlead.operations.backtest_values import BacktestReport, Budget
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
 from fairlead.operations.prediction_log import predictions_with_outcomes
+from fairlead.operations.watch_policy import policy_tried
 from fairlead.ports import Predictor
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.performance import Floats
@@ -54,22 +54,15 @@ class Version(Struct, frozen=True, eq=False):
     load: Callable[[], Predictor]
 
 
-def open_version(context: Context, name: str) -> Version:
-    """`name`, `name@3` or `name@champion`, with the policy that the settings watch it by. Raises `NotFound`."""
+def open_version(context: Context, name: str, budget: Budget | None = None, window: str | None = None) -> Version:
+    """`name`, `name@3` or `name@champion`, with the policy that the settings watch it by, or another budget and other
+    windows would. Raises `NotFound`."""
     found = resolve(context, name if "@" in name else f"{name}@champion")
-    policy = policy_of(context.settings, found.model)
+    stated = None if budget is None else (budget.pages, budget.per_seconds)
+    policy = policy_tried(context, found.model, stated, None if window is None else plan_of(window).seconds)
     known = load_informed(context.bundles, found.bundle, found.version, open_dataset, policy.harm)
     manifest = context.bundles.manifest(found.bundle)
     return Version(found.model, found.version, manifest, known, policy, lambda: context.bundles.load(found.bundle))
-
-
-def policy_of(settings: Settings, model: str) -> Policy:
-    """What the settings hold a model to, as the watch reads them."""
-    policy, known = Policy(alpha=float(settings.monitoring.alpha)), settings.models.get(model)
-    if known is None:
-        return policy
-    harm = HarmPolicy(cost=None if known.cost is None else known.cost.matrix)
-    return replace(policy, harm=harm, maturity_seconds=known.labels.seconds, matured_share=float(known.labels.share))
 
 
 def budget_of(settings: Settings) -> Budget:
@@ -86,11 +79,12 @@ def alerts_of(settings: Settings) -> AlertPolicy:
 def backtest_log(
     context: Context, name: str, *, days: float = 90.0, window: str | None = None, budget: Budget | None = None
 ) -> BacktestReport:
-    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. The window
-    is the settings', unless one is given. Raises `NotFound` for a model without a log, `UsageError` for no days."""
+    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. The
+    window is the settings', unless one is given, and so is the budget of pages, whose thresholds are tried. Raises
+    `NotFound` for a model without a log, `UsageError` for no days."""
     if not days > 0:
         raise UsageError(f"--days is {days:g}: give some")
-    version = open_version(context, name)
+    version = open_version(context, name, budget, window)
     rows, notes = logged_rows(context, version, context.clock.now() - days * DAY, context.clock.now())
     plan = plan_for(context.settings, window)
     tallies = tallies_by(rows, version.reference, plan)

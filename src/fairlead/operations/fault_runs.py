@@ -27,7 +27,7 @@ def backtest_table(data: Any, *, faults: bool = False, **asked: Any) -> Backtest
     report = backtest(data, **asked)
     if not faults or len(report.windows) <= CALM:
         return report
-    asked.pop("budget", None), asked.pop("workers", None)
+    asked.pop("workers", None)
     source, known, reader, plan, policy = prepared(data, Asking(**asked))
     span = chosen(report.windows)
     inside = Reader(reader.asked, reader.contract, max(reader.since, span[0].starts_at), span[-1].ends_at)
@@ -52,7 +52,7 @@ def backtest_model(
     report = backtest_log(context, name, days=days, window=window, budget=budget)
     if not faults or len(report.windows) <= CALM:
         return report
-    version = open_version(context, name)
+    version = open_version(context, name, budget, window)
     span = chosen(report.windows)
     rows, _ = logged_rows(context, version, span[0].starts_at, span[-1].ends_at)
     parts = [thinned(one, FAULT_ROWS) for one in cut(rows, span)]

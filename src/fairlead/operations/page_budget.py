@@ -35,14 +35,22 @@ def grants(context: Context, model: str) -> Thresholds:
     return thresholds(ledger, float(context.settings.monitoring.alpha))
 
 
-def dealt(context: Context, model: str) -> Ledger | None:
-    """The budget dealt out over a model's monitors, with nothing spent; None where the settings state none."""
+def dealt(
+    context: Context, model: str, stated: tuple[float, float] | None = None, seconds: float | None = None
+) -> Ledger | None:
+    """The budget dealt out over a model's monitors, with nothing spent; None where the settings state none. `stated`
+    is another one, of this model alone: pages, and the seconds that they are for. `seconds` are other windows than the
+    settings'."""
     budget = context.settings.alerting.budget
+    if stated is not None:
+        versions = _versions(context, model)
+        return compiled(stated[0], _watched(context, model, stated[1], versions.get(model, ""), seconds))
     if budget is None:
         return None
     models = _versions(context, None if budget.across == "all" else model)
     shared = max(len(models), 1)
-    return compiled(budget.pages / shared, _watched(context, model, float(budget.per), models.get(model, "")))
+    watched = _watched(context, model, float(budget.per), models.get(model, ""), seconds)
+    return compiled(budget.pages / shared, watched)
 
 
 def balance(context: Context, model: str) -> Ledger | None:
@@ -73,14 +81,14 @@ def _versions(context: Context, model: str | None) -> dict[str, str]:
     return found
 
 
-def _watched(context: Context, model: str, per: float, bundle: str) -> Watched:
+def _watched(context: Context, model: str, per: float, bundle: str, seconds: float | None = None) -> Watched:
     settings = context.settings
     known = settings.models.get(model)
     try:
         features = len(context.bundles.manifest(bundle).contract.features) if bundle else 1
     except FairleadError:
         features = 1  # it cannot be watched either
-    seconds = settings.monitoring.judged_plan.seconds or _MONTH_SECONDS  # a look each slide
+    seconds = seconds or settings.monitoring.judged_plan.seconds or _MONTH_SECONDS  # a look each slide
     paging = [point for point in watchpoints(settings) if point.severity in PAGING]
     return Watched(
         windows=per / seconds,

@@ -57,21 +57,20 @@ def test_too_little_to_say_leaves_with_3(tmp_path: Path) -> None:
 
 
 def test_false_pages_beyond_the_budget_leave_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A ranking that the labels no longer follow while every decision stays as right as it was: the watch pages, the
-    loss says that nobody was harmed, and a budget of none is overdrawn."""
-    data = log(days=14, a_day=600)
+    """Scores that are surest where they are wrong, while decisions stay as right as they were: the watch pages, the
+    loss says that nobody was harmed, and the usual budget of a page in 30 days is overdrawn."""
+    data = log(days=16, a_day=600)
     rng = np.random.default_rng(1)
     late = data["at"] > data["at"][0] + 6 * 86_400
-    score = np.where(
-        late, np.where(data["p"] >= 0.5, 0.5 + 0.01 * rng.random(late.size), 0.49 * rng.random(late.size)), data["p"]
-    )
-    truth = np.where(late, np.where(rng.random(late.size) < 0.75, score >= 0.5, score < 0.5), data["y"] > 0)
-    data |= {"p": score, "y": truth.astype(int)}
+    above, right = data["p"] >= 0.5, rng.random(late.size) < 0.75
+    sure = np.where(right, 0.05, 0.15) + 0.01 * rng.random(late.size)
+    score = np.where(late, np.where(above, 0.5 + sure, 0.5 - sure), data["p"])
+    data |= {"p": score, "y": np.where(late, above == right, data["y"] > 0).astype(int)}
     pq.write_table(pa.table(data), tmp_path / "calm.parquet")
-    code = fairlead("backtest", str(tmp_path / "calm.parquet"), *COLUMNS, "--budget", "0/30d", "--json")
+    code = fairlead("backtest", str(tmp_path / "calm.parquet"), *COLUMNS, "--json")
     found = json.loads(capsys.readouterr().out)
     assert not any(one["harmful"] for one in found["windows"])
-    assert found["rules"][0]["false_notices"] >= 1
+    assert found["rules"][0]["false_notices"] >= 2
     assert (code, found["verdict"]["outcome"]) == (1, "breached")
 
 

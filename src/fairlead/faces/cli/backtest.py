@@ -66,7 +66,7 @@ def backtest(
         report = backtest_table(
             what, faults=faults, timestamp=timestamp, target=target, prediction=prediction, score=score,
             reference=reference, columns=column, label_delay=label_delay, observed_at=observed_at,
-            threshold=threshold, window=window or "1d", budget=allowed or Budget(),
+            threshold=threshold, window=window or "1d", budget=allowed,
         )  # fmt: skip
     else:
         from fairlead.operations.fault_runs import backtest_model
