@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.early import Early
 from fairlead.core.event import Entry, WindowJudged, canonical
+from fairlead.core.groups import GroupReport
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.verdict import Outcome
 from fairlead.stats.sequential.betting import LossWatch
@@ -218,6 +219,12 @@ class WindowReport(Struct, frozen=True):
     other_rows: int = 0  # answers of other versions in the same window
     failed: int = 0  # requests that got no answer (status other than 200)
     correlation: Correlation | UnsetType = UNSET
+    groups: GroupReport | UnsetType = UNSET
+
+    @property
+    def without_parts(self) -> WindowReport:
+        """The same without its columns, correlations and groups: most of what a report weighs."""
+        return msgspec.structs.replace(self, drift=(), correlation=UNSET, groups=UNSET)
 
     @property
     def uncoupled(self) -> Correlation | None:

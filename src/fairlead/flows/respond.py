@@ -317,7 +317,14 @@ def _bare(report: WindowReport) -> WindowReport:
     known = None if known is None else Performance(known.metric, labels=known.labels, matured_share=known.matured_share)
     columns = tuple(FeatureShift(one.name, "none", broken=one.broken) for one in report.drift if report.broken)
     return replace(
-        report, drift=columns, layers=(), performance=known, reason="", quadrant_reason="", harm=Harm(), suspects=()
+        report.without_parts,
+        drift=columns,
+        layers=(),
+        performance=known,
+        reason="",
+        quadrant_reason="",
+        harm=Harm(),
+        suspects=(),
     )
 
 

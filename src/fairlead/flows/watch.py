@@ -221,7 +221,13 @@ class Watch:
             return f"version {version} of {self.model} answers, but was never registered"
         try:
             return load_light(
-                self._bundles, digest, version, self._open_dataset, self._policy.harm, self._policy.widest
+                self._bundles,
+                digest,
+                version,
+                self._open_dataset,
+                self._policy.harm,
+                self._policy.widest,
+                self._policy.groups,
             )
         except Exception as error:  # noqa: BLE001 - a model may raise anything: then it is unmeasured, and says why
             _LOG.exception("version %d of %s cannot be watched", version, self.model)
@@ -328,7 +334,7 @@ class Watch:
 
     def _remember(self, report: WindowReport, seq: int) -> None:
         # All that is left to know of it; a year of hourly windows must not fill the memory.
-        short = replace(report, drift=(), performance=None, layers=(), reason="", quadrant_reason="", harm=Harm())
+        short = replace(report.without_parts, performance=None, layers=(), reason="", quadrant_reason="", harm=Harm())
         if self._last is None or report.starts_at >= self._last.starts_at:
             self._last = short
         span = self._spans.get(report.starts_at)

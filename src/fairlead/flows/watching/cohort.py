@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
+from fairlead.core.groups import GroupCounts
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.segments import cells_of
@@ -71,6 +72,7 @@ class Cohort:
         self._raws: list[Raw] = []
         self._profile: TableProfile | None = None
         self._sums: Sums | None = None
+        self._groups: list[Cells] = []  # by which answers are told apart
         self._counted = 0
         self.slots: SlotCounter | None = None  # counts its rows by the hour, too
         self._cells: list[Cells] = []  # by which harm is looked for, where a reference has such features
@@ -174,6 +176,15 @@ class Cohort:
         self._count()
         return np.concatenate(self._cells, axis=1) if self._cells else np.empty((0, 0), np.uint8)
 
+    def groups(self) -> GroupCounts | None:
+        """All rows by class and by group; None where there is nothing to compare them with."""
+        self._count()
+        known = self.reference.groups
+        if known is None or not self.rows:
+            return None
+        cells = np.concatenate(self._groups, axis=1) if self._groups else np.empty((0, 0), np.uint8)
+        return known.counts(cells, self.truths(), self.places_decided())
+
     def places_decided(self) -> Floats:
         """The decision of each row by its place, (rows,); nan where it has none."""
         return _view(self._decided)
@@ -204,6 +215,8 @@ class Cohort:
         if not self._raws:
             return
         self._cells.append(cells_of(self._raws, self.reference.profile))
+        if self.reference.groups is not None:
+            self._groups.append(self.reference.groups.cells_of(self._raws))
         if self._profiled:
             at, score = _view(self._at[self._counted :]), _view(self._score[self._counted :])
             slots, raws = self.slots, self._raws

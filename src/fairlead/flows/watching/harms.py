@@ -14,10 +14,12 @@ from msgspec.structs import asdict, replace
 from fairlead.core.bundle import HELDOUT
 from fairlead.core.contract import Task
 from fairlead.core.cost import CostMatrix
+from fairlead.core.groups import Rules
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.ranking import Cost
 from fairlead.flows.watching.correlations import MOST, bonds_of
 from fairlead.flows.watching.features import on_grid
+from fairlead.flows.watching.groups import groups_of
 from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
@@ -75,9 +77,10 @@ def load_light(
     open_dataset: Callable[[Path], Dataset],
     policy: HarmPolicy,
     widest: int = MOST,
+    rules: Rules = Rules(),  # noqa: B008 - a frozen value
 ) -> Light:
     """Reads a bundle as `load_informed` does, but importances and losses by cell later. Correlations are watched of at
-    most so many numbers. Raises `BundleError`."""
+    most so many numbers, groups by the rules. Raises `BundleError`."""
     known = load_reference(bundles, digest, version, open_dataset, policy, weighed=False)
 
     def read() -> Informed:
@@ -85,7 +88,8 @@ def load_light(
         return replace(found, profile=known.profile, known=known.known, sure=known.sure)  # one of each in memory
 
     bonds = bonds_of(bundles.path(digest), open_dataset, known.profile, widest)
-    return Light(**{**asdict(known), "bonds": bonds}, read=read)
+    groups = groups_of(bundles.path(digest), open_dataset, (known.contract, known.profile, known.answered), rules)
+    return Light(**{**asdict(known), "bonds": bonds, "groups": groups, "answered": None}, read=read)
 
 
 def load_informed(

@@ -7,13 +7,14 @@ from zlib import crc32
 
 import msgspec
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
 from fairlead.core.correlation import share_of
+from fairlead.core.groups import Rules
 from fairlead.core.harm import HarmPolicy, LossEvidence
 from fairlead.core.report import MetricReading, Performance, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
@@ -42,6 +43,7 @@ class Policy(Struct, frozen=True):
     alpha: float = 0.01
     matured_share: float = 0.9
     widest: int = MOST  # numbers of a table, beyond which their correlations are not watched
+    groups: Rules = Rules()
     maturity_seconds: float = 14 * 86_400.0
 
 
@@ -110,11 +112,12 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
     known = measure(seen, cohort, labelled)
     known = replace(known, early=early_of(cohort)) if seen.stage is Stage.CLOSED else known
     bare = replace(bare, performance=known, units=cohort.units)
-    loss = LossSeen(state)
+    counts = cohort.groups()
+    found = WindowEvidence(bare, policy.alpha, policy.harm, LossSeen(state), groups=UNSET if counts is None else counts)
     if is_ripe(bare, policy.harm):
         loss = _tested(cohort.reference, labelled, state, policy.harm)
-        return WindowEvidence(bare, policy.alpha, policy.harm, loss, segment=_worst_in(cohort, bare, loss, policy.harm))
-    return WindowEvidence(bare, policy.alpha, policy.harm, loss)
+        return replace(found, loss=loss, segment=_worst_in(cohort, bare, loss, policy.harm))
+    return found
 
 
 def _worst_in(cohort: Cohort, bare: WindowReport, loss: LossSeen, policy: HarmPolicy) -> str:

@@ -21,6 +21,7 @@ from fairlead.errors import BundleError
 from fairlead.flows.watching.correlations import Bonds
 from fairlead.flows.watching.early_seen import EarlySeen
 from fairlead.flows.watching.frame import Frame
+from fairlead.flows.watching.groups import Answered, Groups, answered
 from fairlead.flows.watching.previous import Calm
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
@@ -64,6 +65,8 @@ class Reference(Struct, frozen=True, eq=False):
     calm: Calm = field(default_factory=Calm)
     early: EarlySeen = field(default_factory=EarlySeen)
     bonds: Bonds | None = None  # how its numbers go together
+    groups: Groups | None = None  # by which its answers are told apart
+    answered: Answered | None = None  # held-out rows, until they are counted by group
     cost: dict[str, float] | None = None  # of each kind of wrong decision, where a cost matrix is set
     frames: list[Frame] = field(default_factory=list)  # one, once it was asked for
 
@@ -169,6 +172,7 @@ def build_reference(
         errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
         loss_bound=loss_bound(losses, scored, policy),
         held=sums_of(losses),
+        answered=answered([known is not None for known in truths], truth, decided, manifest.contract.task),
     )
 
 

@@ -17,7 +17,9 @@ from msgspec.structs import replace
 from fairlead.core.change import change_of
 from fairlead.core.conclude import conclude
 from fairlead.core.correlation import judge_correlation, share_of, with_correlation
+from fairlead.core.groups import GroupCounts
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
+from fairlead.core.judge_groups import by_groups
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, overruled, place
 from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
@@ -73,6 +75,7 @@ class WindowEvidence(Struct, frozen=True):
     leaps: Leaps = Leaps()
     segment: str = ""  # the smallest that explains a fall of the metric
     bonds: Compared | str | UnsetType = UNSET  # how the numbers go together, or why nobody can say
+    groups: GroupCounts | UnsetType = UNSET  # the window and the held-out rows by class and by group
 
     @property
     def counted(self) -> bool:
@@ -135,7 +138,8 @@ def judged(
         harm=harm,
         suspects=_suspects(shifts, bare, evidence.edition),
     )
-    return conclude(report, data, policy)
+    report = conclude(report, data, policy)
+    return by_groups(report, evidence.groups) if evidence.edition >= LADDER else report
 
 
 def _coupled(
