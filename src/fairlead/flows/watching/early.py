@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
+from msgspec.structs import replace
 
 from fairlead.core.contract import Task
 from fairlead.core.early import FEWEST_EARLY, Early
@@ -29,10 +30,12 @@ def early_of(cohort: Cohort) -> Early | None:
         return None
     found = prediction_powered(loss[known], guess[known], guess[waits])
     value, (gap, compared) = found.measure, cohort.reference.early.gap
-    each = (gap.value, gap.low, gap.high) if compared else (None, None, None)
     gain = found.gain if found.gain < inf else 0.0
     name = "absolute error" if cohort.reference.contract.task is Task.REGRESSION else "error rate"
-    return Early(name, value.value, value.low, value.high, found.labels, found.share, gain, *each, compared)
+    told = Early(name, value.value, value.low, value.high, found.labels, found.share, gain)
+    if not compared:
+        return told
+    return replace(told, gap=gap.value, gap_low=gap.low, gap_high=gap.high, compared=compared)
 
 
 def remember(cohort: Cohort, closed_at: float) -> None:
