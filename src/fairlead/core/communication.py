@@ -6,19 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from msgspec import Struct
-
 from fairlead.core.incident import Incident
 from fairlead.core.incident_terms import AUDIENCES, Audience
+from fairlead.core.reach import Impact
 from fairlead.core.triage import FIRST_RESPONSE
-
-
-class Impact(Struct, frozen=True):
-    """Whom it reached so far: predictions and different users or units, as the journal counts them."""
-
-    predictions: int = 0
-    units: int = 0
-    failed: int = 0
 
 
 def drafts(
@@ -36,7 +27,8 @@ def due_at(incident: Incident, audience: Audience) -> float:
 def _engineering(incident: Incident, impact: Impact) -> str:
     triage, lines = incident.triage, [f"[{incident.severity}] {incident.title} ({incident.id}, {incident.state})"]
     lines.append(f"What: {incident.reason}")
-    lines.append(f"Since: {_when(incident.began_at)}; seen {_when(incident.detected_at)}; {_reach(impact)}.")
+    seen = incident.opened_at if incident.detected_at is None else incident.detected_at
+    lines.append(f"Since: {_when(_began(incident))}; seen {_when(seen)}; {_reach(impact)}{_paid(impact)}.")
     if triage is None:
         lines.append(f"First response ({incident.category}): {FIRST_RESPONSE.get(incident.category, 'look by hand')}.")
     else:
@@ -50,20 +42,20 @@ def _engineering(incident: Incident, impact: Impact) -> str:
 def _product(incident: Incident, impact: Impact) -> str:
     doing = _doing(incident)
     return (
-        f"{incident.model} has a problem since {_when(incident.began_at)}: {incident.title}. So far {_reach(impact)}. "
-        f"{doing} {_eta(incident)}"
+        f"{incident.model} has a problem since {_when(_began(incident))}: {_plain(incident)}. "
+        f"So far {_reach(impact)}{_paid(impact)}. {doing} {_eta(incident)}"
     )
 
 
 def _users(incident: Incident, impact: Impact) -> str:
     """In plain words: no version, no feature, no figure of a metric."""
     if incident.state == "resolved":
-        span = f"Between {_when(incident.began_at)} and {_when(incident.resolved_at)}"
+        span = f"Between {_when(_began(incident))} and {_when(incident.resolved_at)}"
         return f"{span} some answers may have been less reliable than usual. This is over."
     trouble = "some requests failed" if impact.failed else "some answers may be less reliable than usual"
     now = "A fix is in place and we are watching it." if incident.mitigated_at else "We are working on it."
     return (
-        f"Since {_when(incident.began_at)} {trouble}. {now} If a decision looks wrong to you, please ask for a review."
+        f"Since {_when(_began(incident))} {trouble}. {now} If a decision looks wrong to you, please ask for a review."
     )
 
 
@@ -74,8 +66,8 @@ def _leadership(incident: Incident, impact: Impact) -> str:
         "; ".join(f"{one.item} ({one.owner})" for one in incident.items if not one.done) or "to be agreed in the review"
     )
     return (
-        f"{incident.title}. Impact: {_reach(impact)}; state: {incident.state}. Cause as far as it is known: {cause}. "
-        f"{_doing(incident)} What follows: {items}."
+        f"{incident.model}: {_plain(incident)}. Impact: {_reach(impact)}{_paid(impact)}; state: {incident.state}. "
+        f"Cause as far as it is known: {cause}. {_doing(incident)} What follows: {items}."
     )
 
 
@@ -88,6 +80,31 @@ def _reach(impact: Impact) -> str:
     failed = f", {impact.failed:,} of them failed" if impact.failed else ""
     units = f" and at most {impact.units:,} users or units" if impact.units else ""
     return f"{impact.predictions:,} predictions{units} reached{failed}"
+
+
+def _paid(impact: Impact) -> str:
+    return "" if impact.cost is None else f"; wrong decisions cost {impact.cost} more than the model's tests promised"
+
+
+def _plain(incident: Incident) -> str:
+    """What is wrong, for those who read no versions and windows. What a person wrote stands as it was written."""
+    if incident.by_hand:
+        return incident.title
+    if incident.rollout is not None:
+        return "a new version did harm and was taken back"
+    if incident.window or incident.category == "model":
+        return "its answers have become worse than its tests promised"
+    return {
+        "data": "the data that it is given are broken",
+        "infrastructure": "its machines do not answer as they should",
+        "integration": "what it is connected to does not answer as it should",
+        "business": "a figure of the business has left its bounds",
+    }.get(incident.category, incident.title)
+
+
+def _began(incident: Incident) -> float:
+    """Where nobody knows since when, it is at least since it was opened."""
+    return incident.opened_at if incident.began_at is None else incident.began_at
 
 
 def _doing(incident: Incident) -> str:

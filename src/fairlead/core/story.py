@@ -19,6 +19,7 @@ from fairlead.core.event import (
 )
 from fairlead.core.incident import Incident, around
 from fairlead.core.listing import counted
+from fairlead.core.reach import paid
 from fairlead.core.report import WindowReport, reports
 from fairlead.core.retrain import held_back
 from fairlead.core.rollout import Decision, Evidence, Phase, Plan
@@ -204,7 +205,7 @@ def _drift_impact(harmful: Sequence[WindowReport]) -> tuple[str, ...]:
     extra = sum(filter(None, (_excess(report) for report in harmful)))
     if extra:
         lines.append(f"About {extra:,.0f} more wrong predictions than the held-out accuracy would have given.")
-    return (*lines, "Data loss: no. Every answered request is in the log.")
+    return (*lines, paid(harmful), "Data loss: no. Every answered request is in the log.")
 
 
 def _excess(report: WindowReport) -> float | None:
@@ -226,7 +227,8 @@ def _drift_causes(harmful: Sequence[WindowReport]) -> tuple[str, ...]:
     for name in first.suspects[:5]:
         shift = shifts[name]
         lines.append(f"Suspect: {name} ({shift.reason}; importance {shift.importance or 0.0:.3f}).")
-    return (*lines, "Suspects are ranked by importance times shift; the cause is to be confirmed by the owner.")
+    how = "Suspects: first what broke or jumped since the last calm window, then by what their shift costs"
+    return (*lines, f"{how}; the cause is to be confirmed by the owner.")
 
 
 def _drift_well(harmful: Sequence[WindowReport], entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from fairlead.core.action_items import lessons
 from fairlead.core.event import Entry
 from fairlead.core.incident import Incident, around
 from fairlead.core.listing import counted, first_of
+from fairlead.core.reach import paid
 from fairlead.core.report import WindowReport, reports
 from fairlead.core.triage import FIRST_RESPONSE
 
@@ -23,6 +24,7 @@ def impact_of(incident: Incident, entries: Sequence[Entry]) -> tuple[str, ...]:
     harmful = [one for one in shown if one.harmful]
     if harmful:
         lines.append(f"{counted(len(harmful), 'window')} did harm: {harmful[-1].harm.reason}.")
+        lines.append(paid(harmful))
     elif shown:
         lines.append("No window is known to have done harm to the metric.")
     return (*lines, "Data loss: no. Every answered request is in the log.")

@@ -7,14 +7,14 @@ long (a triage, an action) is started elsewhere and comes back as facts.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
 from fairlead.core.alarm import UNACKNOWLEDGED
-from fairlead.core.communication import Impact, drafts, due_at
+from fairlead.core.communication import drafts, due_at
 from fairlead.core.event import (
     AlertRaised,
     AliasMoved,
@@ -35,6 +35,7 @@ from fairlead.core.handling import Seen, Step, due
 from fairlead.core.incident import KINDS, Incident, incidents
 from fairlead.core.incident_terms import AUDIENCES, Audience, Handling
 from fairlead.core.opening import standing, to_open
+from fairlead.core.reach import Counted, Impact, counted, reach_of
 from fairlead.core.rollout import Decision, Phase
 from fairlead.ports import Clock, Journal
 
@@ -77,12 +78,6 @@ class Hands(Protocol):
         ...
 
 
-class _Counted(NamedTuple):
-    rows: int
-    units: int
-    failed: int
-
-
 class IncidentRound:
     """Every model's incidents. Memory: a model's alerts, incidents and deploys, and some windows without their reports;
     while an incident is open, all its windows."""
@@ -105,7 +100,7 @@ class IncidentRound:
         self._stated = stated
         self._read = 0
         self._entries: dict[str, list[Entry]] = {}
-        self._counted: dict[str, dict[str, _Counted]] = {}  # by model and window
+        self._counted: dict[str, dict[str, Counted]] = {}  # by model and window
         self._broken: set[str] = set()  # models whose last window has a broken column
         self._storied: set[str] = set()  # models of which something was told that a postmortem tells
         self._open: set[str] = set()  # models with an incident that is not resolved
@@ -145,14 +140,13 @@ class IncidentRound:
         return entry
 
     def _count(self, fact: WindowJudged) -> None:
-        try:
-            counted = msgspec.json.decode(fact.report, type=_Counts)
-        except msgspec.MsgspecError:
-            counted = _Counts()  # another program's
         windows = self._counted.setdefault(fact.model, {})
-        windows[fact.window] = _Counted(fact.rows, counted.units, counted.failed)
+        windows[fact.window] = counted(fact)
         if next(reversed(windows)) == fact.window:
-            broken = any(shift.broken for shift in counted.drift)
+            try:
+                broken = any(shift.broken for shift in msgspec.json.decode(fact.report, type=_Drift).drift)
+            except msgspec.MsgspecError:
+                broken = False  # another program's
             (self._broken.add if broken else self._broken.discard)(fact.model)
 
     def _work_on(self, model: str, *, drafted: bool) -> None:
@@ -215,18 +209,7 @@ class IncidentRound:
 
     def impact(self, incident: Incident) -> Impact:
         """Whom it reached: the answers of the windows since it began."""
-        began = incident.began_at
-        spans = {
-            entry.fact.window
-            for entry in self._entries.get(incident.model, [])
-            if isinstance(entry.fact, WindowJudged)
-            and began is not None
-            and entry.fact.ends_at > began
-            and (incident.resolved_seq is None or entry.seq < incident.resolved_seq)
-        }
-        windows = self._counted.get(incident.model, {})
-        found = [windows[name] for name in spans]
-        return Impact(*(sum(column) for column in zip(*found, strict=True))) if found else Impact()
+        return reach_of(incident, self._entries.get(incident.model, []), self._counted.get(incident.model, {}))
 
     def _calm(self, model: str, known: Sequence[Incident], seen: Seen) -> None:
         """Escalations of incidents that somebody works on, or that are over, have done their part."""
@@ -245,11 +228,9 @@ class _Shift(msgspec.Struct, frozen=True):
     broken: str = ""
 
 
-class _Counts(msgspec.Struct, frozen=True):
-    """What of a report tells whom it reached."""
+class _Drift(msgspec.Struct, frozen=True):
+    """What of a report tells whether columns are broken."""
 
-    units: int = 0
-    failed: int = 0
     drift: tuple[_Shift, ...] = ()
 
 

@@ -7,11 +7,14 @@ from hashlib import sha256
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.core.action_items import due_after
 from fairlead.core.alert import RESPONSE_SECONDS
-from fairlead.core.event import AnyFact, IncidentNoted, IncidentOpened
-from fairlead.core.facts_act import ItemAssigned, MessageSent, UpstreamChanged
+from fairlead.core.communication import drafts
+from fairlead.core.communication import due_at as told_by
+from fairlead.core.event import AnyFact, IncidentNoted, IncidentOpened, WindowJudged
+from fairlead.core.facts_act import ItemAssigned, MessageDrafted, MessageSent, UpstreamChanged
 from fairlead.core.incident import KINDS, STATES, Incident, incidents
-from fairlead.core.incident_terms import AUDIENCES
+from fairlead.core.incident_terms import Audience
 from fairlead.core.postmortem import postmortem as written
+from fairlead.core.reach import counted, reach_of
 from fairlead.core.triage import CATEGORIES
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.flows.drafting import draft, told
@@ -115,20 +118,21 @@ def resolve_incident(context: Context, incident: str, note: str) -> Incident:
 
 
 def message_sent(context: Context, incident: str, audience: str, channel: str = "") -> Incident:
-    """An audience was told, by a person. Raises `NotFound`, `UsageError` for an audience that there is not."""
-    found = show_incident(context, incident)
-    _audience(audience)
+    """An audience was told, by a person, what `message_of` says: the words are kept with it. Raises `NotFound`,
+    `UsageError` for an audience that there is not."""
+    found, whom = show_incident(context, incident), _audience(context, audience)
+    text = _message(context, found, whom)
+    before = next((one.text for one in found.messages if one.audience == audience), None)
+    if text != before:
+        due = told_by(found, whom)
+        _write(context, found, MessageDrafted(found.model, incident, audience, due, text, channel or whom.channel))
     return _write(context, found, MessageSent(found.model, incident, audience, channel))
 
 
 def message_of(context: Context, incident: str, audience: str) -> str:
-    """The draft for an audience. Raises `NotFound` where there is none yet, `UsageError` for no audience."""
-    found = show_incident(context, incident)
-    _audience(audience)
-    text = next((one.text for one in found.messages if one.audience == audience), None)
-    if text is None:
-        raise NotFound(f"{incident} has no draft for {audience} yet: `fairlead up` drafts within a second")
-    return text
+    """What an audience is to be told as things stand now; once it was told, what it was told. Raises `NotFound`,
+    `UsageError` for no audience."""
+    return _message(context, show_incident(context, incident), _audience(context, audience))
 
 
 def assign_item(
@@ -157,10 +161,22 @@ def note_change(context: Context, model: str, source: str, what: str, at: float 
     context.journal.append([fact], actor=context.actor, at=now)
 
 
-def _audience(name: str) -> None:
-    names = [one.name for one in AUDIENCES]
-    if name not in names:
-        raise UsageError(f"{name!r} is no audience: use one of {', '.join(names)}")
+def _audience(context: Context, name: str) -> Audience:
+    known = {one.name: one for one in context.settings.incidents.audiences}
+    if name not in known:
+        raise UsageError(f"{name!r} is no audience: use one of {', '.join(known)}")
+    return known[name]
+
+
+def _message(context: Context, incident: Incident, audience: Audience) -> str:
+    """As it was sent, else as things stand: who was reached is counted anew."""
+    kept = next((one for one in incident.messages if one.audience == audience.name), None)
+    if kept is not None and kept.sent_at is not None:
+        return kept.text
+    judged = list(context.journal.read(model=incident.model, kinds=("window_judged",)))
+    windows = {entry.fact.window: counted(entry.fact) for entry in judged if isinstance(entry.fact, WindowJudged)}
+    ((_, text),) = drafts(incident, reach_of(incident, judged, windows), (audience,))
+    return text
 
 
 def _write(context: Context, found: Incident, fact: AnyFact) -> Incident:
