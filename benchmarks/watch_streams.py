@@ -6,7 +6,8 @@ labels of the window, mean loss two standard errors above the held-out loss by a
 stands for a day. Peers judge features alone, by the rules that they ship: evidently's preset (half of the columns
 drift), nannyml (any column; `realised` and `estimated`: its performance calculators, on binary streams), alibi-detect
 (Bonferroni), and the practice of PSI > 0.25 or p < 0.05 in any column. Each alarmed window is a page of a rule without
-memory; told once until it is over, as fairlead tells, it is a notice: both are counted for everyone.
+memory; told once until it is over, as fairlead tells, it is a notice: both are counted for everyone. fairlead's levels
+are the usual ones, or those that a `--budget` of pages in 30 days is compiled into; `--rules` shows its parts alone.
 
     FAIRLEAD_PEERS=DIR python -m benchmarks.watch_streams --data ../shared/data [--delay 0] [--streams sea hotel]
 """
@@ -29,6 +30,7 @@ from fairlead.core.alert import AlertPolicy
 from fairlead.core.backtest import DAY, RuleScore, scored
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.harm import HarmPolicy
+from fairlead.core.page_budget import Watched, compiled, thresholds
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
 from fairlead.flows.backtest import RULES, Look, Past, Rule, look_back, rule_signals, score_rules
@@ -39,7 +41,10 @@ from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 
 SYSTEMS = ("evidently:tests", "nannyml", "alibi", "nannyml:realised", "nannyml:estimated")
 BINARY_ONLY = ("nannyml:realised", "nannyml:estimated")
+PRACTICE = ("any column PSI > 0.25", "any column p < 0.05")
+PARTS = ("drop of the realised metric", "loss of the window", "test of the live loss", "drop of the estimated metric")
 OWN = "fairlead"
+WINDOWS, NOTICES = ("alarmed", "false_windows"), ("notices", "false_notices")
 START = 20_000  # the day that the first window is called
 
 
@@ -53,7 +58,8 @@ def main() -> None:
         if asked.streams and plan.name not in asked.streams:
             continue
         one = stream(plan, asked.data)
-        scores = judged(one, asked.delay, systems, folder, asked.results)
+        past = own_past(one, asked.delay, asked.budget)
+        scores = judged(one, past, systems, folder, asked)
         found[plan.name] = {name: _plain(score, one) for name, score in scores.items()}
         print(lines(plan.name, plan.kind, found[plan.name]), flush=True)
         if asked.json:
@@ -61,17 +67,19 @@ def main() -> None:
     print(totals(found))
 
 
-def judged(one: Stream, delay: float, systems: Sequence[str], folder: Path, kept: Path | None) -> dict[str, RuleScore]:
+def judged(
+    one: Stream, past: Past, systems: Sequence[str], folder: Path, asked: argparse.Namespace
+) -> dict[str, RuleScore]:
     """Every system's score on one stream."""
-    past = own_past(one, delay)
     rules = score_rules(past, RULES)
     scores = {OWN: rules[0]}
-    scores |= {rule.rule: rule for rule in rules if rule.rule in ("any column PSI > 0.25", "any column p < 0.05")}
+    shown = PARTS if asked.rules else PRACTICE
+    scores |= {rule.rule: rule for rule in rules if rule.rule in shown}
     with tempfile.TemporaryDirectory() as scratch:
         for system in systems:
             if system in BINARY_ONLY and (one.task != "binary" or np.isnan(one.reference["__score__"]).any()):
                 continue
-            alarms = remembered(one, system, folder, Path(scratch) / system.replace(":", "-"), kept)
+            alarms = remembered(one, system, folder, Path(scratch) / system.replace(":", "-"), asked.results)
             if isinstance(alarms, str):
                 print(f"  {one.name}: {system}: {alarms}")
                 continue
@@ -79,8 +87,8 @@ def judged(one: Stream, delay: float, systems: Sequence[str], folder: Path, kept
     return scores
 
 
-def own_past(one: Stream, delay: float) -> Past:
-    """The watch over the stream; labels come `delay` windows late."""
+def own_past(one: Stream, delay: float, budget: float | None = None) -> Past:
+    """The watch over the stream; labels come `delay` windows late; `budget` pages are stated for 30 days."""
     task = Task(one.task)
     features = [Feature(name, Kind.NUMBER) for name in one.numeric]
     features += [Feature(name, Kind.CATEGORY) for name in one.categorical]
@@ -88,7 +96,10 @@ def own_past(one: Stream, delay: float) -> Past:
     if task is Task.BINARY and np.isnan(one.reference["__score__"]).any():
         task = Task.MULTICLASS
     contract = Contract(tuple(features), task, "__truth__", classes)
-    policy = Policy(harm=HarmPolicy(), maturity_seconds=delay * DAY)
+    ledger = None if budget is None else compiled(budget, Watched(30.0, len(features)))
+    levels = thresholds(ledger, Policy().alpha)
+    harm = HarmPolicy(alpha=levels.harm, drop_alpha=levels.metric, loss_alpha=levels.loss)
+    policy = Policy(harm, levels.drift, maturity_seconds=delay * DAY)
     reference = reference_of(rows_of(one, one.reference, np.zeros(len(one.reference)), 0.0), contract, 0.5, policy.harm)
     plan = WindowPlan(DAY)
     rows = rows_of(one, one.current, instants(one), delay * DAY)
@@ -173,7 +184,6 @@ def _plain(score: RuleScore, one: Stream) -> dict[str, Any]:
         "stretches": score.stretches,
         "found": score.found,
         "delays": [None if delay is None else delay / DAY for delay in score.delays],
-        "real": score.real_share,
     }
 
 
@@ -183,16 +193,16 @@ def lines(name: str, kind: str, scores: dict[str, dict[str, Any]]) -> str:
     size = f"{first['windows']} windows of {first['rows']} rows, {first['stretches']} harmful stretches"
     head = f"\n**{name}** ({kind}): {size}\n"
     rows = [
-        "| system | alarmed | false windows/30 d | notices | false/30 d | harm found | delays (windows) | real |",
-        "|---|---|---|---|---|---|---|---|",
+        "| system | alarmed | false windows/30 d | real | notices | false/30 d | real | found | delays (windows) |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for system, one in scores.items():
         periods = one["windows"] / 30
         late = ", ".join("never" if delay is None else f"{delay:g}" for delay in one["delays"])
-        real = "" if one["real"] is None else f"{one['real']:.0%}"
+        alarmed, told = (_real([one], *keys) for keys in (WINDOWS, NOTICES))
         rows.append(
-            f"| {system} | {one['alarmed']} | {one['false_windows'] / periods:.2f} | {one['notices']} | "
-            f"{one['false_notices'] / periods:.2f} | {one['found']}/{one['stretches']} | {late} | {real} |"
+            f"| {system} | {one['alarmed']} | {one['false_windows'] / periods:.2f} | {alarmed} | {one['notices']} | "
+            f"{one['false_notices'] / periods:.2f} | {told} | {one['found']}/{one['stretches']} | {late} |"
         )
     return head + "\n".join(rows)
 
@@ -209,13 +219,19 @@ def totals(found: dict[str, dict[str, dict[str, Any]]]) -> str:
         "fairlead's",
         "harm found",
     )
-    heads += ("fairlead's", "later than fairlead", "earlier", "real notices")
+    heads += (
+        "fairlead's",
+        "later than fairlead",
+        "earlier",
+        "real windows",
+        "fairlead's",
+        "real notices",
+        "fairlead's",
+    )
     rows = ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for system in names:
         pairs = [(scores[system], scores[OWN]) for scores in found.values() if system in scores]
         periods = sum(one["windows"] for one, _ in pairs) / 30
-        told = sum(one["notices"] for one, _ in pairs)
-        wrong = sum(one["false_notices"] for one, _ in pairs)
         later, earlier = _order(pairs)
         rows.append(
             f"| {system} | {len(pairs)} | {_rate(pairs, 0, 'false_windows', periods)} | "
@@ -223,9 +239,16 @@ def totals(found: dict[str, dict[str, dict[str, Any]]]) -> str:
             f"{_rate(pairs, 1, 'false_notices', periods)} | {_sum(pairs, 0, 'found')}/{_sum(pairs, 0, 'stretches')} | "
             f"{_sum(pairs, 1, 'found')}/{_sum(pairs, 1, 'stretches')} | "
             f"{later} | {earlier} | "
-            f"{(told - wrong) / told if told else 0:.0%} |"
+            + " | ".join(_real([pair[side] for pair in pairs], *keys) for keys in (WINDOWS, NOTICES) for side in (0, 1))
+            + " |"
         )
     return "\n".join(rows)
+
+
+def _real(scores: Sequence[dict[str, Any]], all_of: str, false: str) -> str:
+    """The share of alarmed windows, or of notices, with real harm."""
+    told = sum(one[all_of] for one in scores)
+    return f"{(told - sum(one[false] for one in scores)) / told:.0%}" if told else ""
 
 
 def _order(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> tuple[int, int]:
@@ -252,6 +275,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--peers", default=None, help="where the environments are")
     parser.add_argument("--own", action="store_true", help="fairlead alone")
     parser.add_argument("--delay", type=float, default=0.0, help="windows until a label comes")
+    parser.add_argument("--budget", type=float, default=None, help="pages in 30 days, compiled into thresholds")
+    parser.add_argument("--rules", action="store_true", help="fairlead's own parts beside it")
     parser.add_argument("--systems", nargs="*", default=None, help=f"some of {', '.join(SYSTEMS)}")
     parser.add_argument("--streams", nargs="*", default=None)
     parser.add_argument("--results", type=Path, default=None, help="keeps the peers' answers, so a run can go on")

@@ -96,7 +96,7 @@ def test_skewed_losses_keep_their_level(held: int, rows: int, runs: int) -> None
 
 @pytest.mark.parametrize("runs", [300, pytest.param(4_000, marks=pytest.mark.slow)])
 def test_it_sees_a_window_that_a_bound_and_a_bet_do_not(runs: int) -> None:
-    """625 decisions of which 9.3 % are wrong, against 5.55 % of 50,000 held out: found in more than 8 of 10 windows, at
+    """625 decisions of which 10 % are wrong, against 5.55 % of 50,000 held out: found in more than 8 of 10 windows, at
     once."""
     rng = np.random.default_rng(3)
     held = counted(2_775, 50_000)

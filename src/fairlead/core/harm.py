@@ -24,8 +24,8 @@ from fairlead.core.quadrant import Band
 from fairlead.core.report import Harm, metric_name
 from fairlead.stats.exceedance import Tolerance
 
-_USUAL = 0.025
-_AT_95 = NormalDist().inv_cdf(1.0 - _USUAL)
+USUAL = 0.025
+_AT_95 = NormalDist().inv_cdf(1.0 - USUAL)
 
 
 class HarmPolicy(Struct, frozen=True):
@@ -52,7 +52,7 @@ class HarmPolicy(Struct, frozen=True):
     @property
     def widened(self) -> float:
         """How many times as wide as at 95 % the metric's interval is taken."""
-        return 1.0 if self.drop_alpha == _USUAL else NormalDist().inv_cdf(1.0 - self.drop_alpha) / _AT_95
+        return 1.0 if self.drop_alpha == USUAL else NormalDist().inv_cdf(1.0 - self.drop_alpha) / _AT_95
 
     @property
     def threshold_log_e(self) -> float:
@@ -75,7 +75,7 @@ class LossEvidence(Struct, frozen=True):
 
     def exceeds(self, policy: HarmPolicy) -> bool:
         """Whether the window's mean loss lies beyond what is tolerated."""
-        return self.p_tolerated <= _USUAL and self.p_worse <= policy.loss_alpha
+        return self.p_tolerated <= USUAL and self.p_worse <= policy.loss_alpha
 
 
 def judge_harm(

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from fairlead.core.alarm import BENIGN, CALIBRATION, DATA, DEGRADED, HARMFUL, PREDICTIONS, SILENT, alarms_of
 from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
 from fairlead.core.backtest import Realised, RuleScore, Signal, realised, scored
+from fairlead.core.harm import USUAL
 from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
@@ -30,7 +31,7 @@ from fairlead.stats.sequential.betting import LossWatch
 
 PAGES = "pages"  # the rule that stands for the product: what it would have paged somebody for
 _ASKED = {
-    HARMFUL: "the metric fell by a tenth, or the live loss exceeds its bound",
+    HARMFUL: "the metric fell by a tenth, or the loss exceeds what is tolerated, of a window or of all together",
     DEGRADED: "the metric slipped, or is estimated to have fallen",
     DATA: "a column's data are broken",
     SILENT: "a window could not be measured",
@@ -228,6 +229,11 @@ def _log_loss(report: WindowReport) -> Outcome:
     return _if(report, worse and seen.low > seen.reference_high)
 
 
+def _exceeds(report: WindowReport) -> Outcome:
+    found = report.harm.p_tolerated
+    return _LATER if not _ripe(report) or found is None else _if(report, found <= USUAL)
+
+
 def _bet(report: WindowReport) -> Outcome:
     if not _ripe(report) or report.harm.threshold <= 0:
         return _LATER
@@ -236,7 +242,8 @@ def _bet(report: WindowReport) -> Outcome:
 
 _LATER = Outcome.UNDECIDED
 RULES: tuple[Rule, ...] = (
-    Rule("drop of the realised metric", "a tenth worse than the reference, its interval excludes it", _dropped),
+    Rule("drop of the realised metric", "a tenth worse than the reference, beyond both intervals", _dropped),
+    Rule("loss of the window", "a tenth or .01 above the held-out loss, with p < 2.5 %", _exceeds),
     Rule("test of the live loss", "a bet against the held-out bound, over all windows", _bet),
     Rule("log loss", "a tenth above the reference, beyond both intervals", _log_loss),
     Rule("drop of the estimated metric", "the same without labels, at the close", _estimated),

@@ -104,7 +104,7 @@ def _built_in(context: Context) -> Iterator[Runbook]:
             "critical",
             (
                 f"matured labels show the primary metric more than {harm.critical_drop:.0%} below the reference, or "
-                f"the live loss above its held-out bound (alpha {harm.alpha:g})"
+                f"the loss above what is tolerated, of a window or since the promotion (alpha {harm.alpha:g})"
             ),
         ),
         DEGRADED: ("low", f"the metric slips by {harm.warning_drop:.0%} to {harm.critical_drop:.0%}, or is about to"),
