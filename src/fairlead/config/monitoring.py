@@ -17,6 +17,10 @@ from fairlead.core.window import DAY, HOUR, MOST_SLIDES, WindowPlan
 from fairlead.errors import SettingsError
 
 
+# Numbers of a table, up to which their correlations are watched.
+WIDEST = {"off": 0, "auto": 100, "on": 300}
+
+
 class MetricSettings(Section, frozen=True):
     """A metric that is watched, and the comparison that raises an alert: `{name: error_rate, alert_threshold: ">1%"}`.
 
@@ -64,7 +68,8 @@ class Monitoring(Section, frozen=True):
     """Windows by event time: `window` is a duration, or `month`, by the clocks of `zone`; with a `slide` one is judged
     that often, over the last `window`. `reference` is what their data are compared with (docs/windows.md). `evidence`
     says of which windows it is kept what they were judged from, for `keep_evidence`: of all, of those in which
-    something moved or broke, or of none; `replay` judges the others no more. And what processes tell of themselves."""
+    something moved or broke, or of none; `replay` judges the others no more. `correlations` are watched of at most 100
+    numbers, `on` of 300. And what processes tell of themselves."""
 
     window: str = "7d"
     slide: Duration | None = None
@@ -72,6 +77,7 @@ class Monitoring(Section, frozen=True):
     reference: Literal["training", "previous", "season"] | ReferenceSettings = "training"
     lateness: Duration = Duration(0)
     alpha: Share = Share(0.01)
+    correlations: Literal["auto", "on", "off"] = "auto"
     evidence: Literal["all", "breached", "none"] = "all"
     keep_evidence: Duration = Duration(400 * 86_400)
     slots: SlotSettings = SlotSettings()

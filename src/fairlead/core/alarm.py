@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fairlead.core.alert import Alarm
+from fairlead.core.group_alarms import alarms_of_groups
 from fairlead.core.listing import counted
 from fairlead.core.quadrant import Quadrant
 from fairlead.core.report import FeatureShift, Stage, WindowReport, metric_name
@@ -130,12 +131,13 @@ def _harms(shift: FeatureShift) -> bool:
 
 def _more(report: WindowReport) -> tuple[Alarm, ...]:
     """What is on record only, and what never pages by itself."""
-    return _benign(report), _calibration(report), _predictions(report)
+    return _benign(report), _calibration(report), _predictions(report), *alarms_of_groups(report, DEGRADED)
 
 
 def _benign(report: WindowReport) -> Alarm:
     """Inputs that moved and harmed nobody, as far as is known."""
-    moved = bool(report.moved) and report.quadrant is Quadrant.BENIGN and not report.harmful and not report.broken
+    changed = bool(report.moved) or report.uncoupled is not None
+    moved = changed and report.quadrant is Quadrant.BENIGN and not report.harmful and not report.broken
     outcome = Outcome.BREACHED if moved else Outcome.HOLDS
     if report.verdict is Outcome.UNMEASURED:
         outcome = Outcome.UNDECIDED

@@ -3,7 +3,7 @@
 | monitor | looks | may page |
 |---|---|---|
 | drift | each closed window, all features and segments together | broken or drifted columns that cost |
-| metric | each matured window, each segment | the metric fell by more than a tenth |
+| metric | each matured window: the whole, and its classes and groups together | the metric fell by more than a tenth |
 | loss | each matured window | its mean loss exceeds what is tolerated above the held-out one |
 | harm | the whole life of a version, whatever the number of labels | the live loss exceeds its bound |
 | conditions | each live window (`alerting.window`) of each condition that is high or critical | the condition is met |
@@ -47,6 +47,7 @@ class Thresholds(Struct, frozen=True):
     loss: float
     harm: float
     conditions: float
+    groups: float = 0.01  # of classes and groups together
 
 
 def compiled(pages: float, watched: Watched) -> Ledger:
@@ -71,10 +72,10 @@ def thresholds(ledger: Ledger | None, alpha: float) -> Thresholds:
     """What each monitor may do: its grant, or what is stated where that is stricter, or where there is no budget.
 
     >>> thresholds(None, 0.01)
-    Thresholds(drift=0.01, metric=0.025, loss=0.025, harm=0.01, conditions=0.01)
+    Thresholds(drift=0.01, metric=0.025, loss=0.025, harm=0.01, conditions=0.01, groups=0.01)
     """
     if ledger is None:
-        return Thresholds(alpha, USUAL_DROP, USUAL_LOSS, USUAL_HARM, alpha)
+        return Thresholds(alpha, USUAL_DROP, USUAL_LOSS, USUAL_HARM, alpha, alpha)
     known = {one.name: one for one in ledger.grants}
     conditions = known.get(CONDITIONS)
     return Thresholds(
@@ -83,6 +84,7 @@ def thresholds(ledger: Ledger | None, alpha: float) -> Thresholds:
         loss=min(USUAL_LOSS, known[LOSS].alpha or _NEVER),
         harm=min(USUAL_HARM, known[HARM].alpha or _NEVER),
         conditions=alpha if conditions is None else min(alpha, conditions.alpha_per_test or _NEVER),
+        groups=min(alpha, known[METRIC].alpha_per_test or _NEVER),
     )
 
 

@@ -44,12 +44,12 @@ def dealt(
     budget = context.settings.alerting.budget
     if stated is not None:
         versions = _versions(context, model)
-        return compiled(stated[0], _watched(context, model, stated[1], versions.get(model, ""), seconds))
+        return compiled(stated[0], _watched(context, stated[1], versions.get(model, ""), seconds))
     if budget is None:
         return None
     models = _versions(context, None if budget.across == "all" else model)
     shared = max(len(models), 1)
-    watched = _watched(context, model, float(budget.per), models.get(model, ""), seconds)
+    watched = _watched(context, float(budget.per), models.get(model, ""), seconds)
     return compiled(budget.pages / shared, watched)
 
 
@@ -81,9 +81,8 @@ def _versions(context: Context, model: str | None) -> dict[str, str]:
     return found
 
 
-def _watched(context: Context, model: str, per: float, bundle: str, seconds: float | None = None) -> Watched:
+def _watched(context: Context, per: float, bundle: str, seconds: float | None = None) -> Watched:
     settings = context.settings
-    known = settings.models.get(model)
     try:
         features = len(context.bundles.manifest(bundle).contract.features) if bundle else 1
     except FairleadError:
@@ -93,7 +92,7 @@ def _watched(context: Context, model: str, per: float, bundle: str, seconds: flo
     return Watched(
         windows=per / seconds,
         features=max(features, 1),
-        segments=1 + (len(known.segments) if known else 0),
+        segments=2,  # the whole, and all of its classes and groups together
         conditions=len(paging),
         live_windows=per / float(settings.alerting.window),
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fairlead.config.group_rules import group_rules
+from fairlead.config.monitoring import WIDEST
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.page_budget import Thresholds, thresholds
 from fairlead.flows.watching.judge import Policy
@@ -17,7 +19,8 @@ def policy_of(context: Context, model: str, granted: Thresholds) -> Policy:
     known = context.settings.models.get(model)
     cost = None if known is None or known.cost is None else known.cost.matrix
     harm = HarmPolicy(alpha=granted.harm, drop_alpha=granted.metric, loss_alpha=granted.loss, cost=cost)
-    policy = Policy(harm, granted.drift)
+    policy = Policy(harm, granted.drift, groups=group_rules(context.settings, model, granted.groups))
+    policy = replace(policy, widest=WIDEST[context.settings.monitoring.correlations])
     if known is None:
         return policy
     return replace(policy, maturity_seconds=known.labels.seconds, matured_share=float(known.labels.share))
