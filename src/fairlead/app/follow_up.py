@@ -15,6 +15,7 @@ from math import inf
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
@@ -53,6 +54,8 @@ from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.serve import describe
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
+from fairlead.flows.watch_sliding import kind_of
+from fairlead.flows.watching.recalled import recalled
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import grants
 from fairlead.operations.slot_store import slot_keeping
@@ -271,7 +274,8 @@ class FollowUp:
             monitoring = settings.monitoring
             known = settings.models.get(name)
             policy = policy_of(self._context, name, grants(self._context, name))
-            watch = self._watches[name] = Watch(
+            policy = replace(policy, reference=monitoring.wanted)
+            watch = self._watches[name] = kind_of(monitoring.judged_plan)(
                 name,
                 self._context.journal,
                 self._context.bundles,
@@ -280,8 +284,9 @@ class FollowUp:
                 monitoring.judged_plan,
                 policy,
             )
-            kept = EvidenceFolder(self._context.home / WINDOWS, float(monitoring.keep_evidence)).put
-            watch.keep, watch.keeps = None if monitoring.evidence == "none" else kept, monitoring.evidence
+            kept = EvidenceFolder(self._context.home / WINDOWS, float(monitoring.keep_evidence))
+            watch.keep, watch.keeps = None if monitoring.evidence == "none" else kept.put, monitoring.evidence
+            watch.recall(recalled(kept.get))
             watch.slots = slot_keeping(self._context, name)
             self._turns.ask(name, -inf)
             if known is not None and known.labels.auto:

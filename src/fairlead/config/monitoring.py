@@ -10,12 +10,12 @@ from fairlead.config.grammar import duration
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.config.severity import Severity
 from fairlead.config.slots import SlotSettings
-from fairlead.config.watched import known_metric, watchable
+from fairlead.config.watched import metric_or_event, watchable
 from fairlead.config.zones import zone_named
+from fairlead.core.compared import PREVIOUS, SEASON, TRAINING, VERSION, Wanted
 from fairlead.core.condition import Condition
 from fairlead.core.window import DAY, HOUR, MOST_SLIDES, WindowPlan
 from fairlead.errors import SettingsError
-
 
 # Numbers of a table, up to which their correlations are watched.
 WIDEST = {"off": 0, "auto": 100, "on": 300}
@@ -36,7 +36,7 @@ class MetricSettings(Section, frozen=True):
 
     def __post_init__(self) -> None:
         """Reads the comparison now, so that a wrong one is told at the start."""
-        known_metric(self.name)
+        metric_or_event(self.name)
         if self.condition is not None:
             watchable(self.condition)
 
@@ -161,6 +161,15 @@ class Monitoring(Section, frozen=True):
         """Over how many weeks (or days) of the season."""
         known = self.reference.periods if isinstance(self.reference, ReferenceSettings) else None
         return 4 if known is None else known
+
+    @property
+    def wanted(self) -> Wanted:
+        """What windows are compared with."""
+        if isinstance(self.reference, ReferenceSettings) and self.reference.version is not None:
+            return Wanted(VERSION, version=self.reference.version)
+        if self.season is not None:
+            return Wanted(SEASON, season=self.season, periods=self.periods)
+        return Wanted(PREVIOUS if self.reference == "previous" else TRAINING)
 
     @property
     def remembers(self) -> bool:

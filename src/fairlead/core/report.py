@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from fairlead.core.compared import Against, Slide
 from fairlead.core.early import Early
 from fairlead.core.event import Entry, WindowJudged, canonical
 from fairlead.core.groups import GroupReport
@@ -218,6 +219,9 @@ class WindowReport(Struct, frozen=True):
     units: int = 0  # different units that were answered
     other_rows: int = 0  # answers of other versions in the same window
     failed: int = 0  # requests that got no answer (status other than 200)
+    against: Against | UnsetType = UNSET  # what its data were compared with; unset: with the training data
+    slide: Slide | UnsetType = UNSET  # of a window that slides, what is new in it
+    late: int | UnsetType = UNSET  # answers that came once it had been judged: not counted
     correlation: Correlation | UnsetType = UNSET
     groups: GroupReport | UnsetType = UNSET
 

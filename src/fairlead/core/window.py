@@ -95,15 +95,28 @@ class WindowPlan(Struct, frozen=True):
         if self.slides == 1:
             return slot
         first = self.parts(slot)[0]
-        return Window(first.starts_at, slot.ends_at, first.name)
+        clock = self.clock(first.starts_at)
+        days = (self.seconds or DAY) * self.slides % DAY == 0 and clock % DAY == 0
+        return Window(first.starts_at, slot.ends_at, _name(clock, DAY) if days else first.name)
 
     def closed(self, window: Window, watermark: float) -> bool:
         """Whether nothing that counts can still arrive."""
         return watermark >= window.ends_at + self.lateness_seconds
 
+    @property
+    def longest(self) -> float:
+        """How many seconds a window lasts at most."""
+        day = 0.0 if self.zone is None else 2 * HOUR  # clocks are set back by less
+        return (31 * DAY if self.seconds is None else self.seconds) * self.slides + day
+
     def clock(self, at: float) -> float:
         """What the clocks show at an instant, as seconds since 1970 on the clock."""
         return at if self.zone is None else self.zone.clock(at)
+
+    def place(self, window: Window) -> int:
+        """The number of a window (or slot) that lasts some `seconds`: each next has the next one."""
+        shown = self.clock(window.starts_at) if (self.seconds or 0.0) > HOUR else window.starts_at
+        return floor((shown - self.origin) / (self.seconds or DAY))
 
     def _edge(self, place: int) -> float:
         return self.origin + place * (self.seconds or 0.0)

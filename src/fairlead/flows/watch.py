@@ -4,6 +4,8 @@ One object watches one model. It reads the same log as everyone, cuts it into wi
 twice: when it closes, from data and estimated performance, and once its labels have matured, from what really happened.
 Both judgements are facts in the journal, from which a restarted watch knows what it need not judge again.
 
+What comes for a window that has been judged is counted, and changes nothing.
+
 It holds 56 bytes a row and the row's request id while a window is open, its features counted into profiles as they
 come; of a window that was judged and waits for its labels 36 bytes a row, and 24 more once some are there.
 """
@@ -20,30 +22,31 @@ from msgspec.structs import replace
 
 from fairlead.core import fallback
 from fairlead.core.event import VersionRegistered, WindowJudged
-from fairlead.core.listing import counted
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.report import Harm, Layer, Stage, WindowReport, fact_of, report_of
-from fairlead.core.verdict import Outcome
+from fairlead.core.report import Stage, WindowReport, fact_of
 from fairlead.core.window import Window, WindowPlan
 from fairlead.errors import FairleadError
 from fairlead.flows.maturing import Maturing
+from fairlead.flows.watching.calms import Calms
 from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.harms import load_light
+from fairlead.flows.watching.journalled import JUDGED, read, remarkable, short_of, unreadable, whole
 from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
 from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.references import Recount, References
 from fairlead.flows.watching.slots import SlotKeeping
 from fairlead.flows.watching.span import Span
 from fairlead.flows.watching.truths import Truths
 from fairlead.flows.watching.verdicts import WindowEvidence, judged, text_of
+from fairlead.flows.watching.versions import Versions
 from fairlead.ports import BundleStore, Clock, Journal
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.sequential.betting import LossWatch
+from fairlead.stats.sparse import TableCounts, sparse
 
 _LOG = logging.getLogger("fairlead.watch")
 ACTOR = "watch"
 UNWATCHED = ("shadow", fallback.ARM)
-_MONTH = 31 * 86_400.0
-_JUDGED = ("window_judged",)
 _LAST_INSTANT = 2.5e11  # in the year 9892: what lies beyond, or before 1970, is no event time
 
 
@@ -67,8 +70,7 @@ class Watch:
         self._clock = clock
         self._plan = plan
         self._policy = policy
-        self._digests: dict[int, str] = {}
-        self._references: dict[int, Reference | str] = {}  # or why there is none
+        self._versions = Versions(model, self._load)
         self._spans: dict[float, Span] = {}
         self._places: dict[str, tuple[Cohort, int]] = {}
         self._judged: dict[float, WindowReport | None] = {}  # in short; None for those that have matured
@@ -77,13 +79,21 @@ class Watch:
         self._truths = Truths()
         self._lag = -inf
         self._read = 0
+        self._calms = Calms()
+        self._compares = References(policy.reference, plan)
+        self._recount: Recount | None = None
         self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
         self.slots: SlotKeeping | None = None  # keeps what answers were like, by the hour
         self.keeps = "all"  # or "breached": what of windows that are more than calm
         self._seqs: dict[float, int] = {}  # where the journal holds the reports of windows that wait for their labels
         self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
+        self._fresh: dict[float, TableCounts] = {}  # what of them a season may be made of
         self.matures: Maturing | None = None  # reads off the log when labels have come; else the policy says
         self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
+        self._begin()
+
+    def _begin(self) -> None:
+        """Reads what the journal has."""
         self._follow()
 
     def observe(self, predictions: Iterable[Prediction], outcomes: Iterable[OutcomeRecord]) -> None:
@@ -125,11 +135,14 @@ class Watch:
                 self._learn(*place, outcome)
         return tuple(self._keep(report) for report in self._reports(now))
 
+    def recall(self, recount: Recount) -> None:
+        """Lets windows be compared with earlier ones, whose counts `recount` reads from the evidence of a digest."""
+        self._recount = self._compares.recount = recount
+
     @property
     def waits_seconds(self) -> float:
         """For how long after an answer its outcome may still count."""
-        length = _MONTH if self._plan.seconds is None else self._plan.seconds
-        return length + self._plan.lateness_seconds + self._policy.maturity_seconds
+        return self._plan.longest + self._plan.lateness_seconds + self._policy.maturity_seconds
 
     def next_look(self) -> float:
         """The instant of the wall clock at which `judge` next has something to do, as far as is known now."""
@@ -148,7 +161,7 @@ class Watch:
             return
         self._lag = max(self._lag, record.timestamp - record.received_at)
         span = self._span(self._plan.window_of(record.timestamp))
-        if span is None or not span.takes(record.model_version):
+        if span is None or not span.admits(record.request_id, record.model_version):
             return
         if record.status != 200:
             span.failures.add(record.request_id)
@@ -169,7 +182,7 @@ class Watch:
             self._settle(span)
 
     def _cohort(self, reference: Reference, span: Span) -> Cohort:
-        cohort = Cohort(reference, profiled=span.report is None)
+        cohort = Cohort(reference, profiled=span.counts)
         if self.slots is not None and span.report is None:
             cohort.slots = self.slots.counter(reference, span.window)
         return cohort
@@ -188,7 +201,7 @@ class Watch:
 
     def _settle(self, span: Span) -> None:
         """A judged window takes no more answers in: most of what it held goes."""
-        for cohort in span.cohorts.values():
+        for cohort in span.unsettled:
             for request_id in cohort.ids:
                 self._places.pop(request_id, None)
             cohort.settle()
@@ -203,38 +216,40 @@ class Watch:
         """The window's span; None for a window that needs nothing more."""
         known = self._spans.get(window.starts_at)
         if known is None:
-            if window.starts_at in self._judged and self._judged[window.starts_at] is None:
+            if self._over(window):
                 return None
-            known = self._spans[window.starts_at] = Span(window, self._judged.get(window.starts_at))
+            known = self._spans[window.starts_at] = self._begun(window)
         return known
+
+    def _over(self, window: Window) -> bool:
+        """Whether nothing more is asked of a window's answers."""
+        return self._has_matured(window)
+
+    def _has_matured(self, window: Window) -> bool:
+        return window.starts_at in self._judged and self._judged[window.starts_at] is None
+
+    def _begun(self, window: Window) -> Span:
+        return Span(window, self._judged.get(window.starts_at))
 
     def _reference(self, version: int) -> Reference | str:
-        known = self._references.get(version)
+        known = self._versions.held(version)
         if known is None:
             self._follow()
-            known = self._references[version] = self._load(version)
+            known = self._versions.loaded(version)
+            if not isinstance(known, str):
+                self._calms.restore(known.calm, version, self._recount)
         return known
 
-    def _load(self, version: int) -> Reference | str:
-        digest = self._digests.get(version)
-        if digest is None:
-            return f"version {version} of {self.model} answers, but was never registered"
-        try:
-            return load_light(
-                self._bundles,
-                digest,
-                version,
-                self._open_dataset,
-                self._policy.harm,
-                self._policy.widest,
-                self._policy.groups,
-            )
-        except Exception as error:  # noqa: BLE001 - a model may raise anything: then it is unmeasured, and says why
-            _LOG.exception("version %d of %s cannot be watched", version, self.model)
-            if isinstance(error, FairleadError):
-                return error.line
-            first = f"{type(error).__name__}: {error}".partition("\n")[0]
-            return f"version {version} of {self.model} cannot be asked about its held-out rows ({first})"
+    def _load(self, digest: str, version: int) -> Reference:
+        return load_light(
+            self._bundles,
+            digest,
+            version,
+            self._open_dataset,
+            self._policy.harm,
+            self._policy.widest,
+            self._policy.groups,
+        )
 
     # -- judging -------------------------------------------------------------------------------------------------
 
@@ -266,7 +281,7 @@ class Watch:
             for cohort in span.cohorts.values():
                 cohort.profile()
             counters = [cohort.slots for cohort in span.cohorts.values() if cohort.slots is not None]
-            self.slots.keep(self.model, span.window, counters, self._digests)
+            self.slots.keep(self.model, span.window, counters, self._versions.digests)
 
     def _close(self, span: Span, now: float) -> WindowReport | None:
         version = span.version
@@ -276,11 +291,14 @@ class Watch:
             return empty(replace(seen, stage=Stage.MATURED), last, self._policy)
         seen = replace(seen, other_rows=sum(span.answered.values()) - span.answered[version])
         if version in span.unreadable:
-            return self._unreadable(seen, version, span.unreadable[version])
+            why = str(self._versions.held(version))
+            seen = replace(seen, stage=Stage.MATURED)
+            return unreadable(seen, version, span.unreadable[version], why, self._policy)
         cohort = span.cohorts[version]
         if self._ripe(span.window, cohort, now):
             seen = replace(seen, stage=Stage.MATURED)
-        evidence, found = measured(seen, cohort, self._tests.get(version), self._policy)
+        chosen = self._compares.choose(cohort.reference, (span.window,), self._reference)
+        evidence, found = measured(seen, cohort, self._tests.get(version), self._policy, chosen)
         return self._decided(evidence, judged(evidence, cohort.reference.profile, found=found))
 
     def _mature(self, span: Span, now: float) -> WindowReport | None:
@@ -288,95 +306,94 @@ class Watch:
         cohort = span.cohorts.get(before.version) if before else None
         if before is None or cohort is None or not self._ripe(span.window, cohort, now):
             return None
-        before = self._told(before)
-        seen = Seen(self.model, span.window, now, Stage.MATURED)
+        return self._matured(span, before, cohort, now)
+
+    def _matured(self, span: Span, short: WindowReport, cohort: Cohort, now: float) -> WindowReport:
+        before = whole(self._journal, short, self._seqs.pop(short.starts_at, 1) - 1)
+        window = Window(before.starts_at, before.ends_at, before.window)
+        seen = Seen(self.model, window, now, Stage.MATURED, late=len(span.late))
         evidence = measured_again(before, seen, cohort, self._tests.get(before.version), self._policy)
         return self._decided(evidence, judged(evidence, None, before))
 
     def _decided(self, evidence: WindowEvidence, report: WindowReport) -> WindowReport:
         """Keeps what a report was judged from. A disk that refuses leaves the window without evidence, never without
         a verdict."""
-        if self.keep is not None and (self.keeps == "all" or _remarkable(report)):
+        if self._compares.seasonal and evidence.profile is not None:
+            self._fresh[report.starts_at] = evidence.newest or sparse(evidence.profile)
+        if self.keep is not None and (self.keeps == "all" or remarkable(report)):
             try:
-                text = text_of(replace(evidence, bundle=self._digests.get(report.version, "")))
+                text = text_of(replace(evidence, bundle=self._versions.digests.get(report.version, "")))
                 self._kept[report.starts_at, report.stage] = self.keep(text)
             except (FairleadError, msgspec.MsgspecError) as error:
                 _LOG.warning("what window %s was judged from is not kept: %s", report.window, error)
         return report
-
-    def _told(self, short: WindowReport) -> WindowReport:
-        """The whole report of a window's close, which the journal holds and nobody else does."""
-        for entry in self._journal.read(self._seqs.pop(short.starts_at, 1) - 1, model=self.model, kinds=_JUDGED):
-            if isinstance(entry.fact, WindowJudged) and entry.fact.starts_at == short.starts_at:
-                report = report_of(entry.fact)
-                if (report.stage, report.judged_at) == (short.stage, short.judged_at):
-                    return report
-        return short
 
     def _ripe(self, window: Window, cohort: Cohort, now: float) -> bool:
         policy = self._policy
         seconds = policy.maturity_seconds if self.matures is None else self.matures.seconds(now)
         return now >= window.ends_at + seconds or cohort.share >= policy.matured_share
 
-    def _unreadable(self, seen: Seen, version: int, rows: int) -> WindowReport:
-        reason = self._references[version]
-        bare = empty(replace(seen, stage=Stage.MATURED), version, self._policy)
-        line = f"{counted(rows, 'answer')} cannot be judged: {reason}"
-        return replace(bare, rows=rows, reason=line, layers=(Layer("data", Outcome.UNMEASURED, line),))
-
     # -- facts ---------------------------------------------------------------------------------------------------
 
     def _keep(self, report: WindowReport) -> WindowReport:
         evidence = self._kept.pop((report.starts_at, report.stage), "")
         (entry,) = self._journal.append([fact_of(report, evidence)], actor=ACTOR, at=self._clock.now())
-        self._remember(report, entry.seq)
+        self._remember(report, entry.seq, evidence)
         return report
 
-    def _remember(self, report: WindowReport, seq: int) -> None:
-        # All that is left to know of it; a year of hourly windows must not fill the memory.
-        short = replace(report.without_parts, performance=None, layers=(), reason="", quadrant_reason="", harm=Harm())
+    def _remember(self, report: WindowReport, seq: int, digest: str) -> None:
+        key = self._key(report)
+        if key not in self._judged:
+            self._first(report, digest)
+        short = short_of(report)
         if self._last is None or report.starts_at >= self._last.starts_at:
             self._last = short
-        span = self._spans.get(report.starts_at)
+        span = self._spans.get(key)
         if report.stage is not Stage.MATURED:
-            self._judged[report.starts_at] = short
+            self._judged[key] = short
             self._seqs[report.starts_at] = seq
             if span is not None:
-                span.report = short
+                span.judged(short)
                 if span.complete:
                     self._settle(span)
             return
-        self._judged[report.starts_at] = None
+        self._judged[key] = None
         self._seqs.pop(report.starts_at, None)
         if report.harm.state is not None:
             self._tests[report.version] = report.harm.state
         if span is not None:
-            self._settle(span)
-            del self._spans[report.starts_at]
+            self._done(span, short)
+
+    def _key(self, report: WindowReport) -> float:
+        """The start of the span with which a window ends."""
+        return report.starts_at
+
+    def _first(self, report: WindowReport, digest: str) -> None:
+        """A window was judged for the first time: later ones may be compared with it."""
+        self._calms.follow(report, digest)
+        window = Window(report.starts_at, report.ends_at)
+        self._compares.meet(window, report, digest, self._fresh.pop(report.starts_at, None))
+
+    def _done(self, span: Span, _report: WindowReport) -> None:
+        self._settle(span)
+        del self._spans[span.window.starts_at]
 
     def _follow(self) -> None:
         """Folds what the journal has that we do not know yet: registered versions, and judgements."""
-        for entry in self._journal.read(self._read, model=self.model, kinds=("version_registered", *_JUDGED)):
+        for entry in self._journal.read(self._read, model=self.model, kinds=("version_registered", *JUDGED)):
             self._read = entry.seq
             if isinstance(entry.fact, VersionRegistered):
-                self._digests[entry.fact.version] = entry.fact.bundle
-                self._references.pop(entry.fact.version, None)
+                self._versions.register(entry.fact.version, entry.fact.bundle)
             elif isinstance(entry.fact, WindowJudged):
                 self._recall(entry.fact, entry.seq)
 
     def _recall(self, fact: WindowJudged, seq: int) -> None:
-        try:
-            report = report_of(fact)
-        except msgspec.MsgspecError as error:
-            _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
+        report = read(fact)
+        if report is None:
             return
-        if fact.starts_at in self._judged:
-            known = self._judged[fact.starts_at]
+        key = self._key(report)
+        if key in self._judged:
+            known = self._judged[key]
             if known is None or (known.stage, known.judged_at) == (report.stage, report.judged_at):
                 return
-        self._remember(report, seq)
-
-
-def _remarkable(report: WindowReport) -> bool:
-    """Whether somebody may ask why: something moved, broke or did harm."""
-    return report.verdict is Outcome.BREACHED or report.harmful or bool(report.moved) or bool(report.broken)
+        self._remember(report, seq, fact.evidence)

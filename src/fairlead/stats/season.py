@@ -197,7 +197,7 @@ def compare_season(
     matched = reference.matched(phases)
     found = compare(matched.profile, current, alpha=alpha, thresholds=thresholds)
     flagged = {one.name for one in found if one.level is not Level.NONE}
-    stretches = _as_long(matched.stretches, current.rows)
+    stretches = as_long(matched.stretches, current.rows)
     usual = usual_effects(stretches, flagged, thresholds) if flagged else {}
     calmed = tuple(one.name for one in found if one.name in usual and one.effect <= usual[one.name])
     columns = tuple(replace(one, level=Level.NONE) if one.name in calmed else one for one in found)
@@ -224,7 +224,7 @@ def usual_effects(
     return worst
 
 
-def _as_long(stretches: Sequence[TableProfile], rows: int) -> list[TableProfile]:
+def as_long(stretches: Sequence[TableProfile], rows: int) -> list[TableProfile]:
     """Neighbours merged until each has as many rows as the current batch; what is left over joins the last."""
     merged: list[TableProfile] = []
     for one in stretches:

@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fairlead.core.change import change_of
+from fairlead.core.compared import Wanted
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
 from fairlead.core.correlation import share_of
@@ -24,8 +25,10 @@ from fairlead.flows.watching.correlations import MOST, NO_ROWS
 from fairlead.flows.watching.early import early_of, remember
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.references import Chosen, found_by
 from fairlead.flows.watching.segments import segment_of
 from fairlead.flows.watching.shifts import compared, costs_of
+from fairlead.flows.watching.slides import Joined
 from fairlead.flows.watching.verdicts import LossSeen, WindowEvidence, is_ripe, judged
 from fairlead.stats.drift import ColumnDrift
 from fairlead.stats.estimate import estimate, estimate_by_prediction, root
@@ -33,6 +36,7 @@ from fairlead.stats.exceedance import Tolerance, exceedance, sums_of
 from fairlead.stats.multivariate.dependence import Compared
 from fairlead.stats.performance import Floats, Measure
 from fairlead.stats.sequential.betting import LossWatch, begun_again, update
+from fairlead.stats.sparse import sparse
 
 
 class Policy(Struct, frozen=True):
@@ -45,6 +49,7 @@ class Policy(Struct, frozen=True):
     widest: int = MOST  # numbers of a table, beyond which their correlations are not watched
     groups: Rules = Rules()
     maturity_seconds: float = 14 * 86_400.0
+    reference: Wanted = Wanted()
 
 
 class Seen(Struct, frozen=True):
@@ -56,6 +61,7 @@ class Seen(Struct, frozen=True):
     stage: Stage
     other_rows: int = 0
     failed: int = 0
+    late: int = 0
 
 
 def judge(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy) -> WindowReport:
@@ -72,15 +78,21 @@ def judge_again(
 
 
 def measured(
-    seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy
+    seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Policy, chosen: Chosen | None = None
 ) -> tuple[WindowEvidence, tuple[ColumnDrift, ...] | None]:
-    """All that a closed window is judged from, and the comparison with the reference that its costs rest on."""
+    """All that a closed window is judged from, and the comparison with the reference that its costs rest on. Compared
+    with is what was `chosen`; else the training data."""
     current = cohort.profile()
     evidence = _measured(seen, cohort, state, policy)
     if current is None:
         return evidence, None
-    found = compared(cohort.reference.profile, current, policy.alpha)
     known = cohort.reference
+    if chosen is None:
+        found = compared(known.profile, current, policy.alpha)
+    else:
+        found, against = found_by(chosen, known.profile, current, policy.alpha)
+        base = None if chosen.profile is None else sparse(chosen.profile)
+        evidence = replace(evidence, bare=replace(evidence.bare, against=against), base=base)
     leaps = leaps_of(known.calm, known.profile, current, found, seen.window.name, policy.alpha)
     bonds = _bonds(cohort, share_of(policy.alpha, len(current.columns)))
     return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps, bonds=bonds), found
@@ -115,7 +127,8 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
     counts = cohort.groups()
     found = WindowEvidence(bare, policy.alpha, policy.harm, LossSeen(state), groups=UNSET if counts is None else counts)
     if is_ripe(bare, policy.harm):
-        loss = _tested(cohort.reference, labelled, state, policy.harm)
+        staked = cohort.staked() if isinstance(cohort, Joined) else None
+        loss = _tested(cohort.reference, labelled, state, policy.harm, staked)
         return replace(found, loss=loss, segment=_worst_in(cohort, bare, loss, policy.harm))
     return found
 
@@ -174,15 +187,23 @@ def _finite(measure: Measure | None) -> tuple[float | None, float | None, float 
     return measure.value, low, high
 
 
-def _tested(reference: Reference, labelled: Labelled, state: LossWatch | None, policy: HarmPolicy) -> LossSeen:
+def _tested(
+    reference: Reference,
+    labelled: Labelled,
+    state: LossWatch | None,
+    policy: HarmPolicy,
+    staked: Labelled | None = None,
+) -> LossSeen:
     """The test goes on where the last window left it, with more laid on it for a change that begins here; after an
-    alarm it starts anew, or it could never recover."""
+    alarm it starts anew, or it could never recover. Only `staked` rows are laid on, where they are not all."""
     losses = reference.losses(labelled.truth, labelled.decided)
     shown = _held_to(reference, losses, policy)
     if reference.loss_bound is None:
         return LossSeen(state, shown)
     goes_on = state is not None and state.log_k_max < policy.threshold_log_e and state.allowed == reference.loss_bound
     start = begun_again(state if state is not None and goes_on else LossWatch(reference.loss_bound))
+    if staked is not None:
+        losses = reference.losses(staked.truth, staked.decided)
     after = update(replace(start, log_k_max=start.log_k), losses)
     return LossSeen(state, replace(shown, log_e=after.log_k_max, bound=reference.loss_bound), after)
 
@@ -215,4 +236,5 @@ def _report(seen: Seen, version: int, rows: int) -> WindowReport:
         reason="",
         other_rows=seen.other_rows,
         failed=seen.failed,
+        late=seen.late or UNSET,
     )

@@ -17,6 +17,7 @@ class Span:
         self.cohorts: dict[int, Cohort] = {}
         self.unreadable: dict[int, int] = {}  # answers of versions whose bundle cannot be read
         self.failures: set[str] = set()
+        self.late: set[int] = set()  # hashes of the requests that were answered once it had been judged
 
     def takes(self, version: int) -> bool:
         """Whether an answer of a version still counts."""
@@ -24,6 +25,34 @@ class Span:
             return True
         held = self.cohorts[version].rows if version in self.cohorts else 0
         return version == self.report.version and held < self.report.rows
+
+    def judged(self, report: WindowReport) -> None:
+        """Takes its judgement in, in short."""
+        self.report = report
+
+    def admits(self, request_id: str, version: int) -> bool:
+        """Whether an answer still counts; one that comes too late is counted as that."""
+        if self.takes(version):
+            return True
+        self.too_late(request_id, version)
+        return False
+
+    def too_late(self, request_id: str, version: int) -> None:
+        """Counts an answer of the judged version that no longer counts, each request once; before all that was judged
+        has been read again, it may be one of the answers that do."""
+        cohort = self.cohorts.get(version)
+        if self.complete and cohort is not None and cohort.place_of(request_id) is None:
+            self.late.add(hash(request_id))
+
+    @property
+    def counts(self) -> bool:
+        """Whether its answers' features are counted: they were, of a window that was judged before a restart."""
+        return self.report is None
+
+    @property
+    def unsettled(self) -> tuple[Cohort, ...]:
+        """The cohorts that hold more than a judged window needs."""
+        return tuple(cohort for cohort in self.cohorts.values() if not cohort.settled)
 
     @property
     def complete(self) -> bool:

@@ -20,6 +20,7 @@ from fairlead.core.correlation import judge_correlation, share_of, with_correlat
 from fairlead.core.groups import GroupCounts
 from fairlead.core.harm import HarmPolicy, LossEvidence, judge_harm
 from fairlead.core.judge_groups import by_groups
+from fairlead.core.listing import counted
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, overruled, place
 from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
@@ -28,6 +29,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.compact import compacted
 from fairlead.flows.watching.predictions import predictions_of
 from fairlead.flows.watching.previous import Leaps
+from fairlead.flows.watching.references import calmed
 from fairlead.flows.watching.shifts import Costs, compared, judge_shifts
 from fairlead.stats.drift import ColumnDrift, compare
 from fairlead.stats.multivariate.dependence import Compared
@@ -42,6 +44,7 @@ from fairlead.stats.sparse import TableCounts, dense, sparse
 EDITION = 3
 EDITIONS = (1, 2, EDITION)
 COMPACT = LEAPS = COARSE = 2
+CALENDAR = 3  # since then, windows may slide, and be compared with others than the training data
 BEYOND = 3  # harm lies beyond what is tolerated, and a window's loss is tested by itself
 LADDER = 3  # correlations, and the metric by class and by group
 
@@ -74,6 +77,8 @@ class WindowEvidence(Struct, frozen=True):
     counts: TableCounts | None = None
     leaps: Leaps = Leaps()
     segment: str = ""  # the smallest that explains a fall of the metric
+    base: TableCounts | None = None  # what the counts were compared with, on the same grids; None: the training data
+    newest: TableCounts | None = None  # the last slot of a window that slides, where seasons are made of slots
     bonds: Compared | str | UnsetType = UNSET  # how the numbers go together, or why nobody can say
     groups: GroupCounts | UnsetType = UNSET  # the window and the held-out rows by class and by group
 
@@ -94,6 +99,8 @@ class _Kept(Struct, frozen=True, array_like=True):
 
     plain: Any
     counts: TableCounts | None = None
+    base: TableCounts | None = None
+    newest: TableCounts | None = None
 
 
 def judged(
@@ -139,7 +146,14 @@ def judged(
         suspects=_suspects(shifts, bare, evidence.edition),
     )
     report = conclude(report, data, policy)
-    return by_groups(report, evidence.groups) if evidence.edition >= LADDER else report
+    return _with_late(by_groups(report, evidence.groups)) if evidence.edition >= LADDER else report
+
+
+def _with_late(report: WindowReport) -> WindowReport:
+    if isinstance(report.late, UnsetType):
+        return report
+    line = f"{report.reason}; {counted(report.late, 'answer')} came once it had been judged, and changed nothing"
+    return replace(report, reason=line)
 
 
 def _coupled(
@@ -179,8 +193,8 @@ def suspects_of(shifts: tuple[FeatureShift, ...], edition: int = EDITION) -> tup
 def text_of(evidence: WindowEvidence) -> bytes:
     """Evidence as it is kept, compressed."""
     counts = evidence.counts if evidence.profile is None else sparse(evidence.profile)
-    plain = kept(replace(evidence, profile=None, counts=None))
-    return compress(msgspec.msgpack.encode(_Kept(plain, counts)), 1)
+    plain = kept(replace(evidence, profile=None, counts=None, base=None, newest=None))
+    return compress(msgspec.msgpack.encode(_Kept(plain, counts, evidence.base, evidence.newest)), 1)
 
 
 def read_evidence(text: bytes) -> WindowEvidence:
@@ -193,7 +207,7 @@ def read_evidence(text: bytes) -> WindowEvidence:
     except ZlibError as error:
         raise msgspec.DecodeError(f"it is not what was compressed: {error}") from None
     found = taken(one.plain, WindowEvidence)
-    return replace(found, counts=one.counts)
+    return replace(found, counts=one.counts, base=one.base, newest=one.newest)
 
 
 def _data(
@@ -211,7 +225,8 @@ def _data(
         return (), Verdict(Outcome.UNMEASURED, "the window has no rows")
     if found is None:
         judge = compare if evidence.edition < COARSE else compared
-        found = judge(reference, current, alpha=evidence.alpha)
+        found = judge(_base(evidence, reference), current, alpha=evidence.alpha)
+        found = found if evidence.edition < CALENDAR else calmed(found, evidence.bare.against)
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
     shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps)
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
@@ -222,7 +237,12 @@ def _predictions(
 ) -> Predictions | None:
     if not evidence.at_close:
         return None if before is None else before.harm.predictions
-    return None if reference is None else predictions_of(reference, evidence.current(reference))
+    return None if reference is None else predictions_of(_base(evidence, reference), evidence.current(reference))
+
+
+def _base(evidence: WindowEvidence, reference: TableProfile) -> TableProfile:
+    """What the window's counts are compared with."""
+    return reference if evidence.base is None else dense(evidence.base, reference.grids)
 
 
 _NOT_JUDGED = "the data were not judged"
