@@ -221,6 +221,25 @@ def test_a_replayed_history_is_known_by_its_own_clock(tmp_path: Path) -> None:
     assert labels[1] < ROWS // 4
 
 
+def test_a_history_that_is_replayed_in_minutes_is_known_by_its_own_clock_too(tmp_path: Path) -> None:
+    """Two weeks that arrive within two minutes, in order: no label that had come before a judgement is called late."""
+    found = history(tmp_path, (1,), None, maturity=3.0)
+    found.live()
+    pace = 120.0 / (14 * DAY)
+    end = START + 1_000 * DAY
+
+    def arrived(at: float) -> float:
+        return end + (at - START) * pace
+
+    found.answers = [replace(one, received_at=arrived(one.timestamp)) for one in found.answers]
+    found.labels = [
+        OutcomeRecord(one.request_id, one.outcome, one.observed_at, arrived(one.observed_at)) for one in found.labels
+    ]
+    assert [one.late for one in found.again(None)] == [0, 0]
+    assert [one.performance.labels for one in found.again(None)] == [ROWS, ROWS]
+    assert [one.performance.labels for one in found.again(7)] == [pytest.approx(ROWS * 6 / 7, abs=2), 0]
+
+
 def test_what_the_log_no_longer_has_is_said(tmp_path: Path) -> None:
     """Answers that retention has removed are counted, not passed over."""
     found = history(tmp_path, (1,), None)

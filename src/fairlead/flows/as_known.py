@@ -4,13 +4,14 @@ A verdict never changes: it is what was known when it was made. Who asks for "as
 recomputed by the watch's own code, from all labels and corrections that have come since.
 
 An answer or a label is known at an instant of event time if it had been observed, and had reached the log, by then. A
-history that is replayed reaches the log long after its event times: its arrivals are shifted back by how far event
-times lag behind them at the least, as the watch's watermark is.
+history that is replayed reaches the log long after its event times, perhaps in minutes: an arrival is shifted back by
+how far event times had lagged behind their arrival at the least until then, as the watch's watermark is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 import numpy as np
@@ -28,6 +29,30 @@ from fairlead.ports import LogReader
 
 UNWATCHED = ("shadow", fallback.ARM)
 Load = Callable[[int], Reference]  # a version's reference
+
+
+class Lag:
+    """How far event times had lagged behind their arrival, at the least, until an instant of arrival (0 or less)."""
+
+    def __init__(self, answers: Iterable[tuple[float, float]] = ()) -> None:
+        """`answers`: when each was received, and its event time."""
+        self._since: list[float] = []
+        self._lags: list[float] = []
+        for received_at, timestamp in sorted(answers):
+            lag = min(0.0, timestamp - received_at)
+            if not self._lags or lag > self._lags[-1]:
+                self._since.append(received_at)
+                self._lags.append(lag)
+
+    def __call__(self, received_at: float) -> float:
+        """What to add to an arrival. What comes before the first answer is taken for live.
+
+        >>> lag = Lag([(1_000.0, 10.0), (1_001.0, 500.0), (1_002.0, 20.0)])
+        >>> [1_000.5 + lag(1_000.5), 1_002.0 + lag(1_002.0)]
+        [10.5, 501.0]
+        """
+        place = bisect_right(self._since, received_at) - 1
+        return self._lags[place] if place >= 0 else 0.0
 
 
 class _Asked(Struct):
@@ -54,7 +79,7 @@ def as_known(
     for report in reports:
         asked[report.starts_at, report.version] = _Asked(report, Cohort(load(report.version), profiled=False), [])
     for key, record in answers:
-        if as_of is None or record.received_at + lag <= as_of:
+        if as_of is None or record.received_at + lag(record.received_at) <= as_of:
             places[record.request_id] = (asked[key], asked[key].cohort.add(record))
     _hand_out(open_log(), places, lag, as_of)
     return tuple(_known(one, places, lag, as_of) for one in asked.values())
@@ -62,20 +87,20 @@ def as_known(
 
 def _answers(
     reader: LogReader, model: str, reports: Sequence[WindowReport]
-) -> tuple[list[tuple[tuple[float, int], Prediction]], float]:
-    """The answers that fall into the windows, each request once, and the shift of arrivals (0 or less)."""
+) -> tuple[list[tuple[tuple[float, int], Prediction]], Lag]:
+    """The answers that fall into the windows, each request once, and the shift of arrivals."""
     spans = {(report.starts_at, report.version): report for report in reports}
     starts = np.array(sorted({report.starts_at for report in reports}))
     found: dict[str, tuple[tuple[float, int], Prediction]] = {}
-    lag = -inf
+    arrived: list[tuple[float, float]] = []
     while True:
         predictions, outcomes = reader.poll()
         if not predictions and not outcomes:
-            return list(found.values()), min(0.0, lag) if lag > -inf else 0.0
+            return list(found.values()), Lag(arrived)
         for one in predictions:
             if one.model_name != model or one.shadow_of is not None or one.arm in UNWATCHED:
                 continue
-            lag = max(lag, one.timestamp - one.received_at)
+            arrived.append((one.received_at, one.timestamp))
             place = int(np.searchsorted(starts, one.timestamp, side="right")) - 1
             key = (float(starts[place]) if place >= 0 else inf, one.model_version)
             report = spans.get(key)
@@ -83,7 +108,7 @@ def _answers(
                 found.setdefault(one.request_id, (key, one))
 
 
-def _hand_out(reader: LogReader, places: dict[str, tuple[_Asked, int]], lag: float, as_of: float | None) -> None:
+def _hand_out(reader: LogReader, places: dict[str, tuple[_Asked, int]], lag: Lag, as_of: float | None) -> None:
     while True:
         predictions, outcomes = reader.poll()
         if not predictions and not outcomes:
@@ -94,12 +119,12 @@ def _hand_out(reader: LogReader, places: dict[str, tuple[_Asked, int]], lag: flo
                 place[0].outcomes.append(outcome)
 
 
-def known_at(outcome: OutcomeRecord, lag: float) -> float:
+def known_at(outcome: OutcomeRecord, lag: Lag) -> float:
     """The instant of event time from which a label is known; `lag` shifts its arrival."""
-    return max(outcome.observed_at, outcome.received_at + lag)
+    return max(outcome.observed_at, outcome.received_at + lag(outcome.received_at))
 
 
-def _known(one: _Asked, places: dict[str, tuple[_Asked, int]], lag: float, as_of: float | None) -> AsKnown:
+def _known(one: _Asked, places: dict[str, tuple[_Asked, int]], lag: Lag, as_of: float | None) -> AsKnown:
     report, cohort = one.report, one.cohort
     before = [outcome for outcome in one.outcomes if known_at(outcome, lag) <= report.judged_at]
     after = [outcome for outcome in one.outcomes if known_at(outcome, lag) > report.judged_at]
