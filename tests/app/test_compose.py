@@ -14,6 +14,7 @@ from fairlead.app.compose import alert_policy, open_context, open_notifiers, ope
 from fairlead.config.alerting import Alerting, Channel
 from fairlead.config.fields import Duration, Secret
 from fairlead.config.load import parse_settings
+from fairlead.config.paging_plan import paging_plan
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.core.event import StatusChanged
@@ -152,8 +153,9 @@ def test_budget_and_triggers_reach_the_policies() -> None:
     """What is stated, and the defaults of what is not."""
     settings = parse_settings("alerting: {budget: {pages: 3, per: 7d}}\nretraining: {triggers: [{schedule: daily}]}")
     policy = alert_policy(settings.alerting, "ana")
-    assert (policy.owner, policy.pages, policy.pages_seconds) == ("ana", 3, 7 * 86_400.0)
-    assert alert_policy(Alerting(), "ana").pages is None
+    assert (policy.owner, policy.pages, policy.repeat_seconds) == ("ana", None, 7 * 86_400.0)
+    plan = paging_plan(settings.alerting, [])
+    assert (plan.pages, plan.pages_seconds, plan.each) == (3, 7 * 86_400.0, True)
     train = retrain_policy(settings.retraining)
     assert (train.at_most_every_seconds, train.schedule_every_seconds) == (30 * 86_400.0, None)
     assert [one.schedule is not None for one in train.triggers] == [True]

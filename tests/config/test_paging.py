@@ -48,7 +48,7 @@ def test_everything_stated_reaches_the_outbox() -> None:
     usual = paging_plan(parse_settings("project: x").alerting, [])
     assert (usual.group_by, usual.wait, usual.storm, usual.throttle, usual.pages) == (("model",), 30.0, 5, None, None)
     own = paging_plan(parse_settings("alerting: {budget: {pages: 3}}").alerting, [])
-    assert own.pages is None, "it is each model's"
+    assert (own.pages, own.each, plan.each) == (3, True, False), "it is each model's, where nothing else is said"
 
 
 def at(day: int, hour: int, minute: int = 0) -> float:

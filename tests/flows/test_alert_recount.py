@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -83,6 +86,19 @@ def desk(tmp_path: object) -> test_respond.Desk:
     return test_respond.Desk()
 
 
+def test_what_the_second_edition_decided_comes_out_as_it_said() -> None:
+    """Alerts that a budget told as medium, conditions, windows: byte for byte, whatever is decided otherwise since."""
+    text = gzip.decompress((Path(__file__).parent / "recorded" / "alerts_2.json.gz").read_bytes())
+    books = [
+        [msgspec.json.decode(one, type=Entry) for one in book]
+        for book in msgspec.json.decode(text, type=list[list[str]])
+    ]
+    found = [recount_alert(entry, book) for book in books for entry in book if of_alert(entry) is not None]
+    assert found == [("same", "")] * 16
+    told = [fact for book in books for entry in book if isinstance(fact := entry.fact, AlertRaised)]
+    assert [fact.alert for fact in told if not fact.paged] == ["slow", "third", "benign-drift"]
+
+
 def raised() -> tuple[Entry, tuple[Entry, ...]]:
     """An alert of a condition, and the journal that it stands in."""
     desk = PageDesk()
@@ -115,7 +131,7 @@ def test_a_value_that_was_changed_is_named() -> None:
     state, said = recount_alert(edited(entry, basis=replace(basis, measured=values)), entries)
     assert state == "different"
     assert said.startswith('its alarm\'s verdict.outcome was "breached"')
-    state, said = recount_alert(edited(entry, policy=replace(evidence.policy, owner="eve", pages=0)), entries)
+    state, said = recount_alert(edited(entry, policy=replace(evidence.policy, runbooks="elsewhere")), entries)
     assert state == "different"
     state, said = recount_alert(replace(entry, fact=replace(fact, severity="low")), entries)
     assert (state, said) == ("different", 'severity was "low" and comes out as "high"')
@@ -140,6 +156,6 @@ def test_what_cannot_be_decided_again_says_why() -> None:
     assert fact is not None
     bare = replace(entry, fact=replace(fact, seen=UNSET))
     assert recount_alert(bare, entries) == ("unproven", "recorded before evidence was kept")
-    assert recount_alert(edited(entry, edition=9), entries)[1] == "decided by edition 9 of alerts; this fairlead has 2"
+    assert recount_alert(edited(entry, edition=9), entries)[1] == "decided by edition 9 of alerts; this fairlead has 3"
     strange = replace(entry, fact=replace(fact, seen=msgspec.Raw(b"3")))
     assert recount_alert(strange, entries)[0] == "unproven"

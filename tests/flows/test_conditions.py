@@ -268,51 +268,6 @@ def test_shadows_and_second_answers_are_not_counted() -> None:
     assert desk.facts(AlertRaised) == []
 
 
-# -- the budget of pages -----------------------------------------------------------------------------------------------
-
-BUDGET = """
-alerting:
-  budget: {pages: 1, per: 30d}
-  channels: [{name: pager, type: console, severity: [critical, high]}, {name: team, type: console, severity: [medium]}]
-  alerts:
-    - {name: one, condition: "error_rate > 5%", severity: high}
-    - {name: two, condition: "p50_latency > 100ms", severity: high}
-    - {name: three, condition: "p99_latency > 100ms", severity: critical}
-"""
-
-
-def test_beyond_the_budget_only_what_is_critical_pages() -> None:
-    """The first page is spent; the second alert is told as medium and says why; a critical one pages, and counts."""
-    desk = Desk(BUDGET)
-    desk.traffic(500, failed=100)
-    desk.look()
-    desk.traffic(2000, ms=200.0)
-    desk.look()
-    paged = [(notice.alert, notice.severity) for notice in desk.sent("pager")]
-    assert paged == [("one", "high"), ("three", "critical")]
-    (demoted,) = desk.sent("team")
-    assert (demoted.alert, demoted.severity) == ("two", "medium")
-    assert "told as medium: 1 of 1 pages in 30 days are spent" in demoted.reason
-    assert [(fact.alert, fact.severity, fact.paged) for fact in desk.facts(AlertRaised)] == [
-        ("one", "high", True),
-        ("two", "high", False),
-        ("three", "critical", True),
-    ]
-    desk.traffic(2000, ms=200.0)
-    assert desk.look() == []
-
-
-def test_a_period_later_there_is_room_again() -> None:
-    """The budget is of the last 30 days."""
-    desk = Desk(BUDGET)
-    desk.traffic(500, failed=100)
-    desk.look()
-    desk.clock.advance(31 * 86_400.0)
-    desk.traffic(500, ms=200.0)
-    desk.look()
-    assert "two" in [notice.alert for notice in desk.sent("pager")]
-
-
 def test_alerts_open_no_incident_of_their_own(desk: Desk) -> None:
     """A condition tells people; incidents come of harm and of rollbacks."""
     desk.traffic(500, failed=100)

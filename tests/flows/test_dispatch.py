@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Raw
 
-from fairlead.core.event import AlertQuieted, AlertRaised, AliasMoved, AnyFact
+from fairlead.core.event import AlertQuieted, AlertRaised, AliasMoved, AnyFact, canonical
 from fairlead.core.facts_act import (
     AlertAcknowledged,
     NoticeEscalated,
@@ -333,6 +334,37 @@ def test_a_budget_of_all_models_demotes_what_is_beyond_it() -> None:
     assert [one.model for one in desk.pager.sent] == ["a", "c"]
     assert "1 of 1 pages of all models" in desk.mail.sent[1].reason
     assert desk.pages == 2
+
+
+def test_a_budget_of_each_model_counts_what_paged_and_not_what_was_raised() -> None:
+    """Three alerts that are told together are one page; what is silenced is none; a model whose pages are spent is told
+    as medium while another still pages."""
+    desk = Desk(pages=2, each=True, interval=1.0, join=60.0)
+    desk.add(SilenceSet("", "s", ("hushed",), START, START + 9e5, "known"))
+    desk.add(raised("one"), raised("two"), raised("three"), raised("hushed"))
+    desk.passes(31)
+    for name, model in (("four", "shop"), ("five", "shop"), ("six", "taxi")):
+        desk.add(*(over(each) for each in ("one", "two", "three", "four")))
+        desk.passes(120)
+        desk.add(raised(name, model))
+        desk.passes(31)
+    assert [(one.model, one.count) for one in desk.pager.sent] == [("shop", 3), ("shop", 1), ("taxi", 1)]
+    assert "told as medium: 2 of 2 pages in 30 days are spent" in desk.mail.sent[-2].reason
+    desk.clock.advance(30 * 86_400.0)
+    desk.add(over("five"), over("hushed"), raised("seven"))
+    desk.passes(31)
+    assert desk.pager.sent[-1].alert == "seven", "the budget is of the last 30 days"
+
+
+def test_no_budget_makes_harm_less_urgent() -> None:
+    """Users who are worse off page whatever was spent: labels that show it, requests that fail."""
+    point = {"point": {"condition": {"metric": "error_rate"}}}
+    failing = raised("high_errors", seen=Raw(canonical({"basis": point})))
+    for harm in (raised("harmful-drift"), raised("unusual-impact"), failing):
+        desk = Desk(pages=0, each=True)
+        desk.add(raised("regress-held:ro-1", "taxi"), harm)
+        desk.passes(31)
+        assert [(one.model, one.alert) for one in desk.pager.sent] == [("shop", harm.alert)]
 
 
 def test_changes_are_shown_beside_alerts_and_page_nobody() -> None:

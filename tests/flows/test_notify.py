@@ -78,14 +78,13 @@ def test_an_alarms_own_owner_and_runbook_go_before_the_policys() -> None:
     ]
 
 
-def test_alarms_of_one_look_share_the_budget() -> None:
-    """Two at once with room for one: the second is told as medium, and the pager rings once."""
-    desk = Desk(pages=1)
+def test_alerts_know_no_budget_of_pages() -> None:
+    """It is one of notices: whatever a policy of an earlier edition states, each alert is raised as grave as it is."""
+    desk = Desk(pages=0)
     desk.tell(1.0, alarm(Outcome.BREACHED), alarm(Outcome.BREACHED, alert="other"))
-    assert [notice.alert for notice in desk.pager.sent] == ["errors"]
-    assert [(notice.alert, notice.severity) for notice in desk.team.sent] == [("errors", "high"), ("other", "medium")]
+    assert [(notice.alert, notice.severity) for notice in desk.team.sent] == [("errors", "high"), ("other", "high")]
     paged = [entry.fact.paged for entry in desk.journal.read() if isinstance(entry.fact, AlertRaised)]
-    assert paged == [True, False]
+    assert paged == [True, True]
 
 
 def test_one_channel_that_fails_stops_no_other() -> None:

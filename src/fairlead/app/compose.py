@@ -7,8 +7,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from fairlead.adapters import pagerduty
 from fairlead.adapters.alertmanager import AlertmanagerNotifier
 from fairlead.adapters.apprise_notifier import AppriseNotifier
@@ -104,10 +102,8 @@ def open_dispatch(context: Context, run: Run = at_once) -> Dispatch:
 
 
 def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
-    """Whose the alerts are, how often they are told, and how many may page."""
-    budget = None if alerting.budget is None or alerting.budget.across == "all" else alerting.budget
-    policy = AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
-    return policy if budget is None else replace(policy, pages=budget.pages, pages_seconds=float(budget.per))
+    """Whose the alerts are, and how often they are told."""
+    return AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
 
 
 def retrain_policy(retraining: Retraining) -> RetrainPolicy:

@@ -15,7 +15,6 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
     """What the settings say of notices, with the channels as they were opened."""
     usual = PagingPlan(())
     throttle, budget = alerting.throttle, alerting.budget
-    across = budget if budget is not None and budget.across == "all" else None
     return PagingPlan(
         outlets=tuple(outlets),
         group_by=alerting.group_by,
@@ -32,8 +31,9 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
             *(Inhibition(f"{one.name}:critical", one.name) for one in alerting.alerts if one.parsed_critical),
         ),
         dashboard=alerting.dashboard,
-        pages=None if across is None else across.pages,
-        pages_seconds=usual.pages_seconds if across is None else float(across.per),
+        pages=None if budget is None else budget.pages,
+        pages_seconds=usual.pages_seconds if budget is None else float(budget.per),
+        each=budget is not None and budget.across == "model",
     )
 
 

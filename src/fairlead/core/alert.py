@@ -26,8 +26,8 @@ _RANK = {"low": 0, "medium": 1, "high": 2, "critical": 3}
 
 
 class AlertPolicy(Struct, frozen=True):
-    """Whose the alerts are, where the runbooks lie, how soon a standing alert is repeated, and how many notices may
-    page a person in `pages_seconds` (None: any number)."""
+    """Whose the alerts are, where the runbooks lie, and how soon a standing alert is repeated. `pages` are for what the
+    first two editions of alerts decided: the budget of pages is one of notices since (`core.pages_made`)."""
 
     owner: str = "unassigned"
     runbooks: str = "docs/runbooks"
@@ -92,7 +92,8 @@ def standing(entries: Iterable[Entry], model: str) -> dict[str, Standing]:
 
 
 def pages_spent(entries: Iterable[Entry], since: float) -> int:
-    """How many notices have paged a person since an instant of the journal's clock."""
+    """How many raised alerts would each have paged a person since an instant of the journal's clock: what the first two
+    editions counted."""
     return sum(
         isinstance(entry.fact, AlertRaised) and entry.fact.severity in PAGING and entry.fact.paged and entry.at > since
         for entry in entries
@@ -100,7 +101,7 @@ def pages_spent(entries: Iterable[Entry], since: float) -> int:
 
 
 def budgeted(choice: AlertDecision, spent: int, policy: AlertPolicy) -> AlertDecision:
-    """The decision under the budget of pages: beyond it only what is critical still pages."""
+    """The decision under the budget of the first two editions: beyond it only what is critical still pages."""
     if policy.pages is None or not choice.notify or choice.alarm.severity != "high" or spent < policy.pages:
         return choice
     days = f"{policy.pages_seconds / 86_400:g} days"

@@ -18,8 +18,9 @@ from fairlead.core.plain import kept, taken
 from fairlead.core.report import report_of
 from fairlead.core.watchpoint import Watchpoint, alarm_of, alarm_of_silence
 
-EDITION = 2  # of how alerts are decided and told: that of alarms
-EDITIONS = (1, EDITION)
+EDITION = 3  # of how alerts are decided and told: that of alarms
+EDITIONS = (1, 2, EDITION)
+NOTICES = 3  # since the third, the budget of pages is one of notices, and no alert knows it
 
 
 class ConditionSeen(Struct, frozen=True, tag="condition"):
@@ -52,12 +53,12 @@ class AlertEvidence(Struct, frozen=True):
     basis: ConditionSeen | WindowSeen | None = None
 
 
-def evidence_of(choice: AlertDecision, policy: AlertPolicy) -> Raw:
+def evidence_of(choice: AlertDecision, policy: AlertPolicy, edition: int = EDITION) -> Raw:
     """What a decision was taken from, as its fact keeps it."""
     alarm = choice.alarm
     basis = None if alarm.basis is None else taken(alarm.basis, ConditionSeen | WindowSeen)
     bare = replace(alarm, basis=None)
-    told = AlertEvidence(EDITION, bare, choice.now, policy, choice.standing, choice.spent, basis)
+    told = AlertEvidence(edition, bare, choice.now, policy, choice.standing, choice.spent, basis)
     return Raw(canonical(kept(told)))
 
 
@@ -104,8 +105,11 @@ def decided_again(evidence: AlertEvidence, alarm: Alarm, at: float, known: Seque
     """The decision on an alarm, with what stood and was spent before it, as the journal has it."""
     policy = evidence.policy
     stands = standing(known, alarm.model)
+    choice = decide(stands, alarm, at, policy)
+    if evidence.edition >= NOTICES:
+        return replace(choice, standing=stands.get(alarm.alert), now=evidence.now)
     spent = pages_spent(known, evidence.now - policy.pages_seconds) if policy.pages is not None else 0
-    choice = budgeted(decide(stands, alarm, at, policy), spent, policy)
+    choice = budgeted(choice, spent, policy)
     return replace(choice, standing=stands.get(alarm.alert), spent=spent, now=evidence.now)
 
 

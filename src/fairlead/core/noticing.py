@@ -14,6 +14,7 @@ from fairlead.core.held import Holding, Quiet, never_quiet, works_on
 from fairlead.core.listing import counted
 from fairlead.core.notice import Notice
 from fairlead.core.outbox import PAGING, RANK, Change, Known, Outbox, Posting, Thread
+from fairlead.core.pages_made import Made, does_harm, models_of
 
 STORM = "storm"  # the group of what came at once from many
 _LISTED = 50  # alerts that a fact names
@@ -68,12 +69,12 @@ def _raised(box: Outbox, now: float, quiet: Quiet) -> Iterator[NoticeMade]:
         return
     holding = Holding(box.alerts, box.silences.values(), box.plan.inhibit, quiet, now)
     free = [one for one in untold if not holding.why(one)]
-    spent, left = _spent(box, now), _left(box, now)
+    before, left = list(box.made), _left(box, now)
     for batch in _batches(box, free, now):
         if not _is_due(box, batch, now) or (left <= 0 and batch.severity != "critical"):
             continue
-        made = _made(box, batch, untold, spent)
-        spent += made.pages
+        made = _made(box, batch, untold, _over_budget(box, batch, before, now))
+        before.append(Made(now, made.pages, models_of(made)))
         left -= batch.thread is None
         yield made
 
@@ -118,12 +119,9 @@ def _is_due(box: Outbox, batch: _Batch, now: float) -> bool:
     return any(now - one.at >= box.plan.waits(one.severity) for one in batch.alerts)
 
 
-def _made(box: Outbox, batch: _Batch, untold: Sequence[Known], spent: int) -> NoticeMade:
+def _made(box: Outbox, batch: _Batch, untold: Sequence[Known], over: str) -> NoticeMade:
     plan, thread = box.plan, batch.thread
-    severity, over = batch.severity, ""
-    if plan.pages is not None and severity == "high" and batch.rises and spent >= plan.pages:
-        days = f"{plan.pages_seconds / 86_400:g} days"
-        severity, over = "medium", f"told as medium: {spent} of {plan.pages} pages of all models in {days} are spent"
+    severity = "medium" if over else batch.severity
     identity = _identity(batch.group, f"raised {batch.alerts[0].seq}")
     body = replace(
         compose(batch.alerts, plan.dashboard), severity=severity, notice=identity, thread=thread.id if thread else ""
@@ -201,15 +199,32 @@ def _runs(alerts: Sequence[Known], untold: Sequence[Known]) -> tuple[tuple[int, 
     return tuple(runs)
 
 
-def _spent(box: Outbox, now: float) -> int:
-    return sum(pages and at > now - box.plan.pages_seconds for at, pages in box.made)
+def _over_budget(box: Outbox, batch: _Batch, made: Sequence[Made], now: float) -> str:
+    """Why a notice pages nobody: the pages of all its models are spent, and nothing in it does harm. Empty where it
+    may page, or would not."""
+    plan = box.plan
+    if plan.pages is None or batch.severity != "high" or not batch.rises:
+        return ""
+    grave = [one for one in batch.alerts if one.severity == "high"]
+    if any(does_harm(one.fact) for one in grave):
+        return ""
+    models = {one.model for one in grave} if plan.each else {None}
+    spent = min(_spent(made, now - plan.pages_seconds, model) for model in models)
+    if spent < plan.pages:
+        return ""
+    whose = "" if plan.each else " of all models"
+    return f"told as medium: {spent} of {plan.pages} pages{whose} in {plan.pages_seconds / 86_400:g} days are spent"
+
+
+def _spent(made: Sequence[Made], since: float, model: str | None) -> int:
+    return sum(one.pages and one.at > since and (model is None or model in one.models) for one in made)
 
 
 def _left(box: Outbox, now: float) -> float:
     """How many notices of new trouble the throttle still lets through."""
     if box.plan.throttle is None:
         return float("inf")
-    return box.plan.throttle - sum(at > now - box.plan.throttle_seconds for at, _ in box.made)
+    return box.plan.throttle - sum(one.at > now - box.plan.throttle_seconds for one in box.made)
 
 
 # -- what becomes of them ----------------------------------------------------------------------------------------------

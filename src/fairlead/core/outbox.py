@@ -24,6 +24,7 @@ from fairlead.core.facts_act import (
     SilenceSet,
 )
 from fairlead.core.notice import Notice
+from fairlead.core.pages_made import Made, models_of
 from fairlead.core.paging import PagingPlan
 
 KINDS = (
@@ -140,7 +141,7 @@ class Outbox:
         self.postings: dict[tuple[str, str], Posting] = {}
         self.silences: dict[str, Silence] = {}
         self.changes: dict[int, Change] = {}  # that no notice tells of, by place
-        self.made: list[tuple[float, bool]] = []  # when notices of new trouble were made, and whether they paged
+        self.made: list[Made] = []  # notices of new trouble
         self.delivered: dict[str, frozenset[str]] = {}  # by thread: the channels that took something of it
         self._untold: set[Key] = set()
         self._standing: dict[str, set[Key]] = {}  # by thread
@@ -259,7 +260,7 @@ class Outbox:
         self.current[fact.group] = identity
         before = self.threads.get(identity)
         if before is None:
-            self._count(entry.at, fact.pages)
+            self._count(Made(entry.at, fact.pages, models_of(fact)))
             first = (identity, fact.group, fact.severity, entry.at, entry.at, entry.at, body, fact.channels)
             self.threads[identity] = Thread(*first)
             return
@@ -274,11 +275,11 @@ class Outbox:
             acknowledged=False,
         )
         if fact.pages:
-            self._count(entry.at, pages=True)
+            self._count(Made(entry.at, True, models_of(fact)))
 
-    def _count(self, at: float, pages: bool) -> None:
-        since = at - max(self.plan.pages_seconds, self.plan.throttle_seconds)
-        self.made = [*(one for one in self.made if one[0] > since), (at, pages)]
+    def _count(self, made: Made) -> None:
+        since = made.at - max(self.plan.pages_seconds, self.plan.throttle_seconds)
+        self.made = [*(one for one in self.made if one.at > since), made]
 
     def _tried(self, fact: NoticeTried) -> None:
         posting = self.postings.get((fact.notice, fact.channel))

@@ -56,8 +56,9 @@ class PagingPlan(Struct, frozen=True):
     backoff: tuple[float, ...] = (1.0, 5.0, 30.0, 120.0, 600.0)
     inhibit: tuple[Inhibition, ...] = ()
     dashboard: str = ""
-    pages: int | None = None  # of all models together, in `pages_seconds`
+    pages: int | None = None  # notices that may page, in `pages_seconds`
     pages_seconds: float = 30 * 86_400.0
+    each: bool = False  # `pages` are each model's; else those of all models together
 
     def outlet(self, name: str) -> Outlet | None:
         """The channel of a name."""

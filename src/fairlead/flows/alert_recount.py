@@ -49,7 +49,7 @@ def _again(entry: Entry, evidence: AlertEvidence, before: Sequence[Entry]) -> tu
     at = entry.at if fact.event_at is None else fact.event_at
     basis = None if evidence.basis is None else kept(evidence.basis)
     choice = decided_again(evidence, msgspec.structs.replace(alarm, basis=basis), at, before)
-    facts = Alerts(fact.model, {}, evidence.policy).facts(choice, at)
+    facts = Alerts(fact.model, {}, evidence.policy, evidence.edition).facts(choice, at)
     if not facts:
         return "different", f"it comes out that there is nothing to tell: {choice.reason}"
     if type(facts[0]) is not type(fact):

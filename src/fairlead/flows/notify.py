@@ -1,4 +1,4 @@
-"""alarm -> notice | quiet -> channels: what is told once, repeated, over, and what the budget of pages allows.
+"""alarm -> notice | quiet -> channels: what is told once, repeated, over.
 
 Facts first: where no channels are given, `flows.dispatch` tells people from them, and loses none. With channels the
 notices follow at once: a stop in between loses a notice, never a fact, and tells nothing twice, and a channel that
@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from msgspec.structs import replace
 
 from fairlead.core.alarm import runbook_of
-from fairlead.core.alert import PAGING, Alarm, AlertDecision, AlertPolicy, budgeted, decide, pages_spent, standing
-from fairlead.core.alert_evidence import evidence_of
+from fairlead.core.alert import Alarm, AlertDecision, AlertPolicy, decide, standing
+from fairlead.core.alert_evidence import EDITION, evidence_of
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry
 from fairlead.errors import FairleadError
 from fairlead.ports import Notice, Notifier, Resolver
@@ -26,27 +26,29 @@ _OVER_BUDGET = "medium"
 class Alerts:
     """One model's alerts. `notifiers` maps each channel to the severities it takes."""
 
-    def __init__(self, model: str, notifiers: Mapping[Notifier, Sequence[str]], policy: AlertPolicy) -> None:
+    def __init__(
+        self,
+        model: str,
+        notifiers: Mapping[Notifier, Sequence[str]],
+        policy: AlertPolicy,
+        edition: int = EDITION,
+    ) -> None:
+        """`edition` is that of the facts; an earlier one is for deciding again what it has decided."""
         self._model = model
         self._notifiers = notifiers
         self._policy = policy
+        self._edition = edition
 
     def choose(self, known: Sequence[Entry], alarms: Iterable[Alarm], at: float, now: float) -> list[AlertDecision]:
         """Notice or quiet, for each alarm that was not answered before, nor is older than what was. `at` is the alarms'
         instant, `now` the journal's."""
         stands = standing(known, self._model)
-        spent = pages_spent(known, now - self._policy.pages_seconds) if self._policy.pages is not None else 0
         answered = _answered_at(known)
-        chosen = []
-        for alarm in alarms:
-            if answered.get(alarm.alert, at - 1.0) >= at:
-                continue
-            choice = budgeted(decide(stands, alarm, at, self._policy), spent, self._policy)
-            counted = 0 if self._policy.pages is None else spent
-            choice = replace(choice, standing=stands.get(alarm.alert), spent=counted, now=now)
-            spent += choice.notify and alarm.severity in PAGING and not choice.over_budget
-            chosen.append(choice)
-        return chosen
+        return [
+            replace(decide(stands, alarm, at, self._policy), standing=stands.get(alarm.alert), now=now)
+            for alarm in alarms
+            if answered.get(alarm.alert, at - 1.0) < at
+        ]
 
     def facts(self, choice: AlertDecision, at: float) -> list[AlertRaised | AlertQuieted]:
         """A notice, the end of a standing alert, or a breach that is held back. All else is nothing new."""
@@ -69,11 +71,11 @@ class Alerts:
                     alarm.dashboard,
                     alarm.channels,
                     alarm.benign,
-                    seen=evidence_of(choice, self._policy),
+                    seen=evidence_of(choice, self._policy, self._edition),
                 )
             ]
         if choice.recovered or alarm.verdict.outcome == "breached":
-            seen = evidence_of(choice, self._policy)
+            seen = evidence_of(choice, self._policy, self._edition)
             return [AlertQuieted(self._model, alarm.alert, choice.reason, at, choice.recovered, seen=seen)]
         return []
 

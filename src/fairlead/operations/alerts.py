@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
-from fairlead.core.alert import Standing, pages_spent, standing
+from fairlead.core.alert import Standing, standing
 from fairlead.core.event import AlertRaised, Entry
 from fairlead.core.held import works_on
 from fairlead.core.noticing import held
 from fairlead.core.outbox import KINDS, Key, Outbox, Silence
+from fairlead.core.pages_made import pages_made
 from fairlead.core.paging import Outlet
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound
@@ -65,7 +66,7 @@ class Undelivered(Struct, frozen=True):
 
 
 class Budget(Struct, frozen=True):
-    """Pages of one model in the last `per_seconds`: how many went out, and how many may. `allowed` is None where the
+    """Pages of one model in the last `per_seconds`: how many notices paged, and may. `allowed` is None where the
     settings state no budget. `false_pages` is how many the looks of that time may have made where nothing is wrong, at
     most, by expectation; `dealt` says it of each monitor."""
 
@@ -110,7 +111,7 @@ def alerts(context: Context) -> AlertsView:
     return AlertsView(
         standing=tuple(alert for model in models for alert in _standing(raised[model], model, words)),
         conditions=found,
-        budgets=tuple(_budget(context, raised[model], model, now) for model in models if model),
+        budgets=tuple(_budget(context, entries, model, now) for model in models if model),
         stale=bool(found) and now - written_at > STALE_SECONDS,
         undelivered=tuple(
             Undelivered(one.channel, one.body.title, one.body.severity, one.attempts, one.next_at, one.reason)
@@ -186,7 +187,7 @@ def _stands(name: str, one: Standing, fact: AlertRaised, words: tuple[str, str])
 def _budget(context: Context, entries: list[Entry], model: str, now: float) -> Budget:
     budget = context.settings.alerting.budget
     per = 30 * 86_400.0 if budget is None else float(budget.per)
-    spent, ledger = pages_spent(entries, now - per), balance(context, model)
+    spent, ledger = pages_made(entries, now - per, model), balance(context, model)
     if budget is None or ledger is None:
         return Budget(model, spent, None, per)
     return Budget(model, spent, budget.pages, per, ledger.total, ledger.said())

@@ -11,15 +11,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from fairlead.app.compose import open_context, open_notifiers
 from fairlead.config.load import parse_settings
 from fairlead.config.schema import text
-from fairlead.core.event import AlertQuieted, AlertRaised
+from fairlead.core.event import AlertQuieted, AlertRaised, canonical
+from fairlead.core.facts_act import NoticeMade
 from fairlead.core.verdict import Outcome
 from fairlead.faces.cli.app import build, run
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
+from fairlead.ports import Notice
 from fairlead.testing.receivers import http_receiver
 
 Typed = Callable[..., int]
@@ -30,6 +33,9 @@ alerting:
   channels: [{{name: here, type: console}}, {{name: team, type: slack, webhook: "{url}"}}]
   alerts: [{{name: errors, condition: "error_rate > 5%"}}]
 """
+
+
+BODY = canonical(Notice("shop", "errors", "high", "It fails", "12%", "serving", "r.md", 5.0))
 
 
 def raised(alert: str, severity: str, *, paged: bool = True) -> AlertRaised:
@@ -49,6 +55,8 @@ def opened(tmp_path: Path, url: str = "http://127.0.0.1:9/s3cret") -> Context:
             raised("drift", "high", paged=False),
             raised("calm", "low"),
             AlertQuieted("shop", "calm", "it is over", 7.0, recovered=True),
+            NoticeMade("shop", "n1", "model=shop", "high", ("shop/errors",), 1, (), Raw(BODY), pages=True),
+            NoticeMade("shop", "n2", "model=shop", "medium", ("shop/drift",), 1, (), Raw(BODY)),
         ],
         actor="respond",
         at=now - 60.0,
@@ -72,7 +80,7 @@ def typed(context: Context) -> Typed:
 
 
 def test_what_stands_and_what_is_spent(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What is over does not stand; what did not page, and what is older than the period, is not spent."""
+    """What is over does not stand; notices that paged are spent, and no alert is."""
     context = opened(tmp_path)
     note(context, time.time())
     assert typed(context)("alerts") == 0
