@@ -133,8 +133,9 @@ class ConditionsRound:
             known = settings.models.get(name)
             cost = known.cost if known is not None else None
             prices = Prices() if cost is None else Prices(cost.matrix, cost.budget)
-            live = Live(float(settings.alerting.window), grants(self._context, name).conditions)
-            found = self._metrics[name] = MetricsNow(name, live, prices)
+            alpha = grants(self._context, name).conditions
+            live = Live(float(settings.alerting.window), alpha)
+            found = self._metrics[name] = MetricsNow(name, live, prices, alpha)
             self._conditions[name] = Conditions(name, self._points, found, self._context.journal, self._rollback)
             self._watch(name).on_label = found.label
         return found

@@ -11,7 +11,7 @@ from fairlead.config.fields import Comparison, Duration, Secret, Section
 from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
 from fairlead.config.usual_alerts import USUAL
-from fairlead.config.watched import check_message, known_metric
+from fairlead.config.watched import check_message, metric_or_event
 from fairlead.core.condition import Condition
 from fairlead.core.paging import GroupBy
 from fairlead.errors import SettingsError
@@ -136,7 +136,7 @@ class AlertSettings(Section, frozen=True):
             raise SettingsError(
                 f"the alert {self.name!r} has no condition, and is no metric with usual levels: {names}"
             )
-        known_metric(self.parsed.metric)
+        metric_or_event(self.parsed.metric)
         check_message(self.message)
         self._check_levels()
 

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from string import Formatter
 
 from fairlead.core.condition import Condition
-from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET
+from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET, event_of
 from fairlead.errors import SettingsError
 
 
@@ -22,9 +22,24 @@ def known_metric(name: str) -> None:
     raise SettingsError(f"{name!r} is not a metric that is watched ({hint})")
 
 
+def metric_or_event(name: str) -> None:
+    """Raises `SettingsError` for what is neither a metric that is watched nor the name of a business event.
+
+    >>> metric_or_event("conversion")
+    """
+    if not event_of(name):
+        known_metric(name)
+
+
 def watchable(condition: Condition) -> Condition:
-    """The condition. Raises `SettingsError` for one over a metric that is not watched, or beside a budget of none."""
-    known_metric(condition.metric)
+    """The condition. Raises `SettingsError` for one over a metric that is not watched, or beside a budget of none, and
+    for events beside the champion's."""
+    metric_or_event(condition.metric)
+    if event_of(condition.metric) and condition.of:
+        raise SettingsError(
+            f"{condition.text!r}: an event's mean is that of all versions together, so write a number; a guardrail of "
+            f"the rollout compares versions"
+        )
     if condition.of == "budget" and condition.metric not in WITH_BUDGET:
         raise SettingsError(f"{condition.text!r}: only {', '.join(WITH_BUDGET)} has a budget; write a number")
     if condition.of not in ("", "champion", "budget"):

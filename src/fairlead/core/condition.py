@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
+from fairlead.core.watched import event_of
 
 Operator = Literal["<", "<=", ">", ">="]
 _MEETS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
@@ -129,7 +130,7 @@ def shown(condition: Condition, value: float) -> str:
     >>> shown(Condition("p99_latency > 2s", "p99_latency", ">", 2000.0, unit="s"), 2345.6)
     '2346 ms'
     """
-    if condition.metric.endswith(("_rate", "_share")):
+    if condition.metric.endswith(("_rate", "_share")) or (condition.unit == "%" and event_of(condition.metric)):
         return f"{100 * value:.3g}%"
     if condition.unit in ("ms", "s") or condition.metric.endswith("latency") or "_latency_" in condition.metric:
         return f"{value:.0f} ms"

@@ -90,6 +90,7 @@ class Figure(Struct, frozen=True, omit_defaults=True):
     high: float | None = None
     change: float | None = None
     windows: int = 0
+    error: float = 0.0  # its standard error, where it is a mean
 
 
 class ImpactReport(Struct, frozen=True, omit_defaults=True):
@@ -159,7 +160,7 @@ def like_windows(past: Sequence[Point], starts_at: float, seconds: float | None)
 def judge_figure(measure: Measure, earlier: Sequence[float], alpha: float) -> Figure:
     """A figure against the values of like windows."""
     bound = bound_of(measure.name)
-    bare = Figure(measure.name, bound.layer, measure.value, measure.rows, Outcome.UNMEASURED, "")
+    bare = Figure(measure.name, bound.layer, measure.value, measure.rows, Outcome.UNMEASURED, "", error=measure.error)
     value = _scaled(measure.value, bound)
     known = usual([_scaled(one, bound) for one in earlier], measure.error, alpha)
     if known.windows < LEAST:

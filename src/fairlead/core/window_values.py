@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fairlead.core.condition import Measured
+from fairlead.core.impact import ImpactReport
+from fairlead.core.listing import counted
 from fairlead.core.report import SCORE, FeatureShift, WindowReport
-from fairlead.core.watched import ANSWERS, MATURED
+from fairlead.core.watched import ANSWERS, FEWEST_UNITS, MATURED, event_of
+from fairlead.stats.performance import proportion
+from fairlead.stats.performance.measure import z_of
 
 
 def drift_values(metric: str, report: WindowReport) -> tuple[Measured, ...]:
@@ -36,6 +40,30 @@ def realised_value(metric: str, report: WindowReport) -> Measured:
         return Measured(metric, missing=f"window {report.window} has no {metric}: it has {names}")
     champion = {} if found.reference is None else {"champion": found.reference}
     return Measured(metric, found.realised, found.low, found.high, performance.labels, others=champion)
+
+
+def event_value(metric: str, event: str, report: ImpactReport | None, alpha: float) -> Measured:
+    """An event's mean over the units of the last window whose events are in, with an interval that holds but for alpha:
+    Wilson's where a unit logs 1 or nothing, else normal."""
+    if report is None:
+        return Measured(metric, missing="not enough data yet: no window has closed whose events have had their time")
+    found = next((one for one in report.figures if one.name == event and one.layer in ("product", "business")), None)
+    if found is None:
+        seen = ", ".join(one.name for one in report.figures if event_of(one.name)) or "none"
+        return Measured(metric, missing=f"no event named {event} came yet; those that came: {seen}")
+    if found.rows < FEWEST_UNITS:
+        units = counted(found.rows, "unit")
+        return Measured(metric, missing=f"not enough data yet: window {report.window} has {units} of {FEWEST_UNITS}")
+    level, share = 1.0 - alpha, found.value * (1.0 - found.value) / found.rows
+    if 0.0 <= found.value <= 1.0 and abs(found.error**2 - share) <= 1e-6 * share:
+        band = proportion(found.value * found.rows, found.rows, level)
+        return Measured(metric, found.value, band.low, band.high, found.rows)
+    if not found.error:
+        return Measured(
+            metric, missing=f"window {report.window} holds no spread of {event}: an earlier fairlead wrote it"
+        )
+    half = z_of(level) * found.error
+    return Measured(metric, found.value, found.value - half, found.value + half, found.rows)
 
 
 def _shift(metric: str, shift: FeatureShift, report: WindowReport) -> Measured:

@@ -17,6 +17,8 @@ from fairlead.core.alert import Alarm
 from fairlead.core.alert_evidence import with_condition
 from fairlead.core.condition import Judgement, Measured, evaluate
 from fairlead.core.event import AliasMoved, OperatorAsked, WindowJudged
+from fairlead.core.facts_act import ImpactJudged
+from fairlead.core.impact import impact_of
 from fairlead.core.report import report_of
 from fairlead.core.rollout import Phase
 from fairlead.core.takeback import KINDS, Released, Releases
@@ -30,7 +32,7 @@ _LOG = logging.getLogger("fairlead.conditions")
 EVERY_SECONDS = 60.0
 RELEASE_SECONDS = 5.0  # while a version may be taken back
 SILENT_SECONDS = 86_400.0  # a condition that is unmeasured for so long is told
-_FOLLOWED = (*KINDS, "alias_moved", "window_judged", "operator_asked")
+_FOLLOWED = (*KINDS, "alias_moved", "window_judged", "impact_judged", "operator_asked")
 
 
 class Rollback(Struct, frozen=True):
@@ -152,7 +154,7 @@ class Conditions:
             if isinstance(fact, AliasMoved):
                 if fact.alias == "champion":
                     self._champion = fact.version
-            elif isinstance(fact, WindowJudged):
+            elif isinstance(fact, WindowJudged | ImpactJudged):
                 self._learn(fact)
             elif isinstance(fact, OperatorAsked):
                 if entry.actor == ACTOR and fact.verb in ("rollback", "abort") and fact.seen:
@@ -161,8 +163,11 @@ class Conditions:
                 entries.append(entry)
         self._releases = self._releases.after(entries)
 
-    def _learn(self, fact: WindowJudged) -> None:
+    def _learn(self, fact: WindowJudged | ImpactJudged) -> None:
         try:
-            self._metrics.learn(report_of(fact))
+            if isinstance(fact, ImpactJudged):
+                self._metrics.feel(impact_of(fact))
+            else:
+                self._metrics.learn(report_of(fact))
         except msgspec.MsgspecError as error:
             _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)

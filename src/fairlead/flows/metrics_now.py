@@ -13,10 +13,11 @@ from msgspec.structs import replace
 
 from fairlead.core.condition import Condition, Measured
 from fairlead.core.cost import CostMatrix
+from fairlead.core.impact import ImpactReport
 from fairlead.core.record import Prediction
 from fairlead.core.report import WindowReport
-from fairlead.core.watched import ANSWERS, DAILY, LIVE, PER_FEATURE, QUANTILES
-from fairlead.core.window_values import drift_values, realised_value
+from fairlead.core.watched import ANSWERS, DAILY, LIVE, PER_FEATURE, QUANTILES, event_of
+from fairlead.core.window_values import drift_values, event_value, realised_value
 from fairlead.flows.live import Live
 
 DAY = 86_400.0
@@ -54,8 +55,17 @@ class Ledger:
 class MetricsNow:
     """One model's values. Instants are the wall clock's, but those of costs and windows, which are event time's."""
 
-    def __init__(self, model: str, live: Live, prices: Prices = Prices()) -> None:  # noqa: B008 - a frozen value
+    def __init__(
+        self,
+        model: str,
+        live: Live,
+        prices: Prices = Prices(),  # noqa: B008 - a frozen value
+        alpha: float = 0.01,
+    ) -> None:
+        """`alpha` is for the intervals of events' means."""
         self.model = model
+        self._alpha = alpha
+        self._impact: ImpactReport | None = None
         self._live = live
         self._prices = prices
         self._costs = Ledger()
@@ -74,6 +84,11 @@ class MetricsNow:
         labelled = report.performance is not None and report.performance.realised is not None
         if labelled and (self._matured is None or report.ends_at >= self._matured.ends_at):
             self._matured = report
+
+    def feel(self, report: ImpactReport) -> None:
+        """Takes in what callers and the business had of a window; one whose events are not in yet changes nothing."""
+        if report.final and (self._impact is None or report.ends_at >= self._impact.ends_at):
+            self._impact = report
 
     def label(self, at: float, truth: float, decided: float) -> None:
         """Takes in what became known of one answer, at an instant of event time."""
@@ -109,6 +124,8 @@ class MetricsNow:
             return (self._daily(metric, now if event_now is None else event_now),)
         if metric in PER_FEATURE or metric in ANSWERS:
             return self._drift(metric, version)
+        if event := event_of(metric):
+            return (event_value(metric, event, self._impact, self._alpha),)
         return (self._realised(metric, version),)
 
     # -- the last minutes ----------------------------------------------------------------------------------------
