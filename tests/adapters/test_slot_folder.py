@@ -68,7 +68,7 @@ def test_a_damaged_day_harms_no_other(tmp_path: Path) -> None:
     text = bytearray(day(tmp_path).read_bytes())
     text[-5] ^= 1
     day(tmp_path).write_bytes(bytes(text))
-    with pytest.raises(StateError, match=r"2016-01-04\.slots is damaged at byte .* back-fill"):
+    with pytest.raises(StateError, match=r"2016-01-04\.slots is damaged at byte .* `fairlead windows backfill`"):
         store.read("hotel", 1, "", START, START + DAY)
     assert [one.rows for one in store.read("hotel", 1, "", START + DAY, START + 2 * DAY)] == [7]
     with pytest.raises(StateError, match="damaged"):

@@ -26,6 +26,7 @@ STARTS = "a release begins by a person at a prompt; the API has the hand over wh
 IN_THE_API: dict[str, tuple[str, ...]] = {
     "status": ("overview",),
     "watch": ("overview", "model"),
+    "drift": ("drift",),  # of a served model; tables are files of the caller's machine
     "models list": ("models",),
     "show": ("model",),
     "gate": ("gate",),  # the last run; measuring is the command line's
@@ -48,7 +49,7 @@ NOT_IN_THE_API: dict[str, str] = {
     "demo": PROCESS,
     "register": FILES,
     "validate": FILES,
-    "drift": FILES,
+    "windows": MACHINE,
     "skew": FILES,
     "score": FILES,
     "stream": LONG,

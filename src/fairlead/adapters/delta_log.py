@@ -11,7 +11,7 @@ instruction either both are there or neither. Files and the commit are synced to
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -82,13 +82,17 @@ class DeltaLog:
         if reached:
             self._write(batch.kind, to_rows(batch), reached, mode="append")
 
-    def batches(self, kind: str, where: Any = None, table: Any = None) -> Iterator[pa.RecordBatch]:
-        """The rows of a table, by default as it is now, that a pyarrow expression keeps. Raises `StateError`."""
+    def batches(
+        self, kind: str, where: Any = None, table: Any = None, columns: Sequence[str] | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The rows of a table, by default as it is now, that a pyarrow expression keeps, in all columns unless some are
+        named. Raises `StateError`."""
         table = table or self.open(kind)
         if table is None:
             return
         with _told(f"the log's table {self.location(kind)} cannot be read"):
-            yield from table.to_pyarrow_dataset().to_batches(filter=where, columns=schema(kind).names)
+            names = list(columns or schema(kind).names)
+            yield from table.to_pyarrow_dataset().to_batches(filter=where, columns=names)
 
     def parts(self, kind: str, table: Any) -> list[Callable[[], Iterator[pa.RecordBatch]]]:
         """What opens each file of a table, to be read in this order and as often as need be. Raises `StateError`."""

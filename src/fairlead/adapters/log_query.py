@@ -31,14 +31,32 @@ def predictions_with_outcomes(
     """
     import pyarrow.compute as pc
 
-    instant = pc.field("timestamp")
-    where = (pc.field("model_name") == model) & (instant >= _instant(since)) & (instant < _instant(until))
-    predictions = _once(_rows(store, table, PREDICTIONS, where).sort_by(_by("received_at", "segment", "position")))
+    predictions = predictions_alone(store, table, model, since, until)
     outcomes = _latest(_rows(store, table, OUTCOMES, None))
     place = pc.index_in(predictions["request_id"], value_set=outcomes["request_id"].combine_chunks())
     for name in ("outcome", "outcome_number", "observed_at"):
         predictions = predictions.append_column(schema(OUTCOMES).field(name), outcomes[name].take(place))
     return predictions.sort_by(_by("timestamp", "received_at", "segment", "position"))
+
+
+def predictions_alone(store: SegmentStore, table: DeltaLog | None, model: str, since: float, until: float) -> pa.Table:
+    """The same predictions without their outcomes, in the order that they were received in."""
+    import pyarrow.compute as pc
+
+    instant = pc.field("timestamp")
+    where = (pc.field("model_name") == model) & (instant >= _instant(since)) & (instant < _instant(until))
+    return _once(_rows(store, table, PREDICTIONS, where).sort_by(_by("received_at", "segment", "position")))
+
+
+def first_instant(store: SegmentStore, table: DeltaLog | None, model: str) -> float | None:
+    """The event time of a model's oldest prediction; None without one. Raises `StateError`."""
+    import pyarrow.compute as pc
+
+    where = pc.field("model_name") == model
+    held = table.batches(PREDICTIONS, where, columns=("timestamp",)) if table is not None else iter(())
+    beyond = to_rows(store.read(PREDICTIONS, lambda _: 0, _EVERYTHING)).filter(where)
+    found = [pc.min(part["timestamp"]).as_py() for part in (*held, beyond)]
+    return min((at.timestamp() for at in found if at is not None), default=None)
 
 
 def _rows(store: SegmentStore, table: DeltaLog | None, kind: str, where: Any) -> pa.Table:

@@ -114,7 +114,8 @@ def _read(text: bytes, start: int, parts: tuple[int, int], name: str, found: Seq
 
 
 def _damage(name: str, at: int, found: Sequence[Frame]) -> Damaged:
-    return Damaged(f"{name} is damaged at byte {at:,}: back-fill that day from the log", found)
+    fix = "`fairlead windows backfill` makes that day again from the log"
+    return Damaged(f"{name} is damaged at byte {at:,}: {fix}", found)
 
 
 def _frame(slot: Slot) -> bytes:

@@ -13,6 +13,7 @@ from fairlead.faces.api.versions import Versions
 from fairlead.operations import alerts, checklists, experiment_facts, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.diff import diff
+from fairlead.operations.drift_model import model_drift
 from fairlead.operations.feature_shape import feature_shape
 from fairlead.operations.overview import LiveOverview
 from fairlead.operations.shadow_rows import with_worst_pairs
@@ -43,6 +44,7 @@ def build(context: Context) -> Starlette:
         partial(experiment_facts.last_reading, context),
         partial(alerts.alerts, context),
         partial(feature_shape, context),
+        partial(model_drift, context),
     )
     return build_control_app(
         lambda: with_worst_pairs(context.home, live.read()),

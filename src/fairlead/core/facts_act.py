@@ -197,6 +197,18 @@ class ImpactJudged(Fact, frozen=True, tag="impact_judged"):
     report: Raw  # core.impact's report
 
 
+class SlotsFilled(Fact, frozen=True, tag="slots_filled"):
+    """Hours of a version were counted again from the log. `late` rows had come after their windows were judged."""
+
+    version: int
+    starts_at: float
+    ends_at: float
+    slots: int
+    rows: int
+    late: int = 0
+    reason: str = ""
+
+
 ActFact = (
     NoticeMade
     | NoticeTried
@@ -217,4 +229,5 @@ ActFact = (
     | ChallengerWeighed
     | LoopAudited
     | ImpactJudged
+    | SlotsFilled
 )

@@ -37,9 +37,16 @@ DISTANCES = ("psi", "ks", "js", "wasserstein", "chi_squared", "null_rate", "unse
 SAYS = {Level.CRITICAL: "critical", Level.WARNING: "warning", Level.NONE: "within limits"}
 
 
-def page(verdict: Verdict, columns: Sequence[ColumnDrift], reference: TableProfile, current: TableProfile) -> str:
-    """A whole document, `columns` worst first; light and dark follow the reader's system."""
-    body = _body(verdict, columns, (reference, current), len(columns), CHARTS)
+def page(
+    verdict: Verdict,
+    columns: Sequence[ColumnDrift],
+    reference: TableProfile,
+    current: TableProfile,
+    said: Sequence[str] = (),
+) -> str:
+    """A whole document, `columns` worst first, below lines that say what is compared; light and dark follow the
+    reader's system."""
+    body = _body(verdict, columns, (reference, current), len(columns), CHARTS, said)
     return document(f"Drift: {verdict.outcome}", "", body)
 
 
@@ -50,7 +57,12 @@ def fragment(verdict: Verdict, columns: Sequence[ColumnDrift], reference: TableP
 
 
 def _body(
-    verdict: Verdict, columns: Sequence[ColumnDrift], sides: tuple[TableProfile, TableProfile], rows: int, charts: int
+    verdict: Verdict,
+    columns: Sequence[ColumnDrift],
+    sides: tuple[TableProfile, TableProfile],
+    rows: int,
+    charts: int,
+    said: Sequence[str] = (),
 ) -> str:
     reference, current = sides
     left = len(columns) - rows
@@ -59,8 +71,9 @@ def _body(
         f"{counted(len(columns), 'column')}"
     )
     more = f'<p class="soft">and {left:,} more, none of them worse</p>' if left > 0 else ""
+    lines = "".join(f"<p>{escape(line)}</p>" for line in said)
     return (
-        f'<main><h1>Drift report</h1><p class="soft">{size}</p>'
+        f'<main><h1>Drift report</h1>{lines}<p class="soft">{size}</p>'
         f'<section class="verdict {verdict.outcome}"><b>{verdict.outcome}</b><p>{escape(verdict.reason)}</p></section>'
         f"{_cards(columns, sides, charts)}<h2>Columns, worst first</h2>"
         f"{table(HEADS, ''.join(_row(column) for column in columns[:rows]))}{more}"

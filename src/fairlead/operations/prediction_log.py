@@ -154,12 +154,29 @@ def predictions_with_outcomes(context: Context, model: str, since: float, until:
     `fairlead.adapters.log_query`. Raises `UsageError` for a window that ends before it begins, and `StateError`."""
     from fairlead.adapters.log_query import predictions_with_outcomes as query
 
+    return query(*_parts_of_log(context, since, until), model, since, until)
+
+
+def predictions_alone(context: Context, model: str, since: float, until: float) -> pa.Table:
+    """The same without outcomes, in the order that they were received in. Raises the same."""
+    from fairlead.adapters.log_query import predictions_alone as query
+
+    return query(*_parts_of_log(context, since, until), model, since, until)
+
+
+def first_instant(context: Context, model: str) -> float | None:
+    """The event time of a model's oldest prediction in the log; None without one. Raises `StateError`."""
+    from fairlead.adapters.log_query import first_instant as query
+
+    return query(*_parts_of_log(context, 0.0, 1.0), model)
+
+
+def _parts_of_log(context: Context, since: float, until: float) -> tuple[SegmentStore, DeltaLog | None]:
     if not 0.0 <= since < until < _LAST_INSTANT:
         raise UsageError(
             f"a window from {since:g} to {until:g} holds nothing: give seconds since 1970, the end after its beginning"
         )
-    table = None if _is_segments_only(context) else _table(context)
-    return query(SegmentStore(context.home / "log"), table, model, since, until)
+    return SegmentStore(context.home / "log"), None if _is_segments_only(context) else _table(context)
 
 
 def history(context: Context) -> LogReader:

@@ -240,6 +240,7 @@ def test_document_describes_every_address(api: Any) -> None:
         "/api/v1/models/{name}",
         "/api/v1/models/{name}/{verb}",
         "/api/v1/models/{name}/diff",
+        "/api/v1/models/{name}/drift",
         "/api/v1/models/{name}/versions/{version}/gate",
         "/api/v1/models/{name}/versions/{version}/checklist",
         "/api/v1/experiments",

@@ -71,7 +71,7 @@ def _wrong(tmp_path: Path) -> dict[str, tuple[list[str], str]]:
         "no common columns": (pair("other.csv"), "share no column"),
         "unknown format": (pair("home.xyz"), "home.xyz"),
         "half a pair": (["drift", "--reference", some], "--current"),
-        "both ways": (["drift", "m", "--reference", some], "not both"),
+        "both ways": (["drift", "m", "--current", some], "compare files"),
         "alpha out of range": ([*pair("some.csv"), "--alpha", "2"], "alpha"),
         "no home": ([*home, "status"], "no home folder"),
         "unknown verb": (["shipit"], "shipit"),

@@ -16,7 +16,7 @@ from fairlead.core.environment import ENVIRONMENTS
 from fairlead.core.event import Entry
 from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
-from fairlead.faces.api.versions import GateAnswer, VersionAnswers, Versions, nowhere
+from fairlead.faces.api.versions import DriftAnswer, GateAnswer, VersionAnswers, Versions, nowhere
 from fairlead.faces.console.app import Ask
 from fairlead.operations.alerts import AlertsView
 from fairlead.operations.checklists import Checklist
@@ -161,7 +161,25 @@ def _of_a_version(answers: VersionAnswers, name: Parameter) -> tuple[Endpoint, .
             (name, *sides),
             problems=(400, 404),
         ),
+        _drift_of(answers),
         *_of_experiments(answers),
+    )
+
+
+def _drift_of(answers: VersionAnswers) -> Endpoint:
+    name = Parameter("name", "path", str, "The model's name, or one version of it: name@3.")
+    asked = (
+        ("window", "How much time, up to its end: 7d (the default), 36h."),
+        ("segment", "Only rows of this value: region=north."),
+        ("reference", "What it is compared with: training (the default), previous, season, or a version as in v3."),
+        ("from", "From this instant on, in place of a window."),
+        ("to", "Up to this instant; default: the end of what is kept."),
+    )
+    query = [Parameter(one, "query", str, text) for one, text in asked]
+    text = "What moved in a span of a model's answers, from what is kept of them by the hour"
+    problems = (400, 404)
+    return Endpoint(
+        "GET", "/models/{name}/drift", "drift", text, DriftAnswer, answers.drift, (name, *query), problems=problems
     )
 
 

@@ -11,19 +11,22 @@ from starlette.requests import Request
 
 from fairlead.core.gate import GateReport
 from fairlead.core.test_score import MlTestScore
-from fairlead.core.verdict import Outcome
+from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.version_diff import VersionDiff
 from fairlead.errors import NotFound, UsageError
 from fairlead.faces.console.app import Shape
 from fairlead.operations.alerts import AlertsView
 from fairlead.operations.checklists import Checklist
+from fairlead.operations.drift_model import Asked, ModelDrift
 from fairlead.operations.experiment_facts import LastReading, Summary
 from fairlead.operations.gate_html import Readiness
+from fairlead.stats.drift import ColumnDrift
 
 Gate = Callable[[str, str], Readiness]  # of `name@version`, by the policy of an environment
 List = Callable[[str, str, str], Checklist]  # of `name@version`, of a phase, in an environment
 
 Diff = Callable[[str, str], VersionDiff]  # of two versions of one model, each as `name@version`
+Drift = Callable[[str, Asked], ModelDrift]  # of `name`
 Experiments = Callable[[str | None], tuple[Summary, ...]]  # of one model, or of all
 Reading = Callable[[str], LastReading]  # of an experiment's id
 
@@ -45,6 +48,24 @@ def nowhere(*_: Any) -> Any:
     raise NotFound("no versions are read here: ask the control port of `fairlead up`")
 
 
+class DriftAnswer(Struct, frozen=True):
+    """What moved in a span of a version's answers, column by column, worst first. Instants are seconds since 1970."""
+
+    model: str
+    version: int
+    starts_at: float
+    ends_at: float
+    segment: str
+    against: str  # what it is compared with
+    slots: int
+    rows: int
+    late: int  # of these rows, those that came after their windows had been judged
+    notes: tuple[str, ...]
+    verdict: Verdict
+    alpha: float
+    columns: tuple[ColumnDrift, ...]
+
+
 class Versions(Struct, frozen=True):
     """Where the answers come from; called from threads."""
 
@@ -55,6 +76,7 @@ class Versions(Struct, frozen=True):
     experiment: Reading = nowhere
     alerts: Callable[[], AlertsView] = nowhere
     shape: Shape | None = None  # of a feature in a window: the console's
+    drift: Drift = nowhere
 
 
 class VersionAnswers:
@@ -93,6 +115,21 @@ class VersionAnswers:
     async def alerts(self, _request: Request) -> AlertsView:
         """What stands, what is held back or not delivered, and the budgets."""
         return await run_in_threadpool(self._versions.alerts)
+
+    async def drift(self, request: Request) -> DriftAnswer:
+        """A span of a model's answers against a reference, from slots alone."""
+        asked = Asked(
+            _word(request, "window") or None,
+            _word(request, "segment"),
+            _word(request, "reference") or "training",
+            _word(request, "from") or None,
+            _word(request, "to") or None,
+            at_once=True,
+        )
+        found = await run_in_threadpool(self._versions.drift, request.path_params["name"], asked)
+        counts = (found.slots, found.rows, found.late, found.notes)
+        which = (found.model, found.version, found.starts_at, found.ends_at, found.segment, found.against)
+        return DriftAnswer(*which, *counts, found.verdict, found.report.alpha, found.report.columns)
 
 
 def _named(request: Request, side: str) -> str:

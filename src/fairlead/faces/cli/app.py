@@ -41,6 +41,7 @@ from fairlead.faces.cli import (
     stream,
     validate,
     why,
+    windows,
 )
 from fairlead.faces.cli.session import OpenContext, Session
 
@@ -62,6 +63,7 @@ VERBS = (
     loops,
     stream,
     drift,
+    windows,
     status,
     performance,
     experiment,
