@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fairlead.core.contract import Task
 from fairlead.core.report import SCORE
 from fairlead.core.window import Window, WindowPlan
-from fairlead.flows.watching.cohort import Cohort, Labelled
+from fairlead.flows.watching.cohort import Cohort, Labelled, Placed
 from fairlead.flows.watching.reference import Reference
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.performance import Floats
@@ -108,6 +108,7 @@ class PastCohort(Cohort):
         self._past = tally
         _, self._past_score, self._past_decided, truth, seen = tally.some[:, order]
         self._past_truth = np.where(seen <= known_at, truth, np.nan)
+        self._past_seen = np.where(np.isnan(self._past_truth), -np.inf, seen)
 
     @property
     def rows(self) -> int:
@@ -130,6 +131,18 @@ class PastCohort(Cohort):
     def decisions(self) -> Floats:
         """The same of the decisions."""
         return np.asarray(self._past_decided[~np.isnan(self._past_decided)], np.float64)
+
+    def placed(self) -> Placed:
+        """The rows that are judged one by one, labelled or not."""
+        return Placed(self._past_truth, self._past_score, self._past_decided, self._past_seen)
+
+    def truths(self) -> Floats:
+        """Their truths."""
+        return np.asarray(self._past_truth, np.float64)
+
+    def places_decided(self) -> Floats:
+        """Their decisions."""
+        return np.asarray(self._past_decided, np.float64)
 
     def labelled(self) -> Labelled:
         """The same of those whose label was known."""
