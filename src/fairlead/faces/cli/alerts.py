@@ -51,7 +51,7 @@ def shown(context: typer.Context, json: Json = False) -> None:
     if view.stale:
         say("the controller has not looked for some minutes: is `fairlead up` running?")
     for budget in view.budgets:
-        say(_spent(budget))
+        say(spent_of(budget))
 
 
 def _standing(view: AlertsView) -> None:
@@ -144,7 +144,7 @@ def budgets(context: typer.Context, json: Json = False) -> None:
         emit_json(found)
         return
     for budget in found:
-        say(_spent(budget))
+        say(spent_of(budget))
 
 
 def _list(found: Sequence[Silence]) -> None:
@@ -160,7 +160,8 @@ def _why(one: StandingAlert) -> str:
     return f"{one.reason} [{more}]" if more else one.reason
 
 
-def _spent(budget: Budget) -> str:
+def spent_of(budget: Budget) -> str:
+    """A model's pages against what is allowed, and what looks may have cost by chance, in one line."""
     days = f"{budget.per_seconds / 86_400:g} days"
     allowed = "no budget is stated" if budget.allowed is None else f"{budget.allowed} allowed"
     line = f"{budget.model}: {counted(budget.spent, 'page')} in the last {days}, {allowed}"

@@ -5,12 +5,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
+import msgspec
 import typer
 
 from fairlead.core.verdict import Verdict, worst
 from fairlead.errors import NotFound
+from fairlead.faces.cli.alerts import spent_of
 from fairlead.faces.cli.output import emit_json, leave, say, state, table
 from fairlead.faces.cli.session import opened
+from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
 from fairlead.operations.overview import LiveOverview, ModelView, Overview, RolloutView
 from fairlead.operations.unseen import unseen_views
@@ -40,9 +43,12 @@ def model_view(context: Context, model: str) -> ModelView:
 
 def status(context: typer.Context, json: Json = False) -> None:
     """Every model, worker and open incident, now."""
-    overview = read(opened(context))
+    home = opened(context)
+    overview = read(home)
+    names = {model.name for model in overview.models}
+    budgets = [one for one in alerts(home).budgets if one.model in names]
     if json:
-        emit_json(overview)
+        emit_json({**msgspec.to_builtins(overview), "budgets": msgspec.to_builtins(budgets)})
         return
     if not overview.models:
         say("no models yet: `fairlead register NAME --model PATH --reference DATA --target COLUMN` adds one")
@@ -65,6 +71,8 @@ def status(context: typer.Context, json: Json = False) -> None:
     if overview.unseen:
         shadows = [(f"{one.model}@{one.version}", state(one.outcome.value), one.reason) for one in overview.unseen]
         table("", ("shadow", "", ""), shadows)
+    for budget in budgets:
+        say(spent_of(budget))
 
 
 def _running(model: ModelView) -> tuple[RolloutView, ...]:
