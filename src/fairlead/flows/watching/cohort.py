@@ -43,8 +43,9 @@ class Labelled(Struct, frozen=True, eq=False):
 
 class Placed(Struct, frozen=True, eq=False):
     """All answers by their places, each array (rows,), nan where there is none: of `observed`, when the label that
-    counts was observed, -inf."""
+    counts was observed, -inf. `asked` is each answer's event time."""
 
+    asked: Floats
     truth: Floats
     score: Floats
     decided: Floats
@@ -198,7 +199,7 @@ class Cohort:
         truth, observed = _view(self._truth), _view(self._observed_at)
         if truth.size < self.rows:
             truth, observed = np.full(self.rows, nan), np.full(self.rows, -inf)
-        return Placed(truth, _view(self._score), _view(self._decided), observed)
+        return Placed(_view(self._at), truth, _view(self._score), _view(self._decided), observed)
 
     def labelled(self) -> Labelled:
         """The rows whose outcome is known, oldest answer first."""

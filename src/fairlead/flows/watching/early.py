@@ -1,7 +1,7 @@
 """Early labels: between its close and its maturity a window's mean loss is known of some answers and guessed of others.
 
-Prediction-powered (`stats.estimate.powered`): right where early labels are like late ones. Whether they are is seen in
-each window that matures, and remembered: of its labels, those that were there at its close against those that came
+Prediction-powered (`stats.estimate.powered`): right where early labels are like those that are still to come. Of that
+the window itself gives a sign: among its answers that are old enough, labels that came sooner against those that came
 later, by what of their loss the scores do not explain.
 """
 
@@ -14,47 +14,48 @@ from msgspec.structs import replace
 
 from fairlead.core.contract import Task
 from fairlead.core.early import FEWEST_EARLY, Early
-from fairlead.flows.watching.cohort import Cohort
+from fairlead.core.window import Window
+from fairlead.flows.watching.cohort import Cohort, Placed
 from fairlead.flows.watching.reference import Reference
 from fairlead.stats.estimate.powered import prediction_powered
 from fairlead.stats.performance import Floats
+from fairlead.stats.performance.maturity import EarlyLate, early_against_late
 
 
-def early_of(cohort: Cohort) -> Early | None:
-    """What the early labels of a window that has not matured say of all its answers; None below 50 of them, or where
-    nothing waits for its label."""
-    loss, guess = losses_of(cohort)
+def early_of(cohort: Cohort, window: Window) -> Early | None:
+    """What the early labels of a closed window that has not matured say of all its answers; None below 50 of them, or
+    where nothing waits for its label."""
+    rows = cohort.placed()
+    loss, guess = losses_of(cohort.reference, rows)
     known = ~np.isnan(loss)
     waits = ~known & ~np.isnan(guess)
     if int(known.sum()) < FEWEST_EARLY or not waits.any():
         return None
     found = prediction_powered(loss[known], guess[known], guess[waits])
-    value, (gap, compared) = found.measure, cohort.reference.early.gap
+    value, name = found.measure, "error rate"
+    if cohort.reference.contract.task is Task.REGRESSION:
+        name = "absolute error"
     gain = found.gain if found.gain < inf else 0.0
-    name = "absolute error" if cohort.reference.contract.task is Task.REGRESSION else "error rate"
     told = Early(name, value.value, value.low, value.high, found.labels, found.share, gain)
-    if not compared:
+    seen = compared(rows, loss - found.weight * guess, window)
+    if min(seen.early_rows, seen.late_rows) < FEWEST_EARLY:
         return told
-    return replace(told, gap=gap.value, gap_low=gap.low, gap_high=gap.high, compared=compared)
+    gap = seen.gap
+    return replace(told, gap=gap.value, gap_low=gap.low, gap_high=gap.high, compared=seen.late_rows)
 
 
-def remember(cohort: Cohort, closed_at: float) -> None:
-    """Takes a window in that has matured: which of its labels had been observed when it closed, and which had not."""
-    loss, guess = losses_of(cohort)
-    known = ~np.isnan(loss)
-    early = known & (cohort.placed().observed <= closed_at)
-    late = known & ~early
-    if early.sum() < 2 or late.sum() < 2:
-        return
-    weight = prediction_powered(loss[early], guess[early], guess[late]).weight
-    rest = loss - weight * guess
-    cohort.reference.early.add(rest[early], rest[late])
+def compared(rows: Placed, rest: Floats, window: Window) -> EarlyLate:
+    """Sooner labels against later ones, by `rest` (rows,), nan where there is none: of the answers of the window's
+    first half, the labels that came within half a window. Each of these answers had time for both."""
+    half = (window.ends_at - window.starts_at) / 2.0
+    delay = rows.observed - rows.asked
+    usable = ~np.isnan(rest) & (rows.asked < window.starts_at + half) & (delay <= half)
+    return early_against_late(rest[usable], delay[usable])
 
 
-def losses_of(cohort: Cohort) -> tuple[Floats, Floats]:
+def losses_of(reference: Reference, rows: Placed) -> tuple[Floats, Floats]:
     """Each answer's loss by its place (rows,), nan where no label is known, and a guess at it by its score, nan where
     there is no score or decision."""
-    reference, rows = cohort.reference, cohort.placed()
     guess = _guess(reference, rows.decided, rows.score)
     wrong = np.abs(rows.decided - rows.truth)
     loss = wrong if reference.contract.task is Task.REGRESSION else np.where(np.isnan(wrong), np.nan, wrong > 0.0)

@@ -22,7 +22,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.correlations import MOST, NO_ROWS
-from fairlead.flows.watching.early import early_of, remember
+from fairlead.flows.watching.early import early_of
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.references import Chosen, found_by
@@ -109,7 +109,6 @@ def measured_again(
 ) -> WindowEvidence:
     """All that a matured window is judged from, beside its report at the close."""
     seen = replace(seen, other_rows=before.other_rows, failed=before.failed)
-    remember(cohort, before.judged_at)
     return replace(_measured(seen, cohort, state, policy), at_close=False)
 
 
@@ -122,7 +121,7 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
     labelled = cohort.labelled()
     bare = _report(seen, cohort.reference.version, cohort.rows)
     known = measure(seen, cohort, labelled)
-    known = replace(known, early=early_of(cohort)) if seen.stage is Stage.CLOSED else known
+    known = replace(known, early=early_of(cohort, seen.window)) if seen.stage is Stage.CLOSED else known
     bare = replace(bare, performance=known, units=cohort.units)
     counts = cohort.groups()
     found = WindowEvidence(bare, policy.alpha, policy.harm, LossSeen(state), groups=UNSET if counts is None else counts)

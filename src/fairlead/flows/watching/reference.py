@@ -19,7 +19,6 @@ from fairlead.core.harm import HarmPolicy
 from fairlead.core.inference import label_text
 from fairlead.errors import BundleError
 from fairlead.flows.watching.correlations import Bonds
-from fairlead.flows.watching.early_seen import EarlySeen
 from fairlead.flows.watching.frame import Frame
 from fairlead.flows.watching.groups import Answered, Groups, answered
 from fairlead.flows.watching.previous import Calm
@@ -63,7 +62,6 @@ class Reference(Struct, frozen=True, eq=False):
     loss_scale: float = 1.0
     held: LossSums | None = None
     calm: Calm = field(default_factory=Calm)
-    early: EarlySeen = field(default_factory=EarlySeen)
     bonds: Bonds | None = None  # how its numbers go together
     groups: Groups | None = None  # by which its answers are told apart
     answered: Answered | None = None  # held-out rows, until they are counted by group
