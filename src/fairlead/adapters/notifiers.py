@@ -29,10 +29,11 @@ class ConsoleNotifier:
     def send(self, notice: Notice) -> None:
         """Writes the line. Raises `StateError` when the stream is closed."""
         at = datetime.fromtimestamp(notice.at, UTC)
-        line = (
-            f"{at:%Y-%m-%d %H:%M:%S}Z {notice.severity.upper()} {notice.model}: {notice.title}. {notice.reason} "
-            f"[owner {notice.owner}; runbook {notice.runbook}]"
-        )
+        whose = f" {notice.model}" if notice.model else ""
+        known = {"owner": notice.owner, "runbook": notice.runbook}
+        found = "; ".join(f"{name} {value}" for name, value in known.items() if value)
+        line = f"{at:%Y-%m-%d %H:%M:%S}Z {notice.severity.upper()}{whose}: {notice.title}. {notice.reason}"
+        line += f" [{found}]" if found else ""
         try:
             # Looked up at each call: a test or a supervisor may have replaced it since.
             print(" ".join(line.split()), file=self._stream or sys.stderr, flush=True)

@@ -76,7 +76,8 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
     tests = sum(_tests(one) for one in profile.columns)
     said = "no budget of pages is set: `alerting.budget: {pages: 4, per: 30d}` keeps to one"
     if budget is not None:
-        said = f"at most {budget.pages:g} pages per {float(budget.per) / 86_400.0:g} d without harm (alerting.budget)"
+        pages = f"{budget.pages:g} page{'s' * (budget.pages != 1)}"
+        said = f"at most {pages} per {float(budget.per) / 86_400.0:g} d without harm (alerting.budget)"
     return WatchPlan(model, info.version, monitoring.window, float(monitoring.alpha), tests, tuple(lines), said)
 
 

@@ -108,7 +108,7 @@ def show(report: BacktestReport) -> None:
     say(
         f"against {report.reference}" + ("" if report.reference_loss is None else f", loss {report.reference_loss:.4f}")
     )
-    heads = ("rule", "windows", "notices", "false/30d", "notices/30d", "harm found", "delay", "90 %", "real")
+    heads = ("rule", "windows", "notices", "false/30d", "notices/30d", "harm found", "delay", "delay, 90 %", "real")
     table("", heads, [_rule(one) for one in report.rules], heads[1:])
     if report.faults:
         _faults(report.faults)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated
@@ -78,10 +79,26 @@ def show(context: typer.Context, incident: Id, json: Json = False) -> None:
     if found.messages:
         told = [
             (one.audience, one.channel, instant(one.due_at), "" if one.sent_at is None else instant(one.sent_at))
-            for one in found.messages
+            for one in sorted(found.messages, key=lambda one: one.due_at)
         ]
         table("to be told", ("audience", "by", "until (UTC)", "sent (UTC)"), told)
     table("timeline", ("when (UTC)", "who", ""), [(instant(one.at), one.actor, one.text) for one in found.timeline])
+    for line in _next(found):
+        say(line)
+
+
+def _next(found: Incident) -> Iterator[str]:
+    """What a person can do now."""
+    if found.state == "resolved":
+        yield f"read it: fairlead incident postmortem {found.id}"
+        return
+    if found.state == "open":
+        yield f"take it up: fairlead incident acknowledge {found.id}"
+    action = "" if found.triage is None else found.triage.action
+    if action and action != "none" and not any(one.action == action for one in found.actions):
+        yield f"do what the triage recommends: fairlead incident act {found.id} {action}"
+    elif found.triage is None:
+        yield f"find out where it lies: fairlead incident triage {found.id}"
 
 
 def open_(
@@ -107,7 +124,7 @@ def acknowledge(
     text: Annotated[str, typer.Argument(help="What is being done.")] = "",
 ) -> None:
     """Says that somebody works on it: the clock stops."""
-    say(f"{incident} is {incidents.acknowledge_incident(opened(context), incident, text).state}")
+    say(f"{incident} is {incidents.acknowledge_incident(opened(context), incident, text).state}: its clock has stopped")
 
 
 def triage(
@@ -177,7 +194,7 @@ def note(
 ) -> None:
     """Writes down what a person saw or did."""
     found = incidents.note_incident(opened(context), incident, text, becomes)
-    say(f"{found.id} is {found.state}")
+    say(f"noted; {found.id} is {found.state}")
 
 
 def resolve(
