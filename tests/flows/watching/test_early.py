@@ -12,7 +12,6 @@ import pytest
 
 from fairlead.core.bundle import Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
-from fairlead.core.early import Early
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Stage, WindowReport
