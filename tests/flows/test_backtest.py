@@ -71,7 +71,6 @@ def test_labels_that_come_late_are_judged_late() -> None:
     assert pages.found == 1
     assert pages.delay_median is not None
     assert 2.5 * DAY <= pages.delay_median <= 4 * DAY
-    assert REFERENCE.early.gap[1] == 0, "what one past learnt of early labels is not another's"
 
 
 def test_a_past_is_judged_the_same_each_time() -> None:

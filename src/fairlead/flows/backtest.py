@@ -23,7 +23,6 @@ from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.backtest_rows import PastCohort, Tally
-from fairlead.flows.watching.early_seen import EarlySeen
 from fairlead.flows.watching.judge import Policy, Seen, judge, judge_again
 from fairlead.flows.watching.previous import Calm
 from fairlead.flows.watching.reference import Reference
@@ -51,19 +50,15 @@ class Look(Struct, frozen=True):
 
 
 class Before:
-    """What the watch remembers of the windows before: the test of the loss, the last calm window, and how early labels
-    differed from late ones."""
+    """What the watch remembers of the windows before: the test of the loss, and the last calm window."""
 
-    def __init__(
-        self, state: LossWatch | None = None, calm: Calm | None = None, early: EarlySeen | None = None
-    ) -> None:
+    def __init__(self, state: LossWatch | None = None, calm: Calm | None = None) -> None:
         self.state = state
         self.calm = Calm() if calm is None else calm
-        self.early = EarlySeen() if early is None else early
 
     def copy(self) -> Before:
         """The same, to be gone on with twice."""
-        return Before(self.state, deepcopy(self.calm), deepcopy(self.early))
+        return Before(self.state, deepcopy(self.calm))
 
 
 class Past(Struct, frozen=True, eq=False):
@@ -109,7 +104,7 @@ def looks(
     """Every judgement in the order of the instants at which it was possible. `before` is what earlier windows left,
     and takes in what these leave."""
     left = Before() if before is None else before
-    reference = replace(reference, calm=left.calm, early=left.early)  # what one past left behind is not another's
+    reference = replace(reference, calm=left.calm)  # what one past left behind is not another's
     queue: list[tuple[float, int, Stage]] = []
     for place, one in enumerate(tallies):
         heapq.heappush(queue, (one.window.ends_at + lateness, place, Stage.CLOSED))
