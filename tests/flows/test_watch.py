@@ -82,7 +82,7 @@ class World:
         self.rows = population(2_000, 0)
         self.folder = folder
         self.policy = Policy()
-        self.register(1)
+        self.digest = self.register(1)
 
     def register(self, version: int) -> str:
         """Puts a bundle in and journals its registration."""
