@@ -154,7 +154,7 @@ def curves_of(held: Cells, each: Sequence[Calibration]) -> Curves:
     """Curves that were fitted to the same cells: between the cells' ends each is straight, so nothing is lost but what
     lies beyond seven digits."""
     knots = np.union1d(held.first, held.last)
-    return Curves(knots, np.array([curve(knots) for curve in each], np.float32))
+    return Curves(knots, np.array([curve(knots) for curve in each], np.float32, order="F"))
 
 
 def _gamma(mean: Floats, variance: Floats, rng: np.random.Generator) -> Floats:

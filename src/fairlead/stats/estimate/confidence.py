@@ -27,6 +27,7 @@ from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, cent
 from fairlead.stats.performance import COSTS, LEVEL, UNDEFINED, Floats, Measure
 
 CELLS = 400
+PART = 40_000  # numbers of replicates that are counted at once
 TINY = 1e-15
 NAMES = ("accuracy", "precision", "recall", "f1", "auroc", "specificity", "auprc", "log_loss", "brier", "cost")
 BOUNDS = dict.fromkeys(NAMES, UNIT) | {"log_loss": POSITIVE, "cost": ANY}
@@ -131,9 +132,9 @@ def estimate(
     every, some = _live(s, d, s.size), _live(s, d, CELLS)
     chance = known.curve(every.centres)
     point = _metrics(every, chance * every.counts, price)
-    curves = _curves(known, some.centres, rng)
+    curves = _curves(known, some, rng)
     ones = _labels(known, some.counts, curves, rng)
-    drawn, expected = _metrics(some, ones, price), _metrics(some, curves * some.counts, price)
+    drawn, expected = _by_part(some, ones, price), _by_part(some, curves * some.counts, price)
     base = _metrics(some, known.curve(some.centres) * some.counts, price)
     found = {
         name: spread(float(value), drawn[name], level, BOUNDS[name], centre_of(float(base[name]), expected[name]))
@@ -146,10 +147,16 @@ def estimate(
     return Estimates(s.size, **found)
 
 
-def _curves(known: Heldout, centres: Floats, rng: np.random.Generator) -> Floats:
-    if known.redrawn is not None:
-        return known.redrawn(centres)
-    return np.stack([redrawn(known.cells, rng)(centres) for _ in range(REPLICATES)])
+def _curves(known: Heldout, live: _Live, rng: np.random.Generator) -> Floats:
+    """Each replicate's probability in each cell; 0 in a cell without rows, of which half are: it counts nothing."""
+    if known.redrawn is None:
+        return np.stack([redrawn(known.cells, rng)(live.centres) for _ in range(REPLICATES)])
+    if known.redrawn.knots.size == 1:
+        return known.redrawn(live.centres)
+    filled = np.flatnonzero(live.counts)
+    found = np.zeros((live.counts.size, len(known.redrawn.levels)))  # a replicate's numbers lie apart, here as below
+    found[filled] = known.redrawn(live.centres.ravel()[filled]).T
+    return np.moveaxis(found.reshape(*live.counts.shape, -1), -1, 0)
 
 
 def _labels(known: Heldout, counts: Floats, chance: Floats, rng: np.random.Generator) -> Floats:
@@ -209,6 +216,21 @@ def _live(s: Floats, d: Floats, most: int) -> _Live:
     return _Live(mean(s), counts.reshape(-1, 2).T, loss, brier)
 
 
+def _by_part(live: _Live, ones: Floats, price: Floats | None) -> dict[str, Floats]:
+    """Every metric of replicates (replicates, 2, cells), some at a time: arrays that are larger are given back to the
+    system and asked for again at each step, which costs more than the step."""
+    size = max(2, PART // max(1, live.counts.size))
+    parts = [_metrics(live, _laid_out(ones[start : start + size]), price) for start in range(0, len(ones), size)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _laid_out(part: Floats) -> Floats:
+    """The same without gaps, the nearest numbers staying the nearest: the order of adding must not depend on parts."""
+    if part.strides[0] > part.strides[-1]:
+        return part
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(part, 0, -1)), -1, 0)
+
+
 def _metrics(live: _Live, ones: Floats, price: Floats | None) -> dict[str, Floats]:
     """Every metric of cells of ascending score, `ones` (…, 2, cells) of whose rows are 1; first axes are replicates."""
     zeros = live.counts - ones
@@ -224,9 +246,10 @@ def _metrics(live: _Live, ones: Floats, price: Floats | None) -> dict[str, Float
         "auroc": auroc_of_cells(up, down),
         "specificity": ratio(tn, tn + fp),
         "auprc": _auprc(up, down),
-        "log_loss": _mean_loss(live.loss, ones, zeros, total),
-        "brier": _mean_loss(live.brier, ones, zeros, total),
     }
+    spare = np.empty_like(ones), np.empty_like(ones)
+    for name, loss in (("log_loss", live.loss), ("brier", live.brier)):
+        found[name] = _total_loss(loss, ones, zeros, spare) / total
     if price is not None:
         found["cost"] = (tn * price[0, 0] + fp * price[0, 1] + fn * price[1, 0] + tp * price[1, 1]) / total
     return found
@@ -245,8 +268,12 @@ def _auprc(ones: Floats, zeros: Floats) -> Floats:
     return ratio(gain, found[..., -1])
 
 
-def _mean_loss(loss: Floats, ones: Floats, zeros: Floats, total: float) -> Floats:
-    return np.asarray(np.sum(zeros * loss[0] + ones * loss[1], axis=(-2, -1)) / total)
+def _total_loss(loss: Floats, ones: Floats, zeros: Floats, spare: tuple[Floats, Floats]) -> Floats:
+    """The sum of losses; `spare` is room, laid out as `ones` is: the order of adding must stay."""
+    np.multiply(zeros, loss[0], out=spare[0])
+    np.multiply(ones, loss[1], out=spare[1])
+    np.add(spare[0], spare[1], out=spare[0])
+    return np.asarray(np.sum(spare[0], axis=(-2, -1)))
 
 
 def _normal(value: float, off: float, deviation: float, level: float) -> Measure:
