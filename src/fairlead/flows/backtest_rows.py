@@ -106,7 +106,7 @@ class PastCohort(Cohort):
         order = np.argsort(tally.some[0], kind="stable")
         order = order[:: -(-order.size // JUDGED_ROWS) or 1]
         self._past = tally
-        _, self._past_score, self._past_decided, truth, seen = tally.some[:, order]
+        self._past_at, self._past_score, self._past_decided, truth, seen = tally.some[:, order]
         self._past_truth = np.where(seen <= known_at, truth, np.nan)
         self._past_seen = np.where(np.isnan(self._past_truth), -np.inf, seen)
 
@@ -134,7 +134,7 @@ class PastCohort(Cohort):
 
     def placed(self) -> Placed:
         """The rows that are judged one by one, labelled or not."""
-        return Placed(self._past_truth, self._past_score, self._past_decided, self._past_seen)
+        return Placed(self._past_at, self._past_truth, self._past_score, self._past_decided, self._past_seen)
 
     def truths(self) -> Floats:
         """Their truths."""
