@@ -6,7 +6,7 @@ A window of 200 rows fills at most 200 of a grid's thousand cells, and the grid 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +55,37 @@ class TableCounts(Struct, frozen=True, array_like=True):
 
 
 def sparse(profile: TableProfile) -> TableCounts:
-    """A profile without its grids."""
-    return TableCounts(profile.rows, tuple(_sparse(column) for column in profile.columns))
+    """A profile without its grids. Columns of equally many cells are packed together."""
+    alike: dict[int, list[NumericProfile]] = {}
+    for column in profile.columns:
+        if isinstance(column, NumericProfile) and column.present:
+            alike.setdefault(column.counts.size, []).append(column)
+    known = {column.grid.name: one for columns in alike.values() for column, one in _sparse_numbers(columns)}
+    return TableCounts(
+        profile.rows, tuple(known.get(column.grid.name) or _sparse(column) for column in profile.columns)
+    )
+
+
+def _sparse_numbers(columns: Sequence[NumericProfile]) -> Iterator[tuple[NumericProfile, NumericCounts]]:
+    """Columns that hold rows, of equally many cells."""
+    tables = np.stack([column.table for column in columns])
+    owner, cell = np.nonzero(tables.any(axis=1))
+    parts = np.stack([cell, *np.moveaxis(tables, 1, 0)[:, owner, cell]])  # cells, counts, and both limbs: (4, filled)
+    starts = np.searchsorted(owner, np.arange(len(columns)))
+    widths = _widths(np.minimum.reduceat(parts, starts, axis=1), np.maximum.reduceat(parts, starts, axis=1))
+    ends = [*starts[1:].tolist(), owner.size]
+    for column, start, end, width in zip(columns, starts.tolist(), ends, widths.T.tolist(), strict=True):
+        packed = (
+            b"%d" % wide + part[start:end].astype(_WIDTHS[wide]).tobytes()
+            for wide, part in zip(width, parts, strict=True)
+        )
+        yield column, _numeric(column, *packed)
+
+
+def _widths(least: NDArray[np.int64], most: NDArray[np.int64]) -> NDArray[np.intp]:
+    """The places among `_WIDTHS` of the least that hold numbers between these."""
+    found = np.searchsorted([2**8, 2**16, 2**32], most, side="right")
+    return np.where(least < 0, len(_WIDTHS) - 1, found)
 
 
 def dense(counts: TableCounts, grids: Sequence[Grid]) -> TableProfile:
@@ -81,13 +110,16 @@ def _sparse(column: ColumnProfile) -> NumericCounts | CategoryCounts:
         return CategoryCounts(column.nulls, _packed(filled), _packed(listed[filled]), column.unseen, buckets)
     table = column.table
     filled = np.flatnonzero(table.any(axis=0))
-    counts, high, low = table[:, filled]
+    return _numeric(column, _packed(filled), *(_packed(part) for part in table[:, filled]))
+
+
+def _numeric(column: NumericProfile, cells: bytes, counts: bytes, high: bytes, low: bytes) -> NumericCounts:
     return NumericCounts(
         column.nulls,
-        _packed(filled),
-        _packed(counts),
-        _packed(high),
-        _packed(low),
+        cells,
+        counts,
+        high,
+        low,
         str(column.squares),
         column.minimum,
         column.maximum,
