@@ -26,7 +26,7 @@ from fairlead.errors import FairleadError, NotFound, UsageError
 from fairlead.faces.cli.app import build, run
 from fairlead.flows.backtest import look_back
 from fairlead.flows.watch import Watch
-from fairlead.operations.backtest_log import backtest_log, logged_rows, open_version, tallies_by
+from fairlead.operations.backtest_log import backtest_log, logged_rows, newest, open_version, tallies_by
 from fairlead.operations.backtest_values import Budget
 from fairlead.operations.context import Context
 from fairlead.operations.fault_runs import backtest_model
@@ -143,7 +143,7 @@ def test_a_stated_budget_is_tried_before_it_is_switched_on(context: Context) -> 
     before = len(list(context.journal.read()))
     asked = ((None, None), (Budget(1.0), "1d"), (Budget(1.0), "1h"), (Budget(0.1), "1h"))
     levels = [open_version(context, "stay", *one).policy.harm.loss_alpha for one in asked]
-    assert levels == pytest.approx([0.025, 1 / 3.1 / 30, 1 / 3.1 / 720, 0.1 / 3.1 / 720])
+    assert levels == pytest.approx([0.025, 1 / 4.1 / 30, 1 / 4.1 / 720, 0.1 / 4.1 / 720])
     strict = backtest_log(context, "stay", days=9.0, window="1d", budget=Budget(0.1))
     assert (strict.budget, strict.rules[0].found) == (Budget(0.1), 1)
     assert len(list(context.journal.read())) == before
@@ -183,7 +183,11 @@ def test_a_version_that_knows_nothing_would_have_been_worse(context: Context) ->
 @pytest.mark.parametrize(
     ("window", "error", "says"),
     [
-        ("1999-01-01/1d", NotFound, "no answered request"),
+        (
+            "1999-01-01/1d",
+            NotFound,
+            "no answered request in 1999-01-01/1d: it has answers from 2024-10-04T00:00Z to 2024",
+        ),
         ("2024-10-05/2024-10-04", UsageError, "ends before it begins"),
         ("soon", UsageError, "window"),
         ("2024-13-05/1d", UsageError, "no instant"),
@@ -199,14 +203,22 @@ def test_windows_that_are_none_are_refused(
 
 
 def test_a_model_without_answers_is_told_so(context: Context) -> None:
-    """No such version, no log in that time, no days."""
+    """No such version, none of its answers in that time, no log of it, no days."""
     with pytest.raises(NotFound, match="has no version"):
         backtest_log(context, "stay@9")
-    context.clock.advance(400 * DAY)  # type: ignore[attr-defined]
-    with pytest.raises(NotFound, match="no answer of stay@1"):
-        backtest_log(context, "stay", days=3.0)
+    with pytest.raises(NotFound, match="it has answers from 2024-10-04T00:00Z to 2024-10-11T23"):
+        logged_rows(context, open_version(context, "stay"), 0.0, DAY)
+    with pytest.raises(NotFound, match="no answer of inn yet"):
+        newest(context, "inn")
     with pytest.raises(UsageError, match="--days is 0"):
         backtest_log(context, "stay", days=0.0)
+
+
+def test_days_are_counted_back_from_the_newest_answer(context: Context) -> None:
+    """A year after the last one, or of a past that is replayed: the wall clock has nothing to do with it."""
+    context.clock.advance(400 * DAY)  # type: ignore[attr-defined]
+    assert sum(one.rows for one in backtest_log(context, "stay", days=3.0, window="1d").windows) == 3 * A_DAY
+    assert simulate(context, "stay@1", "2d").requests == 2 * A_DAY
 
 
 def test_the_verbs_leave_with_the_verdict(context: Context, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,15 +48,16 @@ def predictions_alone(store: SegmentStore, table: DeltaLog | None, model: str, s
     return _once(_rows(store, table, PREDICTIONS, where).sort_by(_by("received_at", "segment", "position")))
 
 
-def first_instant(store: SegmentStore, table: DeltaLog | None, model: str) -> float | None:
-    """The event time of a model's oldest prediction; None without one. Raises `StateError`."""
+def logged_span(store: SegmentStore, table: DeltaLog | None, model: str) -> tuple[float, float] | None:
+    """The event times of a model's oldest and newest prediction; None without one. Raises `StateError`."""
     import pyarrow.compute as pc
 
     where = pc.field("model_name") == model
     held = table.batches(PREDICTIONS, where, columns=("timestamp",)) if table is not None else iter(())
     beyond = to_rows(store.read(PREDICTIONS, lambda _: 0, _EVERYTHING)).filter(where)
-    found = [pc.min(part["timestamp"]).as_py() for part in (*held, beyond)]
-    return min((at.timestamp() for at in found if at is not None), default=None)
+    ends = [pc.min_max(part["timestamp"]).as_py() for part in (*held, beyond)]
+    found = [(one["min"].timestamp(), one["max"].timestamp()) for one in ends if one["min"] is not None]
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
 def _rows(store: SegmentStore, table: DeltaLog | None, kind: str, where: Any) -> pa.Table:

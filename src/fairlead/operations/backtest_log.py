@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from math import inf, isnan, nan
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ from fairlead.operations.backtest import plan_of, report_of
 from fairlead.operations.backtest_values import BacktestReport, Budget
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
-from fairlead.operations.prediction_log import predictions_with_outcomes
+from fairlead.operations.prediction_log import logged_span, predictions_with_outcomes
 from fairlead.operations.watch_policy import policy_tried
 from fairlead.ports import Predictor
 from fairlead.stats.columns import NumericColumn
@@ -79,13 +80,15 @@ def alerts_of(settings: Settings) -> AlertPolicy:
 def backtest_log(
     context: Context, name: str, *, days: float = 90.0, window: str | None = None, budget: Budget | None = None
 ) -> BacktestReport:
-    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. The
-    window is the settings', unless one is given, and so is the budget of pages, whose thresholds are tried. Raises
-    `NotFound` for a model without a log, `UsageError` for no days."""
+    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. They end
+    with the newest answer: a replayed past has its own clock. The window is the settings', unless one is given, and so
+    is the budget of pages, whose thresholds are tried. Raises `NotFound` for a model without a log, `UsageError` for no
+    days."""
     if not days > 0:
         raise UsageError(f"--days is {days:g}: give some")
     version = open_version(context, name, budget, window)
-    rows, notes = logged_rows(context, version, context.clock.now() - days * DAY, context.clock.now())
+    until = newest(context, version.model)
+    rows, notes = logged_rows(context, version, until - days * DAY, until)
     plan = plan_for(context.settings, window)
     tallies = tallies_by(rows, version.reference, plan)
     past = look_back(version.model, version.reference, tallies, version.policy, plan.lateness_seconds)
@@ -95,6 +98,23 @@ def backtest_log(
         model=f"{version.model}@{version.number}", alpha=version.policy.alpha, alerts=alerts_of(context.settings),
     )  # fmt: skip
     return replace(report, notes=(*report.notes, *notes))
+
+
+def newest(context: Context, model: str) -> float:
+    """Just after the event time of a model's newest answer in the log. Raises `NotFound` where it has none."""
+    span = logged_span(context, model)
+    if span is None:
+        raise NotFound(f"the log has no answer of {model} yet: it is judged on what it has answered")
+    return span[1] + 0.001
+
+
+def log_from_to(context: Context, model: str) -> str:
+    """What the log has of a model, to be said where it was asked for something else."""
+    span = logged_span(context, model)
+    if span is None:
+        return "it has none of that model"
+    first, last = (datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%MZ") for at in span)
+    return f"it has answers from {first} to {last}"
 
 
 def logged_rows(context: Context, version: Version, since: float, until: float) -> tuple[Rows, tuple[str, ...]]:
@@ -107,7 +127,8 @@ def logged_rows(context: Context, version: Version, since: float, until: float) 
             if others
             else ""
         )
-        raise NotFound(f"the log has no answer of {version.model}@{version.number} in that time{hint}")
+        has = "" if others else f": {log_from_to(context, version.model)}"
+        raise NotFound(f"the log has no answer of {version.model}@{version.number} in that time{hint}{has}")
     notes = (f"{counted(others, 'answer')} of other versions left out",) if others else ()
     return rows_of(kept, version.reference), notes
 

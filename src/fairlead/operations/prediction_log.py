@@ -164,9 +164,9 @@ def predictions_alone(context: Context, model: str, since: float, until: float) 
     return query(*_parts_of_log(context, since, until), model, since, until)
 
 
-def first_instant(context: Context, model: str) -> float | None:
-    """The event time of a model's oldest prediction in the log; None without one. Raises `StateError`."""
-    from fairlead.adapters.log_query import first_instant as query
+def logged_span(context: Context, model: str) -> tuple[float, float] | None:
+    """The event times of a model's oldest and newest prediction in the log; None without one. Raises `StateError`."""
+    from fairlead.adapters.log_query import logged_span as query
 
     return query(*_parts_of_log(context, 0.0, 1.0), model)
 

@@ -17,7 +17,7 @@ from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import NotFound, UsageError
 from fairlead.flows.backtest_rows import Rows
 from fairlead.flows.watching.reference import Reference
-from fairlead.operations.backtest_log import Version, answered, open_version, rows_of, served
+from fairlead.operations.backtest_log import Version, answered, log_from_to, newest, open_version, rows_of, served
 from fairlead.operations.context import Context
 from fairlead.operations.performance_clock import instant, seconds_of
 from fairlead.operations.prediction_log import predictions_with_outcomes
@@ -66,18 +66,19 @@ class Simulation(Struct, frozen=True):
 def simulate(context: Context, name: str, window: str, output: str | Path | None = None) -> Simulation:
     """Answers a past window's logged requests by `name@version`, of whichever version answered them then.
 
-    `window` is "2026-01-01/7d", "2026-01-01/2026-01-08", or a length that ends now, such as "7d". `output` takes a
-    Parquet table of both answers, one row a request. Raises `NotFound` for a window without requests, `UsageError` for
-    one that is none.
+    `window` is "2026-01-01/7d", "2026-01-01/2026-01-08", or a length, such as "7d", that ends with the newest answer of
+    the log. `output` takes a Parquet table of both answers, one row a request. Raises `NotFound` for a window without
+    requests, `UsageError` for one that is none.
 
     The verdict breaches where the primary metric would have been lower beyond chance on the same labels, and is
     undecided with fewer than 30 labels.
     """
-    since, until = span_of(window, context.clock.now())
     version = open_version(context, name)
+    since, until = span_of(window, newest(context, version.model))
     table = served(predictions_with_outcomes(context, version.model, since, until))
     if not table.num_rows:
-        raise NotFound(f"the log of {version.model} has no answered request in {window}")
+        has = log_from_to(context, version.model)
+        raise NotFound(f"the log of {version.model} has no answered request in {window}: {has}")
     before = rows_of(table, version.reference)
     after = answered(before, version, version.load())
     found = _compared(version, (since, until), before, after, table)

@@ -21,7 +21,7 @@ from fairlead.operations.context import Context
 from fairlead.operations.drift_bases import bare_reference
 from fairlead.operations.log_answers import answers_of
 from fairlead.operations.performance_clock import written
-from fairlead.operations.prediction_log import first_instant
+from fairlead.operations.prediction_log import logged_span
 from fairlead.operations.slot_range import at_clock
 from fairlead.operations.slot_store import open_slots, slot_plan
 
@@ -112,7 +112,8 @@ def _bundles(context: Context, model: str) -> dict[int, str]:
 def _span(context: Context, model: str, since: str | None, until: str | None) -> tuple[float, float] | None:
     """From the start of a slot until the end of one, or of what was judged; None where the log has nothing."""
     zone, seconds = zone_named(context.settings.monitoring.zone), float(context.settings.monitoring.slots.every)
-    start = first_instant(context, model) if since is None else at_clock(since, zone)
+    span = logged_span(context, model) if since is None else None
+    start = at_clock(since, zone) if since is not None else None if span is None else span[0]
     if start is None:
         return None
     ends = [
