@@ -21,6 +21,7 @@ from msgspec.structs import replace
 from fairlead.core.report import FeatureShift
 from fairlead.stats.attribution import Attribution
 
+PLAUSIBLE = ("default", "renamed", "scale")  # symptoms that keep values plausible: a season may look like them
 PER = 1_000  # predictions that money is given for
 
 
@@ -32,6 +33,7 @@ class Jump(Struct, frozen=True, omit_defaults=True):
     level: str = ""
     symptom: str = ""
     since: str = ""
+    surprise: float | None = None
 
 
 class Cost(Struct, frozen=True):
@@ -92,7 +94,8 @@ def jumped(shift: FeatureShift, jump: Jump | None) -> FeatureShift:
     """A shift with what it did since the last calm window."""
     if jump is None:
         return shift
-    return replace(shift, jump=jump.effect, jump_level=jump.level, symptom=jump.symptom, since=jump.since)
+    told = replace(shift, jump=jump.effect, jump_level=jump.level, symptom=jump.symptom, since=jump.since)
+    return told if jump.surprise is None else replace(told, surprise=jump.surprise)
 
 
 def ranked_by_jump(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
@@ -104,3 +107,19 @@ def ranked_by_jump(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
         return 1 if shift.jump_level in ("warning", "critical") else 2
 
     return tuple(sorted(ranked_by_harm(shifts), key=group))
+
+
+def ranked_by_surprise(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
+    """What is plainly broken, what broke silently or jumped, and the rest. In the first two what is most unusual for
+    the column comes first; of equals, and where nothing is usual yet, the most harmful."""
+
+    def key(shift: FeatureShift) -> tuple[int, float]:
+        if shift.symptom:
+            group = 1 if shift.symptom in PLAUSIBLE else 0
+        elif shift.jump_level in ("warning", "critical"):
+            group = 2
+        else:
+            return 3, 0.0
+        return group, -(shift.surprise or 0.0)
+
+    return tuple(sorted(ranked_by_harm(shifts), key=key))

@@ -83,6 +83,7 @@ class FeatureShift(Struct, frozen=True, omit_defaults=True):
     jump_level: str = ""
     since: str = ""  # the first window in which it stood so
     symptom: str = ""  # of a broken pipeline: missing, null, unseen, frozen, x100 and the like
+    surprise: float | None = None  # the jump as a multiple of what the column usually jumps from window to window
 
     @property
     def moved(self) -> bool:

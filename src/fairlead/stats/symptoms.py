@@ -78,7 +78,7 @@ def _factor(before: NumericProfile, now: NumericProfile) -> str:
         return ""
     power = round(log10(ratios[0]))
     near = all(abs(log10(ratio) - power) < 0.25 for ratio in ratios)
-    if not power or not near or not _elsewhere(before, now):
+    if not power or not near or not elsewhere(before, now):
         return ""
     return f"x{10**power:,}" if power > 0 else f"/{10**-power:,}"
 
@@ -87,7 +87,7 @@ def _ratio(now: float, before: float) -> float:
     return now / before if before and isfinite(now) and isfinite(before) else 0.0
 
 
-def _elsewhere(before: NumericProfile, now: NumericProfile) -> bool:
+def elsewhere(before: NumericProfile, now: NumericProfile) -> bool:
     """Whether half of the values that are not 0 lie where hardly any did."""
     if before.minimum is not None and now.maximum is not None and now.maximum < before.minimum:
         return True

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fairlead.core.compared import SEASON, Against
 from fairlead.core.report import WindowReport
 from fairlead.flows.watching.previous import PATIENCE, Calm
-from fairlead.flows.watching.references import Recount
+from fairlead.flows.watching.references import Counted, Recount
 from fairlead.stats.drift import Level
+from fairlead.stats.habit import Habit, unpacked
 
 
 class _Last(Struct):
@@ -19,6 +21,7 @@ class _Last(Struct):
 
     window: str = ""
     digest: str = ""
+    newest: str = ""  # of the last window of all: what its columns usually do
     since: dict[str, str] = {}
     waited: int = 0
 
@@ -32,12 +35,14 @@ class Calms:
 
     def follow(self, report: WindowReport, digest: str, place: int = 0) -> None:
         """Takes the first judgement of a window in, as `Calm.follow` did when it was made."""
-        if not report.drift:
+        seasonal = isinstance(report.against, Against) and report.against.kind == SEASON
+        if not report.drift or seasonal:  # what a season is compared with follows from the season
             return
         last = self._last.setdefault((report.version, place), _Last())
         jumps = [one for one in report.drift if one.jump_level or one.symptom]
         broken = any(one.symptom for one in jumps)
-        leapt = bool(last.window) and any(one.jump_level == Level.CRITICAL for one in jumps)
+        leapt = any(one.jump_level == Level.CRITICAL and one.surprise is not None for one in jumps)
+        last.newest = digest
         if (broken or leapt) and last.waited < PATIENCE:
             last.waited += 1
             last.since = {one.name: one.since for one in jumps}
@@ -55,6 +60,8 @@ class Calms:
             return
         counts = None if kept is None else kept.window
         calm.window, calm.counts, calm.since, calm.waited = last.window, counts, dict(last.since), last.waited
+        newest = recount(last.newest) if last.newest else None
+        calm.habit = _habit(newest)
 
     def of(self, version: int, place: int, recount: Recount | None) -> Calm:
         """The last calm window among those of a place."""
@@ -63,3 +70,9 @@ class Calms:
             held = self._held[version, place] = Calm()
             self.restore(held, version, recount, place)
         return held
+
+
+def _habit(newest: Counted | None) -> Habit:
+    if newest is None or newest.window is None:
+        return Habit()
+    return unpacked(newest.habit, len(newest.window.columns))

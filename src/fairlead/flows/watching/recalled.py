@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 
 import msgspec
+from msgspec import UNSET
 
 from fairlead.errors import FairleadError
 from fairlead.flows.watching.references import Counted, Recount
@@ -24,6 +25,7 @@ def recalled(read: Callable[[str], bytes]) -> Recount:
             said = error.line if isinstance(error, FairleadError) else str(error)
             _LOG.warning("an earlier window cannot be compared with: %s", said)
             return None
-        return Counted(found.counts, found.newest)
+        habit = found.leaps.habit
+        return Counted(found.counts, found.newest, b"" if habit is UNSET else habit)
 
     return recount

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fairlead.core.compared import PREVIOUS, SEASON, TRAINING, VERSION, Against, Wanted
 from fairlead.core.report import SCORE, WindowReport
 from fairlead.core.window import Window, WindowPlan
+from fairlead.flows.watching.previous import Calm
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.shifts import compared
 from fairlead.stats.coarse import FEW_ROWS, coarse
@@ -23,17 +24,19 @@ from fairlead.stats.drift import ColumnDrift, Level
 from fairlead.stats.profile import ColumnProfile, TableProfile
 from fairlead.stats.regrid import on_one_grid
 from fairlead.stats.season import Season, as_long, phases_of, usual_effects
-from fairlead.stats.sparse import TableCounts, dense
+from fairlead.stats.sparse import TableCounts, dense, sparse
 
 FEWEST = 100  # rows of a season, below which it says nothing
 Load = Callable[[int], Reference | str]
 
 
 class Counted(Struct, frozen=True):
-    """What the evidence of a window counted: all of it, and the newest slot of one that slides."""
+    """What the evidence of a window counted: all of it, and the newest slot of one that slides; and what its columns
+    usually do."""
 
     window: TableCounts | None
     newest: TableCounts | None = None
+    habit: bytes = b""
 
 
 Recount = Callable[[str], Counted | None]  # by the evidence's digest; None where it is gone
@@ -41,11 +44,12 @@ Recount = Callable[[str], Counted | None]  # by the evidence's digest; None wher
 
 class Chosen(Struct, frozen=True, eq=False):
     """What one window is compared with; without a profile, with the training data. `stretches` of a season are its
-    periods, oldest first."""
+    periods, oldest first, and `calm` stands for the last calm window: the one before it was of another hour."""
 
     against: Against
     profile: TableProfile | None = None
     stretches: tuple[TableProfile, ...] = ()
+    calm: Calm | None = None
 
 
 class Met(Struct, frozen=True, eq=False):
@@ -125,7 +129,9 @@ class References:
             return Chosen(_instead(f"undecided: {len(stretches)} of {periods} periods can be read, of {rows} rows"))
         whole = _filled(reduce(add, stretches), reference.profile)
         told = f"the last {periods} of this {season.value.replace('_', ' ')}"
-        return Chosen(Against(SEASON, told, rows=whole.rows), whole, stretches)
+        calm = Calm()
+        calm.window, calm.counts = told, sparse(whole)
+        return Chosen(Against(SEASON, told, rows=whole.rows), whole, stretches, calm)
 
     def _place(self, season: Season, slot: Window) -> tuple[int, int]:
         phase, cycle = phases_of([self._plan.clock(slot.starts_at)], season)

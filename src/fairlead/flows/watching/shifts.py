@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isfinite
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fairlead.core.check import LABELS, judge_drift
-from fairlead.core.ranking import Cost, Jump, estimated, guessed, jumped, ranked_by_harm, ranked_by_jump
+from fairlead.core.ranking import Cost, Jump, estimated, guessed, jumped, ranked_by_harm, ranked_by_surprise
 from fairlead.core.report import CALM, SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.harms import Informed, cost_of
@@ -21,6 +21,7 @@ from fairlead.stats.profile import ColumnProfile, TableProfile
 
 # Below this share of nulls, even a manifold increase breaks nothing.
 BROKEN_NULLS = 0.01
+Ranking = Callable[[Iterable[FeatureShift]], tuple[FeatureShift, ...]]
 DISTRIBUTIONS = ("psi", "js", "ks", "wasserstein", "chi_squared")
 
 
@@ -73,9 +74,10 @@ def judge_shifts(
     found: Sequence[ColumnDrift],
     costs: Costs,
     jumps: Mapping[str, Jump] | None = None,
+    ranked: Ranking = ranked_by_surprise,
 ) -> tuple[tuple[FeatureShift, ...], Verdict]:
     """The same of two profiles, the comparison of them, what is known of the costs, and what the columns did since the
-    last calm window (None: ranked by harm alone). Nothing else is asked."""
+    last calm window (None: ranked by harm alone), which `ranked` puts in order. Nothing else is asked."""
     were = {column.grid.name: column for column in before.columns}
     now = {column.grid.name: column for column in current.columns}
     shifts = [
@@ -90,7 +92,7 @@ def judge_shifts(
     if jumps is None:
         return ranked_by_harm(shifts), judge_drift(tuple(found))
     leapt = [_looks(jumped(one, jumps.get(one.name)), now.get(one.name)) for one in shifts]
-    return ranked_by_jump(leapt), judge_drift(tuple(found))
+    return ranked(leapt), judge_drift(tuple(found))
 
 
 def _looks(shift: FeatureShift, now: ColumnProfile | None) -> FeatureShift:
@@ -103,6 +105,10 @@ def _looks(shift: FeatureShift, now: ColumnProfile | None) -> FeatureShift:
         "null": f"{name} is null in {nulls:.1%} of the rows",
         "unseen": f"{name} holds categories that it never held before",
         "frozen": f"{name} holds one value in every row",
+        "default": f"{name} holds one value in many more rows, taken from all others alike",
+        "renamed": f"{name} holds its categories under each other's names",
+        "fractions": f"{name} holds fractions where it held whole numbers",
+        "scale": f"{name} holds values of another scale",
     }
     factor = f"{name} holds values {shift.symptom} of what they were"
     return replace(shift, broken=f"{said.get(shift.symptom, factor)}, since window {shift.since}")

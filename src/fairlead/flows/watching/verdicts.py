@@ -23,14 +23,14 @@ from fairlead.core.judge_groups import by_groups
 from fairlead.core.listing import counted
 from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, overruled, place
-from fairlead.core.ranking import ranked_by_harm, ranked_by_jump
+from fairlead.core.ranking import ranked_by_harm, ranked_by_jump, ranked_by_surprise
 from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Predictions, Stage, WindowReport
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.compact import compacted
 from fairlead.flows.watching.predictions import predictions_of
 from fairlead.flows.watching.previous import Leaps
 from fairlead.flows.watching.references import calmed
-from fairlead.flows.watching.shifts import Costs, compared, judge_shifts
+from fairlead.flows.watching.shifts import Costs, Ranking, compared, judge_shifts
 from fairlead.stats.drift import ColumnDrift, compare
 from fairlead.stats.multivariate.dependence import Compared
 from fairlead.stats.performance import HIGHER_IS_BETTER
@@ -46,6 +46,7 @@ EDITIONS = (1, 2, EDITION)
 COMPACT = LEAPS = COARSE = 2
 CALENDAR = 3  # since then, windows may slide, and be compared with others than the training data
 BEYOND = 3  # harm lies beyond what is tolerated, and a window's loss is tested by itself
+HABITS = 3  # a jump is read against the column's own
 LADDER = 3  # correlations, and the metric by class and by group
 
 
@@ -183,11 +184,13 @@ def is_ripe(bare: WindowReport, policy: HarmPolicy) -> bool:
 
 def suspects_of(shifts: tuple[FeatureShift, ...], edition: int = EDITION) -> tuple[str, ...]:
     """The features that moved or broke: first what broke or jumped since the last calm window, then the most harmful,
-    by money where that is known. In the first edition, the most harmful first."""
+    by money where that is known. In the first edition, the most harmful first; since the third, also what jumped to
+    where the reference was, and of what jumped the most unusual first."""
     if edition < LEAPS:
         return tuple(shift.name for shift in ranked_by_harm(shifts) if shift.moved and shift.name != SCORE)
-    features = [shift for shift in ranked_by_jump(shifts) if shift.name != SCORE]
-    return tuple(shift.name for shift in features if shift.moved or shift.broken)
+    features = [shift for shift in _ranking(edition)(shifts) if shift.name != SCORE]
+    leapt = edition >= HABITS
+    return tuple(shift.name for shift in features if shift.moved or shift.broken or (leapt and shift.jump_level))
 
 
 def text_of(evidence: WindowEvidence) -> bytes:
@@ -228,7 +231,7 @@ def _data(
         found = judge(_base(evidence, reference), current, alpha=evidence.alpha)
         found = found if evidence.edition < CALENDAR else calmed(found, evidence.bare.against)
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
-    shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps)
+    shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps, _ranking(evidence.edition))
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
 
 
@@ -243,6 +246,10 @@ def _predictions(
 def _base(evidence: WindowEvidence, reference: TableProfile) -> TableProfile:
     """What the window's counts are compared with."""
     return reference if evidence.base is None else dense(evidence.base, reference.grids)
+
+
+def _ranking(edition: int) -> Ranking:
+    return ranked_by_jump if edition < HABITS else ranked_by_surprise
 
 
 _NOT_JUDGED = "the data were not judged"
