@@ -19,6 +19,7 @@ from fairlead.faces.cli.app import build, run
 from fairlead.operations.context import Context
 from fairlead.operations.drift_bases import WEEKS
 from fairlead.operations.drift_model import Asked, ModelDrift, model_drift
+from fairlead.operations.known import NOW, known
 from fairlead.operations.slot_store import open_slots, slot_keeping
 from fairlead.operations.windows import backfill, kept
 from fairlead.stats.drift import Level
@@ -273,6 +274,33 @@ def test_a_back_fill_asked_wrongly(home: Context, name: str, since: str | None, 
     assert said in raised.value.line
 
 
+# -- performance ---------------------------------------------------------------------------------------------------
+
+
+def test_the_performance_of_segments_adds_up_to_the_whole(home: Context) -> None:
+    """Rows and labels of all segments are those of each window, and of all windows as one; nothing was judged of a
+    segment by itself."""
+    whole = known(home, "stay", "7d", NOW, in_all=True)
+    parts = [known(home, "stay", "7d", NOW, f"city={city}", in_all=True) for city in ("aspen", "berlin", "cairo")]
+    for place, window in enumerate(whole):
+        mine = [part[place] for part in parts]
+        assert {one.window for one in mine} == {window.window}
+        assert sum(one.rows for one in mine) == window.rows
+        assert sum(one.performance.labels for one in mine) == window.performance.labels
+        assert all(one.then is None for one in mine)
+    assert (whole[-1].window, whole[-1].rows) == ("in all", sum(one.rows for one in whole[:-1]))
+    assert whole[-1].late == sum(one.late for one in whole[:-1]) > 0
+    assert len(known(home, "stay", "2015-12-21", NOW, in_all=True)) == 1
+
+
+def test_a_segment_as_known_then(home: Context) -> None:
+    """Labels that had not come are not counted; before the answers there is nothing."""
+    then = known(home, "stay", "2015-12-21", "2015-12-22T12:00", "city=berlin")[0]
+    now = known(home, "stay", "2015-12-21", NOW, "city=berlin")[0]
+    assert 0 < then.performance.labels < now.performance.labels == now.rows
+    assert known(home, "stay", "2015-12-21", "2015-12-20", "city=berlin")[0].rows == 0
+
+
 # -- as typed ------------------------------------------------------------------------------------------------------
 
 
@@ -305,6 +333,12 @@ def test_drift_as_typed(
     assert typed("drift", "stay", "--to", "2014-01-01", "--html", str(page)) == 3
     assert "not enough data yet" in capsys.readouterr().out
     read_page(page.read_text())
+    assert typed("performance", "stay", "--window", "7d", "--segment", "city=berlin") == 0
+    said = capsys.readouterr().out
+    assert "of city=berlin; the reference is of all rows" in said
+    assert "in all" in said
+    assert typed("performance", "stay", "--segment", "city=paris") == 3
+    assert "not enough data yet" in capsys.readouterr().out
     assert typed("drift", "stay", "--json") == 3
     assert json.loads(capsys.readouterr().out)["name"] == "2015-12-27"
 
@@ -317,6 +351,8 @@ def test_drift_as_typed(
         (["drift", "--reference", "x.csv", "--current", "y.csv", "--segment", "a=b"], "are of a served model"),
         (["drift", "stay", "--reference", "nothing"], "there is no reference 'nothing'"),
         (["windows", "list", "nobody"], "no model 'nobody'"),
+        (["performance", "stay", "--segment", "berlin"], "'berlin' is no segment"),
+        (["performance", "stay", "--segment", "town=berlin"], "no feature 'town'"),
         (["windows", "backfill", "stay", "--from", "soon"], "no instant"),
     ],
 )

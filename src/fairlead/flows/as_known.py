@@ -10,9 +10,8 @@ how far event times had lagged behind their arrival at the least until then, as 
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Sequence
-from math import inf
 
 import numpy as np
 from msgspec import Struct
@@ -29,6 +28,7 @@ from fairlead.ports import LogReader
 
 UNWATCHED = ("shadow", fallback.ARM)
 Load = Callable[[int], Reference]  # a version's reference
+Inside = Callable[[Prediction], bool]  # whether an answer is one of those that are asked about
 
 
 class Lag:
@@ -61,38 +61,43 @@ class _Asked(Struct):
     report: WindowReport
     cohort: Cohort
     outcomes: list[OutcomeRecord]
+    places: dict[str, int]
 
 
 def as_known(
-    open_log: Callable[[], LogReader], reports: Sequence[WindowReport], load: Load, as_of: float | None = None
+    open_log: Callable[[], LogReader],
+    reports: Sequence[WindowReport],
+    load: Load,
+    as_of: float | None = None,
+    inside: Inside | None = None,
 ) -> tuple[AsKnown, ...]:
-    """The judged windows of one model, with what was known at `as_of` (None: all that the log has), in their order.
+    """The judged windows of one model, with what was known at `as_of` (None: all that the log has), in their order;
+    windows may overlap. With `inside`, only of the answers that it takes: as judged, nothing is known of those alone.
 
     The log is read twice: answers first, then their labels. Raises what `load` raises for a version.
     """
     if not reports:
         return ()
-    model = reports[0].model
-    answers, lag = _answers(open_log(), model, reports)
-    asked: dict[tuple[float, int], _Asked] = {}
-    places: dict[str, tuple[_Asked, int]] = {}
-    for report in reports:
-        asked[report.starts_at, report.version] = _Asked(report, Cohort(load(report.version), profiled=False), [])
-    for key, record in answers:
+    asked = [_Asked(report, Cohort(load(report.version), profiled=False), [], {}) for report in reports]
+    answers, lag = _answers(open_log(), asked, inside)
+    holding: dict[str, list[_Asked]] = {}
+    for those, record in answers:
         if as_of is None or record.received_at + lag(record.received_at) <= as_of:
-            places[record.request_id] = (asked[key], asked[key].cohort.add(record))
-    _hand_out(open_log(), places, lag, as_of)
-    return tuple(_known(one, places, lag, as_of) for one in asked.values())
+            holding[record.request_id] = those
+            for one in those:
+                one.places[record.request_id] = one.cohort.add(record)
+    _hand_out(open_log(), holding, lag, as_of)
+    return tuple(_known(one, lag, as_of, whole=inside is None) for one in asked)
 
 
 def _answers(
-    reader: LogReader, model: str, reports: Sequence[WindowReport]
-) -> tuple[list[tuple[tuple[float, int], Prediction]], Lag]:
+    reader: LogReader, asked: Sequence[_Asked], inside: Inside | None
+) -> tuple[list[tuple[list[_Asked], Prediction]], Lag]:
     """The answers that fall into the windows, each request once, and the shift of arrivals."""
-    spans = {(report.starts_at, report.version): report for report in reports}
-    starts = np.array(sorted({report.starts_at for report in reports}))
-    found: dict[str, tuple[tuple[float, int], Prediction]] = {}
+    model = asked[0].report.model
+    found: dict[str, tuple[list[_Asked], Prediction]] = {}
     arrived: list[tuple[float, float]] = []
+    windows = _Windows(asked)
     while True:
         predictions, outcomes = reader.poll()
         if not predictions and not outcomes:
@@ -101,22 +106,38 @@ def _answers(
             if one.model_name != model or one.shadow_of is not None or one.arm in UNWATCHED:
                 continue
             arrived.append((one.received_at, one.timestamp))
-            place = int(np.searchsorted(starts, one.timestamp, side="right")) - 1
-            key = (float(starts[place]) if place >= 0 else inf, one.model_version)
-            report = spans.get(key)
-            if report is not None and one.timestamp < report.ends_at and one.status == 200:
-                found.setdefault(one.request_id, (key, one))
+            those = windows.of(one) if one.status == 200 else []
+            if those and (inside is None or inside(one)):
+                found.setdefault(one.request_id, (those, one))
 
 
-def _hand_out(reader: LogReader, places: dict[str, tuple[_Asked, int]], lag: Lag, as_of: float | None) -> None:
+class _Windows:
+    """Finds the windows that an answer lies in: of a version, by their starts."""
+
+    def __init__(self, asked: Sequence[_Asked]) -> None:
+        self._by_version: dict[int, list[_Asked]] = {}
+        for one in sorted(asked, key=lambda one: one.report.starts_at):
+            self._by_version.setdefault(one.report.version, []).append(one)
+        self._starts = {version: [one.report.starts_at for one in those] for version, those in self._by_version.items()}
+        self._longest = max(one.report.ends_at - one.report.starts_at for one in asked)
+
+    def of(self, record: Prediction) -> list[_Asked]:
+        """Those that hold it."""
+        starts, at = self._starts.get(record.model_version, []), record.timestamp
+        those = self._by_version.get(record.model_version, [])
+        last, first = bisect_right(starts, at), bisect_left(starts, at - self._longest)
+        return [one for one in those[first:last] if at < one.report.ends_at]
+
+
+def _hand_out(reader: LogReader, holding: dict[str, list[_Asked]], lag: Lag, as_of: float | None) -> None:
     while True:
         predictions, outcomes = reader.poll()
         if not predictions and not outcomes:
             return
         for outcome in outcomes:
-            place = places.get(outcome.request_id)
-            if place is not None and (as_of is None or known_at(outcome, lag) <= as_of):
-                place[0].outcomes.append(outcome)
+            if as_of is None or known_at(outcome, lag) <= as_of:
+                for one in holding.get(outcome.request_id, ()):
+                    one.outcomes.append(outcome)
 
 
 def known_at(outcome: OutcomeRecord, lag: Lag) -> float:
@@ -124,15 +145,15 @@ def known_at(outcome: OutcomeRecord, lag: Lag) -> float:
     return max(outcome.observed_at, outcome.received_at + lag(outcome.received_at))
 
 
-def _known(one: _Asked, places: dict[str, tuple[_Asked, int]], lag: Lag, as_of: float | None) -> AsKnown:
-    report, cohort = one.report, one.cohort
+def _known(one: _Asked, lag: Lag, as_of: float | None, *, whole: bool) -> AsKnown:
+    report, cohort, places = one.report, one.cohort, one.places
     before = [outcome for outcome in one.outcomes if known_at(outcome, lag) <= report.judged_at]
     after = [outcome for outcome in one.outcomes if known_at(outcome, lag) > report.judged_at]
     for outcome in before:
-        cohort.learn(places[outcome.request_id][1], outcome)
+        cohort.learn(places[outcome.request_id], outcome)
     then = cohort.truths()
     for outcome in after:
-        cohort.learn(places[outcome.request_id][1], outcome)
+        cohort.learn(places[outcome.request_id], outcome)
     now = cohort.truths()
     had, has = ~np.isnan(then), ~np.isnan(now)
     seen = Seen(report.model, Window(report.starts_at, report.ends_at, report.window), report.judged_at, Stage.MATURED)
@@ -144,9 +165,9 @@ def _known(one: _Asked, places: dict[str, tuple[_Asked, int]], lag: Lag, as_of: 
         judged_at=report.judged_at,
         as_of=as_of,
         rows=cohort.rows,
-        then=report.performance,
+        then=report.performance if whole else None,
         performance=measure(seen, cohort, cohort.labelled()),
         late=int((has & ~had).sum()),
         corrected=int((had & (then != now)).sum()),
-        forgotten=max(0, report.rows - cohort.rows) if as_of is None else 0,
+        forgotten=max(0, report.rows - cohort.rows) if as_of is None and whole else 0,
     )

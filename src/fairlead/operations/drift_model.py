@@ -122,7 +122,7 @@ def model_drift(context: Context, name: str, asked: Asked) -> ModelDrift:
     """
     kind = kind_of(asked.reference)
     if asked.segment:
-        _check_segment(asked.segment)
+        check_segment(asked.segment)
     model, bundles, named = _named(context, name)
     if isinstance(kind, int) and kind not in bundles:
         there = ", ".join(f"v{one}" for one in sorted(bundles)[-5:])
@@ -172,7 +172,7 @@ def _basis(
     if version != reference.version:
         reference = bare_reference(context.bundles, bundles[version], version)
         if reading.segment:
-            _check_feature(reading.segment, f"{reading.model}@{version}", reference)
+            check_feature(reading.segment, f"{reading.model}@{version}", reference)
     return training(context.bundles, bundles[version], reference, reading.segment)
 
 
@@ -241,7 +241,7 @@ class Reading:
         self._at_once = asked.at_once
         self.notes: tuple[str, ...] = ()
         if asked.segment:
-            _check_feature(asked.segment, f"{model}@{self.reference.version}", self.reference)
+            check_feature(asked.segment, f"{model}@{self.reference.version}", self.reference)
 
     def read(self, starts_at: float, ends_at: float) -> tuple[Slot, ...]:
         """The slots that begin in a span. Raises `UsageError` for a segment that only the log tells."""
@@ -314,14 +314,16 @@ def _rows(store: SlotStore, model: str, one: SlotsHeld, span: tuple[float, float
     return sum(slot.rows for slot in store.read(model, one.version, "", *span))
 
 
-def _check_segment(text: str) -> None:
+def check_segment(text: str) -> None:
+    """Raises `UsageError` for what names no column and value."""
     try:
         parted(text)
     except TableError as error:
         raise UsageError(f"--segment: {error}") from None
 
 
-def _check_feature(segment: str, which: str, reference: Reference) -> None:
+def check_feature(segment: str, which: str, reference: Reference) -> None:
+    """Raises `NotFound` for a segment of no feature of a version."""
     column, _ = parted(segment)
     names = [grid.name for grid in reference.profile.grids if grid.name != SCORE]
     if column not in names:

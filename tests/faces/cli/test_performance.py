@@ -139,7 +139,7 @@ WRONG = {
     "nothing predicted": (["FILE", "--target", "y"], "name what was predicted"),
     "no such column": (["FILE", "--target", "z", "--score", "p"], "no column 'z'"),
     "a model with columns": (["churn", "--target", "y"], "'churn' is no data file"),
-    "a model with slices": (["churn", "--segment", "region"], "--segment needs a file"),
+    "a model with slices": (["churn", "--segment", "a=b", "--segment", "c=d"], "one segment at a time"),
     "half a cost": (["FILE", "--target", "y", "--score", "p", "--cost", "fn"], "is no pair"),
     "a cost in words": (["FILE", "--target", "y", "--score", "p", "--cost", "false_negative=much"], "--cost"),
     "half a probability": (["FILE", "--target", "y", "--probability", "cat"], "--probability cat=p_cat"),

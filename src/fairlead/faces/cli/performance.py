@@ -10,12 +10,13 @@ import msgspec
 import typer
 from rich.text import Text
 
+from fairlead.core.known import AsKnown
 from fairlead.core.listing import counted
 from fairlead.errors import UsageError
 from fairlead.faces.cli.output import emit_json, figure, leave, probability, say, state, table
 from fairlead.faces.cli.session import opened
 from fairlead.faces.cli.status import model_view
-from fairlead.operations.known import known
+from fairlead.operations.known import NOW, known
 from fairlead.operations.overview import WindowView
 from fairlead.operations.performance import PerformanceReport
 from fairlead.operations.performance import performance as measured
@@ -32,7 +33,10 @@ Prediction = Annotated[str | None, typer.Option(metavar="COL", help="The predict
 Probability = Annotated[list[str] | None, typer.Option(metavar="CLASS=COL", help="A class's probability; repeatable.")]
 Task = Annotated[str | None, typer.Option(help="binary, multiclass or regression [default: inferred].")]
 Positive = Annotated[str | None, typer.Option(metavar="CLASS", help="The class that the score is of.")]
-Segment = Annotated[list[str] | None, typer.Option(metavar="COL", help="Compare its values; repeatable.")]
+Segment = Annotated[
+    list[str] | None,
+    typer.Option(metavar="COL", help="Compare its values; repeatable. A model: its rows of one, COL=VALUE."),
+]
 PredictedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each answer was given.")]
 ObservedAt = Annotated[str | None, typer.Option(metavar="COL", help="When each label was seen.")]
 AsOf = Annotated[
@@ -79,14 +83,15 @@ def performance(
     """How good the predictions were: a file's, each metric with its interval; or a served model's, by judged window."""
     of_file = (target, score, prediction, task, positive, predicted_at, observed_at, reference, metric, html)
     if not _is_file(what):
-        if segment:
-            raise UsageError(f"the windows of {what!r} were judged as a whole: --segment needs a file")
         if probability or cost or any(option is not None for option in of_file):
             raise UsageError(
-                f"{what!r} is no data file: --target and its like need one; a model takes --window, --as-of, --json"
+                f"{what!r} is no data file: --target and its like need one; a model takes --window, --segment, "
+                "--as-of, --json"
             )
-        if as_of is not None:
-            _again(context, what, window, as_of, json=json)
+        if segment and len(segment) > 1:
+            raise UsageError("the windows of a model are cut by one segment at a time: name one, as in region=north")
+        if as_of is not None or segment:
+            _again(context, what, window, as_of or NOW, segment[0] if segment else "", json=json)
         else:
             _windows(context, what, window, json=json)
         return
@@ -254,12 +259,24 @@ def _windows(context: typer.Context, model: str, chosen: str | None, *, json: bo
     raise leave(last.outcome)
 
 
-def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, *, json: bool) -> None:
-    """Each window as it was judged, and measured again with what was known at an instant. What was judged stands."""
-    found = known(opened(context), model, chosen, as_of)
+def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, segment: str, *, json: bool) -> None:
+    """Each window as it was judged, and measured again with what was known at an instant. What was judged stands. Of a
+    segment only its rows, of which nothing was judged by themselves. Then all windows as one."""
+    found = known(opened(context), model, chosen, as_of, segment, in_all=True)
     if json:
         emit_json(found)
+    else:
+        _show_again(found, as_of, segment)
+    if segment and not any(one.rows for one in found):
+        raise typer.Exit(3)
+
+
+def _show_again(found: Sequence[AsKnown], as_of: str, segment: str) -> None:
+    if segment and not any(one.rows for one in found):
+        say(f"not enough data yet: the log has no answer of {segment} in these windows")
         return
+    if segment:
+        say(f"of {segment}; the reference is of all rows")
     rows = []
     for one in found:
         then, now = one.then, one.performance
@@ -268,6 +285,8 @@ def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, *
                 one.window,
                 str(one.version),
                 now.metric,
+                figure(now.reference),
+                figure(now.estimated),
                 "" if then is None else figure(then.realised),
                 figure(now.realised),
                 f"{figure(now.low)} to {figure(now.high)}",
@@ -280,6 +299,8 @@ def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, *
         "window",
         "version",
         "metric",
+        "reference",
+        "estimated",
         "as judged",
         f"as of {as_of}",
         "95 % interval",
@@ -287,7 +308,7 @@ def _again(context: typer.Context, model: str, chosen: str | None, as_of: str, *
         "late",
         "corrected",
     )
-    table("", heads, rows, heads[3:9])
+    table("", heads, rows, heads[3:11])
     if any(one.forgotten for one in found):
         say("the log no longer holds all answers of these windows: the figures are of those that it has")
 
