@@ -184,6 +184,14 @@ def _loops(fact: LoopAudited) -> _Words:
     return f"Feedback loops: {words}", fact.reason, tone, ""
 
 
+def _filled(fact: facts_act.SlotsFilled) -> _Words:
+    late = f", {counted(fact.late, 'row')} of them later than the judgement" if fact.late else ""
+    said = f"{counted(fact.rows, 'row')} in {counted(fact.slots, 'slot')}{late}" + (
+        f": {fact.reason}" if fact.reason else ""
+    )
+    return f"v{fact.version} counted again from the log", said, "plain", ""
+
+
 _WORDS: dict[type, Callable[[Any], _Words]] = {
     event.VersionRegistered: _registered,
     event.StatusChanged: _status,
@@ -210,6 +218,7 @@ _WORDS: dict[type, Callable[[Any], _Words]] = {
     facts_act.LabelsAsked: _labels,
     facts_act.TriageDone: _looked,
     facts_act.ActionTaken: _took,
+    facts_act.SlotsFilled: _filled,
     LoopAudited: _loops,
     UpstreamChanged: _upstream,
 }
