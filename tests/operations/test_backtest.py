@@ -147,6 +147,7 @@ def test_a_report_is_a_document_and_a_page(read_page: Any) -> None:
         ({"timestamp": "when"}, TableError, "there is no column 'when'"),
         ({"timestamp": "plan"}, TableError, "parse it into timestamps"),
         ({"score": "plan"}, TableError, "a score is a number"),
+        ({"score": "x"}, TableError, "column 'x' holds -?[0-9.]+: a score is a probability, from 0 to 1"),
         ({"score": None}, UsageError, "name what was predicted"),
         ({"target": "x"}, UsageError, "name what was predicted"),
         ({"columns": ["nope"]}, TableError, "there is no column 'nope'"),

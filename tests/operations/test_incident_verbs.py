@@ -111,6 +111,7 @@ WRONG: list[tuple[Callable[[Context, str], Any], type[FairleadError], str]] = [
     (lambda context, one: verbs.assign_item(context, one, " "), UsageError, "says nothing"),
     (lambda context, one: verbs.resolve_incident(context, one, ""), UsageError, "says nothing"),
     (lambda context, _: verbs.note_change(context, "", " ", "x"), UsageError, "needs a source"),
+    (lambda context, _: verbs.note_change(context, "nope", "crm", "x"), NotFound, "no model 'nope'"),
     (lambda context, one: act(context, one, "reboot"), UsageError, "no action"),
     (lambda context, _: act(context, "inc-9", "none"), NotFound, "no incident"),
     (lambda context, _: triage(context, "inc-9"), NotFound, "no incident"),

@@ -66,7 +66,7 @@ class Reader(Struct, frozen=True, eq=False):
         if np.isnan(at).all():
             return _nothing(self.contract)
         found = read_columns(part, wanted)
-        score = _numbers(found[asked.score]) if asked.score else np.full(at.size, nan)
+        score = _probabilities(found[asked.score], asked.score) if asked.score else np.full(at.size, nan)
         if asked.prediction is not None:
             decided = class_numbers(found[asked.prediction], self.contract)
         else:
@@ -106,6 +106,14 @@ def check_columns(source: Source, asked: Asked) -> None:
         raise TableError(f"column {asked.score!r} holds text: a score is a number")
     if asked.target is not None and asked.prediction is None and asked.score is None:
         raise UsageError("name what was predicted: a prediction, or a score")
+
+
+def _probabilities(column: Column, name: str) -> Floats:
+    score = _numbers(column)
+    outside = score[(score < 0.0) | (score > 1.0)]
+    if outside.size:
+        raise TableError(f"column {name!r} holds {outside[0]:g}: a score is a probability, from 0 to 1")
+    return score
 
 
 def features_of(source: Source, asked: Asked) -> tuple[str, ...]:

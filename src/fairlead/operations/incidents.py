@@ -85,8 +85,7 @@ def open_incident(
         raise UsageError(f"{severity!r} is no severity: use one of {', '.join(RESPONSE_SECONDS)}")
     if category not in CATEGORIES:
         raise UsageError(f"{category!r} is no category: use one of {', '.join(CATEGORIES)}")
-    if next(context.journal.read(model=model, kinds=("version_registered",)), None) is None:
-        raise NotFound(f"there is no model {model!r}: `fairlead models list` names them")
+    _known_model(context, model)
     now = context.clock.now()
     if began_at is not None and began_at > now:
         raise UsageError("an incident cannot begin in the future: give the instant at which it was first seen")
@@ -152,13 +151,20 @@ def assign_item(
 def note_change(context: Context, model: str, source: str, what: str, at: float | None = None, link: str = "") -> None:
     """Writes down that something was changed elsewhere that models depend on; an empty `model` means all of them.
 
-    Raises `UsageError` for a change without a source or without words.
+    Raises `NotFound` for a model that is not known, `UsageError` for a change without a source or without words.
     """
+    if model:
+        _known_model(context, model)
     if not source.strip() or not what.strip():
         raise UsageError("a change needs a source and words: fairlead timeline note NAME --source crm 'new currency'")
     now = context.clock.now()
     fact = UpstreamChanged(model, source.strip(), what.strip(), now if at is None else at, link)
     context.journal.append([fact], actor=context.actor, at=now)
+
+
+def _known_model(context: Context, model: str) -> None:
+    if next(context.journal.read(model=model, kinds=("version_registered",)), None) is None:
+        raise NotFound(f"there is no model {model!r}: `fairlead models list` names them")
 
 
 def _audience(context: Context, name: str) -> Audience:
