@@ -175,7 +175,8 @@ class _Lead:
         self._events = SegmentFactReader(context.home / "log")
         # Nobody listens: what was decided is in the journal, where the second thread finds it, also after a restart.
         signs = VitalSigns(partial(_counts, NoteFolder(context.home / COUNTERS)))
-        self._release = Release(context.journal, context.board, context.bundles, context.clock, signs)
+        draws = context.settings.loops.draws
+        self._release = Release(context.journal, context.board, context.bundles, context.clock, signs, draws)
         self._evidence = EvidenceNote(context.home, self._release)
         self._caught_up = False
         self._watched = context.open_log()

@@ -318,6 +318,11 @@ class OutputReader:
         self._width = 1 if contract.task is Task.REGRESSION else len(self._labels)
         self._threshold = threshold
 
+    @property
+    def labels(self) -> tuple[int | str, ...]:
+        """The classes as they are answered; none of a value."""
+        return self._labels
+
     def read(self, output: NDArray[float64], rows: int) -> list[Answer]:
         """One answer a row. Raises `BundleError` when the output has another shape, NaN or infinity."""
         if output.shape != (rows, self._width):

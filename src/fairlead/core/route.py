@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
+from fairlead.core.exploring import Drawn, Draws
 from fairlead.core.split import PLAIN, Dealt, Split, key_of
 
 SHADOWER = 9900  # the number, among those of workers, of the process that answers unseen
@@ -29,6 +30,7 @@ class ModelRoute(Struct, frozen=True):
     `bundles` gives the digest of each version that must be warm: arms, shadows, and the versions kept for rollback.
     `split` says what is dealt to the arms; `salt` makes each rollout a draw of its own. `shadowed` is the share of the
     units whose requests the shadows answer too; where the shadows are all that is tried, the others are no evidence.
+    `draws`: for a share of the requests the decision is drawn; then the only arm is the champion.
     """
 
     arms: tuple[Arm, ...]
@@ -37,6 +39,7 @@ class ModelRoute(Struct, frozen=True):
     salt: str = ""
     split: Split = PLAIN
     shadowed: float = 1.0
+    draws: Draws | UnsetType = UNSET
 
 
 class RouteTable(Struct, frozen=True):
@@ -48,13 +51,14 @@ class RouteTable(Struct, frozen=True):
 
 class Route(Struct, frozen=True):
     """Where one request goes. `propensity` is the probability of its arm, `rollout` the salt that drew it: empty where
-    nothing was drawn, so that the answer is no evidence."""
+    nothing was drawn, so that the answer is no evidence. `drawn` is the decision that chance takes for it."""
 
     version: int
     arm: str
     propensity: float
     shadows: tuple[int, ...] = ()
     rollout: str = ""
+    drawn: Drawn | None = None
 
 
 def place(salt: str, unit: str) -> float:

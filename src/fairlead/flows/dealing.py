@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
-from fairlead.core.route import Route, choose, deal
+from fairlead.core.exploring import EXPLORED, Drawn, Draws
+from fairlead.core.route import Route, choose, deal, place
 from fairlead.core.split import PLAIN, Dealt
 from fairlead.flows.serve import Arrival, Ask
 from fairlead.flows.warm import LiveModel
@@ -21,8 +22,23 @@ def dealt(model: LiveModel, ask: Ask, arrival: Arrival) -> Route:
     split = route.split
     if split == PLAIN:
         return choose(route, ask.unit_id)
+    if route.draws is not UNSET:
+        return _drawn(model, ask, route.draws)
     value = value_of(ask.features, split.feature) if split.feature else None
     return deal(route, Dealt(ask.request_id, ask.unit_id, arrival.at, value))
+
+
+def _drawn(model: LiveModel, ask: Ask, draws: Draws) -> Route:
+    """The champion, with the decision that chance takes for one request of many; each class has the same chance."""
+    arm = model.route.arms[-1]
+    labels = model.versions[arm.version].outputs.labels
+    if len(labels) < 2:  # a value has no other side
+        return choose(model.route, ask.unit_id)
+    at = place(f"{draws.tag}/{model.name}", ask.request_id)
+    if at >= draws.share:
+        return Route(arm.version, arm.name, 1.0 - draws.share, rollout=draws.tag)
+    decision = labels[int(at / draws.share * len(labels))]
+    return Route(arm.version, EXPLORED, draws.share, rollout=draws.tag, drawn=Drawn(draws, decision, arm.name))
 
 
 def value_of(features: Raw | bytes, name: str) -> str | None:

@@ -11,7 +11,8 @@ version stays without traffic and the fact is written as soon as it can be. One 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import structs
 
@@ -29,6 +30,7 @@ from fairlead.core.event import (
     RouteApplied,
     RouteChanged,
 )
+from fairlead.core.exploring import Draws
 from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.rollout import Call, Decision, Evidence, Phase, Rollout, start
 from fairlead.core.route import ModelRoute, RouteTable
@@ -38,6 +40,7 @@ from fairlead.flows.consequences import consequences
 from fairlead.flows.paired import WorstPair
 from fairlead.flows.release_state import ModelState, Track, raw
 from fairlead.flows.replicas import Replicas
+from fairlead.flows.routing import drawing
 from fairlead.flows.telling import Telling
 from fairlead.flows.vital_signs import VitalSigns
 from fairlead.ports import BundleStore, Clock, Journal, RouteBoard
@@ -62,11 +65,14 @@ class Release:
         bundles: BundleStore,
         clock: Clock,
         signs: VitalSigns | None = None,
+        draws: Mapping[str, Draws] = MappingProxyType({}),
     ) -> None:
+        """`draws`: of which models, by name, decisions are drawn for a share of the requests while nothing is tried."""
         self._journal = journal
         self._board = board
         self._bundles = bundles
         self._clock = clock
+        self._draws = draws
         self._models: dict[str, ModelState] = {}
         self._replicas = Replicas(signs)
         self._telling = Telling(_LOG)
@@ -310,7 +316,8 @@ class Release:
 
     def _wanted(self, name: str, model: ModelState) -> ModelRoute | None:
         try:
-            return model.route()
+            route = model.route()
+            return None if route is None else drawing(route, self._draws.get(name))
         except Exception as fault:  # noqa: BLE001 - a model whose route cannot be told keeps the one it has
             self._telling.wrong(f"the route of {name}", f"it cannot be derived and stays as it is: {fault!r}", fault)
             return None

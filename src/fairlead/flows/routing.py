@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from fairlead.core.arms import Among, dealt_arms
+from fairlead.core.exploring import Draws
 from fairlead.core.rollout import Phase, Rollout
 from fairlead.core.route import Arm, ModelRoute
-from fairlead.core.split import Split
+from fairlead.core.split import By, Split
 
 
 def desired_route(champion: int, rollout: Rollout | None, share: float, bundles: Mapping[int, str]) -> ModelRoute:
@@ -41,6 +44,14 @@ def shared_route(
     """One model's route while the versions `standing` of an A/B rollout are tried: one draw for all of them."""
     arms = dealt_arms(among, champion, standing)
     return ModelRoute(arms=arms, bundles=_named({champion, *standing}, bundles), salt=among.group, split=split)
+
+
+def drawing(route: ModelRoute, draws: Draws | None) -> ModelRoute:
+    """The same route with decisions drawn for a share of its requests; not while a rollout deals or a shadow answers,
+    whose evidence would then be of other decisions than the versions'."""
+    if draws is None or len(route.arms) > 1 or route.shadows:
+        return route
+    return replace(route, split=Split(by=By.REQUEST), draws=draws)
 
 
 def _named(versions: set[int], bundles: Mapping[int, str]) -> dict[int, str]:

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from fairlead.core.admission import Limits, retry_after
 from fairlead.core.decode import Answer, FallsBack, Row
+from fairlead.core.exploring import Drawn
 from fairlead.core.fallback import OnFailure
 from fairlead.core.listing import counted
 from fairlead.core.quarantine import Quarantined
@@ -354,6 +355,13 @@ def describe(fault: BaseException) -> str:
     return " ".join(f"{type(fault).__name__}: {fault}".split())[:500]
 
 
+def _as_drawn(route: Route, answer: Answer | Failed, drawn: Drawn) -> tuple[Route, Answer | Failed]:
+    """The drawn decision in place of the model's, where its score is one that decisions are drawn at."""
+    if isinstance(answer, Answer) and drawn.draws.among(answer.score):
+        return route, answer._replace(prediction=drawn.decision)
+    return Route(route.version, drawn.arm, 1.0 - drawn.draws.share, rollout=route.rollout), answer
+
+
 def record_of(
     model: str,
     ask: Ask,
@@ -363,6 +371,8 @@ def record_of(
     latency_ms: float,
 ) -> Prediction:
     """The log's record of one row: status 200, or that of its failure."""
+    if route.drawn is not None:
+        route, answer = _as_drawn(route, answer, route.drawn)
     if isinstance(answer, Failed):
         prediction, score, probabilities, status, error = None, None, None, answer.status, answer.error
     else:

@@ -14,6 +14,7 @@ from fairlead.core.advance import apply_operator
 from fairlead.core.after import why_after
 from fairlead.core.arms import Among, fault_of, stated_shares
 from fairlead.core.asked_of import arms_for
+from fairlead.core.contract import Contract, Task
 from fairlead.core.event import (
     AliasMoved,
     AnyFact,
@@ -103,6 +104,7 @@ def deploy(
         contract = context.bundles.manifest(info.bundle).contract
         _refuse_unknown_feature(model, contract.names, plan.split.feature)
         check_plan_of(context, model, contract)
+        _refuse_values(context, model, contract)
     plan, by_hand = allowed(context, model, plan)
     reason = "; ".join(filter(None, (reason, by_hand and f"a broken guardrail asks an operator, as {by_hand}")))
     number = sum(1 for _ in context.journal.read(model=model, kinds=["deploy_asked"])) + 1
@@ -124,6 +126,15 @@ def why_held(context: Context, model: str, strategy: str | None = None) -> str:
     where it rolls back, or where no champion answers beside it and nothing is judged."""
     why = allowed(context, model, plan_of(context, model, strategy))[1]
     return why if why and _champion(context, model) is not None else ""
+
+
+def _refuse_values(context: Context, model: str, contract: Contract) -> None:
+    """Of values no decision can be drawn: there is no other side of a threshold."""
+    if contract.task is Task.REGRESSION and model in context.settings.loops.draws:
+        raise Refused(
+            f"loops.randomise names {model}, which answers with values: decisions are drawn among classes; take it out "
+            "of loops.randomise.models"
+        )
 
 
 def _references(reference: str, strategy: str) -> list[str]:
