@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 from msgspec import Struct
 
+from fairlead.config.group_rules import group_rules
 from fairlead.config.watchpoints import watchpoints
 from fairlead.core.bundle import GOLDEN, HELDOUT, PROFILE, Manifest
 from fairlead.core.contract import Task
@@ -19,11 +18,11 @@ from fairlead.errors import BundleError, NotFound
 from fairlead.flows.watching.reference import PRIMARY
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
+from fairlead.operations.watch_lines import LadderLayer, Watched, of_answers, of_numbers, of_parts, of_schema
 from fairlead.ports.registry import VersionInfo
 from fairlead.stats.distances import DEFAULT
 from fairlead.stats.profile import NumericProfile, TableProfile
 
-LadderLayer = Literal["data", "model", "product", "business", "conditions"]
 _NUMBERS = ("psi", "js", "ks", "wasserstein", "null_rate", "rare", "outside")
 _WORDS = ("psi", "js", "chi_squared", "null_rate", "rare", "unseen")
 _TESTED = ("psi", "js", "ks", "wasserstein", "chi_squared", "null_rate")  # those with a p-value
@@ -32,16 +31,6 @@ _ALSO = {
     Task.MULTICLASS: "per-class shares and the mean loss",
     Task.REGRESSION: "RMSE, R2, MAPE, bias",
 }
-
-
-class Watched(Struct, frozen=True):
-    """One thing that is watched. `part` is the bundle's file, the settings' key, or the log that it comes from."""
-
-    layer: LadderLayer
-    what: str
-    how: str
-    threshold: str
-    part: str
 
 
 class WatchPlan(Struct, frozen=True):
@@ -71,8 +60,16 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
     known = settings.models.get(model)
     delay = known.labels.seconds if known else 14 * 86_400.0
     harm = HarmPolicy(cost=known.cost.matrix if known and known.cost else None)
-    lines = [*_data(profile), *_model(manifest, harm, delay), *_upper(context, model), *_conditions(context)]
     monitoring, budget = settings.monitoring, settings.alerting.budget
+    lines = [
+        of_schema(manifest),
+        *_data(profile),
+        of_numbers(monitoring, profile, manifest),
+        *_model(manifest, harm, delay),
+        *of_parts(manifest, profile, group_rules(settings, model, float(monitoring.alpha))),
+        *_upper(context, model),
+        *_conditions(context),
+    ]
     tests = sum(_tests(one) for one in profile.columns)
     said = "no budget of pages is set: `alerting.budget: {pages: 4, per: 30d}` keeps to one"
     if budget is not None:
@@ -127,6 +124,7 @@ def _model(manifest: Manifest, harm: HarmPolicy, delay: float) -> list[Watched]:
             Watched("model", f"{metric}, estimated", "before labels", "leaves the held-out interval", HELDOUT),
             Watched("model", f"{metric}, realised", f"90 % of labels, or after {days}", drops, HELDOUT),
             Watched("model", _ALSO[task], "on the same labels", "shown, not judged", HELDOUT),
+            *of_answers(task),
             Watched(
                 "model", "mean loss since the promotion", "looked at with every label",
                 f"above the held-out bound at {2 / harm.alpha:g} to 1", HELDOUT,
@@ -136,6 +134,9 @@ def _model(manifest: Manifest, harm: HarmPolicy, delay: float) -> list[Watched]:
             found.append(
                 Watched("business", "money", "cost of each wrong answer", "told with each shift", "models.NAME.cost")
             )
+        elif task is Task.BINARY:
+            said = "none yet: state what false_positive and false_negative cost"
+            found.append(Watched("business", "money", "cost of each wrong answer", said, "models.NAME.cost"))
     else:
         found.append(
             Watched("model", "performance", "no held-out rows in the bundle", "unmeasured", "register with --heldout")
