@@ -42,7 +42,7 @@ def test_everything_stated_reaches_the_outbox() -> None:
     assert (plan.group_by, plan.wait, plan.interval, plan.join, plan.storm) == (("alert",), 10.0, 60.0, 7_200.0, 9)
     assert (plan.throttle, plan.throttle_seconds, plan.dead_after) == (4, 7_200.0, 120.0)
     assert (plan.pages, plan.pages_seconds) == (3, 7 * 86_400.0)
-    assert plan.inhibit == (Inhibition("data-quality", "unmeasured:*"),)
+    assert plan.inhibit[0] == Inhibition("data-quality", "unmeasured:*")
     assert plan.escalation == (Escalation(900.0, ("boss",)), Escalation(3_600.0, ("boss", "here")))
     assert plan.dashboard == "https://console.example.com"
     usual = paging_plan(parse_settings("project: x").alerting, [])

@@ -12,13 +12,14 @@ from msgspec.structs import replace as changed
 
 from fairlead.app.compose import open_context
 from fairlead.config.incidents import Incidents
+from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
 from fairlead.core.event import IncidentNoted, IncidentOpened, VersionRegistered
 from fairlead.core.facts_act import ActionTaken
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
 from fairlead.operations.context import Context
-from fairlead.operations.status_page import status, write_status
+from fairlead.operations.status_page import failing_alerts, status, write_status
 from fairlead.ports.routes import WorkerState
 
 SECRET = "adr of the feed bookings-7 at https://internal.example went from euros to cents"
@@ -74,6 +75,18 @@ def test_who_does_not_answer_is_an_outage(context: Context) -> None:
     assert status(context).state == "outage"
     context.board.report(WorkerState(0, 1, 1, 0.0, context.clock.now() - 60.0))
     assert "not answered" in status(context).models[0].message
+
+
+def test_failing_requests_are_an_outage(context: Context) -> None:
+    """By what stands in, and by what is stated of the error rate where it pages; a milder one degrades."""
+    begin(context, "high", "infrastructure")
+    assert status(context).state == "degraded"
+    joined = IncidentNoted("hotel", "inc-1", "Alert joined", alert="error_rate:high")
+    context.journal.append([joined], actor="respond", at=context.clock.now())
+    assert status(context).state == "outage"
+    paging = '{name: e, condition: "error_rate > 5%", severity: high}'
+    text = f'alerting: {{alerts: [{paging}, {{name: m, condition: "error_rate > 1%"}}]}}'
+    assert failing_alerts(parse_settings(text)) == {"e"}
 
 
 def test_nothing_internal_is_on_the_page(context: Context) -> None:

@@ -50,7 +50,9 @@ def test_a_bundle_alone_is_watched_on_every_rung(home: Context) -> None:
     assert told["AUROC, realised"].part == "heldout.parquet"
     assert "5% down: warning, 10%: harmful" in told["AUROC, realised"].threshold
     assert told["p99 latency"].threshold == "up by 2×, critical 5×, and unusual"
-    assert {one.layer for one in plan.watched} == {"data", "model", "product", "business"}
+    assert {one.layer for one in plan.watched} == {"data", "model", "product", "business", "conditions"}
+    usual = told["error_rate > 5%"]
+    assert (usual.threshold, usual.part) == ("high", "alerting.defaults")
     assert plan.tests == sum(4 if what == "city" else 5 for what in ("age", "nights", "city", "score"))
     assert "no budget" in plan.budget
 

@@ -16,6 +16,7 @@ from msgspec import structs
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.settings_seen import note_settings
 from fairlead.config.settings import Settings
+from fairlead.config.usual_alerts import STAND_INS
 from fairlead.core.alarm import UNACKNOWLEDGED
 from fairlead.core.alert import Alarm
 from fairlead.core.handling import Step
@@ -156,7 +157,7 @@ def stated_by(settings: Settings) -> Callable[[str], str]:
     known = {alert.name: alert.parsed.metric for alert in settings.alerting.alerts}
 
     def stated(alert: str) -> str:
-        metric = known.get(alert, "")
+        metric = known.get(alert, alert if alert in STAND_INS else "")
         if metric in METRICS:
             return METRICS[metric].category
         if metric in ("volume", "null_rate", "unseen_share", "psi", "drift_p_value", "prediction_psi"):

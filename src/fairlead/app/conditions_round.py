@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -12,22 +13,26 @@ import msgspec
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.segment_reader import SpanTail
 from fairlead.app.drift_round import DriftRound
-from fairlead.config.watchpoints import rollback_watchpoint, watchpoints
+from fairlead.config.watchpoints import rollback_watchpoint, stand_ins, watchpoints
+from fairlead.core.alert import Alarm
 from fairlead.core.drift_tests import DriftWindow, TestVerdict
 from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
+from fairlead.core.verdict import Outcome
 from fairlead.errors import StateError
-from fairlead.flows.conditions import Conditions, Rollback
+from fairlead.flows.conditions import Conditions, Look, Rollback
 from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
+from fairlead.flows.worker_alarm import worker_alarm
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import grants
 
 _SPANS = 10_000
+_NOTE_SECONDS = 1.0  # between two notes of what all models' conditions say
 _LOG = logging.getLogger("fairlead.conditions")
 
 
@@ -42,7 +47,9 @@ class ConditionsRound:
         self._watch = watch
         self._responder = responder
         settings = context.settings
-        self._points = watchpoints(settings)
+        unasked = stand_ins(settings)
+        self._points = (*watchpoints(settings), *unasked)
+        self._unasked = frozenset(point.key for point in unasked)
         pipeline = settings.pipeline.rollback
         point = rollback_watchpoint(settings)
         self._rollback = None if point is None else Rollback(point, float(pipeline.within), pipeline.automatic)
@@ -51,6 +58,11 @@ class ConditionsRound:
         self._seen: dict[str, list[ConditionState]] = {}
         self._tested: dict[str, list[ConditionState]] = {}  # what drift tests found last
         self._telling = Telling(_LOG)
+        self._calm: set[str] = set()  # models of which no condition's alert can stand
+        self._defaults = settings.alerting.defaults
+        self._workers: Outcome | None = None  # what was said of them last
+        self._since, self._next_workers = time.monotonic(), 0.0
+        self._stale, self._next_note = False, 0.0  # whether the note is, and when it may be written again
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
         self._due: dict[str, float] = {}
@@ -74,6 +86,21 @@ class ConditionsRound:
             if self._drift.wanted:
                 self._drift.observe(name, records)
 
+    def look_at_workers(self) -> bool:
+        """Tells people where no worker is left to answer; once a second at most."""
+        now = time.monotonic()
+        if not self._defaults or now < self._next_workers:
+            return False
+        self._next_workers = now + 1.0
+        board, at = self._context.board, self._context.clock.now()
+        beats = [one.heartbeat_at for one in board.workers()]
+        alarm = worker_alarm(len(board.current().models), beats, at, now - self._since)
+        outcome = alarm.verdict.outcome
+        if outcome is not Outcome.UNDECIDED and outcome is not self._workers:
+            self._responder("").on_alarms([alarm], at)
+            self._workers = outcome
+        return True
+
     def due(self, name: str) -> bool:
         """Whether a model's minute has come."""
         return self.wanted and time.monotonic() >= self._due.get(name, 0.0)
@@ -84,15 +111,23 @@ class ConditionsRound:
         self._count_tokens()
         now = self._context.clock.now()
         event_now = self._watch(name).event_now(now)
-        alarms = self._conditions[name].look(now, event_now)
-        responder = self._responder(name)
-        responder.on_alarms(alarms, now)
-        responder.on_schedule()
+        self._tell(name, self._conditions[name].look(now, event_now), now)
+        self._responder(name).on_schedule()
         if self._drift.wanted and (window := self._drift.judge(name, event_now)) is not None:
             self._tested[name] = [_tested(name, window, verdict) for verdict in window.verdicts]
-        self._note(name)
+        self._seen[name] = [*map(partial(_state, name), self._conditions[name].looks), *self._tested.get(name, [])]
+        self._stale = True
         self._due[name] = time.monotonic() + self._conditions[name].pause(now)
         return True
+
+    def _tell(self, name: str, alarms: Sequence[Alarm], now: float) -> None:
+        """Answers the alarms; where nothing stands and nothing is breached there is nothing to be answered, and a
+        thousand calm models cost no reading of their past each minute."""
+        said = {alarm.verdict.outcome for alarm in alarms}
+        if Outcome.BREACHED not in said and name in self._calm:
+            return
+        self._responder(name).on_alarms(alarms, now)
+        (self._calm.add if said <= {Outcome.HOLDS} else self._calm.discard)(name)
 
     def _count_tokens(self) -> None:
         """Reads what applications told of their language models; whose it is, a trace does not say."""
@@ -104,21 +139,12 @@ class ConditionsRound:
                 for metrics in self._metrics.values() if tokens else ():
                     metrics.tokens(span.ended_at, tokens)
 
-    def _note(self, name: str) -> None:
-        """What was seen, for those who ask; a disk that refuses is told of once, and changes nothing."""
-        self._seen[name] = [
-            ConditionState(
-                name,
-                look.point.key,
-                look.point.condition.text,
-                look.judgement.outcome,
-                look.judgement.reason,
-                look.at,
-                look.version,
-            )
-            for look in self._conditions[name].looks
-        ]
-        self._seen[name] += self._tested.get(name, [])
+    def note(self) -> None:
+        """Writes down what was seen, for those who ask; once a second at most. A disk that refuses is told of once, and
+        changes nothing."""
+        if not self._stale or time.monotonic() < self._next_note:
+            return
+        self._stale, self._next_note = False, time.monotonic() + _NOTE_SECONDS
         try:
             self._notes.write(NAME, msgspec.json.encode([one for seen in self._seen.values() for one in seen]))
         except StateError as error:
@@ -136,9 +162,19 @@ class ConditionsRound:
             alpha = grants(self._context, name).conditions
             live = Live(float(settings.alerting.window), alpha)
             found = self._metrics[name] = MetricsNow(name, live, prices, alpha)
-            self._conditions[name] = Conditions(name, self._points, found, self._context.journal, self._rollback)
+            self._conditions[name] = Conditions(
+                name, self._points, found, self._context.journal, self._rollback, self._unasked
+            )
             self._watch(name).on_label = found.label
         return found
+
+
+def _state(name: str, look: Look) -> ConditionState:
+    """A look, as it is shown."""
+    judgement = look.judgement
+    return ConditionState(
+        name, look.point.key, look.point.condition.text, judgement.outcome, judgement.reason, look.at, look.version
+    )
 
 
 def _tested(name: str, window: DriftWindow, verdict: TestVerdict) -> ConditionState:

@@ -156,6 +156,8 @@ class FollowUp:
         self._touched.clear()
         for name in filter(self._conditions.due, list(self._watches)):
             self._attempt("the conditions", name, self._conditions.look)
+        self._conditions.note()
+        self._attempt("the workers", "all models", lambda _: self._conditions.look_at_workers())
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._attempt("the audits", "all models", self._audits)
         self._training.tend()

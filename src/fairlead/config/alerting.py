@@ -189,6 +189,7 @@ class Alerting(Section, frozen=True):
     budget: PageBudget | None = None
     channels: tuple[Channel, ...] = (Channel("console", "console"),)
     alerts: tuple[AlertSettings, ...] = ()
+    defaults: bool = True  # failing requests, slow ones and absent workers raise alerts though none is stated
     # How alerts become notices.
     group_by: tuple[GroupBy, ...] = ("model",)
     group_wait: Duration = Duration(30)  # what a group's first alert waits for others; a critical one 5 s at most

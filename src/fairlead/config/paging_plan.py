@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fairlead.config.alerting import Alerting, Channel
+from fairlead.config.usual_alerts import STAND_INS
 from fairlead.core.held import Quiet
 from fairlead.core.paging import Escalation, Inhibition, Outlet, PagingPlan
 
@@ -29,12 +30,17 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
         inhibit=(
             *(Inhibition(one.when, one.mutes) for one in alerting.inhibit),
             *(Inhibition(f"{one.name}:critical", one.name) for one in alerting.alerts if one.parsed_critical),
+            *(Inhibition(f"{name}:{graver}", name) for name, (_, (_, graver)) in _stand_ins(alerting)),
         ),
         dashboard=alerting.dashboard,
         pages=None if budget is None else budget.pages,
         pages_seconds=usual.pages_seconds if budget is None else float(budget.per),
         each=budget is not None and budget.across == "model",
     )
+
+
+def _stand_ins(alerting: Alerting) -> Iterable[tuple[str, tuple[tuple[str, str], tuple[str, str]]]]:
+    return STAND_INS.items() if alerting.defaults else ()
 
 
 def quiet_hours(alerting: Alerting) -> Quiet:

@@ -1,6 +1,9 @@
-"""What an alert of a metric's name means where it states no condition: a warning and a critical level."""
+"""What an alert of a metric's name means where it states no condition, and which alerts there are where nobody states
+any of a metric."""
 
 from __future__ import annotations
+
+from fairlead.config.severity import Severity
 
 # metric -> (warning, critical)
 USUAL: dict[str, tuple[str, str]] = {
@@ -22,4 +25,11 @@ USUAL: dict[str, tuple[str, str]] = {
     "rmse": ("rmse > 1.05 * champion", "rmse > 1.1 * champion"),
     "mae": ("mae > 1.05 * champion", "mae > 1.1 * champion"),
     "daily_cost": ("daily_cost > budget", "daily_cost > budget * 1.5"),
+}
+# What stands in for a metric that no alert of the settings is of: two levels, each with its severity. Failing requests
+# page; how slow they are is held against what is usual, and what is slow beyond all doubt pages too.
+STAND_INS: dict[str, tuple[tuple[str, Severity], tuple[str, Severity]]] = {
+    "error_rate": (("error_rate > 1%", "medium"), ("error_rate > 5%", "high")),
+    "p99_latency": (("p99_latency > 2 * usual", "medium"), ("p99_latency > 5 * usual", "high")),
+    "p50_latency": (("p50_latency > 1.5 * usual", "low"), ("p50_latency > 3 * usual", "medium")),
 }

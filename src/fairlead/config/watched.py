@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from string import Formatter
 
 from fairlead.core.condition import Condition
-from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET, event_of
+from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET, WITH_USUAL, event_of
 from fairlead.errors import SettingsError
 
 
@@ -42,8 +42,12 @@ def watchable(condition: Condition) -> Condition:
         )
     if condition.of == "budget" and condition.metric not in WITH_BUDGET:
         raise SettingsError(f"{condition.text!r}: only {', '.join(WITH_BUDGET)} has a budget; write a number")
-    if condition.of not in ("", "champion", "budget"):
-        raise SettingsError(f"{condition.text!r} compares with {condition.of}: write champion, budget or a number")
+    if condition.of == "usual" and condition.metric not in WITH_USUAL:
+        raise SettingsError(f"{condition.text!r}: only of {', '.join(WITH_USUAL)} a usual is known; write a number")
+    if condition.of not in ("", "champion", "budget", "usual"):
+        raise SettingsError(
+            f"{condition.text!r} compares with {condition.of}: write champion, usual, budget or a number"
+        )
     return condition
 
 

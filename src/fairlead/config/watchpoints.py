@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from fairlead.config.conditions import condition
 from fairlead.config.settings import Settings
+from fairlead.config.usual_alerts import STAND_INS
 from fairlead.core import alarm
 from fairlead.core.watchpoint import Watchpoint
 
@@ -11,8 +13,8 @@ CRITICAL = "critical"  # the end of a graver level's name
 
 
 def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
-    """What raises alerts: `alerting.alerts`, with their graver levels under `NAME:critical`, and `monitoring.metrics`
-    with a threshold under `metric-NAME`."""
+    """What is stated: `alerting.alerts`, with their graver levels under `NAME:critical`, and `monitoring.metrics` with a
+    threshold under `metric-NAME`."""
     stated = [
         Watchpoint(alert.name, alert.parsed, alert.severity, alert.message, alert.owner, alert.runbook)
         for alert in settings.alerting.alerts
@@ -35,6 +37,21 @@ def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
         if metric.condition is not None
     ]
     return (*stated, *metrics)
+
+
+def stand_ins(settings: Settings) -> tuple[Watchpoint, ...]:
+    """What is watched though nobody states it, for the metrics that nothing stated is of: under the metric's name, its
+    graver level under `NAME:SEVERITY`. What they cannot measure is nobody's trouble."""
+    if not settings.alerting.defaults:
+        return ()
+    known = {alert.parsed.metric for alert in settings.alerting.alerts}
+    known |= {metric.condition.metric for metric in settings.monitoring.metrics if metric.condition is not None}
+    return tuple(
+        Watchpoint(name if first else f"{name}:{severity}", condition(text), severity, "", runbook=name)
+        for name, levels in STAND_INS.items()
+        if name not in known
+        for first, (text, severity) in zip((True, False), levels, strict=True)
+    )
 
 
 def rollback_watchpoint(settings: Settings) -> Watchpoint | None:

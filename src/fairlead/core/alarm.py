@@ -8,6 +8,7 @@ from fairlead.core.alert import Alarm
 from fairlead.core.group_alarms import alarms_of_groups
 from fairlead.core.listing import counted
 from fairlead.core.quadrant import Quadrant
+from fairlead.core.ranking import PLAUSIBLE
 from fairlead.core.report import FeatureShift, Stage, WindowReport, metric_name
 from fairlead.core.rollout import Decision
 from fairlead.core.telling_harm import details_of, sentence
@@ -25,13 +26,17 @@ REGRESS_HELD = "regress-held"
 LOG_REFUSED = "log-refused"
 IMPACT = "unusual-impact"
 LOOP = "feedback-loop"
+NO_WORKER = "no-worker"
 METRIC = "metric-threshold"  # of a condition in the settings that names no runbook
 UNMEASURED = "unmeasured-condition"
 UNACKNOWLEDGED = "incident-unacknowledged"
 BENIGN = "benign-drift"
 CALIBRATION = "calibration-off"
 PREDICTIONS = "prediction-shift"
-EDITION = 2  # of alarms: since the second, harm is told in one sentence, and what looks broken may be urgent
+# Of alarms: since the second, harm is told in one sentence, and what looks broken may be urgent; since the third each
+# has a runbook of its own, and what may be a season is not.
+EDITION = 3
+_OWN = 3
 _FEWEST_ALIKE = 50  # answers, of which fewer may be alike by chance: a single one always is
 SIGMAS = 5.0  # standard errors that a shift of predictions must exceed
 
@@ -42,7 +47,7 @@ def alarms_of(report: WindowReport, edition: int = EDITION) -> tuple[Alarm, ...]
     found: tuple[Alarm, ...] = (_harmful(report), _degraded(report), _data(report, edition), _silent(report))
     if edition > 1:
         told = details_of(report)
-        found = (*(_told(one, report, told) for one in found[:3]), found[3], *_more(report))
+        found = (*(_told(one, report, told) for one in found[:3]), found[3], *_more(report, edition))
     return tuple(replace(one, basis=seen) for one in found)
 
 
@@ -111,27 +116,32 @@ def _data(report: WindowReport, edition: int) -> Alarm:
         verdict = Verdict(Outcome.HOLDS, f"{reason}; yet benign: {report.quadrant_reason}")
     else:
         verdict = Verdict(Outcome.BREACHED, reason)
-    urgent = edition > 1 and is_urgent(report)
+    urgent = edition > 1 and is_urgent(report, edition)
     return Alarm(report.model, DATA, "high" if urgent else "medium", title, verdict)
 
 
-def is_urgent(report: WindowReport) -> bool:
+def is_urgent(report: WindowReport, edition: int = EDITION) -> bool:
     """Whether broken columns are estimated to do harm: the metric's estimate fell, their shift makes it worse beyond
     its interval, or what broke since the last calm window is a column that the model needs."""
     broken = report.broken
     change = report.harm.change
     fell = change is not None and change.low > 0.0
-    return bool(broken) and (fell or any(_harms(shift) for shift in broken))
+    return bool(broken) and (fell or any(_harms(shift, edition) for shift in broken))
 
 
-def _harms(shift: FeatureShift) -> bool:
+def _harms(shift: FeatureShift, edition: int) -> bool:
     needed = DEFAULTS["importance"].level(shift.importance) != "none"
-    return (shift.metric_low or 0.0) > 0.0 or (bool(shift.symptom) and needed)
+    # What a season may look like pages nobody by itself, since the third edition.
+    plain = bool(shift.symptom) and (edition < _OWN or shift.symptom not in PLAUSIBLE)
+    return (shift.metric_low or 0.0) > 0.0 or (plain and needed)
 
 
-def _more(report: WindowReport) -> tuple[Alarm, ...]:
+def _more(report: WindowReport, edition: int) -> tuple[Alarm, ...]:
     """What is on record only, and what never pages by itself."""
-    return _benign(report), _calibration(report), _predictions(report), *alarms_of_groups(report, DEGRADED)
+    own: tuple[Alarm, ...] = (_benign(report), _calibration(report), _predictions(report))
+    if edition >= _OWN:
+        own = tuple(replace(one, runbook="") for one in own)
+    return *own, *alarms_of_groups(report, DEGRADED)
 
 
 def _benign(report: WindowReport) -> Alarm:

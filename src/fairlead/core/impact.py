@@ -253,7 +253,9 @@ def alarm_of_impact(report: ImpactReport) -> Alarm:
         verdict = Verdict(Outcome.UNDECIDED, "what is usual is not known yet")
     details = tuple((one.name.replace("_", " "), one.reason) for one in report.figures if _is_loud(one))
     title = f"Callers of {report.model} see something unusual in window {report.window}"
-    return Alarm(report.model, IMPACT, "medium", title, verdict, details=details)
+    # Nobody is in doubt about requests that fail: beyond their critical level somebody is called.
+    failing = any(one.name == "error_rate" and _is_loud(one) for one in report.figures)
+    return Alarm(report.model, IMPACT, "high" if failing else "medium", title, verdict, details=details)
 
 
 def _is_loud(figure: Figure) -> bool:

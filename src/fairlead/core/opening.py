@@ -17,6 +17,7 @@ from fairlead.core.alarm import (
     IMPACT,
     LOG_REFUSED,
     LOOP,
+    NO_WORKER,
     PREDICTIONS,
     PROMOTION,
     REGRESS_HELD,
@@ -44,6 +45,7 @@ _CATEGORY: Mapping[str, str] = MappingProxyType(
         PROMOTION: "model",
         REGRESS_HELD: "model",
         LOG_REFUSED: "infrastructure",
+        NO_WORKER: "infrastructure",
     }
 )
 _ELSEWHERE = (HARMFUL, ROLLBACK)  # their incidents are opened with the verdict itself, which knows more

@@ -35,6 +35,8 @@ DAILY = ("daily_cost", "token_usage")
 METRICS: tuple[str, ...] = (*LIVE, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
 # What a condition may be compared with, beside numbers: a daily budget is that of the model's cost.
 WITH_BUDGET = ("daily_cost",)
+WITH_USUAL = ("p50_latency", "p99_latency")  # the model's own usual, as the windows before show it
+LEAST_USUAL_MS = 20.0  # what is quicker counts as that quick: no caller notices
 PLACES = ("model", "feature", "value", "metric", "version")  # what a message may hold
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,63}")
 _PER_UNIT = " per unit"

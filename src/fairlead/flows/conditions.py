@@ -62,7 +62,10 @@ class Conditions:
         metrics: MetricsNow,
         journal: Journal,
         rollback: Rollback | None = None,
+        unasked: frozenset[str] = frozenset(),
     ) -> None:
+        """`unasked` are the keys of what nobody has stated: that it cannot be measured is told to nobody."""
+        self._unasked = unasked
         self.model = model
         self._points = points
         self._metrics = metrics
@@ -86,6 +89,8 @@ class Conditions:
             looks.append(Look(point, judgement, now, self._champion))
             alarm = alarm_of(point, self.model, judgement, self._champion)
             alarms.append(with_condition(alarm, point, values, self._champion))
+            if point.key in self._unasked:
+                continue
             silent, long = self._silence(point, judgement, now)
             alarms.append(with_condition(silent, point, values, self._champion, silent=long))
         taken, told = self._take_back(now, event_now)

@@ -90,7 +90,7 @@ class Live:
         return Measured(
             name,
             _at_rank(ordered, min(floor(p * rows) + 1, rows)),
-            None if least is None else _at_rank(ordered, least),
+            0.0 if least is None else _at_rank(ordered, least),  # too few to say anything of it from below
             None if most is None else _at_rank(ordered, most),
             rows,
         )

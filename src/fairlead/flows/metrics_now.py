@@ -16,7 +16,16 @@ from fairlead.core.cost import CostMatrix
 from fairlead.core.impact import ImpactReport
 from fairlead.core.record import Prediction
 from fairlead.core.report import WindowReport
-from fairlead.core.watched import ANSWERS, DAILY, LIVE, PER_FEATURE, QUANTILES, event_of
+from fairlead.core.watched import (
+    ANSWERS,
+    DAILY,
+    LEAST_USUAL_MS,
+    LIVE,
+    PER_FEATURE,
+    QUANTILES,
+    WITH_USUAL,
+    event_of,
+)
 from fairlead.core.window_values import drift_values, event_value, realised_value
 from fairlead.flows.live import Live
 
@@ -66,6 +75,7 @@ class MetricsNow:
         self.model = model
         self._alpha = alpha
         self._impact: ImpactReport | None = None
+        self._usual: dict[str, float] = {}
         self._live = live
         self._prices = prices
         self._costs = Ledger()
@@ -86,7 +96,13 @@ class MetricsNow:
             self._matured = report
 
     def feel(self, report: ImpactReport) -> None:
-        """Takes in what callers and the business had of a window; one whose events are not in yet changes nothing."""
+        """Takes in what callers and the business had of a window, and what is usual; one whose events are not in yet
+        tells of no events."""
+        self._usual |= {
+            one.name: max(one.usual, LEAST_USUAL_MS)
+            for one in report.figures
+            if one.name in WITH_USUAL and one.usual is not None
+        }
         if report.final and (self._impact is None or report.ends_at >= self._impact.ends_at):
             self._impact = report
 
@@ -117,6 +133,8 @@ class MetricsNow:
         is the watermark of event time, `now` where it is not given."""
         metric = condition.metric
         if metric in LIVE:
+            if condition.of == "usual":
+                return (self._of_usual(metric, now, version),)
             return (
                 self._beside(condition, now, champion, version) if condition.of else (self._now(metric, now, version),)
             )
@@ -134,6 +152,13 @@ class MetricsNow:
         if metric in QUANTILES:
             return self._live.quantile(metric, QUANTILES[metric], now, version)
         return self._live.volume(now, version) if metric == "volume" else self._live.error_rate(now, version)
+
+    def _of_usual(self, metric: str, now: float, version: int | None) -> Measured:
+        """A value beside what is usual; before that is known nothing can be unusual."""
+        usual = self._usual.get(metric)
+        if usual is None:
+            return Measured(metric, missing="what is usual is known after some windows", void=True)
+        return replace(self._now(metric, now, version), others={"usual": usual})
 
     def _beside(
         self, condition: Condition, now: float, champion: int | None, version: int | None

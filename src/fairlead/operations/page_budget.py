@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Raw
 
-from fairlead.config.watchpoints import watchpoints
+from fairlead.config.watchpoints import stand_ins, watchpoints
 from fairlead.core.alert import PAGING
 from fairlead.core.event import VersionRegistered, WindowJudged, canonical
 from fairlead.core.facts_act import BudgetCompiled
@@ -88,7 +88,8 @@ def _watched(context: Context, per: float, bundle: str, seconds: float | None = 
     except FairleadError:
         features = 1  # it cannot be watched either
     seconds = seconds or settings.monitoring.judged_plan.seconds or _MONTH_SECONDS  # a look each slide
-    paging = [point for point in watchpoints(settings) if point.severity in PAGING]
+    points = (*watchpoints(settings), *stand_ins(settings))
+    paging = [point for point in points if point.severity in PAGING]
     return Watched(
         windows=per / seconds,
         features=max(features, 1),

@@ -14,6 +14,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from fairlead.config.settings import Settings
+from fairlead.config.watchpoints import stand_ins, watchpoints
+from fairlead.core.alert import PAGING
 from fairlead.core.incident import KINDS, Incident, incidents
 from fairlead.errors import StateError
 from fairlead.operations.context import Context
@@ -77,7 +80,10 @@ def status(context: Context) -> Status:
     known = incidents(context.journal.read(kinds=KINDS))
     served = sorted(context.board.current().models)
     gone = not any(now - one.heartbeat_at < GONE_SECONDS for one in context.board.workers())
-    models = tuple(_model(name, [one for one in known if one.model in ("", name)], gone=gone) for name in served)
+    failing = failing_alerts(context.settings)
+    models = tuple(
+        _model(name, [one for one in known if one.model in ("", name)], failing, gone=gone) for name in served
+    )
     shown = [one for one in reversed(known) if one.resolved_at is None or now - one.resolved_at < SHOWN_SECONDS]
     worst: State = max((one.state for one in models), key=_ORDER.index) if models else "operational"
     return Status(context.settings.project, worst, now, models, tuple(_public(one) for one in shown))
@@ -123,15 +129,25 @@ def page(found: Status) -> str:
     return document(f"{found.title}: status", _STYLE, body)
 
 
-def _model(name: str, known: Sequence[Incident], *, gone: bool) -> ModelStatus:
-    """An open critical incident of the machines is an outage; every other open one of what users see degrades."""
+def failing_alerts(settings: Settings) -> frozenset[str]:
+    """The alerts that page because requests fail."""
+    points = (*watchpoints(settings), *stand_ins(settings))
+    return frozenset(one.key for one in points if one.condition.metric == "error_rate" and one.severity in PAGING)
+
+
+def _model(name: str, known: Sequence[Incident], failing: frozenset[str], *, gone: bool) -> ModelStatus:
+    """Requests that fail are an outage, and so is an open critical incident of the machines; every other open one of
+    what users see degrades."""
     if gone:
         return ModelStatus(name, "outage", None, "Requests are not answered at the moment.")
     standing = [one for one in known if one.state in ("open", "acknowledged")]
     if not standing:
         return ModelStatus(name, "operational")
     since = min(_began(one) for one in standing)
-    out = any(one.category == "infrastructure" and one.severity == "critical" for one in standing)
+    out = any(
+        (one.category == "infrastructure" and one.severity == "critical") or not failing.isdisjoint(one.alerts)
+        for one in standing
+    )
     worst = standing[0]
     return ModelStatus(name, "outage" if out else "degraded", since, _message(worst))
 

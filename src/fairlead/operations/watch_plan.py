@@ -6,7 +6,7 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.config.group_rules import group_rules
-from fairlead.config.watchpoints import watchpoints
+from fairlead.config.watchpoints import stand_ins, watchpoints
 from fairlead.core.bundle import GOLDEN, HELDOUT, PROFILE, Manifest
 from fairlead.core.contract import Task
 from fairlead.core.facts_act import ImpactJudged
@@ -189,7 +189,9 @@ def _line(name: str, bound: Bound) -> Watched:
 
 
 def _conditions(context: Context) -> list[Watched]:
+    settings = context.settings
+    points = [(point, "settings") for point in watchpoints(settings)]
+    points += [(point, "alerting.defaults") for point in stand_ins(settings)]
     return [
-        Watched("conditions", point.condition.text, "each minute", point.severity, "settings")
-        for point in watchpoints(context.settings)
+        Watched("conditions", point.condition.text, "each minute", point.severity, where) for point, where in points
     ]
