@@ -33,7 +33,7 @@ from fairlead.operations.models import Registration, register
 from fairlead.operations.rollouts import deploy
 from fairlead.testing.bad_models import write_version
 from fairlead.testing.callers import Callers
-from fairlead.testing.candidate import draw, formula_onnx
+from fairlead.testing.candidate import StayPredictor, draw, formula_onnx
 
 NAMES = ("age", "nights", "city")
 CARD = dict.fromkeys(
@@ -54,11 +54,11 @@ models:
     segments: [city]
     labels: {{delay: 3s}}
     contract: {{features: {{nights: {{missing: impute, fill: 3}}}}}}
-monitoring: {{window: 6s, lateness: 1s}}
+monitoring: {{window: {window}s, lateness: 1s}}
 gates: {{p99: 5s, against_champion: not_worse, production: {{require: [contents, better_than_champion]}}}}
 rollout: {{strategy: blue-green}}
 retraining:
-  command: "{copy}"
+  {command}
   rows: 800
   at_least_labels: 300
   strategy: blue-green
@@ -89,9 +89,10 @@ def flipped(path: Path) -> Path:
     return path
 
 
-def as_file(path: Path, count: int, seed: int) -> Path:
-    """Drawn rows with their outcomes."""
+def as_file(path: Path, count: int, seed: int, *, turned: bool = False) -> Path:
+    """Drawn rows with their outcomes, or with the other ones."""
     rows, truth = draw(count, seed)
+    truth = 1 - truth if turned else truth
     ages, nights, cities = zip(*rows, strict=True)
     table = {"age": ages, "nights": nights, "city": cities, "canceled": pa.array(truth, pa.int8())}
     pq.write_table(pa.table(table), path)
@@ -101,8 +102,8 @@ def as_file(path: Path, count: int, seed: int) -> Path:
 class Traffic:
     """Callers of the gateway, each of whose answers is followed by what became of it, until the block is left."""
 
-    def __init__(self, port: int, rows: Sequence[dict[str, Any]], truth: Sequence[int]) -> None:
-        self._callers = Callers(port, 4, rows=rows, pause=0.05)
+    def __init__(self, port: int, rows: Sequence[dict[str, Any]], truth: Sequence[int], connections: int = 4) -> None:
+        self._callers = Callers(port, connections, rows=rows, pause=0.05)
         self._truth = truth
         self._url = f"http://127.0.0.1:{port}/v1/outcomes"
         self._over = threading.Event()
@@ -136,9 +137,9 @@ class Traffic:
 
 
 class World:
-    """A home whose champion serves, and its `fairlead up`."""
+    """A home whose champion serves, and its `fairlead up`; `trains` by a command; windows are so many seconds long."""
 
-    def __init__(self, home: Path, incidents: str = "{}") -> None:
+    def __init__(self, home: Path, incidents: str = "{}", *, trains: bool = True, window: int = 6) -> None:
         home.mkdir(parents=True)
         self.home = home
         self.challenger = flipped(home / "challenger.onnx")
@@ -147,20 +148,22 @@ class World:
             f"import shutil, sys\nshutil.copyfile({str(self.challenger)!r}, sys.argv[2] + '/model.onnx')\n"
         )
         self.config = home / "settings.yaml"
-        self.config.write_text(SETTINGS.format(copy=copy, incidents=incidents))
+        self.window = window
+        command = f'command: "{copy}"' if trains else ""
+        self.config.write_text(SETTINGS.format(command=command, incidents=incidents, window=window))
         self.context = open_context(home, self.config)
         self._register(model_file(home / "champion.onnx"))
         gate(self.context, "stay@1")
         deploy(self.context, "stay@1", "blue-green", "the first")
         self._start()
 
-    def _register(self, model: Path) -> None:
+    def _register(self, model: Path, *, turned: bool = False) -> None:
         asked = Registration(
             name="stay",
             model=str(model),
-            reference=as_file(self.home / "reference.parquet", 3_000, 1),
+            reference=as_file(self.home / "reference.parquet", 3_000, 1, turned=turned),
             target="canceled",
-            heldout=as_file(self.home / "heldout.parquet", 1_000, 2),
+            heldout=as_file(self.home / "heldout.parquet", 1_000, 2, turned=turned),
             segments=("city",),
             card=CARD,
         )
@@ -206,15 +209,40 @@ class World:
             time.sleep(0.1)
         return found
 
-    def traffic(self, nulls: float = 0.0, *, flip: bool = False) -> Traffic:
-        """Callers as the model was trained on them; with a share of nulls in `nights`, or with the truth turned."""
+    def traffic(self, nulls: float = 0.0, *, flip: bool = False, shift: float = 0.0, connections: int = 4) -> Traffic:
+        """Callers as the model was trained on them; with a share of nulls in `nights`, with the truth turned, or with
+        the log odds of a yes shifted at every row."""
         drawn, truth = draw(4_000, seed=11)
         rng = np.random.default_rng(3)
         rows = [dict(zip(NAMES, row, strict=True)) for row in drawn]
         for row in rows:
             if rng.random() < nulls:
                 row["nights"] = None
-        return Traffic(self.port, rows, [1 - int(one) for one in truth] if flip else [int(one) for one in truth])
+        if shift:
+            chance = StayPredictor().predict(drawn)[:, 1]
+            odds = np.log(chance / (1.0 - chance)) + shift
+            truth = (rng.random(len(drawn)) < 1.0 / (1.0 + np.exp(-odds))).astype(np.int8)
+        told = [1 - int(one) if flip else int(one) for one in truth]
+        return Traffic(self.port, rows, told, connections)
+
+    def next_window(self) -> float:
+        """Waits until a window begins, so that a fault is not in half a window; its instant."""
+        time.sleep(self.window - time.time() % self.window)
+        return time.time()
+
+    def deploy_turned(self) -> int:
+        """A version that learned its labels the other way round, and was measured so; promoted past every gate, with no
+        guardrail but errors, of which it makes none."""
+        self._register(self.challenger, turned=True)
+        version = self.context.registry.versions("stay")[-1]
+        plan = Plan("direct", (Step(1.0),), tuple(guardrail(text) for text in RULES))
+        asked = DeployAsked("stay", "stay-turned", version.version, version.bundle, plan, "by a hurried hand")
+        self.context.journal.append([asked], actor="ana", at=time.time())
+        return version.version
+
+    def champions(self) -> list[int | None]:
+        """The champions so far, in order."""
+        return [fact.version for fact in self.facts("alias_moved") if fact.alias == "champion"]
 
     def windows(self) -> int:
         """How many judgements there are."""
@@ -275,8 +303,8 @@ def world(tmp_path: Path) -> Iterator[Callable[..., World]]:
     """Makes worlds, and stops them."""
     with ExitStack() as stack:
 
-        def make(incidents: str = "{}") -> World:
-            made = World(tmp_path / "home", incidents)
+        def make(incidents: str = "{}", **changes: Any) -> World:
+            made = World(tmp_path / "home", incidents, **changes)
             stack.callback(made.end)
             return made
 
