@@ -11,6 +11,7 @@ import numpy as np
 
 from fairlead.adapters.fact_log import SegmentFactReader
 from fairlead.core.contract import Contract, Task
+from fairlead.core.exploring import EXPLORED, chance_of, draws_of
 from fairlead.core.inference import label_text
 from fairlead.core.loops import (
     LoopReport,
@@ -54,6 +55,7 @@ class _Row(NamedTuple):
     propensity: float
     decision: str
     features: msgspec.Raw
+    score: float | None
 
 
 class _Log(NamedTuple):
@@ -141,13 +143,13 @@ def _row(one: Prediction, contract: Contract) -> _Row:
     decision = label_text(one.prediction) if contract.task is not Task.REGRESSION else f"{float(one.prediction)!r}"
     return _Row(
         one.timestamp, one.request_id, one.unit_id, one.model_version, one.arm, one.rollout, one.propensity, decision,
-        one.features,
+        one.features, one.score,
     )  # fmt: skip
 
 
 def _explores(row: _Row) -> bool:
-    """Whether chance gave this unit another version than most get."""
-    return row.arm != "champion" and row.propensity < 0.5
+    """Whether chance gave this unit another version than most get, or took its decision."""
+    return row.arm == EXPLORED or (row.arm != "champion" and row.propensity < 0.5)
 
 
 def _slots(rows: Sequence[_Row], plan: WindowPlan) -> tuple[Slot, ...]:
@@ -232,10 +234,11 @@ def _valued(context: Context, log: _Log, challenger: VersionInfo, reward: str) -
     """What the challenger's decisions would have earned on the newest rows, by self-normalised importance weights.
 
     The chance of a logged decision is the sum of the shares of the versions that would have decided so: each is asked
-    for its decision on the row. One version alone decides for sure, and then nothing is known of other decisions."""
+    for its decision on the row; where decisions are drawn, it is known from the draw. One version alone decides for
+    sure, and then nothing is known of other decisions."""
     name = "challenger"
     try:
-        table, other = _table(context, log, challenger, reward)
+        table, other, beyond = _table(context, log, challenger, reward)
     except FairleadError as error:
         return Part(name, Outcome.UNMEASURED, f"version {challenger.version} cannot be valued: {error.line}")
     if not table["reward"]:
@@ -243,30 +246,48 @@ def _valued(context: Context, log: _Log, challenger: VersionInfo, reward: str) -
     if other > MOST_OTHER:
         why = f"{other:.1%} of the logged decisions are not what their version decides on the logged features"
         return Part(name, Outcome.UNMEASURED, f"version {challenger.version} cannot be valued: {why}")
+    if beyond > MOST_OTHER:
+        why = f"it decides otherwise on {beyond:.1%} of the rows at scores where no decision is drawn: widen the band"
+        return Part(name, Outcome.UNMEASURED, f"version {challenger.version} cannot be valued: {why}")
     report = evaluate_policy(
         table, reward="reward", propensity="chance", target="target", least_effective=LEAST_EFFECTIVE
     )
     return Part(name, report.verdict.outcome, f"version {challenger.version}: {report.verdict.reason}")
 
 
-def _table(context: Context, log: _Log, challenger: VersionInfo, reward: str) -> tuple[dict[str, list[float]], float]:
-    """Reward, chance and target by row, and the share of rows that their version would decide otherwise now."""
+def _table(
+    context: Context, log: _Log, challenger: VersionInfo, reward: str
+) -> tuple[dict[str, list[float]], float, float]:
+    """Reward, chance and target by row; the share of rows that their version would decide otherwise now; and of those
+    that the challenger decides otherwise where no decision is drawn."""
     rows = log.rows[-MOST_VALUED:]
     paid = _paid(context, rows, challenger.model, reward) if reward else _right(log, rows)
     rows = [row for row in rows if row.request in paid]
     shares = _shares(rows)
     versions = sorted({version for mix in shares.values() for version in mix} | {challenger.version})
     decided = {version: _decisions(context, challenger.model, version, rows) for version in versions}
+    classes, beyond = len(_contract(context, challenger).classes), 0
     table: dict[str, list[float]] = {"reward": [], "chance": [], "target": []}
     for place, row in enumerate(rows):
-        mix = dict(shares[row.rollout, row.arm, round(row.propensity, 3)])
-        chance = sum(share for version, share in mix.items() if decided[version][place] == row.decision)
-        if decided[row.version][place] != row.decision:
+        said = {version: decided[version][place] for version in decided}
+        draws, wanted = draws_of(row.rollout), said[challenger.version]
+        if draws is not None:
+            chance = chance_of(draws, row.score, classes, as_decided=said[row.version] == row.decision)
+            beyond += wanted != said[row.version] and not draws.among(row.score)
+        else:
+            mix = shares[row.rollout, row.arm, round(row.propensity, 3)]
+            chance = sum(share for version, share in mix.items() if said[version] == row.decision)
+        if chance == 0.0 or (draws is None and said[row.version] != row.decision):
             continue  # the version saw something else then: features that were looked up, or a default stood in
         table["reward"].append(paid[row.request])
         table["chance"].append(min(1.0, chance))
-        table["target"].append(float(decided[challenger.version][place] == row.decision))
-    return table, 1.0 - len(table["reward"]) / max(len(rows), 1)
+        table["target"].append(float(wanted == row.decision))
+    asked = max(len(rows), 1)
+    return table, 1.0 - len(table["reward"]) / asked, beyond / asked
+
+
+def _contract(context: Context, info: VersionInfo) -> Contract:
+    return context.bundles.manifest(info.bundle).contract
 
 
 def _shares(rows: Sequence[_Row]) -> dict[tuple[str, str, float], dict[int, float]]:
