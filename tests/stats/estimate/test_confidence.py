@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fairlead.stats import performance as metrics
-from fairlead.stats.estimate import Estimates, estimate, heldout
+from fairlead.stats.estimate import Estimates, confidence, drawn_once, estimate, heldout
 from fairlead.stats.performance import Floats
 
 Check = Callable[[int, int, float], None]
@@ -125,3 +125,23 @@ def test_nothing_to_estimate_is_undefined() -> None:
     with pytest.raises(ValueError, match="at least one held-out row"):
         heldout([], [])
     assert estimate([0.2, 0.3], known, 0.9, np.random.default_rng(0)).recall.value == 0.0
+
+
+@pytest.mark.parametrize("rows", [1, 2, 37, 200])
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 2.0])
+def test_small_windows_give_the_same_numbers_as_any(
+    rows: int, threshold: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row a cell is counted in half the room: each end of each interval is the same to the last bit, whatever is
+    decided, and where all cells are asked in a few parts."""
+    rng = np.random.default_rng(rows)
+    chance = rng.random(900)
+    known = drawn_once(heldout(rng.random(900) < chance, chance), rng)
+    score = rng.random(rows)
+    cost = COST
+    found = [estimate(score, known, threshold, np.random.default_rng(5), cost=cost)]
+    monkeypatch.setattr(confidence, "_turn", lambda _: None)
+    found.append(estimate(score, known, threshold, np.random.default_rng(5), cost=cost))
+    monkeypatch.setattr(confidence, "PART", 2_000)
+    found.append(estimate(score, known, threshold, np.random.default_rng(5), cost=cost))
+    assert repr(found[0]) == repr(found[1]) == repr(found[2])

@@ -132,9 +132,7 @@ def estimate(
     every, some = _live(s, d, s.size), _live(s, d, CELLS)
     chance = known.curve(every.centres)
     point = _metrics(every, chance * every.counts, price)
-    curves = _curves(known, some, rng)
-    ones = _labels(known, some.counts, curves, rng)
-    drawn, expected = _by_part(some, ones, price), _by_part(some, curves * some.counts, price)
+    drawn, expected = _replicates(known, some, price, rng)
     base = _metrics(some, known.curve(some.centres) * some.counts, price)
     found = {
         name: spread(float(value), drawn[name], level, BOUNDS[name], centre_of(float(base[name]), expected[name]))
@@ -145,6 +143,65 @@ def estimate(
     off, deviation = float(right.mean() - base["accuracy"]), sqrt(labels + float(right.var(ddof=1)))
     found["accuracy"] = _normal(float(point["accuracy"]), off, deviation, level)
     return Estimates(s.size, **found)
+
+
+def _replicates(
+    known: Heldout, some: _Live, price: Floats | None, rng: np.random.Generator
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Every metric of the replicates: of labels drawn by each one's curve, and as that curve expects them."""
+    turn = _turn(some.counts)
+    if turn is not None and known.redrawn is not None and known.redrawn.knots.size > 1:
+        return _of_single_rows(some, turn, known.redrawn, rng, price)
+    curves = _curves(known, some, rng)
+    ones = _labels(known, some.counts, curves, rng)
+    return _by_part(some, ones, price), _by_part(some, curves * some.counts, price)
+
+
+def _turn(counts: Floats) -> int | None:
+    """The cell from which on class 1 is decided, where each cell holds one row; None where one holds several."""
+    turn = int(np.count_nonzero(counts[0]))
+    plain = counts.max() == 1.0 and counts[0, :turn].all() and counts[1, turn:].all() and not counts[1, :turn].any()
+    return turn if plain else None
+
+
+def _of_single_rows(
+    some: _Live, turn: int, redrawn: Curves, rng: np.random.Generator, price: Floats | None
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """`_replicates` of a row a cell, as in small windows: arrays of half the size, and the same numbers are drawn and
+    added in the same order."""
+    curves = redrawn(_one_of(some.centres, turn))
+    chance = rng.random((len(curves), *some.counts.shape))
+    ones = np.asarray(_one_of(chance, turn) < curves, np.float64)
+    return _metrics_of_single_rows(some, turn, ones, price), _metrics_of_single_rows(some, turn, curves, price)
+
+
+def _one_of(pair: Floats, turn: int) -> Floats:
+    """Of both decisions (..., 2, cells) the one that each cell has, (..., cells)."""
+    return np.concatenate((pair[..., 0, :turn], pair[..., 1, turn:]), axis=-1)
+
+
+def _metrics_of_single_rows(live: _Live, turn: int, ones: Floats, price: Floats | None) -> dict[str, Floats]:
+    zeros = 1.0 - ones
+    fn, tp = (part.sum(axis=-1) for part in (ones[:, :turn], ones[:, turn:]))
+    tn, fp = (part.sum(axis=-1) for part in (zeros[:, :turn], zeros[:, turn:]))
+    found = _rates((fn, tp, tn, fp), float(ones.shape[1]), price)
+    found |= {"auroc": auroc_of_cells(ones, zeros), "auprc": _auprc(ones, zeros)}
+    spare = np.empty_like(ones), np.empty_like(ones)
+    for name, loss in (("log_loss", live.loss), ("brier", live.brier)):
+        np.multiply(zeros, _one_of(loss[0], turn), out=spare[0])
+        np.multiply(ones, _one_of(loss[1], turn), out=spare[1])
+        np.add(spare[0], spare[1], out=spare[0])
+        found[name] = _as_of_both(spare[0], turn).sum(axis=(-2, -1)) / ones.shape[1]
+    return found
+
+
+def _as_of_both(losses: Floats, turn: int) -> Floats:
+    """(replicates, 2, cells) again, where the order of adding depends on it."""
+    if losses.strides[0] < losses.strides[-1]:
+        return losses[:, None]
+    both = np.zeros((len(losses), 2, losses.shape[1]))
+    both[:, 0, :turn], both[:, 1, turn:] = losses[:, :turn], losses[:, turn:]
+    return both
 
 
 def _curves(known: Heldout, live: _Live, rng: np.random.Generator) -> Floats:
@@ -238,18 +295,24 @@ def _metrics(live: _Live, ones: Floats, price: Floats | None) -> dict[str, Float
     fn, tp = np.moveaxis(ones.sum(axis=-1), -1, 0)
     tn, fp = np.moveaxis(zeros.sum(axis=-1), -1, 0)
     up, down = ones.sum(axis=-2), zeros.sum(axis=-2)
+    found = _rates((fn, tp, tn, fp), total, price)
+    found |= {"auroc": auroc_of_cells(up, down), "auprc": _auprc(up, down)}
+    spare = np.empty_like(ones), np.empty_like(ones)
+    for name, loss in (("log_loss", live.loss), ("brier", live.brier)):
+        found[name] = _total_loss(loss, ones, zeros, spare) / total
+    return found
+
+
+def _rates(table: tuple[Floats, Floats, Floats, Floats], total: float, price: Floats | None) -> dict[str, Floats]:
+    """What the numbers of false negatives, true positives, true negatives and false positives say."""
+    fn, tp, tn, fp = table
     found = {
         "accuracy": (tp + tn) / total,
         "precision": ratio(tp, tp + fp),
         "recall": ratio(tp, tp + fn),
         "f1": ratio(2 * tp, 2 * tp + fp + fn),
-        "auroc": auroc_of_cells(up, down),
         "specificity": ratio(tn, tn + fp),
-        "auprc": _auprc(up, down),
     }
-    spare = np.empty_like(ones), np.empty_like(ones)
-    for name, loss in (("log_loss", live.loss), ("brier", live.brier)):
-        found[name] = _total_loss(loss, ones, zeros, spare) / total
     if price is not None:
         found["cost"] = (tn * price[0, 0] + fp * price[0, 1] + fn * price[1, 0] + tp * price[1, 1]) / total
     return found
