@@ -87,7 +87,8 @@ def judge_diversity(slots: Sequence[Slot]) -> Part:
 def judge_exploration(found: tuple[float, float, float], rows: int, wanted: float | None) -> Part:
     """Does the stated share explore?"""
     name, (share, low, high) = "exploration", found
-    said = f"{share:.2%} of {counted(rows, 'decision')} ({low:.2%} to {high:.2%}) were dealt to another version or drawn"
+    spread = f"{share:.2%} of {counted(rows, 'decision')} ({low:.2%} to {high:.2%})"
+    said = f"{spread} were dealt to another version, or drawn"
     if wanted is None:
         return Part(name, Outcome.UNMEASURED, f"{said}; no share is asked for: `loops: {{explore: 1%}}`")
     if high < wanted:
