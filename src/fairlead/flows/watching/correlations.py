@@ -68,15 +68,24 @@ class Bonds:
         if window is None:
             return self.why or "the window has no rows"
         if self._known is None:
-            rows = self._rows()
-            if len(rows) < FEWEST:
-                self.why = NO_ROWS
-                return NO_ROWS
-            self._known = dependence(rows, self.names, *self._ends)
-        return compare_window(self._known, window, alpha, self._law)
+            self.ready()
+        return self.why if self._known is None else compare_window(self._known, window, alpha, self._law)
 
-    def _rows(self) -> Floats:
-        rows = np.empty((0, len(self.names))) if self._read is None else self._read(self.names)
+    def ready(self, data: Dataset | None = None) -> None:
+        """Reads the held-out rows, of `data` where somebody has read them already: the first window need not wait."""
+        if self.why or self._known is not None:
+            return
+        rows = self._rows(data)
+        if len(rows) < FEWEST:
+            self.why = NO_ROWS
+        else:
+            self._known = dependence(rows, self.names, *self._ends)
+
+    def _rows(self, data: Dataset | None = None) -> Floats:
+        if data is not None:
+            rows = _numbers(data, self.names)
+        else:
+            rows = np.empty((0, len(self.names))) if self._read is None else self._read(self.names)
         return rows[:: max(1, -(-len(rows) // _ROWS))]
 
     def _law(self, drawn: int) -> Law:
@@ -117,10 +126,11 @@ def bonds_of(folder: Path, open_dataset: Callable[[Path], Dataset], profile: Tab
     path = folder / HELDOUT
 
     def read(names: Sequence[str]) -> Floats:
-        data = open_dataset(path)
-        held = [
-            one.values if isinstance(one, NumericColumn) else np.full(data.rows, np.nan) for one in data.columns(names)
-        ]
-        return np.stack(held, axis=1)
+        return _numbers(open_dataset(path), names)
 
     return Bonds(profile, read if path.exists() else None, most)
+
+
+def _numbers(data: Dataset, names: Sequence[str]) -> Floats:
+    held = [one.values if isinstance(one, NumericColumn) else np.full(data.rows, np.nan) for one in data.columns(names)]
+    return np.stack(held, axis=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,11 @@ from fairlead.flows.watching.reference import Reference, Rows, answers, load_ref
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
+from fairlead.stats.coarse import coarse
+from fairlead.stats.drift import compare
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import ColumnProfile
+from fairlead.stats.symptoms import symptom_of
 
 _LOG = logging.getLogger("fairlead.watch")
 
@@ -81,7 +84,14 @@ def load_light(
 ) -> Light:
     """Reads a bundle as `load_informed` does, but importances and losses by cell later. Correlations are watched of at
     most so many numbers, groups by the rules. Raises `BundleError`."""
-    known = load_reference(bundles, digest, version, open_dataset, policy, weighed=False)
+    opened: dict[Path, Dataset] = {}
+
+    def once(path: Path) -> Dataset:
+        if path not in opened:
+            opened[path] = open_dataset(path)
+        return opened[path]
+
+    known = load_reference(bundles, digest, version, once, policy, weighed=False)
 
     def read() -> Informed:
         found = load_informed(bundles, digest, version, open_dataset, policy)
@@ -89,7 +99,21 @@ def load_light(
 
     bonds = bonds_of(bundles.path(digest), open_dataset, known.profile, widest)
     groups = groups_of(bundles.path(digest), open_dataset, (known.contract, known.profile, known.answered), rules)
-    return Light(**{**asdict(known), "bonds": bonds, "groups": groups, "answered": None}, read=read)
+    light = Light(**{**asdict(known), "bonds": bonds, "groups": groups, "answered": None}, read=read)
+    _make_ready(light, opened)
+    return light
+
+
+def _make_ready(light: Light, opened: Mapping[Path, Dataset]) -> None:
+    """Computes here what the first windows would otherwise wait for, all models' in the same tick."""
+    light.frame()
+    fine, few = light.profile, coarse(light.profile)
+    compare(few, few)
+    for column in fine.columns:
+        symptom_of(column, column)
+    for data in opened.values():
+        if light.bonds is not None:
+            light.bonds.ready(data)
 
 
 def load_informed(
