@@ -22,6 +22,7 @@ from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
 from fairlead.core.event import AliasMoved
+from fairlead.core.exploring import EXPLORED, Draws
 from fairlead.core.facts_act import LoopAudited
 from fairlead.core.record import EventRecord, OutcomeRecord, Prediction
 from fairlead.core.verdict import Outcome
@@ -240,3 +241,58 @@ def test_without_a_log_or_a_model_there_is_nothing_to_read(made: Context, tmp_pa
     context = replace(made, open_log=open_context(tmp_path / "empty").open_log)
     with pytest.raises(NotFound, match="nobody"):
         loops(context, name)
+
+
+class Drawing(World):
+    """One version that answers, and decisions that are drawn for a share of the requests where the score is in a band;
+    who is refused (1) has no outcome."""
+
+    def __init__(self, context: Context, draws: Draws) -> None:
+        super().__init__(context, 0.0, seed=5)
+        infos = {one.version: one for one in context.registry.versions("stay")}
+        self.score = context.bundles.load(infos[1].bundle).predict(self.rows)[:, -1]
+        self.own, self.draws = self.decision.copy(), draws
+        dealt = self.rng.random(ROWS) < draws.share
+        self.drawn = dealt & (self.score >= draws.low) & (self.score <= draws.high)
+        self.decision = np.where(self.drawn, self.rng.integers(0, 2, ROWS), self.own)
+        # The challenger refuses those of higher odds, too.
+        self.other = (context.bundles.load(infos[2].bundle).predict(self.rows)[:, -1] >= 0.5).astype(int)
+
+    def predictions(self) -> Iterator[Prediction]:
+        """What the gateway would have logged."""
+        for place, one in enumerate(super().predictions()):
+            drawn = bool(self.drawn[place])
+            yield msgspec.structs.replace(
+                one,
+                arm=EXPLORED if drawn else "champion",
+                propensity=self.draws.share if drawn else 1.0 - self.draws.share,
+                rollout=self.draws.tag,
+                score=float(self.score[place]),
+            )
+
+
+def test_decisions_that_were_drawn_tell_what_a_challenger_would_have_earned(made: Context, tmp_path: Path) -> None:
+    """One version alone answered: without draws nothing is known of the challenger; with them its value is, by an
+    interval that holds the truth."""
+    world = Drawing(made, Draws(0.3, 0.1, 0.9))
+    with logged(made, tmp_path, world, lambda place: world.decision[place] == 0) as context:
+        found = loops(context, "stay", challenger="2", reward="paid")
+        part, explored = found.part("challenger"), found.part("exploration")
+    assert part is not None
+    assert part.outcome is Outcome.BREACHED, part.reason
+    low, high = (float(text) for text in part.reason.split("(")[1].split(")")[0].split(" to "))
+    right = [float((decided == world.truth).mean()) for decided in (world.decision, world.other)]
+    assert low <= right[1] - right[0] <= high
+    assert explored is not None
+    assert found.explored is not None
+    assert found.explored[0] == pytest.approx(world.drawn.mean())
+
+
+def test_a_challenger_that_differs_where_nothing_is_drawn_has_no_value(made: Context, tmp_path: Path) -> None:
+    """Its decisions at those scores were never taken: no weight makes up for that."""
+    world = Drawing(made, Draws(0.3, 0.45, 0.5))
+    with logged(made, tmp_path, world, lambda _: True) as context:
+        part = loops(context, "stay", challenger="2", reward="paid").part("challenger")
+    assert part is not None
+    assert part.outcome is Outcome.UNMEASURED
+    assert "at scores where no decision is drawn: widen the band" in part.reason
