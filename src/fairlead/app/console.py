@@ -7,15 +7,18 @@ from importlib.metadata import version
 
 from starlette.applications import Starlette
 
+from fairlead.core.incident import Incident
 from fairlead.errors import NotFound
 from fairlead.faces.api.app import build_control_app
 from fairlead.faces.api.versions import Versions
+from fairlead.faces.console.runbooks import RunbookPages, runbook_routes
 from fairlead.operations import alerts, checklists, experiment_facts, incidents, readiness, rollouts
 from fairlead.operations.context import Context
 from fairlead.operations.diff import diff
 from fairlead.operations.drift_model import model_drift
 from fairlead.operations.feature_shape import feature_shape
 from fairlead.operations.overview import LiveOverview
+from fairlead.operations.runbooks import runbook_text, runbooks
 from fairlead.operations.shadow_rows import with_worst_pairs
 from fairlead.operations.unseen import unseen_views
 
@@ -36,6 +39,12 @@ def build(context: Context) -> Starlette:
         except NotFound:
             return None
 
+    def handled(incident: str) -> Incident | None:
+        try:
+            return incidents.show_incident(context, incident)
+        except NotFound:
+            return None
+
     versions = Versions(
         partial(readiness.readiness, context),
         partial(checklists.checklist, context),
@@ -45,8 +54,9 @@ def build(context: Context) -> Starlette:
         partial(alerts.alerts, context),
         partial(feature_shape, context),
         partial(model_drift, context),
+        handled=handled,
     )
-    return build_control_app(
+    app = build_control_app(
         lambda: with_worst_pairs(context.home, live.read()),
         live.entries,
         ask,
@@ -54,3 +64,6 @@ def build(context: Context) -> Starlette:
         versions=versions,
         version=version("fairlead"),
     )
+    pages = RunbookPages(partial(runbooks, context), partial(runbook_text, context))
+    app.router.routes[-1:-1] = runbook_routes(live.read, pages)  # before the console, which has all that is left
+    return app

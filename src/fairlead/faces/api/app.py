@@ -43,7 +43,8 @@ def build_control_app(
     version's gate and checklists. All are called from threads. `allowed_hosts` are names beside loopback that the
     port is reached by.
     """
-    console = build_console(read, ask=ask, postmortem=postmortem, shape=versions.shape if versions else None)
+    shape, handled = (versions.shape, versions.handled) if versions else (None, None)
+    console = build_console(read, ask=ask, postmortem=postmortem, handled=handled, shape=shape)
     sources = Sources(read, entries, ask, versions) if versions else Sources(read, entries, ask)
     routes = [Mount(API, _api(sources, version)), Mount("/", console)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)])

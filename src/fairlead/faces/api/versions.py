@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from fairlead.core.gate import GateReport
+from fairlead.core.incident import Incident
 from fairlead.core.test_score import MlTestScore
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.version_diff import VersionDiff
@@ -77,6 +78,9 @@ class Versions(Struct, frozen=True):
     alerts: Callable[[], AlertsView] = nowhere
     shape: Shape | None = None  # of a feature in a window: the console's
     drift: Drift = nowhere
+    handled: Callable[[str], Incident | None] | None = (
+        None  # what was found, done and said of an incident: the console's
+    )
 
 
 class VersionAnswers:

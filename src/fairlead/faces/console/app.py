@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 
+from fairlead.core.incident import Incident
 from fairlead.errors import FairleadError, NotFound, Refused
 from fairlead.faces.console.assets import Assets
 from fairlead.faces.console.headers import SecurityHeaders
@@ -43,15 +44,17 @@ def build_console(
     *,
     ask: Ask | None = None,
     postmortem: Callable[[str], str | None] | None = None,
+    handled: Callable[[str], Incident | None] | None = None,
     shape: Shape | None = None,
 ) -> Starlette:
     """The console as an application.
 
     `read` gives the overview and is called from threads, once a request. Without `ask` the page has no controls.
-    `postmortem` gives the Markdown of an incident, or None while there is none; `shape` a feature's distribution in the
+    `postmortem` gives the Markdown of an incident, or None while there is none; `handled` what was found, done and said
+    of one; `shape` a feature's distribution in the
     window whose evidence has some digests.
     """
-    console = _Console(read, ask, postmortem, shape)
+    console = _Console(read, ask, postmortem, handled, shape)
     routes = [
         Route("/", console.home, name="home"),
         Route("/models/{name}", console.model, name="model"),
@@ -78,12 +81,14 @@ class _Console:
         read: Callable[[], Overview],
         ask: Ask | None,
         postmortem: Callable[[str], str | None] | None,
+        handled: Callable[[str], Incident | None] | None,
         shape: Shape | None,
     ) -> None:
         self._read = read
         self._shape = shape
         self._ask = ask
         self._postmortem = postmortem
+        self._handled = handled
         self._pages = Pages()
 
     def home(self, request: Request) -> Response:
@@ -134,14 +139,16 @@ class _Console:
         return self._show(request, overview, "rollout.html", model=overview.model(rollout.model), rollout=rollout)
 
     def incident(self, request: Request) -> Response:
-        """One incident: its timeline and its postmortem."""
+        """One incident: what was found, done and said, its timeline and its postmortem."""
         overview, key = self._read(), request.path_params["id"]
         incident = overview.incident(key)
         if incident is None:
             raise HTTPException(404, f"There is no incident {key}.")
         text = self._postmortem(key) if self._postmortem and incident.postmortem else None
         model = overview.model(incident.model)
-        return self._show(request, overview, "incident.html", model=model, incident=incident, document=blocks(text))
+        handled = self._handled(key) if self._handled else None
+        page = {"model": model, "incident": incident, "handled": handled, "document": blocks(text)}
+        return self._show(request, overview, "incident.html", **page)
 
     async def operate(self, request: Request) -> Response:
         """The operator's form. The answer leads back to the model, where the journal shows what became of it."""

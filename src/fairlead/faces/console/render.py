@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from msgspec.structs import replace
 
 from fairlead.core.listing import counted
 from fairlead.core.rollout import Call, Phase
@@ -18,6 +21,8 @@ from fairlead.operations.rollouts import VERBS
 
 _FOLLOWING = ("route_changed", "route_applied", "status_changed", "alert_quieted")
 _REPEATING = ("postmortem_written", "retrain_decided", "incident_noted")
+_OF_WINDOWS = (*_REPEATING, "alert_raised", "window_judged", "impact_judged", "loop_audited", "triage_done")
+_WINDOW = re.compile(r"\b\d{4}-\S+")
 _REFRESH_SECONDS = 10.0  # ages on the page are redrawn this often even where nothing happened
 
 
@@ -39,6 +44,7 @@ class Pages:
             "counted": counted,
             "track": track,
             "headlines": headlines,
+            "chapters": chapters,
             "verdict_of": verdict_of,
             "Call": Call,
             "Phase": Phase,
@@ -69,6 +75,28 @@ def headlines(notes: Sequence[Note]) -> list[Note]:
             said.add(note.title)
         kept.append(note)
     return kept
+
+
+def chapters(notes: Sequence[Note]) -> list[Note]:
+    """An incident's timeline (oldest first) without what is said again and again: the first time stays, and the last
+    with how often it was said; that the postmortem follows the facts is said once."""
+    times = Counter(map(_said, notes))
+    seen: Counter[tuple[str, str]] = Counter()
+    kept: list[Note] = []
+    for note in notes:
+        key = _said(note)
+        seen[key] += 1
+        if seen[key] == 1:
+            kept.append(note)
+        elif seen[key] == times[key] and note.kind != "postmortem_written":
+            said = "The second time." if times[key] == 2 else f"The last of {times[key]} times."
+            kept.append(replace(note, reason=f"{said} {note.reason}".strip()))
+    return kept
+
+
+def _said(note: Note) -> tuple[str, str]:
+    """What a note says, whichever window it says it of."""
+    return note.kind, _WINDOW.sub("", note.title) if note.kind in _OF_WINDOWS else f"{note.seq}"
 
 
 def verdict_of(model: ModelView) -> Verdict:
