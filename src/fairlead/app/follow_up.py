@@ -27,6 +27,7 @@ from fairlead.app.dispatching import Dispatching
 from fairlead.app.loops_round import LoopsRound
 from fairlead.app.product_round import ProductRound
 from fairlead.app.registry_hooks import registry_events
+from fairlead.app.slots_round import SlotsRound
 from fairlead.app.training_runs import TrainingRuns
 from fairlead.core.event import (
     Entry,
@@ -57,6 +58,7 @@ from fairlead.flows.watch import Watch
 from fairlead.flows.watch_sliding import kind_of
 from fairlead.flows.watching.recalled import recalled
 from fairlead.operations.context import Context
+from fairlead.operations.links import runbooks_of
 from fairlead.operations.page_budget import grants
 from fairlead.operations.slot_store import slot_keeping
 from fairlead.operations.watch_policy import policy_of
@@ -103,6 +105,7 @@ class FollowUp:
         self._conditions = ConditionsRound(context, self._watch, self._responder, folder)
         self._product = ProductRound(context)
         self._loops = LoopsRound(context, self._arguments, self._responder)
+        self._slots = SlotsRound(self._arguments, self._watches)
         self._acting = Acting(context, self._arguments, self._responder)
         self._telling = Telling(_LOG)
         self._stop = threading.Event()
@@ -160,6 +163,7 @@ class FollowUp:
         self._attempt("the workers", "all models", lambda _: self._conditions.look_at_workers())
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._attempt("the audits", "all models", self._audits)
+        self._attempt("the late answers", "all models", self._slots.look)
         self._training.tend()
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
@@ -265,6 +269,7 @@ class FollowUp:
         self._acting.close()
         self._dispatching.close()
         self._loops.close()
+        self._slots.close()
         self._registry.join(2.0)
 
     # -- one watch and one responder a model -----------------------------------------------------------------------
@@ -290,6 +295,7 @@ class FollowUp:
             watch.keep, watch.keeps = None if monitoring.evidence == "none" else kept.put, monitoring.evidence
             watch.recall(recalled(kept.get))
             watch.slots = slot_keeping(self._context, name)
+            watch.late = watch.late if watch.slots is None else watch.slots.late
             self._turns.ask(name, -inf)
             if known is not None and known.labels.auto:
                 watch.matures = Maturing(policy.matured_share, policy.maturity_seconds)
@@ -299,7 +305,6 @@ class FollowUp:
         responder = self._responders.get(name)
         if responder is None:
             settings = self._context.settings
-            alerting = settings.alerting
             responder = self._responders[name] = Responder(
                 name,
                 self._context.journal,
@@ -307,7 +312,7 @@ class FollowUp:
                 self._context.clock,
                 PostmortemFolder(self._context.home).write,
                 ResponsePolicy(
-                    alert_policy(alerting, settings.owner_of(name)),
+                    alert_policy(settings.alerting, settings.owner_of(name), runbooks_of(self._context)),
                     retrain_policy(settings.retraining),
                     resolves=settings.incidents.automatic,
                 ),

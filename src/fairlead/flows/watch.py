@@ -84,6 +84,7 @@ class Watch:
         self._recount: Recount | None = None
         self.keep: Callable[[bytes], str] | None = None  # keeps what a window was judged from; returns its digest
         self.slots: SlotKeeping | None = None  # keeps what answers were like, by the hour
+        self.late: Callable[[Prediction], None] = lambda _: None  # is told of answers that no window takes any more
         self.keeps = "all"  # or "breached": what of windows that are more than calm
         self._seqs: dict[float, int] = {}  # where the journal holds the reports of windows that wait for their labels
         self._kept: dict[tuple[float, Stage], str] = {}  # digests that no fact holds yet
@@ -162,6 +163,7 @@ class Watch:
         self._lag = max(self._lag, record.timestamp - record.received_at)
         span = self._span(self._plan.window_of(record.timestamp))
         if span is None or not span.admits(record.request_id, record.model_version):
+            self.late(record)
             return
         if record.status != 200:
             span.failures.add(record.request_id)
@@ -278,10 +280,7 @@ class Watch:
     def _keep_slots(self, span: Span) -> None:
         """Before a window is judged: one that a crash leaves unjudged is judged, and kept, again."""
         if self.slots is not None:
-            for cohort in span.cohorts.values():
-                cohort.profile()
-            counters = [cohort.slots for cohort in span.cohorts.values() if cohort.slots is not None]
-            self.slots.keep(self.model, span.window, counters, self._versions.digests)
+            self.slots.keep(self.model, span.window, span.cohorts.values(), self._versions.digests)
 
     def _close(self, span: Span, now: float) -> WindowReport | None:
         version = span.version

@@ -27,4 +27,4 @@ def slot_keeping(context: Context, model: str) -> SlotKeeping | None:
     """What keeps a model's slots; None where the settings keep none."""
     if not context.settings.monitoring.slots.keep:
         return None
-    return SlotKeeping(open_slots(context), slot_plan(context.settings, model))
+    return SlotKeeping(open_slots(context), slot_plan(context.settings, model), context.clock.now())

@@ -51,7 +51,7 @@ def list_(context: typer.Context, model: Model, json: Json = False) -> None:
 
 def backfill(
     context: typer.Context,
-    model: Model,
+    models: Annotated[list[str], typer.Argument(metavar="NAME...", help="Served models.")],
     since: Annotated[str | None, typer.Option("--from", metavar="INSTANT", help="Left out: all of the log.")] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="INSTANT", help="Left out: what was judged.")] = None,
     shrink: Annotated[
@@ -61,12 +61,13 @@ def backfill(
     json: Json = False,
 ) -> None:
     """Counts the log's rows of a time again, hour by hour. What was judged stands; doing it twice changes nothing."""
-    found = fill(opened(context), model, since, until, shrink=shrink, reason=reason)
+    here = opened(context)
+    found = [one for model in models for one in fill(here, model, since, until, shrink=shrink, reason=reason)]
     if json:
         emit_json(found)
         return
     if not found:
-        say(f"the log has no answer of {model} in that time: there is nothing to fill")
+        say(f"the log has no answer of {', '.join(models)} in that time: there is nothing to fill")
         raise typer.Exit(3)
     for one in found:
         late = f"; {counted(one.late, 'row')} came later than the judgement, which stands" if one.late else ""

@@ -10,13 +10,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import reduce
+from math import inf
 from operator import itemgetter
+from typing import Protocol
 
 import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from fairlead.core.inference import label_text
+from fairlead.core.record import Prediction
 from fairlead.core.report import SCORE
 from fairlead.core.slot import HOUR, Cut, Slot, segment_name
 from fairlead.core.window import MONDAY, Window
@@ -93,20 +96,47 @@ class SlotCounter:
         self._held[key] = sums if known is None else added([known, sums], self._reference.profile.grids)
 
 
+class Counted(Protocol):
+    """Rows of one version that are counted by the hour, too."""
+
+    slots: SlotCounter | None
+
+    def profile(self) -> TableProfile | None:
+        """Of all rows."""
+        ...
+
+
 class SlotKeeping:
     """Keeps the slots of one model's windows as they are judged."""
 
-    def __init__(self, store: SlotStore, plan: SlotPlan) -> None:
+    def __init__(self, store: SlotStore, plan: SlotPlan, since: float = inf) -> None:
+        """What was received after `since` and came too late for its window is noted; before, a log is read again."""
         self._store = store
         self._plan = plan
+        self._since = since
+        self._late: tuple[float, float] | None = None
 
     def counter(self, reference: Reference, window: Window) -> SlotCounter:
         """What counts a version's rows of a window."""
         return counter_of(reference, (window.starts_at, window.ends_at), self._plan)
 
-    def keep(self, model: str, window: Window, counters: Iterable[SlotCounter], bundles: Mapping[int, str]) -> None:
+    def late(self, record: Prediction) -> None:
+        """Notes an answer that came after its window had been judged: its slot lacks it."""
+        if record.received_at > self._since and record.status == 200:
+            first, last = self._late or (record.timestamp, record.timestamp)
+            self._late = (min(first, record.timestamp), max(last, record.timestamp))
+
+    def behind(self) -> tuple[float, float] | None:
+        """From when until when answers have come late since this was last asked; None for none."""
+        found, self._late = self._late, None
+        return found
+
+    def keep(self, model: str, window: Window, cohorts: Iterable[Counted], bundles: Mapping[int, str]) -> None:
         """Keeps what was counted of a window that is judged now. A store that refuses leaves the window without slots,
         never without a verdict."""
+        for cohort in cohorts:
+            cohort.profile()  # counts what has not been counted yet
+        counters = [cohort.slots for cohort in cohorts if cohort.slots is not None]
         slots = [slot for one in counters for slot in one.slots(model, bundles.get(one.version, ""))]
         try:
             if slots:
