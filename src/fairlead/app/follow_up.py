@@ -21,6 +21,7 @@ from fairlead.adapters.arrow_dataset import open_dataset
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.acting import Acting
+from fairlead.app.collecting import Collecting
 from fairlead.app.compose import alert_policy, retrain_policy
 from fairlead.app.conditions_round import ConditionsRound
 from fairlead.app.dispatching import Dispatching
@@ -108,6 +109,7 @@ class FollowUp:
         self._slots = SlotsRound(self._arguments, self._watches)
         self._acting = Acting(context, self._arguments, self._responder)
         self._telling = Telling(_LOG)
+        self._collecting = Collecting()
         self._stop = threading.Event()
         self._registry = threading.Thread(target=self._follow_registry, name="registry", daemon=True)
         self._registry.start()
@@ -165,6 +167,7 @@ class FollowUp:
         self._attempt("the audits", "all models", self._audits)
         self._attempt("the late answers", "all models", self._slots.look)
         self._training.tend()
+        self._collecting.settle(len(self._watches))
 
     def _attempt(self, what: str, name: str, act: Callable[[str], bool]) -> bool:
         """Whether it was done for this model; otherwise it is due again, a little later."""
