@@ -10,9 +10,11 @@ import pytest
 from msgspec.structs import replace
 from tests.operations.house import House, settled
 
-from fairlead.config.fields import Duration
+from fairlead.config.fields import Duration, Share
 from fairlead.config.gates import Gates
+from fairlead.config.loops import Loops, Randomise
 from fairlead.config.settings import Settings
+from fairlead.core.contract import Task
 from fairlead.core.event import AliasMoved, AnyFact, DeployAsked, Entry, EnvironmentEntered, StatusChanged
 from fairlead.core.gate import CHECKS_AT_FIRST, read_report
 from fairlead.core.standing import Standing
@@ -231,3 +233,16 @@ def test_of_two_who_promote_at_once_one_is_refused(house: House, expect: int | N
         promote_to(dataclasses.replace(house.context, journal=late), "hotel@2", "staging", expect)
     assert "version 1 is staging now" in refused.value.line
     assert [info.aliases for info in house.registry.versions("hotel")] == [("staging",), ()]
+
+
+def test_decisions_of_values_cannot_be_drawn(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that is named there and answers with values is not deployed; one with classes is."""
+    drawn = Settings(loops=Loops(randomise=Randomise(models=("hotel",), share=Share(0.01))))
+    house.measured(house.report())
+    manifest = house.bundles.manifest(house.digests[0])
+    values = replace(manifest, contract=replace(manifest.contract, task=Task.REGRESSION, classes=()))
+    with monkeypatch.context() as patch:
+        patch.setattr(type(house.bundles), "manifest", lambda *_: values)
+        with pytest.raises(Refused, match=r"take it out of loops\.randomise\.models"):
+            deploy(house.under(drawn), "hotel@1")
+    deploy(house.under(drawn), "hotel@1")
