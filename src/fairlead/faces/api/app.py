@@ -43,8 +43,8 @@ def build_control_app(
     version's gate and checklists. All are called from threads. `allowed_hosts` are names beside loopback that the
     port is reached by.
     """
-    shape, handled = (versions.shape, versions.handled) if versions else (None, None)
-    console = build_console(read, ask=ask, postmortem=postmortem, handled=handled, shape=shape)
+    shape, handled, alerts = (versions.shape, versions.handled, versions.alerts) if versions else (None, None, None)
+    console = build_console(read, ask=ask, postmortem=postmortem, handled=handled, shape=shape, alerts=alerts)
     sources = Sources(read, entries, ask, versions) if versions else Sources(read, entries, ask)
     routes = [Mount(API, _api(sources, version)), Mount("/", console)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)])

@@ -20,6 +20,7 @@ from fairlead.faces.console.assets import Assets
 from fairlead.faces.console.headers import SecurityHeaders
 from fairlead.faces.console.postmortem import blocks
 from fairlead.faces.console.render import Pages, seen_token
+from fairlead.operations.alerts import AlertsView
 from fairlead.operations.feature_shape import FeatureShape
 from fairlead.operations.ladder_links import address, drill
 from fairlead.operations.overview import Overview
@@ -46,6 +47,7 @@ def build_console(
     postmortem: Callable[[str], str | None] | None = None,
     handled: Callable[[str], Incident | None] | None = None,
     shape: Shape | None = None,
+    alerts: Callable[[], AlertsView] | None = None,
 ) -> Starlette:
     """The console as an application.
 
@@ -54,7 +56,7 @@ def build_console(
     of one; `shape` a feature's distribution in the
     window whose evidence has some digests.
     """
-    console = _Console(read, ask, postmortem, handled, shape)
+    console = _Console(read, ask, postmortem, handled, shape, alerts)
     routes = [
         Route("/", console.home, name="home"),
         Route("/models/{name}", console.model, name="model"),
@@ -62,7 +64,9 @@ def build_console(
         Route("/models/{name}/{verb}", console.operate, methods=["POST"], name="operate"),
         Route("/rollouts/{id}", console.rollout, name="rollout"),
         Route("/incidents/{id}", console.incident, name="incident"),
+        Route("/alerts", console.alerts, name="alerts"),
         Route("/fragments/home", console.home),
+        Route("/fragments/alerts", console.alerts),
         Route("/fragments/models/{name}", console.model),
         Route("/fragments/models/{name}/ladder", console.ladder),
         Route("/fragments/rollouts/{id}", console.rollout),
@@ -83,8 +87,10 @@ class _Console:
         postmortem: Callable[[str], str | None] | None,
         handled: Callable[[str], Incident | None] | None,
         shape: Shape | None,
+        alerts: Callable[[], AlertsView] | None,
     ) -> None:
         self._read = read
+        self._alerts = alerts
         self._shape = shape
         self._ask = ask
         self._postmortem = postmortem
@@ -150,6 +156,12 @@ class _Console:
         page = {"model": model, "incident": incident, "handled": handled, "document": blocks(text)}
         return self._show(request, overview, "incident.html", **page)
 
+    def alerts(self, request: Request) -> Response:
+        """What stands, who is told, what pages may still be spent on, and what is kept quiet."""
+        if self._alerts is None:
+            raise HTTPException(404, "Alerts are not read here.")
+        return self._show(request, self._read(), "alerts.html", alerts=self._alerts())
+
     async def operate(self, request: Request) -> Response:
         """The operator's form. The answer leads back to the model, where the journal shows what became of it."""
         name, verb = request.path_params["name"], request.path_params["verb"]
@@ -184,6 +196,7 @@ class _Console:
             return Response(status_code=204)
         root = request.scope.get("root_path", "")
         values |= {"overview": overview, "token": token, "root": root, "controls": self._ask is not None}
+        values["has_alerts"] = self._alerts is not None
         return HTMLResponse(self._pages.draw(template, fragment=fragment, values=values))
 
 
