@@ -236,6 +236,7 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
     follow = FollowUp(context, None, "")
     coming: list[list[tuple[str, int]]] = []
     spent: list[float] = []
+    ticks: list[tuple[float, float, int]] = []
     print(f"{asked.models} models x {asked.features} features x {asked.rows} rows an hour; start {resident()} MiB")
     try:
         for hour in range(asked.hours):
@@ -254,6 +255,7 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
             clock.at = START + (hour + 1) * HOUR
             load = os.getloadavg()[0]
             cpu, wall = timed(follow.tick)
+            ticks.append((cpu, wall, resident()))
             spent.append(taken + labels + sum(each for each, _ in idle) + cpu)
             print(
                 f"hour {hour}: tick {cpu:6.2f} s CPU, {wall:6.2f} s wall (load {load:.1f}); "
@@ -264,6 +266,11 @@ def measure(asked: argparse.Namespace, home: Path) -> None:
             )
     finally:
         follow.close()
+    cpus, walls, memory = zip(*ticks, strict=True)
+    print(
+        f"the longest tick {max(cpus):.2f} s CPU, {max(walls):.2f} s wall; "
+        f"MiB after each hour: {', '.join(str(each) for each in memory)}"
+    )
     _day(asked, spent[-1], home)
 
 
