@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.core.event import StatusChanged
 from fairlead.errors import SettingsError, StateError
+from fairlead.operations.links import console_of, runbooks_of
 from fairlead.testing.notifier import NOTICE
 
 
@@ -147,6 +149,18 @@ alerting:
     with pytest.raises(StateError, match=r"127\.0\.0\.1 cannot be reached") as caught:
         found[0].send(NOTICE)
     assert "hush" not in str(caught.value)
+
+
+def test_links_lead_to_the_console_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
+    """At the port that it has; runbooks are its pages."""
+    context = open_context(tmp_path / "home")
+    assert (console_of(context), runbooks_of(context)) == ("http://127.0.0.1:8081", "http://127.0.0.1:8081/runbooks")
+    assert console_of(replaced(context, control_port=9000)) == "http://127.0.0.1:9000"
+    text = "alerting: {dashboard: 'https://lead.example.com/', runbooks: docs/runbooks}"
+    stated = replaced(context, settings=parse_settings(text))
+    assert (console_of(stated), runbooks_of(stated)) == ("https://lead.example.com", "docs/runbooks")
+    policy = alert_policy(context.settings.alerting, "ana", runbooks_of(context))
+    assert policy.runbook("psi") == "http://127.0.0.1:8081/runbooks/psi.md"
 
 
 def test_budget_and_triggers_reach_the_policies() -> None:

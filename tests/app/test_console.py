@@ -80,3 +80,16 @@ def test_a_postmortem_is_shown(context: Context) -> None:
     assert page.status_code == 200
     assert "AUC fell" in page.text
     assert call(context, "GET", "/incidents/inc-9").status_code == 404
+
+
+def test_a_runbooks_link_leads_to_its_page(context: Context) -> None:
+    """With or without `.md`, and the list of all; what there is not is told as such."""
+    page = call(context, "GET", "/runbooks/harmful-drift.md")
+    assert page.status_code == 200
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert "fairlead incident acknowledge" in page.text
+    assert call(context, "GET", "/runbooks/harmful-drift").status_code == 200
+    assert 'href="/runbooks/no-worker"' in call(context, "GET", "/runbooks", follow_redirects=True).text
+    missing = call(context, "GET", "/runbooks/nothing")
+    assert (missing.status_code, "there is no runbook" in missing.text) == (404, True)
+    assert call(context, "GET", "/runbooks/a/b").status_code == 404

@@ -62,7 +62,9 @@ class Desk:
         back = settings.pipeline.rollback
         rollback = None if point is None else Rollback(point, float(back.within), back.automatic)
         self.conditions = Conditions(MODEL, watchpoints(settings), self.metrics, self.journal, rollback)
-        policy = ResponsePolicy(alert_policy(settings.alerting, "growth"), retrain_policy(settings.retraining))
+        policy = ResponsePolicy(
+            alert_policy(settings.alerting, "growth", "docs/runbooks"), retrain_policy(settings.retraining)
+        )
         notifiers: dict[Notifier, Sequence[str]] = dict(self.channels.items())
         self.responder = Responder(
             MODEL, self.journal, notifiers, self.clock, lambda incident, _: incident, policy, lambda _: 10_000

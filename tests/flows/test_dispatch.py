@@ -356,6 +356,23 @@ def test_a_budget_of_each_model_counts_what_paged_and_not_what_was_raised() -> N
     assert desk.pager.sent[-1].alert == "seven", "the budget is of the last 30 days"
 
 
+@pytest.mark.parametrize(
+    ("alert", "window", "link"),
+    [
+        ("harmful-drift", "2026-W05", "/models/shop/ladder?window=2026-W05"),
+        ("errors", "", "/models/shop"),
+        ("incident-unacknowledged:inc-shop-errors-7:2", "", "/incidents/inc-shop-errors-7"),
+    ],
+)
+def test_a_notice_links_to_what_it_tells_of(alert: str, window: str, link: str) -> None:
+    """The window that an alert was seen in, the incident that nobody works on, else the model."""
+    desk = Desk(dashboard="http://127.0.0.1:8081/")
+    seen = {"type": "window", "window": window} if window else None
+    desk.add(raised(alert, seen=Raw(canonical({"basis": seen}))))
+    desk.passes(31)
+    assert desk.pager.sent[0].link == f"http://127.0.0.1:8081{link}"
+
+
 def test_no_budget_makes_harm_less_urgent() -> None:
     """Users who are worse off page whatever was spent: labels that show it, requests that fail."""
     point = {"point": {"condition": {"metric": "error_rate"}}}

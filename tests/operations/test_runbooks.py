@@ -10,10 +10,15 @@ from typer.main import get_command
 
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
+from fairlead.config.watchpoints import rollback_watchpoint, stand_ins, watchpoints
+from fairlead.core import alarm, group_alarms
+from fairlead.core.drift_tests import RUNBOOK as DRIFT_TEST
 from fairlead.core.runbook import NAME
+from fairlead.errors import NotFound
 from fairlead.faces.cli.app import build as build_cli
 from fairlead.operations.context import Context
-from fairlead.operations.runbooks import build, rehearse, runbooks
+from fairlead.operations.runbooks import build, rehearse, runbook_text, runbooks
+from fairlead.testing.reports import benign_report, harmful_report, window_report
 
 SETTINGS = """
 models: {hotel: {}}
@@ -86,3 +91,42 @@ def test_a_page_for_several_models_names_none(tmp_path: Path) -> None:
     """With two models the command has a place for the name."""
     two = replace(open_context(tmp_path / "two"), settings=parse_settings("models: {hotel: {}, flights: {}}"))
     assert any(step.command == f"fairlead drift {NAME}" for book in runbooks(two) for step in book.steps)
+
+
+STATED = """
+alerting: {alerts: [{name: psi}, {name: high_errors, condition: "error_rate > 5%", runbook: errors}]}
+monitoring: {metrics: [{name: p50_latency, alert_threshold: ">500ms"}]}
+pipeline: {rollback: {trigger: "error_rate > 10%", automatic: false}}
+"""
+
+
+def names(text: str) -> set[str]:
+    """The runbook of every alert that the code can raise under some settings."""
+    settings = parse_settings(text)
+    constants = {value for key, value in vars(alarm).items() if key.isupper() and isinstance(value, str)}
+    found = constants | {group_alarms.GROUP, group_alarms.FAIRNESS, DRIFT_TEST}
+    back = rollback_watchpoint(settings)
+    points = [*watchpoints(settings), *stand_ins(settings), *([back] if back else [])]
+    reports = (window_report(0), harmful_report(1), benign_report(2))
+    looks = [one for report in reports for one in alarm.alarms_of(report)]
+    found |= {one.runbook or alarm.runbook_of(one.alert) for one in looks}
+    return found | {point.runbook or alarm.runbook_of(point.key) for point in points}
+
+
+@pytest.mark.parametrize("text", ["{}", STATED, "alerting: {defaults: false}"])
+def test_every_alert_has_a_page(tmp_path: Path, text: str) -> None:
+    """Whatever the code can raise, by default and as stated: the page that its link names is there."""
+    home = replace(open_context(tmp_path / "home"), settings=parse_settings(text))
+    for name in names(text):
+        assert runbook_text(home, name).startswith("# "), name
+
+
+def test_peoples_own_pages_are_shown_and_what_there_is_not_is_told(context: Context) -> None:
+    """A page in the folder under a name that nothing raises; none is read from elsewhere."""
+    folder, _ = build(context)
+    (folder / "ours.md").write_text("# Ours")
+    assert runbook_text(context, "ours") == "# Ours"
+    (context.home / "secret.md").write_text("no")
+    for name in ("../secret", "nothing", ""):
+        with pytest.raises(NotFound, match="there is no runbook"):
+            runbook_text(context, name)

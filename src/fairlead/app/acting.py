@@ -28,6 +28,7 @@ from fairlead.flows.drafting import draft
 from fairlead.flows.incident_round import ACTOR, IncidentRound, escalation_alert
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
+from fairlead.operations import runbooks
 from fairlead.operations.acting import QUICK, act
 from fairlead.operations.context import Context
 from fairlead.operations.status_page import write_status
@@ -70,6 +71,7 @@ class Acting:
         if not self._noted:
             self._noted = True
             note_settings(self._context)
+            self._write_runbooks()
         self._reap()
         if self._round.look() or now >= self._page:
             self._page = now + _PAGE_SECONDS
@@ -142,6 +144,13 @@ class Acting:
                 process.stderr.close()
             if code > 1:
                 _LOG.warning("a step of %s failed: %s", incident, said.decode(errors="replace").strip()[-500:])
+
+    def _write_runbooks(self) -> None:
+        """The pages as this start's settings make them, for those who read files; the console has its own."""
+        try:
+            runbooks.build(self._context)
+        except FairleadError as error:
+            _LOG.warning("%s", error.line)
 
     def _publish(self) -> None:
         try:

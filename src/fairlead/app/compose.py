@@ -32,6 +32,7 @@ from fairlead.core.retrain import RetrainPolicy
 from fairlead.errors import SettingsError, StateError
 from fairlead.flows.dispatch import Dispatch, Run, at_once, outlet_of
 from fairlead.operations.context import Context
+from fairlead.operations.links import console_of
 from fairlead.operations.prediction_log import table_of
 from fairlead.ports import Notifier, Registry, RemoteTrainer, Trainer
 
@@ -97,13 +98,13 @@ def open_dispatch(context: Context, run: Run = at_once) -> Dispatch:
         channel = stated.get(notifier.name)
         every, changes = (0.0, False) if channel is None else (collects(channel), channel.changes)
         outlets.append(outlet_of(notifier, severities, every=every, changes=changes))
-    plan = paging_plan(alerting, outlets)
+    plan = paging_plan(alerting, outlets, console_of(context))
     return Dispatch(context.journal, tuple(opened), plan, context.clock, quiet_hours(alerting), run)
 
 
-def alert_policy(alerting: Alerting, owner: str) -> AlertPolicy:
-    """Whose the alerts are, and how often they are told."""
-    return AlertPolicy(owner, alerting.runbooks, float(alerting.repeat_after))
+def alert_policy(alerting: Alerting, owner: str, runbooks: str = "") -> AlertPolicy:
+    """Whose the alerts are, and how often they are told; `runbooks` is where they lie, if the settings do not say."""
+    return AlertPolicy(owner, alerting.runbooks or runbooks, float(alerting.repeat_after))
 
 
 def retrain_policy(retraining: Retraining) -> RetrainPolicy:

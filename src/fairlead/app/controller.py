@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sized
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -240,6 +241,7 @@ def main() -> None:
     with ExitStack() as until_the_end:
         try:
             context = open_context(arguments.home, arguments.config, arguments.environment)
+            context = replace(context, control_port=arguments.port)
             refusal = f"{context.home} {_OCCUPIED}"
             until_the_end.enter_context(held(context.home / LOCK, refusal, waits=arguments.stand_by))
         except FairleadError as error:

@@ -12,6 +12,7 @@ from fairlead.core.alert import AlertPolicy
 from fairlead.flows.log_alarm import LogAlarm
 from fairlead.flows.tally import Counts
 from fairlead.operations.context import Context
+from fairlead.operations.links import runbooks_of
 
 
 class LogWatch:
@@ -22,7 +23,7 @@ class LogWatch:
         self._notes = NoteFolder(context.home / COUNTERS)
         alerting = context.settings.alerting
         self._severity = "critical" if context.settings.log.when_full == "shed" else "high"
-        policy = AlertPolicy(alerting.owner, alerting.runbooks, float(alerting.repeat_after))
+        policy = AlertPolicy(alerting.owner, runbooks_of(context), float(alerting.repeat_after))
         self._alarm = LogAlarm(context.journal, context.open_notifiers(), context.clock, policy)
 
     def look(self) -> None:

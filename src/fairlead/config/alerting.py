@@ -183,7 +183,7 @@ class Alerting(Section, frozen=True):
     """Who is told, of what, how often, and where the runbooks are. `window` is what live metrics are measured over."""
 
     owner: str = "unassigned"
-    runbooks: str = "docs/runbooks"
+    runbooks: str = ""  # a folder, or an address; left out: the console's own pages
     repeat_after: Duration = Duration(7 * 86400)
     window: Duration = Duration(300)
     budget: PageBudget | None = None
@@ -201,7 +201,9 @@ class Alerting(Section, frozen=True):
     quiet_hours: tuple[QuietHours, ...] = ()
     escalation: tuple[Escalate, ...] = ()
     dead_after: Duration = Duration(300)  # a channel that takes nothing for so long: others are told
-    dashboard: str = ""  # where the console is reached, such as http://127.0.0.1:8081
+    dashboard: str = (
+        ""  # where people reach the console, such as https://fairlead.example.com; left out: on this machine
+    )
 
     def __post_init__(self) -> None:
         """Refuses two of one name, what nobody would be told by, and a window in which nothing happens."""

@@ -12,8 +12,9 @@ from fairlead.core.paging import Escalation, Inhibition, Outlet, PagingPlan
 _EVERY = {"hourly": 3600.0, "daily": 86_400.0}
 
 
-def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
-    """What the settings say of notices, with the channels as they were opened."""
+def paging_plan(alerting: Alerting, outlets: Sequence[Outlet], console: str = "") -> PagingPlan:
+    """What the settings say of notices, with the channels as they were opened; `console` is where notices link to where
+    the settings name no dashboard."""
     usual = PagingPlan(())
     throttle, budget = alerting.throttle, alerting.budget
     return PagingPlan(
@@ -32,7 +33,7 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet]) -> PagingPlan:
             *(Inhibition(f"{one.name}:critical", one.name) for one in alerting.alerts if one.parsed_critical),
             *(Inhibition(f"{name}:{graver}", name) for name, (_, (_, graver)) in _stand_ins(alerting)),
         ),
-        dashboard=alerting.dashboard,
+        dashboard=alerting.dashboard or console,
         pages=None if budget is None else budget.pages,
         pages_seconds=usual.pages_seconds if budget is None else float(budget.per),
         each=budget is not None and budget.across == "model",

@@ -13,7 +13,7 @@ CRITICAL = "critical"  # the end of a graver level's name
 
 
 def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
-    """What is stated: `alerting.alerts`, with their graver levels under `NAME:critical`, and `monitoring.metrics` with a
+    """What is stated: `alerting.alerts`, their graver levels under `NAME:critical`, and `monitoring.metrics` with a
     threshold under `metric-NAME`."""
     stated = [
         Watchpoint(alert.name, alert.parsed, alert.severity, alert.message, alert.owner, alert.runbook)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
+from urllib.parse import quote
 
 from msgspec import Raw, Struct
 from msgspec.structs import replace
 
+from fairlead.core.alarm import UNACKNOWLEDGED
 from fairlead.core.event import canonical
 from fairlead.core.facts_act import NoticeEscalated, NoticeMade
 from fairlead.core.held import Holding, Quiet, never_quiet, works_on
 from fairlead.core.listing import counted
 from fairlead.core.notice import Notice
 from fairlead.core.outbox import PAGING, RANK, Change, Known, Outbox, Posting, Thread
-from fairlead.core.pages_made import Made, does_harm, models_of
+from fairlead.core.pages_made import Made, does_harm, models_of, window_of
 
 STORM = "storm"  # the group of what came at once from many
 _LISTED = 50  # alerts that a fact names
@@ -167,7 +169,7 @@ def compose(alerts: Sequence[Known], dashboard: str = "") -> Notice:
         details.append(("And", f"{counted(len(ranked) - _SHOWN, 'other alert')} of {counted(len(models), 'model')}"))
     title = fact.title if not rest else f"{fact.title}, and {counted(len(rest), 'other alert')}"
     model = first.model if len(models) == 1 else ""
-    page = f"{dashboard.rstrip('/')}/models/{model}" if dashboard and model else dashboard
+    page = _place(dashboard.rstrip("/"), model, first) if dashboard else ""
     return Notice(
         model=model,
         alert=first.alert,
@@ -181,6 +183,17 @@ def compose(alerts: Sequence[Known], dashboard: str = "") -> Notice:
         details=tuple(details),
         count=len(ranked),
     )
+
+
+def _place(dashboard: str, model: str, first: Known) -> str:
+    """The console's page of what an alert tells: its incident, its window, its model."""
+    if not model:
+        return f"{dashboard}/"
+    kind, _, rest = first.alert.partition(":")
+    if kind == UNACKNOWLEDGED and ":" in rest:
+        return f"{dashboard}/incidents/{quote(rest.rpartition(':')[0], safe='')}"
+    page, window = f"{dashboard}/models/{quote(model, safe='')}", window_of(first.fact)
+    return f"{page}/ladder?window={quote(window, safe='')}" if window else page
 
 
 def _runs(alerts: Sequence[Known], untold: Sequence[Known]) -> tuple[tuple[int, int], ...]:

@@ -44,6 +44,7 @@ class Context:
     open_writer: Callable[[], PredictionLog]
     open_trainer: Callable[[], Trainer | None]
     open_remote: Callable[[], RemoteTrainer | None] = lambda: None  # the service that trains, if one does
+    control_port: int | None = None  # where the console is, if not where the settings say
     open_notifiers: Callable[[], dict[Notifier, tuple[str, ...]]] = dict  # the channels, with what each takes
 
     @cached_property

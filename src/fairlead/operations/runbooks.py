@@ -10,7 +10,9 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from fairlead.adapters.disk_room import tried
+from fairlead.config.watchpoints import stand_ins
 from fairlead.core.alarm import (
+    BENIGN,
     CALIBRATION,
     DATA,
     DEGRADED,
@@ -19,6 +21,8 @@ from fairlead.core.alarm import (
     IMPACT,
     LOG_REFUSED,
     LOOP,
+    METRIC,
+    NO_WORKER,
     PREDICTIONS,
     PROMOTION,
     REGRESS_HELD,
@@ -28,16 +32,19 @@ from fairlead.core.alarm import (
     UNMEASURED,
 )
 from fairlead.core.facts_act import ProcedureRehearsed
+from fairlead.core.group_alarms import FAIRNESS, GROUP
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.incident_terms import Handling
 from fairlead.core.opening import category_of
 from fairlead.core.runbook import Rehearsed, Runbook, index, page, span, steps_for
-from fairlead.errors import FairleadError, StateError
+from fairlead.errors import FairleadError, NotFound, StateError
 from fairlead.flows.warm import load
+from fairlead.flows.worker_alarm import GONE_SECONDS
 from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
 from fairlead.operations.gates import last_report
 from fairlead.operations.incidents import list_incidents
+from fairlead.operations.links import folder_of
 
 _STALE_SECONDS = 15.0
 
@@ -66,10 +73,18 @@ def build(context: Context) -> tuple[Path, tuple[Runbook, ...]]:
     return folder, books
 
 
-def folder_of(context: Context) -> Path:
-    """Where the pages lie."""
-    stated = context.settings.incidents.runbooks
-    return Path(stated) if stated else context.home / "runbooks"
+def runbook_text(context: Context, name: str) -> str:
+    """The Markdown of a page by an alert's name, or by the name that its settings give; a page that people have laid
+    into the folder, where nothing raises one of that name. Raises `NotFound`."""
+    meant = {alert.runbook: alert.name for alert in context.settings.alerting.alerts if alert.runbook}
+    books = {book.name: book for book in runbooks(context)}
+    own = folder_of(context) / f"{name}.md"
+    if name not in books and name == own.stem and own.is_file():
+        return own.read_text(encoding="utf-8", errors="replace")
+    book = books.get(name) or books.get(meant.get(name, ""))
+    if book is None:
+        raise NotFound(f"there is no runbook {name!r}: there is {', '.join(sorted(books))}")
+    return page(book, _rehearsed(context).get(book.name, {}))
 
 
 def runbooks(context: Context) -> tuple[Runbook, ...]:
@@ -121,15 +136,26 @@ def _built_in(context: Context) -> Iterator[Runbook]:
         LOOP: ("medium", "a model's own decisions shape what the next one learns from"),
         UNACKNOWLEDGED: ("high", "nobody has acknowledged an incident in its time"),
         UNMEASURED: ("low", "a condition of the settings has had no value for a day"),
+        NO_WORKER: ("critical", f"models are to be served, and no worker gave a sign of life in {GONE_SECONDS:g} s"),
+        BENIGN: ("low", "inputs moved and harm nobody as far as is known: on record, and told to nobody"),
+        METRIC: ("medium", "a metric of monitoring.metrics has crossed its alert_threshold"),
+        GROUP: ("medium", "a class or a segment became worse than the whole shows"),
+        FAIRNESS: ("medium", "groups of a protected column are treated less alike than before"),
     }
     for name, (severity, text) in raised.items():
         yield _book(context, name, name.replace("-", " ").capitalize(), text, severity, category_of(name))
 
 
 def _stated(context: Context) -> Iterator[Runbook]:
-    """The settings' own alerts."""
+    """The settings' own alerts, and what stands in for them."""
     from fairlead.core.metrics import METRICS
 
+    points = stand_ins(context.settings)
+    for name in dict.fromkeys(one.condition.metric for one in points):
+        levels = [one for one in points if one.condition.metric == name]
+        said = "; ".join(f"`{one.condition.text}`: {one.severity}" for one in levels)
+        title, category = name.replace("_", " ").capitalize(), METRICS[name].category
+        yield _book(context, name, title, said, levels[-1].severity, category)
     for alert in context.settings.alerting.alerts:
         metric = alert.parsed.metric
         category = METRICS[metric].category if metric in METRICS else "model"

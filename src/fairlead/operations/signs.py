@@ -17,6 +17,7 @@ from fairlead.core.listing import counted, first_of
 from fairlead.core.report import WindowReport
 from fairlead.core.verdict import Outcome
 from fairlead.operations.context import Context
+from fairlead.operations.links import folder_of
 from fairlead.ports import VersionInfo
 
 _KINDS = (
@@ -171,7 +172,8 @@ class Signs:
         return Shown(True, f"{counted(len(channels), 'channel')}: {first_of([one.name for one in channels])}")
 
     def _runbooks_there(self) -> Shown:
-        folder = Path(self._settings.alerting.runbooks)
+        stated = self._settings.alerting.runbooks
+        folder = Path(stated) if stated and "://" not in stated else folder_of(self._context)
         pages = len(list(folder.glob("*.md"))) if folder.is_dir() else 0
         return Shown(True, f"{counted(pages, 'page')} in {folder}") if pages else Shown(None, f"{folder} holds no page")
 

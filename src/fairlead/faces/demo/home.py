@@ -40,7 +40,7 @@ rollout:
   guardrails: ["error_rate <= 1.25 * champion", "p99_latency <= 4 * champion", "prediction_psi < 0.25"]
   alpha: 1%
 monitoring: {{window: month}}
-alerting: {{owner: revenue-team, repeat_after: 60d, runbooks: docs/runbooks}}
+alerting: {{owner: revenue-team, repeat_after: 60d}}
 retraining:
   command: "python -m fairlead.faces.demo.train --data {{dataset}} --out {{output}}"
   rows: 15000
