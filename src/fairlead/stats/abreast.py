@@ -72,6 +72,7 @@ class Abreast:
             at[null] = 0.0
             flat, where = codes[~null], at[~null]
         table = _table(flat, where, (len(chosen), size))
+        table.flags.writeable = False
         totals = table[:, 1:].sum(axis=2).tolist()
         squares = _squares(at.astype(np.int64))
         least, most = (end.tolist() for end in ends)
@@ -80,7 +81,8 @@ class Abreast:
             grid, cells = self.grids[place], table[row].tobytes()
             one = NumericProfile(grid, nulls[row], cells, squares[row], least[row], most[row])
             high, low = totals[row]
-            one.__dict__.update(present=rows - nulls[row], _total=(high << LIMB) + low)  # what it would add up again
+            # What it would add up again, and where its table lies beside those of the others.
+            one.__dict__.update(present=rows - nulls[row], _total=(high << LIMB) + low, _block=table, _row=row)
             found.append(one)
         return found
 

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from fairlead.stats.grid import NumericGrid
-from fairlead.stats.profile import ColumnProfile, NumericProfile, TableProfile
+from fairlead.stats.profile import ColumnProfile, NumericProfile, TableProfile, tables_of
 
 CELLS = 256
 FINE = 2 * CELLS  # grids of at most so many cells stay as they are
@@ -48,7 +48,7 @@ def _known(column: ColumnProfile) -> ColumnProfile:
 def _merge(columns: Sequence[NumericProfile]) -> None:
     """Columns of equally many cells, at once; each remembers what it became."""
     starts = _merged(columns[0].grid)[1]
-    merged = np.add.reduceat(np.stack([column.table for column in columns]), starts, axis=2)
+    merged = np.add.reduceat(tables_of(columns), starts, axis=2)
     for column, table in zip(columns, merged.astype("<i8", copy=False), strict=True):
         few = replace(column, grid=_merged(column.grid)[0], cells=table.tobytes())
         few.__dict__["present"] = column.present

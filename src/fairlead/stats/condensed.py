@@ -12,7 +12,7 @@ less than a cell's width times the rows in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from fairlead.stats.profile import (
     NumericProfile,
     TableProfile,
     category_profile,
+    tables_of,
 )
 
 Whole = NDArray[np.int64]
@@ -70,8 +71,15 @@ class TableSums(Struct, frozen=True, array_like=True):
 
 
 def condensed(profile: TableProfile) -> TableSums:
-    """What is kept of a profile."""
-    return TableSums(profile.rows, tuple(_condensed(column) for column in profile.columns))
+    """What is kept of a profile. Columns of equally many cells are condensed together."""
+    alike: dict[int, list[NumericProfile]] = {}
+    for column in profile.columns:
+        if isinstance(column, NumericProfile) and column.present:
+            alike.setdefault(column.counts.size, []).append(column)
+    known = {column.grid.name: one for columns in alike.values() for column, one in _condensed_numbers(columns)}
+    return TableSums(
+        profile.rows, tuple(known.get(column.grid.name) or _condensed(column) for column in profile.columns)
+    )
 
 
 def added(parts: Iterable[TableSums], grids: Sequence[Grid]) -> TableSums:
@@ -115,6 +123,43 @@ def expanded(sums: TableSums, grids: Sequence[Grid]) -> TableProfile:
 # -- condensing ----------------------------------------------------------------------------------------------------
 
 
+def _condensed_numbers(columns: Sequence[NumericProfile]) -> Iterator[tuple[NumericProfile, NumericSums]]:
+    """Columns that hold rows, of equally many cells."""
+    tables = tables_of(columns)
+    owner, cell = np.nonzero(tables[:, 0])
+    starts = np.searchsorted(owner, np.arange(len(columns)))
+    gaps = np.diff(cell, prepend=0)
+    gaps[starts] = cell[starts]
+    parts = np.stack([gaps, tables[owner, 0, cell]])
+    widths = np.searchsorted([2**8, 2**16, 2**32], np.maximum.reduceat(parts, starts, axis=1), side="right")
+    limbs = tables[:, 1:]
+    sums = np.stack([limbs.sum(axis=2), limbs[..., 0], limbs[..., -1]], axis=1).tolist()
+    spans = zip(starts.tolist(), [*starts[1:].tolist(), owner.size], widths.T.tolist(), strict=True)
+    for column, (start, end, width), each in zip(columns, spans, sums, strict=True):
+        cells, counts = (
+            b"%d" % wide + part[start:end].astype(_WIDTHS[wide]).tobytes()
+            for wide, part in zip(width, parts, strict=True)
+        )
+        total, first, last = (str((high << LIMB) + low) for high, low in each)
+        yield column, _sums_of(column, cells, counts, total, first, "0" if tables.shape[2] == 1 else last)
+
+
+def _sums_of(column: NumericProfile, cells: bytes, counts: bytes, total: str, first: str, last: str) -> NumericSums:
+    return NumericSums(
+        column.nulls,
+        cells,
+        counts,
+        total,
+        first,
+        last,
+        str(column.squares),
+        column.minimum,
+        column.maximum,
+        column.low_infinite,
+        column.high_infinite,
+    )
+
+
 def _condensed(column: ColumnProfile) -> NumericSums | CategorySums:
     if isinstance(column, CategoryProfile):
         listed = np.array(column.counts, np.int64)
@@ -122,18 +167,8 @@ def _condensed(column: ColumnProfile) -> NumericSums | CategorySums:
         return CategorySums(column.nulls, *_filled(listed), column.unseen, buckets)
     high, low = column.table[1], column.table[2]
     first, last = ((int(high[at]) << LIMB) + int(low[at]) for at in (0, -1))
-    return NumericSums(
-        column.nulls,
-        *_filled(column.counts),
-        str(whole_sum(high, low)),
-        str(first),
-        "0" if high.size == 1 else str(last),
-        str(column.squares),
-        column.minimum,
-        column.maximum,
-        column.low_infinite,
-        column.high_infinite,
-    )
+    total, last_one = str(whole_sum(high, low)), "0" if high.size == 1 else str(last)
+    return _sums_of(column, *_filled(column.counts), total, str(first), last_one)
 
 
 def _filled(counts: Whole) -> tuple[bytes, bytes]:

@@ -161,6 +161,16 @@ class NumericProfile(Struct, frozen=True, tag="numeric", dict=True):
         )
 
 
+def tables_of(columns: Sequence[NumericProfile]) -> Counts:
+    """The tables of columns of equally many cells, (columns, 3, cells). Not to be changed."""
+    block: Counts | None = columns[0].__dict__.get("_block")
+    if block is not None and len(block) == len(columns):
+        rows = (column.__dict__ for column in columns)
+        if all(one.get("_block") is block and one["_row"] == place for place, one in enumerate(rows)):
+            return block
+    return np.stack([column.table for column in columns])
+
+
 class CategoryProfile(Struct, frozen=True, tag="category", dict=True):
     """A batch of categories on a grid: `counts` in the grid's order, then what the grid does not list.
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fairlead.errors import TableError
 from fairlead.stats.grid import CategoryGrid, Grid, NumericGrid
-from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
+from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile, tables_of
 
 _WIDTHS = ("<u1", "<u2", "<u4", "<i8")
 
@@ -68,7 +68,7 @@ def sparse(profile: TableProfile) -> TableCounts:
 
 def _sparse_numbers(columns: Sequence[NumericProfile]) -> Iterator[tuple[NumericProfile, NumericCounts]]:
     """Columns that hold rows, of equally many cells."""
-    tables = np.stack([column.table for column in columns])
+    tables = tables_of(columns)
     owner, cell = np.nonzero(tables.any(axis=1))
     parts = np.stack([cell, *np.moveaxis(tables, 1, 0)[:, owner, cell]])  # cells, counts, and both limbs: (4, filled)
     starts = np.searchsorted(owner, np.arange(len(columns)))
