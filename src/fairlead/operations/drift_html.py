@@ -7,6 +7,7 @@ from html import escape
 
 from fairlead.core.check import LABELS, telling
 from fairlead.core.listing import counted
+from fairlead.core.report import SCORE
 from fairlead.core.verdict import Verdict
 from fairlead.operations.drift_svg import chart
 from fairlead.operations.page_style import document, note, table
@@ -91,7 +92,7 @@ def _cards(columns: Sequence[ColumnDrift], sides: tuple[TableProfile, TableProfi
     if not shown:
         return ""
     cards = "".join(
-        f'<article class="card"><header><b>{escape(column.name)}</b>'
+        f'<article class="card"><header><b>{_named(column)}</b>'
         f'<span class="tag {column.level}">{SAYS[column.level]}{_most(column)}</span></header>'
         f"{chart(one[column.name], two[column.name])}</article>"
         for column in shown
@@ -104,13 +105,17 @@ def _cards(columns: Sequence[ColumnDrift], sides: tuple[TableProfile, TableProfi
     return f'<h2>{title}{key}</h2><div class="cards">{cards}</div>'
 
 
+def _named(column: ColumnDrift) -> str:
+    return "model score" if column.name == SCORE else escape(column.name)
+
+
 def _most(column: ColumnDrift) -> str:
     most = telling(column)
     return "" if most is None else f" · {LABELS[most.name]} {most.corrected:.2g}"
 
 
 def _row(column: ColumnDrift) -> str:
-    name = f"<td>{escape(column.name)}</td>"
+    name = f"<td>{_named(column)}</td>"
     if column.unmeasured:
         reason = f'<td class="text" colspan="{len(HEADS) - 2}">{escape(column.unmeasured)}</td>'
         return f'<tr>{name}<td><span class="tag unmeasured">unmeasured</span></td>{reason}</tr>'

@@ -44,7 +44,15 @@ def build_control_app(
     port is reached by.
     """
     shape, handled, alerts = (versions.shape, versions.handled, versions.alerts) if versions else (None, None, None)
-    console = build_console(read, ask=ask, postmortem=postmortem, handled=handled, shape=shape, alerts=alerts)
+    console = build_console(
+        read,
+        ask=ask,
+        postmortem=postmortem,
+        handled=handled,
+        shape=shape,
+        alerts=alerts,
+        drift=versions.drift if versions else None,
+    )
     sources = Sources(read, entries, ask, versions) if versions else Sources(read, entries, ask)
     routes = [Mount(API, _api(sources, version)), Mount("/", console)]
     return Starlette(routes=routes, middleware=[Middleware(Guard, allowed_hosts=allowed_hosts)])

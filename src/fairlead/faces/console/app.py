@@ -18,6 +18,7 @@ from fairlead.core.incident import Incident
 from fairlead.errors import FairleadError, NotFound, Refused
 from fairlead.faces.console.assets import Assets
 from fairlead.faces.console.headers import SecurityHeaders
+from fairlead.faces.console.moved import Drift, found
 from fairlead.faces.console.postmortem import blocks
 from fairlead.faces.console.render import Pages, seen_token
 from fairlead.operations.alerts import AlertsView
@@ -48,6 +49,7 @@ def build_console(
     handled: Callable[[str], Incident | None] | None = None,
     shape: Shape | None = None,
     alerts: Callable[[], AlertsView] | None = None,
+    drift: Drift | None = None,
 ) -> Starlette:
     """The console as an application.
 
@@ -57,10 +59,12 @@ def build_console(
     window whose evidence has some digests.
     """
     console = _Console(read, ask, postmortem, handled, shape, alerts)
+    console.compares = drift
     routes = [
         Route("/", console.home, name="home"),
         Route("/models/{name}", console.model, name="model"),
         Route("/models/{name}/ladder", console.ladder, name="ladder"),
+        Route("/models/{name}/drift", console.drift, name="drift"),
         Route("/models/{name}/{verb}", console.operate, methods=["POST"], name="operate"),
         Route("/rollouts/{id}", console.rollout, name="rollout"),
         Route("/incidents/{id}", console.incident, name="incident"),
@@ -90,6 +94,7 @@ class _Console:
         alerts: Callable[[], AlertsView] | None,
     ) -> None:
         self._read = read
+        self.compares: Drift | None = None  # any time of a model with a reference
         self._alerts = alerts
         self._shape = shape
         self._ask = ask
@@ -135,6 +140,17 @@ class _Console:
             feature_place=lambda feature: root + address(name, found.name, feature),
             drill_place=address(name, window, feature).removeprefix("/"),
         )
+
+    def drift(self, request: Request) -> Response:
+        """What moved in any time of a model."""
+        overview, name = self._read(), request.path_params["name"]
+        model = overview.model(name)
+        if model is None or self.compares is None:
+            raise HTTPException(404, f"There is no model {name}.")
+        it = found(self.compares, name, request.query_params)
+        answer = self._show(request, overview, "moved.html", model=model, **it.values)
+        answer.status_code = it.status
+        return answer
 
     def rollout(self, request: Request) -> Response:
         """One rollout with all its evidence."""

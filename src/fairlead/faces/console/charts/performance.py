@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -115,11 +116,11 @@ def _line(points: Sequence[tuple[int, float | None]], name: str, x: Scale, y: Sc
 def _runs(places: Sequence[int]) -> list[range]:
     """Where the neighbours are: ranges of indices whose places follow each other.
 
-    >>> _runs([3, 4, 7])
-    [range(0, 2), range(2, 3)]
+    >>> _runs([3, 4, 7]), _runs([])
+    ([range(0, 2), range(2, 3)], [])
     """
     starts = [at for at, place in enumerate(places) if at == 0 or places[at - 1] != place - 1]
-    return [range(start, end) for start, end in zip(starts, [*starts[1:], len(places)], strict=True)]
+    return [range(start, end) for start, end in pairwise([*starts, len(places)])]
 
 
 def _last(points: Sequence[tuple[int, float | None]]) -> float | None:
