@@ -25,6 +25,7 @@ from fairlead.core.event import (
     StatusChanged,
     VersionRegistered,
 )
+from fairlead.core.exploring import Draws
 from fairlead.core.record import Prediction
 from fairlead.core.replay import replay
 from fairlead.core.rollout import Decision, Guardrail, Phase, Plan, ShadowPlan, Step
@@ -453,3 +454,28 @@ def test_a_verb_means_the_rollout_that_was_seen(world: World) -> None:
     running = world.release.running("hotel")
     assert running is not None
     assert (running.id, world.champion()) == ("r3", 1)
+
+
+def test_decisions_are_drawn_while_nothing_is_tried(world: World) -> None:
+    """As the settings of a start say: published at once, not while a canary is dealt, again after it, and not any more
+    once a controller starts without it."""
+    draws = Draws(0.01, 0.3, 0.7)
+
+    def drawn() -> object:
+        return world.board.current().models["hotel"].draws
+
+    assert drawn() is msgspec.UNSET
+    world.release = Release(
+        world.journal, world.board, world.bundles, world.clock, draws={"hotel": draws, "bank": draws}
+    )
+    world.tick()
+    assert drawn() == draws
+    world.deploy(2, CANARY)
+    assert drawn() is msgspec.UNSET
+    while len(world.board.current().models["hotel"].arms) > 1:
+        world.traffic(60)
+    world.tick()
+    assert (drawn(), world.champion()) == (draws, 2)
+    world.release = world.controller()
+    world.tick()
+    assert drawn() is msgspec.UNSET
