@@ -113,7 +113,8 @@ def test_a_window_is_judged_at_each_slide_over_all_of_it(world: World) -> None:
 def test_a_sliding_window_is_judged_as_a_tumbling_one_of_the_same_answers(tmp_path: Path) -> None:
     """All but what the loss test has seen is the same, to the last digit."""
     first, second = World(tmp_path / "one"), World(tmp_path / "two")
-    answered, truths = [], []
+    answered: list[Prediction] = []
+    truths: list[OutcomeRecord] = []
     for day, shift in enumerate((0.0, 0.0, 0.6, 0.0)):
         some, known = spread(SINCE + day * DAY, SINCE + (day + 1) * DAY, 400, 10 + day, shift)
         answered, truths = answered + some, truths + known
@@ -123,10 +124,10 @@ def test_a_sliding_window_is_judged_as_a_tumbling_one_of_the_same_answers(tmp_pa
         found.append({(one.window, one.stage): one for one in watch.judge(SINCE + 5 * DAY) if one.rows})
     days, slides = found
     assert len(days) == 4
-    for key, day in days.items():
+    for key, one in days.items():
         same = slides[key]
-        state = replace(same.harm, state=day.harm.state, log_e=day.harm.log_e)
-        assert replace(same, slide=UNSET, harm=state) == day
+        state = replace(same.harm, state=one.harm.state, log_e=one.harm.log_e)
+        assert replace(same, slide=UNSET, harm=state) == one
     assert days["2026-03-04", Stage.MATURED].moved == ("x",)
 
 
@@ -159,7 +160,8 @@ def told(world: World, plan: WindowPlan, kind: Wanted, stops: Sequence[int]) -> 
     world.journal = MemoryJournal()
     world.journal.append([VersionRegistered("hotel", 1, world.digest, "july")], actor="anna", at=SINCE)
     world.journal.append([VersionRegistered("hotel", 2, world.digest, "july")], actor="anna", at=SINCE)
-    shelf, reports = Shelf(), []
+    shelf = Shelf()
+    reports: list[WindowReport] = []
     watch = shelf.lend(_watching(world, plan, kind))
     for place in range(len(STREAM) + 3):
         if place in stops:

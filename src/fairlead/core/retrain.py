@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from fairlead.core.broken import broken_by
+from fairlead.core.compared import Slide
 from fairlead.core.event import (
     Entry,
     RetrainDecided,
@@ -115,13 +116,13 @@ def labels_since(facts: Sequence[Entry], report: WindowReport) -> int:
 
 
 def _labels(facts: Sequence[Entry], model: str, report: WindowReport | None = None) -> dict[str, int]:
-    """The labels of each window, as its last report counts them; none of one whose data are broken: nothing is learned
-    from them."""
+    """The labels of each window, as its last report counts them; of one that slides the new ones, and none of one whose
+    data are broken: nothing is learned from them."""
     known = {each.window: each for _, each in reports(facts) if each.model == model}
     if report is not None:
         known[report.window] = report
     return {
-        name: each.performance.labels
+        name: each.slide.labels if isinstance(each.slide, Slide) else each.performance.labels
         for name, each in known.items()
         if each.performance is not None and not each.broken
     }

@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fairlead.core.change import change_of
-from fairlead.core.compared import Wanted
+from fairlead.core.compared import Slide, Wanted
 from fairlead.core.conclude import conclude
 from fairlead.core.contract import Task
 from fairlead.core.correlation import share_of
@@ -93,7 +93,8 @@ def measured(
         found, against = found_by(chosen, known.profile, current, policy.alpha)
         base = None if chosen.profile is None else sparse(chosen.profile)
         evidence = replace(evidence, bare=replace(evidence.bare, against=against), base=base)
-    leaps = leaps_of(known.calm, known.profile, current, found, seen.window.name, policy.alpha)
+    calm = known.calm if chosen is None or chosen.calm is None else chosen.calm
+    leaps = leaps_of(calm, known.profile, current, found, seen.window.name, policy.alpha)
     bonds = _bonds(cohort, share_of(policy.alpha, len(current.columns)))
     return replace(evidence, profile=current, costs=costs_of(known, current, found), leaps=leaps, bonds=bonds), found
 
@@ -109,7 +110,11 @@ def measured_again(
 ) -> WindowEvidence:
     """All that a matured window is judged from, beside its report at the close."""
     seen = replace(seen, other_rows=before.other_rows, failed=before.failed)
-    return replace(_measured(seen, cohort, state, policy), at_close=False)
+    found, slide = _measured(seen, cohort, state, policy), before.slide
+    if isinstance(cohort, Joined) and isinstance(slide, Slide):
+        slide = replace(slide, labels=int(cohort.staked().truth.size))
+    bare = replace(found.bare, against=before.against, slide=slide)
+    return replace(found, bare=bare, at_close=False)
 
 
 def empty(seen: Seen, version: int, policy: Policy) -> WindowReport:
