@@ -34,9 +34,9 @@ from fairlead.flows.backtest_rows import Rows
 from fairlead.flows.watching.judge import Policy
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
 
-STREAMS = ("hotel", "adult", "credit card", "flights", "bike", "metro")
+STREAMS = ("hotel", "adult", "bank", "credit card", "car loan")
 PLACES = {"early": 0.1, "late": 0.8}
-CALM, AFTER = 2, 3
+CALM, AFTER = 9, 3
 POLICY, WINDOWS = Policy(harm=HarmPolicy(), maturity_seconds=0.0), WindowPlan(DAY)
 RARE = 0.002
 
@@ -88,7 +88,8 @@ def scene_of(one: Stream, share: float, rows: int) -> Scene:
             some.at, some.features, np.asarray(score, float), np.asarray(decided, float), some.truth, some.observed_at
         )
 
-    return Scene(reference, WINDOWS, POLICY, tuple(parts[:CALM]), tuple(parts[CALM:]), answer)
+    asked = None if one.predict is None else answer  # answers that the data ship with stay as they are
+    return Scene(reference, WINDOWS, POLICY, tuple(parts[:CALM]), tuple(parts[CALM:]), asked)
 
 
 def frame_of(some: Rows, one: Stream) -> pd.DataFrame:

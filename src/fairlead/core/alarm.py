@@ -11,6 +11,7 @@ from fairlead.core.quadrant import Quadrant
 from fairlead.core.ranking import PLAUSIBLE
 from fairlead.core.report import FeatureShift, Stage, WindowReport, metric_name
 from fairlead.core.rollout import Decision
+from fairlead.core.sudden_alarms import alarms_of_labels
 from fairlead.core.telling_harm import details_of, sentence
 from fairlead.core.thresholds import DEFAULTS
 from fairlead.core.verdict import Outcome, Verdict
@@ -141,7 +142,7 @@ def _more(report: WindowReport, edition: int) -> tuple[Alarm, ...]:
     own: tuple[Alarm, ...] = (_benign(report), _calibration(report), _predictions(report))
     if edition >= _OWN:
         own = tuple(replace(one, runbook="") for one in own)
-    return *own, *alarms_of_groups(report, DEGRADED)
+    return *own, *alarms_of_groups(report, DEGRADED), *alarms_of_labels(report, DEGRADED)
 
 
 def _benign(report: WindowReport) -> Alarm:

@@ -13,6 +13,7 @@ from fairlead.core.early import Early
 from fairlead.core.event import Entry, WindowJudged, canonical
 from fairlead.core.groups import GroupReport
 from fairlead.core.quadrant import Quadrant
+from fairlead.core.sudden import Sudden
 from fairlead.core.verdict import Outcome
 from fairlead.stats.sequential.betting import LossWatch
 
@@ -163,6 +164,7 @@ class Harm(Struct, frozen=True, omit_defaults=True):
     predictions: Predictions | None = None
     tolerated: float | None = None
     p_tolerated: float | None = None
+    sudden: Sudden | None = None  # what labels show unlike the last windows
 
 
 class Correlation(Struct, frozen=True, omit_defaults=True):

@@ -10,7 +10,7 @@ from fairlead.core.harm import HarmPolicy
 from fairlead.core.report import SCORE
 from fairlead.flows.backtest_rows import Rows
 from fairlead.flows.watching.harms import Basis, Informed
-from fairlead.flows.watching.reference import Reference, error_curves, loss_bound
+from fairlead.flows.watching.reference import Reference, classes_of, error_curves, loss_bound
 from fairlead.stats.attribution import cell_losses
 from fairlead.stats.columns import NumericColumn
 from fairlead.stats.estimate import heldout
@@ -47,6 +47,7 @@ def informed_by(known: TableProfile, rows: Rows, contract: Contract, threshold: 
         errors=error_curves(held.truth, held.decided) if contract.task is Task.REGRESSION else {},
         loss_bound=loss_bound(losses, scored, policy),
         held=sums_of(losses),
+        classes=classes_of(held.truth, contract),
     )
     bases = {}
     for grid in known.grids:

@@ -23,6 +23,7 @@ from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.correlations import MOST, NO_ROWS
 from fairlead.flows.watching.early import early_of
+from fairlead.flows.watching.lately import labels_seen, lately_after
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.references import Chosen, found_by
@@ -209,7 +210,11 @@ def _tested(
     if staked is not None:
         losses = reference.losses(staked.truth, staked.decided)
     after = update(replace(start, log_k_max=start.log_k), losses)
-    return LossSeen(state, replace(shown, log_e=after.log_k_max, bound=reference.loss_bound), after)
+    shown = replace(shown, log_e=after.log_k_max, bound=reference.loss_bound)
+    if staked is not None:  # windows that overlap are not each other's past
+        return LossSeen(state, shown, after)
+    labels = labels_seen(reference, labelled, losses, state)
+    return LossSeen(state, shown, replace(after, lately=lately_after(labels)), labels)
 
 
 def _held_to(reference: Reference, losses: Floats, policy: HarmPolicy) -> LossEvidence:

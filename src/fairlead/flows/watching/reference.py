@@ -28,6 +28,7 @@ from fairlead.stats import scorecard
 from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, drawn_once, heldout
 from fairlead.stats.exceedance import LossSums, sums_of
 from fairlead.stats.intervals import upper_bound
+from fairlead.stats.lately import counts_of
 from fairlead.stats.performance import Floats, Measure, cost_per_row, mean_interval
 from fairlead.stats.profile import TableProfile
 
@@ -61,6 +62,7 @@ class Reference(Struct, frozen=True, eq=False):
     loss_bound: float | None = None
     loss_scale: float = 1.0
     held: LossSums | None = None
+    classes: tuple[int, ...] = ()  # held-out labels of each
     calm: Calm = field(default_factory=Calm)
     bonds: Bonds | None = None  # how its numbers go together
     groups: Groups | None = None  # by which its answers are told apart
@@ -170,8 +172,14 @@ def build_reference(
         errors=error_curves(truth, decided) if manifest.contract.task is Task.REGRESSION else {},
         loss_bound=loss_bound(losses, scored, policy),
         held=sums_of(losses),
+        classes=classes_of(truth, manifest.contract),
         answered=answered([known is not None for known in truths], truth, decided, manifest.contract.task),
     )
+
+
+def classes_of(truth: Floats, contract: Contract) -> tuple[int, ...]:
+    """How many labels say each class; empty for values."""
+    return () if contract.task is Task.REGRESSION else counts_of(truth, len(contract.classes))
 
 
 def error_curves(truth: Floats, predicted: Floats) -> dict[str, ErrorCurve]:

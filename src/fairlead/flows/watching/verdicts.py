@@ -25,6 +25,7 @@ from fairlead.core.plain import kept, taken
 from fairlead.core.quadrant import Band, oriented, overruled, place
 from fairlead.core.ranking import ranked_by_harm, ranked_by_jump, ranked_by_surprise
 from fairlead.core.report import SCORE, FeatureShift, Harm, Performance, Predictions, Stage, WindowReport
+from fairlead.core.sudden import LabelsSeen, judge_sudden
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.flows.watching.compact import compacted
 from fairlead.flows.watching.predictions import predictions_of
@@ -46,7 +47,7 @@ EDITIONS = (1, 2, EDITION)
 COMPACT = LEAPS = COARSE = 2
 CALENDAR = 3  # since then, windows may slide, and be compared with others than the training data
 BEYOND = 3  # harm lies beyond what is tolerated, and a window's loss is tested by itself
-HABITS = 3  # a jump is read against the column's own
+HABITS = 3  # jumps are read against the column's own, labels against the last windows'
 LADDER = 3  # correlations, and the metric by class and by group
 
 
@@ -57,6 +58,7 @@ class LossSeen(Struct, frozen=True):
     before: LossWatch | None = None
     shown: LossEvidence = LossEvidence()
     after: LossWatch | None = None
+    labels: LabelsSeen | UnsetType = UNSET  # beside those of the last windows
 
 
 class WindowEvidence(Struct, frozen=True):
@@ -132,6 +134,8 @@ def judged(
         beyond = evidence.edition >= BEYOND
         harm = judge_harm(performance.metric, known, shown, evidence.loss.shown, policy, beyond=beyond)
         harm = replace(harm, state=evidence.loss.after)
+        if evidence.edition >= HABITS and isinstance(evidence.loss.labels, LabelsSeen):
+            harm = replace(harm, sudden=judge_sudden(evidence.loss.labels))
     if evidence.edition >= LEAPS:
         if harm.harmful:
             placed = overruled(placed, moved, harm.reason)

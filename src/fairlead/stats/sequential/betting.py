@@ -30,6 +30,7 @@ import numpy as np
 from msgspec import UNSET, Struct, UnsetType, structs
 from numpy.typing import ArrayLike
 
+from fairlead.stats.lately import Lately
 from fairlead.stats.sequential.evidence import Evidence, Floats, first_at_least, log_mean
 from fairlead.stats.sequential.observations import unit_interval
 
@@ -59,6 +60,7 @@ class LossWatch(Struct, frozen=True):
     log_k_max: float = 0.0
     log_bet: float = 0.0  # of the bet that learns
     starts: Starts | UnsetType = UNSET  # left out where all was laid at the first loss, as states of old
+    lately: Lately | UnsetType = UNSET  # what the last windows' labels showed
 
     @property
     def evidence(self) -> Evidence:
