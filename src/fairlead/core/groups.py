@@ -12,6 +12,7 @@ from msgspec import Struct
 from fairlead.core.verdict import Outcome
 from fairlead.stats.performance import Measure
 
+TOO_FEW = "undecided: "  # how the reason of what rests on too few rows begins
 WHOLE = ""  # the name of the group of all rows
 
 

@@ -14,6 +14,7 @@ from msgspec import Struct, UnsetType
 from msgspec.structs import replace
 
 from fairlead.core.groups import (
+    TOO_FEW,
     ClassReading,
     FairnessReading,
     GroupCounts,
@@ -144,7 +145,7 @@ def _group(column: str, one: Part, held: Part | None, counts: GroupCounts, asked
     bare = GroupReading(column, one.name, one.rows, one.labels, figure, None if rest is None else _four(rest))
     if one.labels < least or held is None or held.labels < least:
         few = "no held-out rows" if one.labels >= least else counted(one.labels, "label")
-        return _told(bare, Outcome.UNDECIDED, f"undecided: {few}")
+        return _told(bare, Outcome.UNDECIDED, f"{TOO_FEW}{few}")
     if classified:
         outcome = _by_rates((sum(one.both), one.labels), (sum(held.both), held.labels), asked)
     else:
@@ -264,11 +265,11 @@ def _fair(bare: FairnessReading, now: Rates, held: Rates, asked: _Asked) -> Fair
     found = replace(bare, bound=bound, rows=gap.rows, pair=(gap.lowest, gap.highest) if gap.lowest else ())
     if not gap.measure.defined:
         rows = min((rows for _, rows in now.values()), default=0)
-        return replace(found, reason=f"undecided: {counted(rows, 'row')} in the smallest group")
+        return replace(found, reason=f"{TOO_FEW}{counted(rows, 'row')} in the smallest group")
     found = replace(found, figure=rated(gap.measure, _or_none(before.measure.value)))
     wide = _widening(now, held, asked.alpha)
     if wide is not None and wide.change.low > 0.0 and wide.change.value > rules.widening and _beyond(wide, bare, rules):
-        return replace(found, pair=(wide.low, wide.high), outcome=Outcome.BREACHED, reason=_unfair(wide, bare, rules))
+        return replace(found, pair=(wide.low, wide.high), outcome=Outcome.BREACHED, reason=_unfair(wide, bare))
     within = gap.measure.value >= bound if bare.measure == "impact" else gap.measure.value <= bound
     if within:
         return replace(found, outcome=Outcome.HOLDS)
@@ -295,18 +296,15 @@ def _beyond(wide: Widened, bare: FairnessReading, rules: Rules) -> bool:
     return wide.gap.value > rules.rate_gap
 
 
-def _unfair(wide: Widened, bare: FairnessReading, rules: Rules) -> str:
+def _unfair(wide: Widened, bare: FairnessReading) -> str:
     high, low = wide.rates
-    what = {
-        "impact": f"decided {bare.label}",
-        "tpr": f"true {bare.label} found",
-        "fpr": f"wrongly decided {bare.label}",
+    one, other = (f"where {bare.column} = {name}" for name in (wide.low, wide.high))
+    said = {
+        "impact": f"{low:.1%} are decided {bare.label} {one}, {high:.1%} {other}",
+        "tpr": f"of those who are {bare.label}, {low:.1%} are found {one}, {high:.1%} {other}",
+        "fpr": f"of those who are not {bare.label}, {low:.1%} are decided so {one}, {high:.1%} {other}",
     }
-    bound = f"under {rules.impact:.0%} of it" if bare.measure == "impact" else f"more than {rules.rate_gap:.0%} apart"
-    return (
-        f"{what[bare.measure]}: {low:.1%} where {bare.column} = {wide.low}, {high:.1%} where {bare.column} = "
-        f"{wide.high}: {bound}, and {wide.change.value:.1%} further apart than on the held-out rows"
-    )
+    return f"{said[bare.measure]}: {wide.change.value:.1%} further apart than on the held-out rows"
 
 
 _NAMES = {"impact": "the impact", "tpr": "the gap of true positive rates", "fpr": "the gap of false positive rates"}
@@ -341,7 +339,7 @@ def by_groups(report: WindowReport, counts: GroupCounts | UnsetType) -> WindowRe
     told = (*found.unfair, *found.worse)
     if not told:
         return replace(report, groups=found)
-    said = "; ".join(told[:3]) + (f" and {len(told) - 3} more" if len(told) > 3 else "")
+    said = "; ".join(told[:2]) + (f"; and {len(told) - 2} more" if len(told) > 2 else "")
     layers = tuple(
         Layer(one.name, Outcome.BREACHED, f"{one.reason}; {said}") if one.name == "model" else one
         for one in report.layers

@@ -18,6 +18,7 @@ from fairlead.core.report import metric_name
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound
 from fairlead.operations.overview_ladder import ladder_of
+from fairlead.operations.overview_parts import Kind, Line, Parts, Seen
 from fairlead.operations.overview_values import (
     AlertView,
     DriftView,
@@ -56,7 +57,7 @@ class Link(Struct, frozen=True):
     """One step of the way from impact to cause. `href` is empty where there is nothing to go to; it begins with `#` for
     a place on the page, else it is below the console's root."""
 
-    kind: str  # window | metric | segment | feature | change | incident | runbook
+    kind: str  # window | metric | segment | class | group | fairness | feature | pair | change | incident | runbook
     title: str
     text: str
     href: str = ""
@@ -80,6 +81,39 @@ class Drill(Struct, frozen=True):
     changes: tuple[Note, ...]
     incidents: tuple[IncidentView, ...]
     alerts: tuple[AlertView, ...]
+    parts: Parts = Parts()
+
+    @property
+    def worse(self) -> tuple[tuple[Line, Seen], ...]:
+        """The classes and groups that are worse off in the window, or treated otherwise."""
+        here = ((line, line.at(self.name)) for line in self.parts.lines)
+        return tuple((line, seen) for line, seen in here if seen is not None and seen.outcome is Outcome.BREACHED)
+
+    def lines(self, kind: Kind) -> tuple[tuple[Line, Seen], ...]:
+        """The lines of a kind that the window has and that rest on enough rows, what is worse first."""
+        here = [(line, seen) for line in self.parts.of(kind) if (seen := line.at(self.name)) is not None]
+        order = [Outcome.BREACHED, Outcome.UNDECIDED, Outcome.UNMEASURED, Outcome.HOLDS]
+        return tuple(sorted([one for one in here if not one[1].few], key=lambda one: order.index(one[1].outcome)))
+
+    @property
+    def few(self) -> tuple[str, ...]:
+        """What rests on too few rows to say anything, with how many these are."""
+        here = ((line, line.at(self.name)) for line in self.parts.lines)
+        return tuple(
+            f"{line.part}{'' if line.kind == 'group' else f', {line.what}'} ({seen.rows:,})"
+            for line, seen in here
+            if seen is not None and seen.few
+        )
+
+    @property
+    def classes(self) -> tuple[tuple[str, dict[str, tuple[Line, Seen]]], ...]:
+        """Each class with its figures by name."""
+        found: dict[str, dict[str, tuple[Line, Seen]]] = {}
+        for line in self.parts.of("class"):
+            seen = line.at(self.name)
+            if seen is not None:
+                found.setdefault(line.part, {})[line.what] = line, seen
+        return tuple(sorted(found.items()))
 
     @property
     def name(self) -> str:
@@ -110,6 +144,7 @@ def drill(view: ModelView, workers: Sequence[WorkerView], window: str = "", feat
     bare = Drill(
         view.name, tuple(names), judged, impact, rungs, _strips(view, names), (), picked, features,
         _moved(view, picked), tuple(_marks(view, names, chosen)), _changes(view, judged, impact), incidents, alerts,
+        view.parts,
     )  # fmt: skip
     return _linked(bare)
 
@@ -297,14 +332,33 @@ def _of_model(view: Drill) -> Iterator[Link]:
     yield Link("metric", metric_name(found.metric), said or "not measured", "#rung-2", _tone(found.outcome))
     if window.segment:
         yield Link("segment", window.segment, "explains most of it", "#rung-2", "warning")
+    yield from _of_parts(view)
+
+
+def _of_parts(view: Drill) -> Iterator[Link]:
+    """One step for each class, group or column that is worse off, with all of its figures."""
+    told: dict[tuple[str, str], list[str]] = {}
+    for line, seen in view.worse:
+        values = f" {line.shown(seen.value)}" if seen.value is not None else ""
+        values += f", was {line.shown(seen.before)}" if seen.before is not None else ""
+        told.setdefault((line.kind, line.part), []).append(f"{line.what}{values}")
+    for (kind, part), figures in list(told.items())[:3]:
+        yield Link(kind, part, "; ".join(figures), f"#parts-{kind}", "bad")
 
 
 def _of_data(view: Drill) -> Iterator[Link]:
     if view.window is None:
         return
+    apart = view.window.correlation
+    if apart is not None and apart.moved:
+        where = address(view.model, view.name, apart.column or apart.pair[0])
+        tone = "bad" if apart.level == "critical" else "warning"
+        yield Link("pair", " and ".join(apart.pair), apart.reason, f"{where}#feature", tone)
     for place, name in enumerate(view.window.suspects[:3]):
         one = next((each for each in view.features if each.name == name), None)
         effect = f"{one.method.upper()} {one.effect:.2f}" if one is not None and one.effect is not None else ""
+        if apart is not None and apart.moved and apart.column == name and one is not None and one.level == "none":
+            effect = "by its correlations alone"
         said = f"{'first suspect' if not place else 'suspect'}{f', {effect}' if effect else ''}"
         tone = "bad" if one is not None and one.level == "critical" else "warning"
         yield Link("feature", name, said, f"{address(view.model, view.name, name)}#feature", tone)

@@ -17,6 +17,8 @@ from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_ladder import ladder_of
 from fairlead.operations.overview_notes import NO_RETRAINING, note_of
+from fairlead.operations.overview_parts import MOST_WINDOWS as MOST_PARTS
+from fairlead.operations.overview_parts import Parts, parts_of, raw_parts
 from fairlead.operations.overview_report import heat_of, window_view
 from fairlead.operations.overview_rollout import RolloutFold
 from fairlead.operations.overview_values import (
@@ -94,6 +96,8 @@ class ModelFold:
         self._marks: list[Mark] = []
         self._calm_seq = 0  # the last entry at which a window held or an incident was over
         self._heat: Heat | None = None
+        self._raw_parts: dict[str, tuple[float, bytes]] = {}  # by window: when it starts, and its classes and groups
+        self._parts: Parts | None = None
         self._latest: str | None = None  # the name of the latest window judged so far
         self._takes: dict[type, Callable[[Entry, Any], None]] = {
             event.VersionRegistered: self._registered,
@@ -133,6 +137,7 @@ class ModelFold:
         windows = tuple(sorted(self._windows.values(), key=lambda window: window.starts_at))[-MOST_WINDOWS:]
         rollouts = tuple(fold.finished() for fold in reversed(self._rollouts.values()))
         self._heat = self._heat or heat_of(windows)
+        self._parts = self._parts or parts_of({name: text for name, (_, text) in self._raw_parts.items()})
         impact = tuple(self._impact[start] for start in sorted(self._impact))
         return ModelView(
             name=self.name,
@@ -150,7 +155,17 @@ class ModelFold:
             alerts=tuple(sorted(self._alerts.values(), key=lambda alert: -alert.at)),
             notes=tuple(reversed(self._notes[-MOST_NOTES:])),
             impact=impact,
+            parts=self._parts,
         )
+
+    def _part(self, fact: event.WindowJudged) -> None:
+        """Keeps the classes and groups of the newest windows, as their reports hold them."""
+        text = raw_parts(fact)
+        if not text:
+            return
+        self._raw_parts[fact.window] = fact.starts_at, text
+        ordered = sorted(self._raw_parts.items(), key=lambda one: one[1][0])
+        self._raw_parts, self._parts = dict(ordered[-MOST_PARTS:]), None
 
     def _note(self, note: Note) -> None:
         self._notes.append(note)
@@ -208,6 +223,7 @@ class ModelFold:
             view = msgspec.structs.replace(view, evidence=tuple(dict.fromkeys((*before.evidence, *view.evidence))))
         self._windows[fact.window] = view
         self._heat = None
+        self._part(fact)
         note = self._notes[-1]
         title = f"{note.title}, judged again" if again else note.title
         reason = f"{view.reason} ({counted(view.rows, 'row')})" if view.reason else note.reason

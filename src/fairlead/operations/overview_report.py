@@ -8,7 +8,7 @@ from typing import Literal, cast
 import msgspec
 
 from fairlead.core.event import WindowJudged
-from fairlead.core.report import CALM, SCORE, FeatureShift, Performance, report_of
+from fairlead.core.report import CALM, SCORE, Correlation, FeatureShift, Performance, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.operations.overview_values import DriftView, Heat, HeatRow, PerformanceView, WindowView
 
@@ -56,6 +56,7 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
         suspects=tuple(_name(each) for each in report.suspects),
         change=report.harm.change,
         segment=report.harm.segment,
+        correlation=report.correlation if isinstance(report.correlation, Correlation) else None,
     )
 
 

@@ -11,6 +11,7 @@ from fairlead.core.arms import Among
 from fairlead.core.impact import ImpactReport
 from fairlead.core.rollout import Call, Phase, ShadowPlan, Step
 from fairlead.core.verdict import Outcome
+from fairlead.operations.overview_parts import Parts
 from fairlead.operations.shadow_report import ShadowReport
 
 Tone = Literal["plain", "good", "warning", "bad"]
@@ -180,6 +181,7 @@ class WindowView(Struct, frozen=True):
     change: report.Change | None = None
     segment: str = ""  # the smallest that explains the change
     evidence: tuple[str, ...] = ()  # digests of what it was judged from, oldest first
+    correlation: report.Correlation | None = None
 
 
 class HeatRow(Struct, frozen=True):
@@ -300,6 +302,7 @@ class ModelView(Struct, frozen=True):
     alerts: tuple[AlertView, ...]
     notes: tuple[Note, ...]
     impact: tuple[ImpactReport, ...] = ()  # each window's figures of callers and business, oldest first
+    parts: Parts = Parts()  # classes, groups and fairness over the last windows
 
     @property
     def rollout(self) -> RolloutView | None:

@@ -12,6 +12,7 @@ from fairlead.core.verdict import Verdict, worst
 from fairlead.errors import NotFound
 from fairlead.faces.cli.alerts import spent_of
 from fairlead.faces.cli.output import emit_json, leave, say, state, table
+from fairlead.faces.cli.parts import show_parts
 from fairlead.faces.cli.session import opened
 from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
@@ -86,6 +87,9 @@ def watch(
     plan: Annotated[
         bool, typer.Option("--plan", help="What is watched, from which part of the bundle, at which threshold.")
     ] = False,
+    parts: Annotated[
+        bool, typer.Option("--parts", help="Each class, each group and fairness, over the last windows.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """The four-layer ladder of a model, now. Read top-down for impact, bottom-up for cause."""
@@ -94,7 +98,9 @@ def watch(
         return
     view = model_view(opened(context), model)
     verdict = worst(Verdict(rung.outcome, rung.reason) for rung in view.ladder[:2])
-    if json:
+    if parts:
+        show_parts(view, json=json)
+    elif json:
         emit_json(view.ladder)
     else:
         rows = [
@@ -102,6 +108,8 @@ def watch(
             for rung in sorted(view.ladder, key=lambda rung: -rung.number)
         ]
         table("", ("layer", "", "", ""), rows)
+        if view.parts.lines:
+            say(f"by class, by group and fairness: `fairlead watch {model} --parts`")
     raise leave(verdict.outcome)
 
 

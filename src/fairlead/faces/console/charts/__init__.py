@@ -5,6 +5,7 @@ from fairlead.faces.console.charts.evidence import NARROW, WIDE, evidence_chart
 from fairlead.faces.console.charts.histogram import histogram
 from fairlead.faces.console.charts.performance import performance_chart
 from fairlead.faces.console.charts.rungs import rungs_chart
+from fairlead.faces.console.charts.spark import spark
 from fairlead.faces.console.charts.timeline import timeline_strip
 from fairlead.faces.console.charts.traffic import traffic_bar, traffic_history
 
@@ -16,6 +17,7 @@ __all__ = [
     "histogram",
     "performance_chart",
     "rungs_chart",
+    "spark",
     "timeline_strip",
     "traffic_bar",
     "traffic_history",
