@@ -23,6 +23,7 @@ from fairlead.core.handling import Step
 from fairlead.core.incident import Incident
 from fairlead.core.metrics import METRICS
 from fairlead.core.verdict import Outcome, Verdict
+from fairlead.core.watched import DAILY, PER_FEATURE
 from fairlead.errors import FairleadError
 from fairlead.flows.drafting import draft
 from fairlead.flows.incident_round import ACTOR, IncidentRound, escalation_alert
@@ -169,9 +170,9 @@ def stated_by(settings: Settings) -> Callable[[str], str]:
         metric = known.get(alert, alert if alert in STAND_INS else "")
         if metric in METRICS:
             return METRICS[metric].category
-        if metric in ("volume", "null_rate", "unseen_share", "psi", "drift_p_value", "prediction_psi"):
+        if metric in ("volume", *PER_FEATURE, "prediction_psi"):
             return "data"
-        if metric in ("daily_cost", "token_usage"):
+        if metric in DAILY:
             return "business"
         return "model" if metric and "latency" not in metric else ""
 

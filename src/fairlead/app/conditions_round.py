@@ -19,6 +19,7 @@ from fairlead.core.drift_tests import DriftWindow, TestVerdict
 from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
+from fairlead.core.watched import TOKENS
 from fairlead.errors import StateError
 from fairlead.flows.conditions import Conditions, Look, Rollback
 from fairlead.flows.live import Live
@@ -66,7 +67,7 @@ class ConditionsRound:
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
         self._due: dict[str, float] = {}
-        counted = any(point.condition.metric == "token_usage" for point in self._points)
+        counted = any(point.condition.metric in TOKENS for point in self._points)
         self._spans = SpanTail(context.home / "log") if counted else None
 
     @property

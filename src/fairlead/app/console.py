@@ -18,7 +18,7 @@ from fairlead.operations.diff import diff
 from fairlead.operations.drift_model import model_drift
 from fairlead.operations.feature_shape import feature_shape
 from fairlead.operations.overview import LiveOverview
-from fairlead.operations.runbooks import runbook_text, runbooks
+from fairlead.operations.runbooks import rehearsed, runbook_text, runbooks
 from fairlead.operations.shadow_rows import with_worst_pairs
 from fairlead.operations.unseen import unseen_views
 
@@ -64,6 +64,6 @@ def build(context: Context) -> Starlette:
         versions=versions,
         version=version("fairlead"),
     )
-    pages = RunbookPages(partial(runbooks, context), partial(runbook_text, context))
+    pages = RunbookPages(partial(runbooks, context), partial(runbook_text, context), partial(rehearsed, context))
     app.router.routes[-1:-1] = runbook_routes(live.read, pages)  # before the console, which has all that is left
     return app

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from string import Formatter
 
 from fairlead.core.condition import Condition
-from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET, WITH_USUAL, event_of
+from fairlead.core.watched import METRICS, PLACES, WITH_BUDGET, WITH_REFERENCE, WITH_USUAL, event_of
 from fairlead.errors import SettingsError
 
 
@@ -44,9 +44,11 @@ def watchable(condition: Condition) -> Condition:
         raise SettingsError(f"{condition.text!r}: only {', '.join(WITH_BUDGET)} has a budget; write a number")
     if condition.of == "usual" and condition.metric not in WITH_USUAL:
         raise SettingsError(f"{condition.text!r}: only of {', '.join(WITH_USUAL)} a usual is known; write a number")
-    if condition.of not in ("", "champion", "budget", "usual"):
+    if condition.of == "reference" and condition.metric not in WITH_REFERENCE:
+        raise SettingsError(f"{condition.text!r}: only {', '.join(WITH_REFERENCE)} has a reference; write a number")
+    if condition.of not in ("", "champion", "budget", "usual", "reference"):
         raise SettingsError(
-            f"{condition.text!r} compares with {condition.of}: write champion, usual, budget or a number"
+            f"{condition.text!r} compares with {condition.of}: write champion, usual, reference, budget or a number"
         )
     return condition
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from fairlead.core.alarm import (
+    BENIGN,
     CALIBRATION,
     DATA,
     DEGRADED,
@@ -28,6 +29,7 @@ from fairlead.core.alarm import (
 )
 from fairlead.core.alert import PAGING
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry, IncidentNoted, IncidentOpened, WindowJudged
+from fairlead.core.group_alarms import FAIRNESS, GROUP
 from fairlead.core.incident import Incident, incidents
 
 _CATEGORY: Mapping[str, str] = MappingProxyType(
@@ -45,6 +47,9 @@ _CATEGORY: Mapping[str, str] = MappingProxyType(
         PROMOTION: "model",
         REGRESS_HELD: "model",
         LOG_REFUSED: "infrastructure",
+        BENIGN: "data",
+        GROUP: "model",
+        FAIRNESS: "model",
         NO_WORKER: "infrastructure",
     }
 )

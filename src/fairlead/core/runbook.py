@@ -27,6 +27,13 @@ class Rehearsed(Struct, frozen=True):
     seconds: float
     reason: str = ""
 
+    @property
+    def said(self) -> str:
+        """In words."""
+        day = f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d %H:%M}Z"
+        word = "works" if self.passed else "did not work"
+        return f"tried {day}, {self.seconds:.1f} s: {word}" + (f": {self.reason}" if self.reason else "")
+
 
 class Runbook(Struct, frozen=True):
     """A page. `raised` is the condition with its figures as configured; `model` is empty where it is for all."""
@@ -143,10 +150,7 @@ def _step(number: int, step: RunStep, rehearsed: Mapping[str, Rehearsed]) -> lis
         lines.append(f"   `{step.command}`")
     known = rehearsed.get(step.rehearsal) if step.rehearsal else None
     if known is not None:
-        day = f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M}Z"
-        word = "works" if known.passed else "did not work"
-        said = f": {known.reason}" if known.reason else ""
-        lines.append(f"   (tried {day}, {known.seconds:.1f} s: {word}{said})")
+        lines.append(f"   ({known.said})")
     return lines
 
 

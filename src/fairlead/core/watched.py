@@ -21,9 +21,9 @@ QUANTILES = {
 }
 LIVE = ("error_rate", "volume", *QUANTILES)
 # Of each feature, in the last closed window.
-PER_FEATURE = ("drift_p_value", "psi", "null_rate", "unseen_share")
+PER_FEATURE = ("drift_p_value", "psi", "ks", "js", "null_rate", "unseen_share")
 # Of the model's own answers, in the last closed window.
-ANSWERS = ("prediction_psi",)
+ANSWERS = ("prediction_psi", "prediction_mean", "prediction_variance")
 # Of matured labels, in the last window that has them.
 REALISED = (
     "auroc", "auprc", "accuracy", "precision", "recall", "f1", "log_loss", "brier", "ece", "mae", "rmse",
@@ -31,11 +31,13 @@ REALISED = (
 )  # fmt: skip
 MATURED = ("matured_share",)
 # Of the last day.
-DAILY = ("daily_cost", "token_usage")
+TOKENS = ("token_usage", "token_usage_daily")  # two names of one figure
+DAILY = ("daily_cost", *TOKENS)
 METRICS: tuple[str, ...] = (*LIVE, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
 # What a condition may be compared with, beside numbers: a daily budget is that of the model's cost.
 WITH_BUDGET = ("daily_cost",)
 WITH_USUAL = ("p50_latency", "p99_latency")  # the model's own usual, as the windows before show it
+WITH_REFERENCE = ("null_rate",)  # the column's own in the reference
 LEAST_USUAL_MS = 20.0  # what is quicker counts as that quick: no caller notices
 PLACES = ("model", "feature", "value", "metric", "version")  # what a message may hold
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_ .-]{0,63}")

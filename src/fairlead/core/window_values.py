@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec.structs import replace
+
+from fairlead.core.alarm import SIGMAS
 from fairlead.core.condition import Measured
 from fairlead.core.impact import ImpactReport
 from fairlead.core.listing import counted
@@ -12,12 +15,17 @@ from fairlead.core.watched import ANSWERS, FEWEST_UNITS, MATURED, event_of
 from fairlead.stats.performance import proportion
 from fairlead.stats.performance.measure import z_of
 
+_MOMENTS = ("prediction_mean", "prediction_variance")
+_FEWEST = 50.0  # rows times the square of a change of variance, above which it is no chance
+
 
 def drift_values(metric: str, report: WindowReport) -> tuple[Measured, ...]:
-    """The value of each feature, or (`prediction_psi`) of the model's own answers. Whether a p-value or a distance is
-    more than chance and large enough to count, the window's own tests have decided."""
+    """The value of each feature, or of the model's own answers. Whether a p-value or a distance is more than chance and
+    large enough to count, the window's own tests have decided."""
     if not report.rows:
         return (Measured(metric, missing=f"window {report.window} has no rows"),)
+    if metric in _MOMENTS:
+        return (_moment(metric, report),)
     answers = metric in ANSWERS
     shifts = [shift for shift in report.drift if (shift.name == SCORE) is answers]
     if not shifts:
@@ -70,6 +78,8 @@ def _shift(metric: str, shift: FeatureShift, report: WindowReport) -> Measured:
     values: Mapping[str, float | None] = {
         "drift_p_value": shift.p_value,
         "psi": shift.psi,
+        "ks": shift.ks,
+        "js": shift.js,
         "prediction_psi": shift.psi,
         "null_rate": 0.0 if shift.null_rate is None and shift.level == "none" else shift.null_rate,  # told in short
         "unseen_share": shift.unseen_share,
@@ -77,6 +87,36 @@ def _shift(metric: str, shift: FeatureShift, report: WindowReport) -> Measured:
     value = values[metric]
     feature = "" if shift.name == SCORE else shift.name
     if value is None:
-        return Measured(metric, feature=feature, missing=shift.reason or f"window {report.window} does not show it")
+        calm = metric in ("ks", "js") and shift.level == "none"
+        missing = f"{shift.name} did not move" if calm else shift.reason or f"window {report.window} does not show it"
+        return Measured(metric, feature=feature, missing=missing, void=calm)
     sure = None if metric in ("null_rate", "unseen_share") else shift.moved
     return Measured(metric, value, rows=report.rows, feature=feature, sure=sure)
+
+
+def null_rates(report: WindowReport) -> tuple[Measured, ...]:
+    """Each column's rate of nulls beside the reference's; whether it is more than chance the window's own test has
+    decided. Of a calm column told in short the reference's is not known, and its rate is not far from it."""
+    shifts = {shift.name: shift for shift in report.drift}
+    return tuple(_beside(one, shifts.get(one.feature)) for one in drift_values("null_rate", report))
+
+
+def _beside(rate: Measured, shift: FeatureShift | None) -> Measured:
+    ratio = None if shift is None else shift.null_ratio or (1.0 if shift.level == "none" else None)
+    if shift is None or rate.value is None or ratio is None:
+        return rate
+    return replace(rate, others={"reference": rate.value / ratio}, sure=shift.moved or bool(shift.broken))
+
+
+def _moment(metric: str, report: WindowReport) -> Measured:
+    """How far the mean of the predictions lies from the reference's, in its standard deviations, or by what share their
+    variance differs, either way."""
+    seen = report.harm.predictions
+    if seen is None or (metric == "prediction_variance" and not seen.variance_ratio):
+        return Measured(metric, missing=f"window {report.window} has no predictions to compare")
+    if metric == "prediction_mean":
+        sure = abs(seen.mean_shift) > SIGMAS * seen.error
+        return Measured(metric, abs(seen.mean_shift), rows=seen.rows, sure=sure)
+    ratio = seen.variance_ratio or 1.0
+    spread = max(ratio, 1.0 / ratio) - 1.0
+    return Measured(metric, spread, rows=seen.rows, sure=seen.rows * min(spread, 1.0) ** 2 > _FEWEST)

@@ -23,10 +23,11 @@ from fairlead.core.watched import (
     LIVE,
     PER_FEATURE,
     QUANTILES,
+    TOKENS,
     WITH_USUAL,
     event_of,
 )
-from fairlead.core.window_values import drift_values, event_value, realised_value
+from fairlead.core.window_values import drift_values, event_value, null_rates, realised_value
 from fairlead.flows.live import Live
 
 DAY = 86_400.0
@@ -141,7 +142,7 @@ class MetricsNow:
         if metric in DAILY:
             return (self._daily(metric, now if event_now is None else event_now),)
         if metric in PER_FEATURE or metric in ANSWERS:
-            return self._drift(metric, version)
+            return self._drift(condition, version)
         if event := event_of(metric):
             return (event_value(metric, event, self._impact, self._alpha),)
         return (self._realised(metric, version),)
@@ -175,12 +176,12 @@ class MetricsNow:
 
     # -- the last judged windows -----------------------------------------------------------------------------------
 
-    def _drift(self, metric: str, version: int | None) -> tuple[Measured, ...]:
-        report = self._window
+    def _drift(self, condition: Condition, version: int | None) -> tuple[Measured, ...]:
+        metric, report = condition.metric, self._window
         missing = _unjudged(report, version)
         if report is None or missing:
             return (Measured(metric, missing=missing),)
-        return drift_values(metric, report)
+        return null_rates(report) if condition.of == "reference" else drift_values(metric, report)
 
     def _realised(self, metric: str, version: int | None) -> Measured:
         report = self._matured
@@ -193,7 +194,7 @@ class MetricsNow:
     # -- the last day ----------------------------------------------------------------------------------------------
 
     def _daily(self, metric: str, now: float) -> Measured:
-        if metric == "token_usage":
+        if metric in TOKENS:
             total, count = self._tokens.last_day(now)
             missing = "" if count else "no trace of a language model came in the last day: send them to /v1/traces"
             return Measured(metric, total if count else None, rows=count, missing=missing)

@@ -61,7 +61,7 @@ class Tried(Struct, frozen=True):
 
 def build(context: Context) -> tuple[Path, tuple[Runbook, ...]]:
     """Writes every page and the index; returns the folder and what was written. Raises `StateError`."""
-    books, known = runbooks(context), _rehearsed(context)
+    books, known = runbooks(context), rehearsed(context)
     folder = folder_of(context)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +84,7 @@ def runbook_text(context: Context, name: str) -> str:
     book = books.get(name) or books.get(meant.get(name, ""))
     if book is None:
         raise NotFound(f"there is no runbook {name!r}: there is {', '.join(sorted(books))}")
-    return page(book, _rehearsed(context).get(book.name, {}))
+    return page(book, rehearsed(context).get(book.name, {}))
 
 
 def runbooks(context: Context) -> tuple[Runbook, ...]:
@@ -192,7 +192,7 @@ def _escalation(handling: Handling, severity: str) -> Iterator[str]:
 # -- what is tried -----------------------------------------------------------------------------------------------------
 
 
-def _rehearsed(context: Context) -> dict[str, dict[str, Rehearsed]]:
+def rehearsed(context: Context) -> dict[str, dict[str, Rehearsed]]:
     """The last rehearsal of each step, by page."""
     found: dict[str, dict[str, Rehearsed]] = {}
     for entry in context.journal.read(kinds=("procedure_rehearsed",)):

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from fairlead.core.runbook import Runbook
+from fairlead.core.runbook import Rehearsed, Runbook, span
 from fairlead.errors import FairleadError, NotFound
 from fairlead.faces.console.headers import SecurityHeaders
 from fairlead.faces.console.postmortem import blocks
@@ -27,6 +27,7 @@ class RunbookPages(Struct, frozen=True):
 
     books: Callable[[], tuple[Runbook, ...]]
     text: Callable[[str], str]
+    tried: Callable[[], Mapping[str, Mapping[str, Rehearsed]]]  # how steps went, by page
 
 
 def runbook_routes(read: Callable[[], Overview], pages: RunbookPages) -> list[BaseRoute]:
@@ -72,6 +73,7 @@ class _Runbooks:
         books = self._runbooks.books()
         own = next((book for book in books if book.name == name), None)
         values = {"overview": self._read(), "root": _root(request), "books": books, "own": own, "name": name}
+        values |= {"within": span, "tried": self._runbooks.tried().get(name, {})}
         values["has_alerts"] = True  # the head of the page links to them
         document = [block for block in blocks(text) if not (block.kind == "heading" and block.level == 1)]
         title = next((block.lines[0] for block in blocks(text) if block.kind == "heading"), name or "Runbooks")
