@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,14 +16,18 @@ from msgspec.structs import replace
 from tests.flows.test_watch import World, outcomes, population, records
 
 from fairlead.config.load import parse_settings
+from fairlead.core.bundle import PROFILE
 from fairlead.core.compared import PREVIOUS, SEASON, VERSION, Against, Slide, Wanted
-from fairlead.core.event import VersionRegistered
+from fairlead.core.event import VersionRegistered, WindowJudged
 from fairlead.core.record import OutcomeRecord, Prediction
-from fairlead.core.report import Stage, WindowReport
+from fairlead.core.report import Stage, WindowReport, report_of
 from fairlead.core.window import DAY, HOUR, WindowPlan
 from fairlead.flows.watch import Watch
 from fairlead.flows.watch_sliding import kind_of
 from fairlead.flows.watching.recalled import recalled
+from fairlead.flows.watching.recount import recount_window
+from fairlead.flows.watching.verdicts import read_evidence
+from fairlead.stats.profile import TableProfile
 from fairlead.testing.dataset import MemoryDataset
 from fairlead.testing.journal import MemoryJournal
 
@@ -155,12 +160,14 @@ PLANS = (WindowPlan(SLOT, slides=4), WindowPlan(SLOT), WindowPlan(DAY, slides=2)
 KINDS = (Wanted(), Wanted(PREVIOUS), Wanted(SEASON, season="hour_of_day", periods=2), Wanted(VERSION, version=2))
 
 
-def told(world: World, plan: WindowPlan, kind: Wanted, stops: Sequence[int]) -> list[WindowReport]:
+def told(
+    world: World, plan: WindowPlan, kind: Wanted, stops: Sequence[int], shelf: Shelf | None = None
+) -> list[WindowReport]:
     """What is said of the whole stream by watches that are started again at these slots, each reading the log anew."""
+    shelf = shelf or Shelf()
     world.journal = MemoryJournal()
     world.journal.append([VersionRegistered("hotel", 1, world.digest, "july")], actor="anna", at=SINCE)
     world.journal.append([VersionRegistered("hotel", 2, world.digest, "july")], actor="anna", at=SINCE)
-    shelf = Shelf()
     reports: list[WindowReport] = []
     watch = shelf.lend(_watching(world, plan, kind))
     for place in range(len(STREAM) + 3):
@@ -173,14 +180,30 @@ def told(world: World, plan: WindowPlan, kind: Wanted, stops: Sequence[int]) -> 
     return reports
 
 
+def recounted(world: World, shelf: Shelf) -> set[tuple[str, str]]:
+    """What becomes of the journal's windows when they are judged again from what was kept of them."""
+    reference = msgspec.json.decode((world.bundles.path(world.digest) / PROFILE).read_bytes(), type=TableProfile)
+    found: set[tuple[str, str]] = set()
+    closed: dict[str, WindowReport] = {}
+    for entry in world.journal.read(kinds=("window_judged",)):
+        fact = entry.fact
+        assert isinstance(fact, WindowJudged)
+        evidence = read_evidence(shelf.texts[fact.evidence]) if fact.evidence else None
+        found.add(recount_window(fact, evidence, reference, closed.get(fact.window)))
+        closed.setdefault(fact.window, report_of(fact))
+    return found
+
+
 @pytest.mark.parametrize(
     ("plan", "kind", "stops"),
     [(PLANS[1], KINDS[1], (12,)), pytest.param(PLANS[0], KINDS[2], (7, 15), marks=pytest.mark.slow)],
 )
 def test_a_restart_changes_no_report(world: World, plan: WindowPlan, kind: Wanted, stops: tuple[int, ...]) -> None:
     """A watch that is started again compares later windows with what they would have been compared with."""
-    found = told(world, plan, kind, ())
+    shelf = Shelf()
+    found = told(world, plan, kind, (), shelf)
     assert {one.against.kind for one in found if isinstance(one.against, Against)} == {kind.kind, "training"}
+    assert recounted(world, shelf) == {("same", "")}
     assert told(world, plan, kind, stops) == found
 
 
