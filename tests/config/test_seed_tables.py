@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fairlead.config.alerting import AlertSettings
+from fairlead.config.fields import Comparison
 from fairlead.config.load import parse_settings
 from fairlead.config.usual_alerts import STAND_INS, USUAL
 from fairlead.core.condition import Condition
@@ -80,7 +81,7 @@ def test_the_watch_itself_has_them() -> None:
 
 def test_token_usage_has_two_names() -> None:
     """As the table's own example writes it."""
-    assert AlertSettings("t", "token_usage_daily > 1000").parsed.metric == "token_usage_daily"
+    assert AlertSettings("t", Comparison("token_usage_daily > 1000")).parsed.metric == "token_usage_daily"
 
 
 SHIFTS = (

@@ -87,3 +87,11 @@ def test_a_rollback_ends_when_all_has_been_calm() -> None:
 def test_nothing_is_due_of_what_is_over(action: str, approved: bool, now: float) -> None:
     """A resolved incident asks for nothing, whatever the clock says."""
     assert due(replace(triaged(action, approved=approved), state="resolved"), STANDS, HOW, now) == ()
+
+
+def test_a_page_that_is_passed_on_by_itself_has_one_clock() -> None:
+    """The incident's is not run beside it; what does not page, or a person opened, has only that."""
+    calm, how = triaged("none", at=106.0), replace(HOW, pages_escalate=True)
+    assert kinds(calm, how=how, now=9_999.0) == []
+    assert kinds(replace(calm, severity="medium"), how=how, now=99_999.0) == ["escalate", "escalate"]
+    assert "escalate" in kinds(replace(calm, by_hand=True), how=how, now=9_999.0)

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from fairlead.app.compose import open_context
-from fairlead.core.event import AlertRaised
+from fairlead.core.event import AlertRaised, IncidentOpened
+from fairlead.core.facts_act import AlertAcknowledged
 from fairlead.errors import NotFound, UsageError
 from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
+from fairlead.operations.incidents import acknowledge_incident, show_incident
 from fairlead.operations.silences import acknowledge, end_silence, silence, silences
 from fairlead.testing.clock import ManualClock
 
@@ -77,3 +79,40 @@ def test_what_is_wrong_is_told(home: Context, act: Callable[[Context], object], 
     with pytest.raises(error, match=said):
         act(home)
     assert home.journal.verify() == before
+
+
+def opened(home: Context, identity: str, alert: str, window: str = "") -> None:
+    """An incident of the model."""
+    fact = IncidentOpened("shop", identity, "high", "It fails", "model", "12%", alert=alert, window=window)
+    home.journal.append([fact], actor="respond", at=home.clock.now())
+
+
+@pytest.mark.parametrize("alert", ["errors", "incident-unacknowledged:inc-1:1"])
+def test_an_acknowledged_alert_is_an_acknowledged_incident(home: Context, alert: str) -> None:
+    """Its own alert's, or that nobody works on it; another incident of the model goes on."""
+    opened(home, "inc-1", "errors")
+    opened(home, "inc-2", "other")
+    late = AlertRaised("shop", "incident-unacknowledged:inc-1:1", "high", "Nobody", "late", "ana", "r.md", 6.0)
+    home.journal.append([late], actor="respond", at=home.clock.now())
+    acknowledge(home, "shop", alert, "restarting")
+    first = show_incident(home, "inc-1")
+    assert (first.state, first.timeline[-1].text, first.timeline[-1].actor) == ("acknowledged", "restarting", "ana")
+    assert show_incident(home, "inc-2").state == "open"
+
+
+def test_an_acknowledged_incident_is_its_alerts_acknowledged(home: Context) -> None:
+    """Those that stand: the page calls nobody else. Of an incident of a window it is the harm's."""
+    harm = AlertRaised("shop", "harmful-drift", "critical", "Harm", "it fell", "ana", "r.md", 6.0)
+    home.journal.append([harm], actor="respond", at=home.clock.now())
+    opened(home, "inc-1", "", window="2026-W05")
+    acknowledge_incident(home, "inc-1", "I look at it")
+    seen = [entry.fact for entry in home.journal.read() if isinstance(entry.fact, AlertAcknowledged)]
+    assert [(fact.alert, fact.note) for fact in seen] == [("harmful-drift", "I look at it")]
+    assert {one.alert for one in alerts(home).standing if one.acknowledged} == {"harmful-drift"}
+
+
+def test_nobody_silences_a_model_that_there_is_not(home: Context) -> None:
+    """A slip would keep nothing quiet, and say that it does."""
+    with pytest.raises(NotFound, match="there is no model 'nope'"):
+        silence(home, "*", 60.0, "moving house", "nope")
+    assert silences(home) == ()

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.settings_seen import note_settings
+from fairlead.config.incidents import Incidents
 from fairlead.config.settings import Settings
 from fairlead.config.usual_alerts import STAND_INS
 from fairlead.core.alarm import UNACKNOWLEDGED
@@ -50,7 +51,11 @@ class Acting:
         self._arguments = list(arguments)
         self._responder = responder
         settings = context.settings.incidents
-        handling = structs.replace(settings.handling, trains=context.settings.retraining.trains)
+        handling = structs.replace(
+            settings.handling,
+            trains=context.settings.retraining.trains,
+            pages_escalate=bool(context.settings.alerting.escalation) and settings.escalate == Incidents().escalate,
+        )
         self._round = IncidentRound(
             context.journal, context.clock, self, handling, settings.audiences, stated_by(context.settings)
         )

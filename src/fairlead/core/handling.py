@@ -10,6 +10,7 @@ from typing import Literal
 from msgspec import Struct
 
 from fairlead.core.alarm import DATA
+from fairlead.core.alert import PAGING
 from fairlead.core.incident import STATES, Incident
 from fairlead.core.incident_terms import ACKNOWLEDGE, Handling
 
@@ -87,8 +88,8 @@ def _again(incident: Incident, seen: Seen, *, stuck: bool) -> bool:
 
 
 def _escalated(incident: Incident, seen: Seen, how: Handling, now: float) -> Iterator[Step]:
-    if incident.state != "open":
-        return
+    if incident.state != "open" or (how.pages_escalate and incident.severity in PAGING and not incident.by_hand):
+        return  # the second: the page has a clock of its own, and one is enough
     by = acknowledge_by(incident, how)
     for place, one in enumerate(how.escalations, 1):
         key = f"{incident.id}:escalation:{place}"

@@ -52,6 +52,7 @@ class Handling(Struct, frozen=True):
     escalations: tuple[Escalation, ...] = (Escalation(),)
     resolve_seconds: float = 600.0
     trains: bool = True
+    pages_escalate: bool = False  # a page that nobody acknowledges is passed on by itself: incidents that page are not
 
 
 class Audience(Struct, frozen=True):

@@ -67,6 +67,17 @@ def opens(alert: str, severity: str) -> bool:
     return kind not in (*_ELSEWHERE, UNACKNOWLEDGED) and (kind == DATA or severity in PAGING)
 
 
+def belongs(alert: str, incident: Incident) -> bool:
+    """Whether an alert is of an incident: it opened or joined it, shows what its window showed, tells of its rollout,
+    or tells that nobody has acknowledged it."""
+    kind, _, rest = alert.partition(":")
+    if kind == UNACKNOWLEDGED:
+        return rest.rpartition(":")[0] == incident.id
+    if kind == ROLLBACK:
+        return rest == incident.rollout
+    return alert in incident.alerts or (alert == HARMFUL and bool(incident.window))
+
+
 def category_of(alert: str, stated: Callable[[str], str] = lambda _: "") -> str:
     """Where the trouble lies; `stated` answers for the settings' own alerts, by their name."""
     return _CATEGORY.get(runbook_of(alert)) or stated(runbook_of(alert)) or "infrastructure"

@@ -18,6 +18,7 @@ from fairlead.core.reach import counted, reach_of
 from fairlead.core.triage import CATEGORIES
 from fairlead.errors import NotFound, Refused, UsageError
 from fairlead.flows.drafting import draft, told
+from fairlead.operations.acknowledging import of_alerts
 from fairlead.operations.context import Context
 
 
@@ -62,6 +63,10 @@ def note_incident(context: Context, incident: str, note: str, state: str = "") -
         raise UsageError(f"an incident does not become {state!r}: use one of {', '.join(STATES[1:])}")
     if state and STATES.index(state) <= STATES.index(found.state):
         raise Refused(f"incident {incident} is {found.state} already: it does not go back to {state}")
+    if state == "acknowledged":
+        seen = of_alerts(context, found, note.strip())
+        if seen:
+            context.journal.append(seen, actor=context.actor, at=context.clock.now())
     return _write(context, found, IncidentNoted(found.model, incident, note.strip(), state))
 
 

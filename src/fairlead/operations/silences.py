@@ -5,9 +5,11 @@ from __future__ import annotations
 from hashlib import sha256
 
 from fairlead.core.alert import standing
+from fairlead.core.event import AnyFact
 from fairlead.core.facts_act import AlertAcknowledged, SilenceEnded, SilenceSet
 from fairlead.core.outbox import Silence
 from fairlead.errors import NotFound, UsageError
+from fairlead.operations.acknowledging import of_incidents
 from fairlead.operations.context import Context
 
 LONGEST_SECONDS = 30 * 86_400.0
@@ -32,12 +34,15 @@ def silences(context: Context) -> tuple[Silence, ...]:
 def silence(context: Context, pattern: str, seconds: float, reason: str, model: str = "") -> Silence:
     """Tells nobody of alerts whose names match a pattern for a while; of one model, or of all.
 
-    Raises `UsageError` for no pattern, no reason, or a time that is none or longer than 30 days.
+    Raises `UsageError` for no pattern, no reason, or a time that is none or longer than 30 days, `NotFound` for a model
+    that nothing is known of.
     """
     if not pattern.strip() or not reason.strip():
         raise UsageError("a silence needs the alerts' name or a pattern such as 'data-*', and a --reason")
     if not 0.0 < seconds <= LONGEST_SECONDS:
         raise UsageError(f"a silence of {seconds:g} s: give --for a time of up to 30d, such as 2h")
+    if model and model not in context.settings.models and next(context.journal.read(model=model), None) is None:
+        raise NotFound(f"there is no model {model!r} to be silenced: `fairlead models list` names them")
     now = context.clock.now()
     name = sha256(f"{model}\n{pattern}\n{now!r}".encode()).hexdigest()[:8]
     fact = SilenceSet(model, name, (pattern.strip(),), now, now + seconds, reason.strip())
@@ -59,7 +64,8 @@ def end_silence(context: Context, name: str, reason: str = "") -> Silence:
 def acknowledge(
     context: Context, model: str, alert: str, note: str = "", seconds: float | None = None
 ) -> AlertAcknowledged:
-    """Says that somebody works on an alert: nobody else is called for it, until it rises, is over, or the time is up.
+    """Says that somebody works on an alert, and on its incident: nobody else is called for it, until it rises, is over,
+    or the time is up.
 
     Raises `NotFound` for an alert that does not stand, `UsageError` for a time that is none.
     """
@@ -71,5 +77,6 @@ def acknowledge(
         raise NotFound(f"no alert {alert!r} stands in {model or 'the home itself'}: {stands} does")
     now = context.clock.now()
     fact = AlertAcknowledged(model, alert, note.strip(), None if seconds is None else now + seconds)
-    context.journal.append([fact], actor=context.actor, at=now)
+    of_both: list[AnyFact] = [fact, *of_incidents(context, model, alert, fact.note)]
+    context.journal.append(of_both, actor=context.actor, at=now)
     return fact
