@@ -24,7 +24,7 @@ from fairlead.stats.sparse import TableCounts, dense, sparse
 from fairlead.stats.symptoms import symptom_of
 
 # Times its usual jump, by which a column moved: above the first, a jump by itself is told; above the second, the column
-# is looked at for faults that keep values plausible. Either is rare by chance (tests/flows/watching/test_habits.py).
+# is looked at for faults that keep values plausible. Either is rare by chance (tests/stats/test_habit.py).
 NEWS, UNUSUAL = 2.0, 1.5
 PATIENCE = 3  # windows that are not calm, after which what they show is what is normal
 
