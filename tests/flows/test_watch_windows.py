@@ -16,12 +16,14 @@ from msgspec.structs import replace
 from tests.flows.test_watch import World, outcomes, population, records
 
 from fairlead.config.load import parse_settings
+from fairlead.core.alarm import DATA
 from fairlead.core.bundle import PROFILE
 from fairlead.core.compared import PREVIOUS, SEASON, VERSION, Against, Slide, Wanted
-from fairlead.core.event import VersionRegistered, WindowJudged
+from fairlead.core.event import AlertQuieted, AlertRaised, VersionRegistered, WindowJudged
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Stage, WindowReport, report_of
 from fairlead.core.window import DAY, HOUR, WindowPlan
+from fairlead.flows.respond import Responder
 from fairlead.flows.watch import Watch
 from fairlead.flows.watch_sliding import kind_of
 from fairlead.flows.watching.recalled import recalled
@@ -237,3 +239,23 @@ def test_what_comes_late_is_counted_and_changes_nothing(world: World) -> None:
     assert "50 answers came once it had been judged" in second[1].reason
     assert second[1] == third[1]
     assert replace(second[1], late=UNSET, reason="") == replace(first[1], reason="")
+
+
+def test_one_fault_in_many_windows_is_told_once(world: World) -> None:
+    """A column that is null for a quarter of a day is in four windows that slide by it, while older windows mature in
+    between and hold: that is one notice, and its end."""
+    fault = [replace(one, features=msgspec.Raw(b'{"x": null, "city": "porto"}')) for one in STREAM[8][0]]
+    plan = WindowPlan(SLOT, slides=4)
+    watch = _watching(world, plan, Wanted())
+    responder = Responder("hotel", world.journal, {}, world.clock, lambda *_: "")
+    for place in range(len(STREAM)):
+        answered, known = STREAM[place]
+        later = [replace(one, observed_at=one.observed_at + 2 * SLOT) for one in known]
+        watch.observe(fault if place == 8 else answered, later)
+        for report in watch.judge(SINCE + (place + 1) * SLOT):
+            responder.on_window(report)
+    facts = [entry.fact for entry in world.journal.read(kinds=("alert_raised", "alert_quieted"))]
+    told = [one for one in facts if isinstance(one, AlertRaised) and one.alert == DATA]
+    over = [one for one in facts if isinstance(one, AlertQuieted) and one.alert == DATA and one.recovered]
+    assert (len(told), len(over)) == (1, 1)
+    assert facts.index(told[0]) < facts.index(over[0])

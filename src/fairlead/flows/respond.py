@@ -39,6 +39,7 @@ from fairlead.core.rollout import Decision, Phase
 from fairlead.core.story import first_failure_at
 from fairlead.flows.drafting import SavePostmortem, draft
 from fairlead.flows.notify import Alerts
+from fairlead.flows.overtaken import still_said
 from fairlead.flows.rolled_back import RolledBack, rolled_back
 from fairlead.ports import Clock, Journal, Notice, Notifier
 
@@ -98,7 +99,7 @@ class Responder:
         answered = _answered(known, report)
         if answered is not None:
             return Response(retrain=answered)
-        told = self._alerts.choose(known, alarms_of(report), at, self._clock.now())
+        told = self._alerts.choose(known, still_said(known, alarms_of(report), report), at, self._clock.now())
         retrain = decide_retraining(self._policy.retrain, known, report, at, self._trained_rows(report.version))
         # The incident first: what follows it in the journal is its story.
         facts = self._incident_facts(known, report)
