@@ -21,6 +21,21 @@ class Against(Struct, frozen=True, omit_defaults=True):
     usual: dict[str, float] = {}
     calmed: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """In words.
+
+        >>> Against(VERSION, "version 3").said
+        'compared with version 3'
+        >>> Against(SEASON, "the last 4 of this hour of day", calmed=("load",)).said
+        'compared with the last 4 of this hour of day, within whose usual range is load'
+        """
+        if self.reason:
+            return self.reason
+        which = f"window {self.what}" if self.kind == PREVIOUS else self.what
+        usual = f", within whose usual range {'is' if len(self.calmed) == 1 else 'are'} {', '.join(self.calmed)}"
+        return f"compared with {which}{usual if self.calmed else ''}"
+
 
 class Slide(Struct, frozen=True, omit_defaults=True):
     """The newest slot of a window that slides: the rows of each version that were there when it was first judged, and

@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from fairlead.core.change import change_of
+from fairlead.core.compared import Against
 from fairlead.core.conclude import conclude
 from fairlead.core.correlation import judge_correlation, share_of, with_correlation
 from fairlead.core.groups import GroupCounts
@@ -236,6 +237,8 @@ def _data(
         found = found if evidence.edition < CALENDAR else calmed(found, evidence.bare.against)
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
     shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps, _ranking(evidence.edition))
+    if evidence.edition >= CALENDAR and isinstance(evidence.bare.against, Against):
+        verdict = Verdict(verdict.outcome, f"{verdict.reason}; {evidence.bare.against.said}")
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
 
 
