@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead.config.load import parse_settings
 from fairlead.config.paging import QuietHours
-from fairlead.config.paging_plan import paging_plan, quiet_hours
+from fairlead.config.paging_plan import daily, paging_plan, quiet_hours
 from fairlead.core.paging import Escalation, Inhibition, Outlet
 from fairlead.errors import SettingsError
 
@@ -115,3 +115,69 @@ def test_what_would_tell_nobody_is_refused(text: str, said: str) -> None:
     """At the start, with the fix."""
     with pytest.raises(SettingsError, match=said):
         parse_settings(f"alerting: {{{text}}}")
+
+
+def channels(*types: str) -> dict[str, tuple[str, ...]]:
+    """What each of some channels takes that state no severity."""
+    keys = {
+        "pagerduty": "routing_key: k",
+        "slack": 'webhook: "https://hooks.slack.com/services/x"',
+        "email": "recipients: [team@example.com]",
+        "console": "",
+    }
+    text = ", ".join(f"{{name: {one}, type: {one}, {keys[one]}}}" for one in types)
+    alerting = parse_settings(f"alerting: {{channels: [{text}]}}").alerting
+    return {one.name: alerting.takes(one) for one in alerting.channels}
+
+
+def test_a_channel_takes_what_its_type_is_for() -> None:
+    """Critical calls somebody, high is read and mailed, medium read, low mailed; and nothing is told to nobody."""
+    assert channels("pagerduty", "slack", "email") == {
+        "pagerduty": ("critical",),
+        "slack": ("critical", "high", "medium"),
+        "email": ("high", "low"),
+    }
+    every = ("critical", "high", "medium", "low")
+    assert channels("pagerduty") == {"pagerduty": every}
+    assert channels("console", "pagerduty") == {"console": every, "pagerduty": ("critical",)}
+    assert channels("slack", "pagerduty") == {"slack": every, "pagerduty": ("critical", "low")}
+
+
+@given(st.lists(st.sampled_from(["pagerduty", "slack", "email", "console"]), min_size=1, max_size=4, unique=True))
+def test_whatever_the_channels_each_severity_is_told_to_somebody(types: list[str]) -> None:
+    """By default; what is stated is taken at its word."""
+    taken = {severity for takes in channels(*types).values() for severity in takes}
+    assert taken == {"critical", "high", "medium", "low"}
+
+
+def test_mail_collects_what_nobody_hurries_for() -> None:
+    """For the end of the day; not where the settings say what it takes, or how often."""
+    mail = "name: post, type: email, recipients: [team@example.com]"
+    for more, told in (("", ("low",)), (", frequency: hourly", ()), (", severity: [low]", ())):
+        (channel,) = parse_settings(f"alerting: {{channels: [{{{mail}{more}}}]}}").alerting.channels
+        assert daily(channel) == told
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("type: webhook", "without a url"),
+        ("type: webhook, url: not an address", "url is no address"),
+        ("type: alertmanager, url: 127.0.0.1", "url is no address"),
+        ("type: pagerduty, url: nope", "url is no address"),
+        ("type: slack, webhook: not a url", "webhook is no address"),
+        ("type: apprise, urls: [foo]", "none of Apprise's"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_at_the_start(keys: str, said: str) -> None:
+    """With the channel's name and without the address, which may be a secret."""
+    with pytest.raises(SettingsError, match=said) as caught:
+        parse_settings(f"alerting: {{channels: [{{name: team, {keys}}}]}}")
+    assert "'team'" in caught.value.line
+    assert "not a" not in caught.value.line
+
+
+def test_incidents_are_escalated_to_channels() -> None:
+    """A name that is none would tell nobody."""
+    with pytest.raises(SettingsError, match=r"incidents\.escalate tells 'nope', which is no channel: there is console"):
+        parse_settings("incidents: {escalate: [{after: 5m, to: [nope]}]}")

@@ -42,7 +42,7 @@ class Desk:
         self.journal = MemoryJournal()
         self.clock = ManualClock(1_700_000_000.0)
         self.channels: dict[MemoryNotifier, tuple[str, ...]] = {
-            MemoryNotifier(one.name): tuple(one.severity) for one in self.settings.alerting.channels
+            MemoryNotifier(one.name): self.settings.alerting.takes(one) for one in self.settings.alerting.channels
         }  # fmt: skip
         self.number = 0
         self.journal.append(

@@ -325,6 +325,20 @@ def test_a_throttle_lets_so_many_through_and_then_one_of_all() -> None:
     assert sum(one.count for one in desk.pager.sent) == 10
 
 
+def test_a_channel_may_collect_one_severity_alone() -> None:
+    """What is low waits for the end of the day and comes as one; the rest goes out at once."""
+    post = MemoryNotifier("post")
+    desk = Desk(post, outlets=(Outlet("post", ("high", "low"), daily=("low",)),))
+    for number in range(3):
+        desk.add(raised(f"small-{number}", f"m{number}", "low"))
+    desk.add(raised("errors", "grave"))
+    desk.passes(31)
+    assert [one.alert for one in post.sent] == ["errors"]
+    desk.clock.advance(86_400.0)
+    desk.passes(1)
+    assert [(one.alert, one.count) for one in post.sent[1:]] == [("digest", 3)]
+
+
 def test_a_budget_of_all_models_demotes_what_is_beyond_it() -> None:
     """To medium, with the reason; what is critical pages always."""
     desk = Desk(pages=1)

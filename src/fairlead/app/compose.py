@@ -23,13 +23,13 @@ from fairlead.app.database import open_board, open_journal
 from fairlead.app.worker_board import follow_board
 from fairlead.config.alerting import Alerting, Channel, SmtpSettings
 from fairlead.config.load import load_settings
-from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
+from fairlead.config.paging_plan import collects, daily, paging_plan, quiet_hours
 from fairlead.config.retraining import Retraining
 from fairlead.config.settings import Settings
 from fairlead.config.trainer import TrainerSettings
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.retrain import RetrainPolicy
-from fairlead.errors import SettingsError, StateError
+from fairlead.errors import StateError
 from fairlead.flows.dispatch import Dispatch, Run, at_once, outlet_of
 from fairlead.operations.context import Context
 from fairlead.operations.links import console_of
@@ -85,7 +85,7 @@ def open_registry(home: Path, settings: Settings) -> Registry:
 
 def open_notifiers(alerting: Alerting) -> dict[Notifier, tuple[str, ...]]:
     """The channels, with the severities that each takes."""
-    return {_notifier(channel): tuple(channel.severity) for channel in alerting.channels}
+    return {_notifier(channel): alerting.takes(channel) for channel in alerting.channels}
 
 
 def open_dispatch(context: Context, run: Run = at_once) -> Dispatch:
@@ -96,8 +96,11 @@ def open_dispatch(context: Context, run: Run = at_once) -> Dispatch:
     outlets = []
     for notifier, severities in opened.items():
         channel = stated.get(notifier.name)
-        every, changes = (0.0, False) if channel is None else (collects(channel), channel.changes)
-        outlets.append(outlet_of(notifier, severities, every=every, changes=changes))
+        if channel is None:
+            outlets.append(outlet_of(notifier, severities))
+            continue
+        every, changes = collects(channel), channel.changes
+        outlets.append(outlet_of(notifier, severities, every=every, changes=changes, daily=daily(channel)))
     plan = paging_plan(alerting, outlets, console_of(context))
     return Dispatch(context.journal, tuple(opened), plan, context.clock, quiet_hours(alerting), run)
 
@@ -137,8 +140,6 @@ def _pagerduty(channel: Channel) -> Notifier:
 
 
 def _webhook(channel: Channel) -> Notifier:
-    if not channel.url:
-        raise SettingsError(f"the channel {channel.name!r} is a webhook without a url: add `url:` to it")
     return WebhookNotifier(channel.name, channel.url.reveal())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from msgspec.structs import replace
@@ -12,11 +13,20 @@ from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
 from fairlead.config.usual_alerts import USUAL
 from fairlead.config.watched import check_message, metric_or_event
+from fairlead.config.web_address import host_of
 from fairlead.core.condition import Condition
 from fairlead.core.paging import GroupBy
 from fairlead.errors import SettingsError
 
 ChannelType = Literal["console", "webhook", "pagerduty", "slack", "email", "alertmanager", "apprise"]
+SEVERITIES: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+# What a channel takes that states nothing: who is called, who reads along, who reads once a day.
+_BY_TYPE: dict[str, tuple[Severity, ...]] = {
+    "pagerduty": ("critical",),
+    "slack": ("critical", "high", "medium"),
+    "email": ("high", "low"),
+}
+_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S")
 # The keys of a channel that only some types take.
 _ONLY = {
     "url": ("webhook", "pagerduty", "alertmanager"),
@@ -32,6 +42,7 @@ _ONLY = {
 
 # What a type cannot do without, and what is said where it is not there.
 _NEEDS = {
+    "webhook": ("url", "is a webhook without a url: add `url:` to it"),
     "slack": ("webhook", 'has no webhook: add `webhook: "${SLACK_WEBHOOK}"`'),
     "email": ("recipients", "mails nobody: add `recipients: [team@example.com]`"),
     "alertmanager": ("url", "has no url: add Alertmanager's, such as http://127.0.0.1:9093"),
@@ -74,21 +85,32 @@ class Channel(Section, frozen=True):
     frequency: Literal["immediate", "hourly", "daily"] | None = None  # left out: each notice by itself
     urls: tuple[Secret, ...] = ()
     changes: bool = False
-    severity: tuple[Severity, ...] = ("critical", "high", "medium", "low")
+    severity: tuple[Severity, ...] | None = None  # left out: by its type, and what no other channel takes
 
     def __post_init__(self) -> None:
         """Refuses a channel that could reach nobody, and keys that its type does not have."""
         for key, types in _ONLY.items():
             if getattr(self, key) and self.type not in types:
                 raise SettingsError(f"channel {self.name!r} is of type {self.type}: {key} is for {' and '.join(types)}")
-        if not self.severity:
+        if self.severity is not None and not self.severity:
             raise SettingsError(f"channel {self.name!r} takes no severity: leave `severity` out for all of them")
         key, fault = _NEEDS.get(self.type, ("name", ""))
         if not getattr(self, key):
             raise SettingsError(f"channel {self.name!r} {fault}")
+        self._check_addresses()
         for recipient in self.recipients:
             if fault := _no_address(recipient):
                 raise SettingsError(f"channel {self.name!r}: recipient {fault}")
+
+    def _check_addresses(self) -> None:
+        """Refuses what nothing could be sent to; no address is told, since a key may be part of it."""
+        for key in ("url", "webhook"):
+            stated: Secret = getattr(self, key)
+            if stated and not host_of(stated.reveal()):
+                raise SettingsError(f"channel {self.name!r}: {key} is no address: write https://HOST/PATH")
+        for number, one in enumerate(self.urls, 1):
+            if not _SERVICE.match(one.reveal()):
+                raise SettingsError(f"channel {self.name!r}: urls[{number}] is none of Apprise's: write SCHEME://…")
 
 
 class PageBudget(Section, frozen=True):
@@ -233,10 +255,22 @@ class Alerting(Section, frozen=True):
         if self.dashboard and "://" not in self.dashboard:
             raise SettingsError(f"alerting.dashboard is {self.dashboard!r}: write an address, http://HOST:8081")
 
+    def takes(self, channel: Channel) -> tuple[Severity, ...]:
+        """The severities that a channel is told of: those that it states, else those of its type, and those that would
+        be told to nobody."""
+        if channel.severity is not None:
+            return channel.severity
+        covered = {one for each in self.channels for one in _usually(each)}
+        return tuple(one for one in SEVERITIES if one in _usually(channel) or one not in covered)
+
     def channels_called(self, name: str) -> tuple[str, ...]:
         """The channels that a name means: the one that is called so, else those of that type."""
         exact = tuple(channel.name for channel in self.channels if channel.name == name)
         return exact or tuple(channel.name for channel in self.channels if channel.type == name)
+
+
+def _usually(channel: Channel) -> tuple[Severity, ...]:
+    return channel.severity if channel.severity is not None else _BY_TYPE.get(channel.type, SEVERITIES)
 
 
 def _no_address(text: str) -> str:

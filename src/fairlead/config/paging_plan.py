@@ -54,6 +54,12 @@ def quiet_hours(alerting: Alerting) -> Quiet:
     return quiet
 
 
+def daily(channel: Channel) -> tuple[str, ...]:
+    """The severities of which a channel sends a digest at the end of the day: by mail, what nobody hurries for, unless
+    the settings say how it is told."""
+    return ("low",) if channel.type == "email" and channel.severity is None and channel.frequency is None else ()
+
+
 def collects(channel: Channel) -> float:
     """How long a channel collects notices, in seconds; 0 where each goes out by itself."""
     return _EVERY.get(channel.frequency or "", 0.0)

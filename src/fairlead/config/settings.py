@@ -70,6 +70,16 @@ class Settings(Section, frozen=True):
                     f"(channels: {names})"
                 )
 
+        self._check_escalation()
+
+    def _check_escalation(self) -> None:
+        """Refuses an escalation of incidents that would tell nobody."""
+        known = {channel.name for channel in self.alerting.channels}
+        for name in (name for step in self.incidents.escalate for name in step.to):
+            if name not in known:
+                names = ", ".join(sorted(known))
+                raise SettingsError(f"incidents.escalate tells {name!r}, which is no channel: there is {names}")
+
     def limits(self) -> dict[str, Limits]:
         """What models may take up: by name for those with limits of their own, under the empty name for all others."""
         every = self.serving.limits.over(Limits())

@@ -306,7 +306,7 @@ def _in_place_of_dead(box: Outbox, now: float) -> Iterator[NoticeEscalated]:
         outlet, thread = box.plan.outlet(posting.channel), box.threads.get(posting.thread)
         if posting.dead or posting.what != "raised" or not posting.attempts or thread is None or outlet is None:
             continue
-        if now - posting.made_at - max(outlet.every, 0.0) < box.plan.dead_after:
+        if now - posting.made_at - outlet.collects(posting.body.severity) < box.plan.dead_after:
             continue
         wanted = box.plan.escalation[0].to if box.plan.escalation else tuple(one.name for one in box.plan.outlets)
         reason = f"channel {posting.channel} takes nothing: {posting.reason}"

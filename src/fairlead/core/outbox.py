@@ -314,7 +314,8 @@ class Outbox:
             outlet = self.plan.outlet(channel)
             if outlet is None:  # it was taken out of the settings since
                 continue
-            due = first.made_at if not outlet.every else (first.made_at // outlet.every + 1) * outlet.every
+            every = outlet.collects(first.body.severity)
+            due = first.made_at if not every else (first.made_at // every + 1) * every
             self.postings[notice, channel] = replace(first, notice=notice, channel=channel, next_at=due)
             self._thread_of[notice] = identity
 

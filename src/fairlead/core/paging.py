@@ -18,6 +18,11 @@ class Outlet(Struct, frozen=True):
     acknowledges: bool = False  # it is told that somebody works on it
     changes: bool = False  # it is told of rollouts and promotions
     every: float = 0.0  # what it is told waits for the end of such a span of UTC; 0: each by itself
+    daily: tuple[str, ...] = ()  # severities that wait for the end of the day, whatever the others do
+
+    def collects(self, severity: str) -> float:
+        """The span whose end a notice of a severity waits for, in seconds; 0 where it goes out by itself."""
+        return 86_400.0 if severity in self.daily else self.every
 
 
 class Escalation(Struct, frozen=True):

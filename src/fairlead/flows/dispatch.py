@@ -33,7 +33,14 @@ def at_once(work: Callable[[], None]) -> None:
     work()
 
 
-def outlet_of(notifier: Notifier, severities: Sequence[str], *, every: float = 0.0, changes: bool = False) -> Outlet:
+def outlet_of(
+    notifier: Notifier,
+    severities: Sequence[str],
+    *,
+    every: float = 0.0,
+    changes: bool = False,
+    daily: Sequence[str] = (),
+) -> Outlet:
     """A channel as the outbox sees it."""
     return Outlet(
         notifier.name,
@@ -42,6 +49,7 @@ def outlet_of(notifier: Notifier, severities: Sequence[str], *, every: float = 0
         acknowledges=isinstance(notifier, Acknowledger),
         changes=changes and isinstance(notifier, ChangeTaker),
         every=every,
+        daily=tuple(daily),
     )
 
 
@@ -101,7 +109,9 @@ class Dispatch:
         outlet, notifier = self.box.plan.outlet(channel), self._notifiers.get(channel)
         if outlet is None or notifier is None:
             return
-        together = [tuple(postings)] if outlet.every and len(postings) > 1 else [(one,) for one in postings]
+        collected = [one for one in postings if outlet.collects(one.body.severity)]
+        together: list[tuple[Posting, ...]] = [(one,) for one in postings if one not in collected]
+        together += [tuple(collected)] if collected else []
         self._busy.add(channel)
         self._run(partial(self._work, notifier, together))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fairlead.config.paging_plan import collects, paging_plan, quiet_hours
+from fairlead.config.paging_plan import collects, daily, paging_plan, quiet_hours
 from fairlead.core.alert import Standing, standing
 from fairlead.core.event import AlertRaised, Entry
 from fairlead.core.held import works_on
@@ -124,7 +124,9 @@ def alerts(context: Context) -> AlertsView:
 def _outbox(context: Context, entries: list[Entry]) -> Outbox:
     """What people have still to be told, as the controller has it."""
     alerting = context.settings.alerting
-    outlets = [Outlet(one.name, tuple(one.severity), every=collects(one)) for one in alerting.channels]
+    outlets = [
+        Outlet(one.name, alerting.takes(one), every=collects(one), daily=daily(one)) for one in alerting.channels
+    ]
     box = Outbox(paging_plan(alerting, outlets))
     box.take(entries)
     return box

@@ -168,7 +168,7 @@ def _book(
 ) -> Runbook:
     settings = context.settings
     handling = settings.incidents.handling
-    channels = tuple(one.name for one in settings.alerting.channels if severity in one.severity)
+    channels = tuple(one.name for one in settings.alerting.channels if severity in settings.alerting.takes(one))
     return Runbook(
         name=name,
         title=title,
