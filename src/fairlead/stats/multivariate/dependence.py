@@ -97,8 +97,9 @@ class Dependence(Struct, frozen=True, eq=False):
     def asked(self, rows: float) -> NDArray[np.bool_]:
         """The pairs, (d, d), that a window of `rows` can say something of: a number that is at its centre in all but a
         few rows goes together with another, or does not, by these few alone."""
-        enough = self.spread * rows >= FEWEST
-        there = enough[:, None] & enough[None, :] & np.isfinite(self.correlations)
+        known = self.counts * (rows / max(float(self.counts.max(initial=0.0)), 1.0))  # rows in which both are known
+        enough = known * np.minimum(self.spread[:, None], self.spread[None, :]) >= FEWEST
+        there = enough & np.isfinite(self.correlations)
         np.fill_diagonal(there, val=False)
         return np.asarray(there)
 
