@@ -227,11 +227,12 @@ class WindowReport(Struct, frozen=True):
     late: int | UnsetType = UNSET  # answers that came once it had been judged: not counted
     correlation: Correlation | UnsetType = UNSET
     groups: GroupReport | UnsetType = UNSET
+    habit: bytes | UnsetType = UNSET  # packed: how far its columns usually jump, where no evidence is kept that says so
 
     @property
     def without_parts(self) -> WindowReport:
         """The same without its columns, correlations and groups: most of what a report weighs."""
-        return msgspec.structs.replace(self, drift=(), correlation=UNSET, groups=UNSET)
+        return msgspec.structs.replace(self, drift=(), correlation=UNSET, groups=UNSET, habit=UNSET)
 
     @property
     def uncoupled(self) -> Correlation | None:

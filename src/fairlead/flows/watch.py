@@ -30,7 +30,7 @@ from fairlead.flows.maturing import Maturing
 from fairlead.flows.watching.calms import Calms
 from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.harms import load_light
-from fairlead.flows.watching.journalled import JUDGED, read, remarkable, short_of, unreadable, whole
+from fairlead.flows.watching.journalled import JUDGED, read, remarkable, short_of, unreadable, whole, with_habit
 from fairlead.flows.watching.judge import Policy, Seen, empty, measured, measured_again
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.references import Recount, References
@@ -103,6 +103,7 @@ class Watch:
         sample of its traffic. The same fact twice is one fact; an outcome counts once it has been observed."""
         for record in predictions:
             if record.model_name == self.model and record.shadow_of is None and record.arm not in UNWATCHED:
+                self._calms.take(record, self._reference, self._recount)
                 self._take(record)
                 if self.matures is not None:
                     self.matures.answered(record)
@@ -325,7 +326,7 @@ class Watch:
                 self._kept[report.starts_at, report.stage] = self.keep(text)
             except (FairleadError, msgspec.MsgspecError) as error:
                 _LOG.warning("what window %s was judged from is not kept: %s", report.window, error)
-        return report
+        return report if (report.starts_at, report.stage) in self._kept else with_habit(report, evidence)
 
     def _ripe(self, window: Window, cohort: Cohort, now: float) -> bool:
         policy = self._policy

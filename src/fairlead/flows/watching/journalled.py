@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from zlib import compress
 
 import msgspec
 from msgspec import UNSET
@@ -13,6 +14,7 @@ from fairlead.core.listing import counted
 from fairlead.core.report import Harm, Layer, WindowReport, report_of
 from fairlead.core.verdict import Outcome
 from fairlead.flows.watching.judge import Policy, Seen, empty
+from fairlead.flows.watching.verdicts import WindowEvidence
 from fairlead.ports import Journal
 
 _LOG = logging.getLogger("fairlead.watch")
@@ -23,6 +25,12 @@ def short_of(report: WindowReport) -> WindowReport:
     """All that is left to know of it; a year of hourly windows must not fill the memory."""
     bare = replace(report.without_parts, performance=None, layers=(), reason="", quadrant_reason="", harm=Harm())
     return replace(bare, against=UNSET)
+
+
+def with_habit(report: WindowReport, evidence: WindowEvidence) -> WindowReport:
+    """The report of a window of which no evidence is kept: it says itself what a watch that starts anew must know."""
+    habit = evidence.leaps.habit
+    return report if habit is UNSET else replace(report, habit=compress(habit, 1))
 
 
 def whole(journal: Journal, short: WindowReport, before: int) -> WindowReport:
