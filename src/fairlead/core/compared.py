@@ -33,7 +33,8 @@ class Against(Struct, frozen=True, omit_defaults=True):
         if self.reason:
             return self.reason
         which = f"window {self.what}" if self.kind == PREVIOUS else self.what
-        usual = f", within whose usual range {'is' if len(self.calmed) == 1 else 'are'} {', '.join(self.calmed)}"
+        names = ", ".join("the model's score" if name == "__score__" else name for name in self.calmed)
+        usual = f", within whose usual range {'is' if len(self.calmed) == 1 else 'are'} {names}"
         return f"compared with {which}{usual if self.calmed else ''}"
 
 
