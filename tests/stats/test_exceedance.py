@@ -116,3 +116,12 @@ def test_nothing_is_no_evidence() -> None:
     assert exceedance(same, sums_of([0.25] * 20), USUAL) == 0.0
     assert exceedance(sums_of([0.5]), sums_of([0.25] * 20), USUAL) == 1.0
     assert none.mean == 0.0
+
+
+@given(st.lists(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0.0, 1.0)), max_size=30))
+def test_sums_are_of_powers_and_know_what_is_counted(losses: list[float]) -> None:
+    """Of any losses; exact where each is 0 or 1, also none at all."""
+    found = sums_of(losses)
+    assert found.count == len(losses)
+    assert (found.total, found.squares, found.cubes) == pytest.approx([sum(x**k for x in losses) for k in (1, 2, 3)])
+    assert found.exact == all(x in (0.0, 1.0) for x in losses)

@@ -69,9 +69,11 @@ def sums_of(losses: ArrayLike) -> LossSums:
     LossSums(count=3, total=2.0, squares=2.0, cubes=2.0, exact=True)
     """
     values = np.asarray(losses, np.float64).ravel()
-    powers = (values, values**2, values**3)
-    total, squares, cubes = (float(one.sum()) for one in powers)
-    return LossSums(values.size, total, squares, cubes, bool(np.isin(values, (0.0, 1.0)).all()))
+    squared = values * values
+    total, squares = float(values.sum()), float(squared.sum())
+    if squares == total and bool((squared == values).all()):  # only 0 and 1 are their own squares
+        return LossSums(values.size, total, total, total)
+    return LossSums(values.size, total, squares, float((values * squared).sum()), exact=False)
 
 
 def exceedance(now: LossSums, held: LossSums, tolerated: Tolerance) -> float:
