@@ -29,6 +29,9 @@ ROWS: list[tuple[str, str, Level, Level]] = [
     ("Calibration drift", "brier", (">", 1.0, "champion", 0.02), (">", 1.0, "champion", 0.05)),
     ("p99 latency", "p99_latency", (">", 2.0, "champion", 0.0), (">", 5.0, "champion", 0.0)),
     ("p50 latency", "p50_latency", (">", 1.5, "champion", 0.0), (">", 3.0, "champion", 0.0)),
+    ("Memory usage", "memory_share", (">", 0.8, "", 0.0), (">", 0.95, "", 0.0)),
+    ("CPU usage", "cpu_share", (">", 0.7, "", 0.0), (">", 0.9, "", 0.0)),
+    ("Queue depth", "queue_depth", (">", 100.0, "", 0.0), (">", 1000.0, "", 0.0)),
     ("Error rate (5xx)", "error_rate", (">", 0.01, "", 0.0), (">", 0.05, "", 0.0)),
     *(
         ("Primary metric degradation", name, ("<", 0.95, "champion", 0.0), ("<", 0.9, "champion", 0.0))

@@ -24,7 +24,7 @@ from fairlead.core.handling import Step
 from fairlead.core.incident import Incident
 from fairlead.core.metrics import METRICS
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.core.watched import DAILY, PER_FEATURE
+from fairlead.core.watched import DAILY, HOME, PER_FEATURE, WAITING
 from fairlead.errors import FairleadError
 from fairlead.flows.drafting import draft
 from fairlead.flows.incident_round import ACTOR, IncidentRound, escalation_alert
@@ -179,7 +179,8 @@ def stated_by(settings: Settings) -> Callable[[str], str]:
             return "data"
         if metric in DAILY:
             return "business"
-        return "model" if metric and "latency" not in metric else ""
+        of_machines = "latency" in metric or metric in (*HOME, *WAITING)
+        return "model" if metric and not of_machines else ""
 
     return stated
 

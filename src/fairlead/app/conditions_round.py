@@ -13,13 +13,15 @@ import msgspec
 from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.segment_reader import SpanTail
 from fairlead.app.drift_round import DriftRound
+from fairlead.app.home_round import HomeRound
 from fairlead.config.watchpoints import rollback_watchpoint, stand_ins, watchpoints
-from fairlead.core.alert import Alarm
+from fairlead.core.alert import Alarm, standing
 from fairlead.core.drift_tests import DriftWindow, TestVerdict
+from fairlead.core.event import AlertQuieted, AlertRaised
 from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
-from fairlead.core.watched import TOKENS
+from fairlead.core.watched import HOME, TOKENS
 from fairlead.errors import StateError
 from fairlead.flows.conditions import Conditions, Look, Rollback
 from fairlead.flows.live import Live
@@ -27,12 +29,12 @@ from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
-from fairlead.flows.worker_alarm import worker_alarm
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import grants
 
 _SPANS = 10_000
+_ALERTS = ("alert_raised", "alert_quieted")
 _NOTE_SECONDS = 1.0  # between two notes of what all models' conditions say
 _LOG = logging.getLogger("fairlead.conditions")
 
@@ -49,7 +51,9 @@ class ConditionsRound:
         self._responder = responder
         settings = context.settings
         unasked = stand_ins(settings)
-        self._points = (*watchpoints(settings), *unasked)
+        points = (*watchpoints(settings), *unasked)
+        self._points = tuple(point for point in points if point.condition.metric not in HOME)
+        self._home = HomeRound(context, responder, points)
         self._unasked = frozenset(point.key for point in unasked)
         pipeline = settings.pipeline.rollback
         point = rollback_watchpoint(settings)
@@ -59,10 +63,7 @@ class ConditionsRound:
         self._seen: dict[str, list[ConditionState]] = {}
         self._tested: dict[str, list[ConditionState]] = {}  # what drift tests found last
         self._telling = Telling(_LOG)
-        self._calm: set[str] = set()  # models of which no condition's alert can stand
-        self._defaults = settings.alerting.defaults
-        self._workers: Outcome | None = None  # what was said of them last
-        self._since, self._next_workers = time.monotonic(), 0.0
+        self._stands: dict[str, set[str]] = {}  # the alerts of each model that stand
         self._stale, self._next_note = False, 0.0  # whether the note is, and when it may be written again
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
@@ -75,7 +76,7 @@ class ConditionsRound:
         """Whether the settings state any condition."""
         triggers = self._context.settings.retraining.triggers
         stated = bool(self._points) or self._rollback is not None or any(one.schedule for one in triggers)
-        return stated or self._drift.wanted
+        return stated or self._home.wanted or self._drift.wanted
 
     def observe(self, predictions: Sequence[Prediction]) -> None:
         """Takes in the log's records."""
@@ -87,20 +88,13 @@ class ConditionsRound:
             if self._drift.wanted:
                 self._drift.observe(name, records)
 
-    def look_at_workers(self) -> bool:
-        """Tells people where no worker is left to answer; once a second at most."""
-        now = time.monotonic()
-        if not self._defaults or now < self._next_workers:
-            return False
-        self._next_workers = now + 1.0
-        board, at = self._context.board, self._context.clock.now()
-        beats = [one.heartbeat_at for one in board.workers()]
-        alarm = worker_alarm(len(board.current().models), beats, at, now - self._since)
-        outcome = alarm.verdict.outcome
-        if outcome is not Outcome.UNDECIDED and outcome is not self._workers:
-            self._responder("").on_alarms([alarm], at)
-            self._workers = outcome
-        return True
+    def look_at_home(self) -> bool:
+        """Looks at workers and machines; whether it did."""
+        looked = self._home.look()
+        if looked and self._home.looks:
+            self._seen[""] = [_state("", look) for look in self._home.looks]
+            self._stale = True
+        return looked
 
     def due(self, name: str) -> bool:
         """Whether a model's minute has come."""
@@ -122,13 +116,19 @@ class ConditionsRound:
         return True
 
     def _tell(self, name: str, alarms: Sequence[Alarm], now: float) -> None:
-        """Answers the alarms; where nothing stands and nothing is breached there is nothing to be answered, and a
+        """Answers the alarms. Where nothing is breached and nothing that stood is over there is no answer, and a
         thousand calm models cost no reading of their past each minute."""
-        said = {alarm.verdict.outcome for alarm in alarms}
-        if Outcome.BREACHED not in said and name in self._calm:
+        stands = self._stands.get(name)
+        if stands is None:
+            stands = self._stands[name] = set(standing(self._context.journal.read(model=name, kinds=_ALERTS), name))
+        said = {(one.verdict.outcome, one.alert in stands) for one in alarms}
+        if not said & {(Outcome.BREACHED, True), (Outcome.BREACHED, False), (Outcome.HOLDS, True)}:
             return
-        self._responder(name).on_alarms(alarms, now)
-        (self._calm.add if said <= {Outcome.HOLDS} else self._calm.discard)(name)
+        for entry in self._responder(name).on_alarms(alarms, now).facts:
+            if isinstance(entry.fact, AlertRaised):
+                stands.add(entry.fact.alert)
+            elif isinstance(entry.fact, AlertQuieted):
+                stands.discard(entry.fact.alert)
 
     def _count_tokens(self) -> None:
         """Reads what applications told of their language models; whose it is, a trace does not say."""
@@ -163,6 +163,7 @@ class ConditionsRound:
             alpha = grants(self._context, name).conditions
             live = Live(float(settings.alerting.window), alpha)
             found = self._metrics[name] = MetricsNow(name, live, prices, alpha)
+            found.machines = self._home.machines
             self._conditions[name] = Conditions(
                 name, self._points, found, self._context.journal, self._rollback, self._unasked
             )

@@ -162,7 +162,7 @@ class FollowUp:
         for name in filter(self._conditions.due, list(self._watches)):
             self._attempt("the conditions", name, self._conditions.look)
         self._conditions.note()
-        self._attempt("the workers", "all models", lambda _: self._conditions.look_at_workers())
+        self._attempt("the machines", "all models", lambda _: self._conditions.look_at_home())
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._attempt("the audits", "all models", self._audits)
         self._attempt("the late answers", "all models", self._slots.look)

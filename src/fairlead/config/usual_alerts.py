@@ -32,6 +32,9 @@ USUAL: dict[str, tuple[str, str]] = {
     "r2": ("r2 < 0.95 * champion", "r2 < 0.9 * champion"),
     "log_loss": ("log_loss > 1.05 * champion", "log_loss > 1.1 * champion"),
     "mae": ("mae > 1.05 * champion", "mae > 1.1 * champion"),
+    "memory_share": ("memory_share > 80%", "memory_share > 95%"),
+    "cpu_share": ("cpu_share > 70%", "cpu_share > 90%"),
+    "queue_depth": ("queue_depth > 100", "queue_depth > 1000"),
     "daily_cost": ("daily_cost > budget", "daily_cost > budget * 1.5"),
 }
 # What stands in for a metric that no alert of the settings is of: two levels, each with its severity. Failing requests

@@ -20,6 +20,9 @@ QUANTILES = {
     "request_latency_p99": 0.99,
 }
 LIVE = ("error_rate", "volume", *QUANTILES)
+# Of the home's processes together, and of a model's requests that wait.
+HOME = ("memory_share", "cpu_share")
+WAITING = ("queue_depth",)
 # Of each feature, in the last closed window.
 PER_FEATURE = ("drift_p_value", "psi", "ks", "js", "null_rate", "unseen_share")
 # Of the model's own answers, in the last closed window.
@@ -33,7 +36,7 @@ MATURED = ("matured_share",)
 # Of the last day.
 TOKENS = ("token_usage", "token_usage_daily")  # two names of one figure
 DAILY = ("daily_cost", *TOKENS)
-METRICS: tuple[str, ...] = (*LIVE, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
+METRICS: tuple[str, ...] = (*LIVE, *HOME, *WAITING, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
 # What a condition may be compared with, beside numbers: a daily budget is that of the model's cost.
 WITH_BUDGET = ("daily_cost",)
 WITH_USUAL = ("p50_latency", "p99_latency")  # the model's own usual, as the windows before show it

@@ -19,16 +19,19 @@ from fairlead.core.report import WindowReport
 from fairlead.core.watched import (
     ANSWERS,
     DAILY,
+    HOME,
     LEAST_USUAL_MS,
     LIVE,
     PER_FEATURE,
     QUANTILES,
     TOKENS,
+    WAITING,
     WITH_USUAL,
     event_of,
 )
 from fairlead.core.window_values import drift_values, event_value, null_rates, realised_value
 from fairlead.flows.live import Live
+from fairlead.flows.machines import Machines
 
 DAY = 86_400.0
 _SLOT = 60.0
@@ -77,6 +80,7 @@ class MetricsNow:
         self._alpha = alpha
         self._impact: ImpactReport | None = None
         self._usual: dict[str, float] = {}
+        self.machines: Machines | None = None  # where anything that is stated needs them
         self._live = live
         self._prices = prices
         self._costs = Ledger()
@@ -133,12 +137,11 @@ class MetricsNow:
         champion, each other version that answers beside it is a value. Features are values of their own. `event_now`
         is the watermark of event time, `now` where it is not given."""
         metric = condition.metric
-        if metric in LIVE:
-            if condition.of == "usual":
-                return (self._of_usual(metric, now, version),)
-            return (
-                self._beside(condition, now, champion, version) if condition.of else (self._now(metric, now, version),)
-            )
+        if metric in LIVE and condition.of == "champion":
+            return self._beside(condition, now, champion, version)
+        if metric in (*LIVE, *HOME, *WAITING):
+            usual = condition.of == "usual"
+            return (self._of_usual(metric, now, version) if usual else self._now(metric, now, version),)
         if metric in DAILY:
             return (self._daily(metric, now if event_now is None else event_now),)
         if metric in PER_FEATURE or metric in ANSWERS:
@@ -150,6 +153,8 @@ class MetricsNow:
     # -- the last minutes ----------------------------------------------------------------------------------------
 
     def _now(self, metric: str, now: float, version: int | None) -> Measured:
+        if metric in HOME or metric in WAITING:
+            return self._of_machines(metric)
         if metric in QUANTILES:
             return self._live.quantile(metric, QUANTILES[metric], now, version)
         return self._live.volume(now, version) if metric == "volume" else self._live.error_rate(now, version)
@@ -173,6 +178,14 @@ class MetricsNow:
         before = self._now(metric, now, champion)
         known = {} if before.value is None else {"champion": before.value}
         return tuple(replace(self._now(metric, now, other), others=known) for other in others)
+
+    def _of_machines(self, metric: str) -> Measured:
+        machines = self.machines
+        if machines is None:
+            return Measured(metric, missing="no controller looks at the machines here")
+        if metric in WAITING:
+            return machines.queue_depth(self.model)
+        return machines.memory_share() if metric == "memory_share" else machines.cpu_share()
 
     # -- the last judged windows -----------------------------------------------------------------------------------
 
