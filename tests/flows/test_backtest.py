@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from tests.flows.test_backtest_rows import CONTRACT, PLAN, REFERENCE, rows
 
+from fairlead.core.alarm import HARMFUL
 from fairlead.core.alert import AlertPolicy
+from fairlead.core.backtest import Signal
 from fairlead.core.faults import CATALOGUE, FLIP, NULLS, PRIOR, UNIT
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.report import Stage
 from fairlead.core.window import DAY
-from fairlead.flows.backtest import PAGES, RULES, Past, look_back, reference_loss, score_rules
+from fairlead.flows.backtest import PAGES, RULES, Look, Past, alert_signals, look_back, reference_loss, score_rules
 from fairlead.flows.backtest_faults import Scene, columns_of, injected, run_faults
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.watching.judge import Policy
 from fairlead.stats.columns import NumericColumn
+from fairlead.testing.reports import benign_report, harmful_report
 
 AT_ONCE = Policy(maturity_seconds=0.0)
 
@@ -71,6 +74,23 @@ def test_labels_that_come_late_are_judged_late() -> None:
     assert pages.found == 1
     assert pages.delay_median is not None
     assert 2.5 * DAY <= pages.delay_median <= 4 * DAY
+
+
+def test_an_earlier_windows_labels_end_nothing_that_a_later_one_breached() -> None:
+    """Two windows do harm, then labels show the one before harmless, then the third does harm: it is told once, as the
+    responder tells it; a later window that holds ends it."""
+    order = [(1, harmful_report(1)), (2, harmful_report(2)), (0, benign_report(0)), (3, harmful_report(3))]
+    order += [(4, benign_report(4)), (5, harmful_report(5))]
+    looks = [Look(window, float(at), report) for at, (window, report) in enumerate(order)]
+    told = [(look, signal.notice) for look, _, signal in _of(looks)]
+    assert [window for window, notice in told if notice] == [1, 5]
+    assert 0 not in [window for window, _ in told]
+
+
+def _of(looks: list[Look]) -> list[tuple[int, str, Signal]]:
+    """What was said of harm, with its window."""
+    own = alert_signals(looks, AlertPolicy())
+    return [(looks[place].window, alarm.alert, signal) for alarm, place, signal in own if alarm.alert == HARMFUL]
 
 
 def test_a_past_is_judged_the_same_each_time() -> None:

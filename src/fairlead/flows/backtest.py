@@ -148,11 +148,19 @@ def score_rules(past: Past, rules: Iterable[Rule] = (), policy: AlertPolicy = Al
 
 
 def alert_signals(found: Sequence[Look], policy: AlertPolicy) -> list[tuple[Alarm, int, Signal]]:
-    """What each alert of the watch would have said, with the number of the judgement."""
+    """What each alert of the watch would have said, with the number of the judgement. Labels that show an earlier
+    window harmless end nothing that a later one has breached (`flows.overtaken`)."""
     signals: list[tuple[Alarm, int, Signal]] = []
     standing: dict[str, Standing] = {}
+    breached: dict[str, int] = {}  # the window in which an alert was breached the last time
     for place, look in enumerate(found):
-        signals += [(alarm, place, _signal(look, alarm, standing, policy)) for alarm in alarms_of(look.report)]
+        for alarm in alarms_of(look.report):
+            outcome = alarm.verdict.outcome
+            if outcome is Outcome.HOLDS and breached.get(alarm.alert, -1) > look.window:
+                continue
+            if outcome is Outcome.BREACHED:
+                breached[alarm.alert] = look.window
+            signals.append((alarm, place, _signal(look, alarm, standing, policy)))
     return signals
 
 
