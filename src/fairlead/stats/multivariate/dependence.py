@@ -162,7 +162,8 @@ def dependence(rows: Floats, names: Sequence[str], centre: Floats, scale: Floats
     held = np.where(known, held - mean, 0.0)
     held /= np.maximum(np.sqrt((held * held).sum(axis=0) / n), 1e-12)
     counts = np.maximum(sums.counts, 1.0)
-    squared, cubed = held * held, held**3
+    squared = held * held
+    cubed = squared * held
     both = (squared.T @ squared) / counts
     odd = (cubed.T @ held) / counts
     fourth = np.broadcast_to((squared * squared).sum(axis=0) / n, r.shape)
