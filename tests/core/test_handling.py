@@ -31,7 +31,7 @@ def test_first_a_triage_then_what_it_recommends() -> None:
     assert kinds(OPEN) == ["triage"]
     (step,) = due(triaged("fix_data"), STANDS, HOW, 110.0)
     assert (step.kind, step.key) == ("act", "inc-1:fix_data")
-    assert kinds(triaged("recalibrate", approved=False)) == []
+    assert kinds(triaged("recalibrate", approved=False, at=106.0)) == []
     assert kinds(OPEN, how=replace(HOW, by_itself=False)) == []
 
 
@@ -45,11 +45,16 @@ def test_an_action_is_taken_once_and_not_while_a_rollout_runs() -> None:
 
 
 def test_a_triage_that_led_nowhere_is_repeated_when_there_is_news() -> None:
-    """After another window, and only then; also after an action in vain."""
+    """After another window, and only then; also after an action in vain, and while its advice waits for a person: with
+    more labels it may be one that is approved. Once somebody has taken it, nothing is asked again."""
     assert kinds(triaged("none")) == ["triage"]
     assert kinds(triaged("none", at=106.0)) == []
     failed = Done(102.0, "respond", "recalibrate", "k", automatic=True, failed=True)
     assert kinds(replace(triaged("recalibrate"), actions=(failed,))) == ["triage"]
+    waits = triaged("recalibrate", approved=False)
+    assert kinds(waits) == ["triage"]
+    taken = Done(102.0, "ana", "recalibrate", "k", automatic=False)
+    assert kinds(replace(waits, actions=(taken,))) == []
 
 
 def test_the_clock_of_acknowledgement() -> None:

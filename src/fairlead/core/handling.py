@@ -75,13 +75,14 @@ def _worked_on(incident: Incident, seen: Seen, how: Handling) -> Iterator[Step]:
         return  # a second rollout would be refused
     if triage.approved and triage.action != "none" and acted is None:
         yield Step("act", incident.id, triage.reason, action_key(incident, triage.action))
-    elif _again(incident, seen, stuck=triage.action == "none" or (acted is not None and acted.failed)):
+    elif _again(incident, seen, stuck=triage.action == "none" or (acted.failed if acted else not triage.approved)):
         reason = "another window has been judged since"
         yield Step("triage", incident.id, reason, f"{incident.id}:triage:{incident.triages + 1}")
 
 
 def _again(incident: Incident, seen: Seen, *, stuck: bool) -> bool:
-    """Whether a triage that led nowhere is worth repeating: a window was judged meanwhile, and nothing has helped."""
+    """Whether a triage that led nowhere, or waits for a person, is worth repeating: a window was judged meanwhile, and
+    nothing has helped."""
     triage = incident.triage
     later = triage is not None and seen.judged_at is not None and seen.judged_at > triage.at
     return stuck and later and incident.state in ("open", "acknowledged")

@@ -33,8 +33,9 @@ def adjusted(home: World, tell: Callable[..., None], action: str) -> tuple[Incid
     """A prior that moves, to the cure by this action; the incident and its postmortem."""
     with home.traffic(connections=8):
         home.wait(lambda: home.windows() >= 2)
+    fault = home.next_window()
     with home.traffic(shift=SHIFT, connections=8):
-        done = cured(home, home.next_window(), tell, action)
+        done = cured(home, fault, tell, action)
     assert [(one.action, one.automatic, one.failed) for one in done.actions] == [(action, True, False)], done.actions
     (taken,) = done.actions
     assert home.champions() == [1, 2]
