@@ -46,7 +46,7 @@ def test_everything_stated_reaches_the_outbox() -> None:
     assert plan.escalation == (Escalation(900.0, ("boss",)), Escalation(3_600.0, ("boss", "here")))
     assert plan.dashboard == "https://console.example.com"
     usual = paging_plan(parse_settings("project: x").alerting, [])
-    assert (usual.group_by, usual.wait, usual.storm, usual.throttle, usual.pages) == (("model",), 30.0, 5, None, None)
+    assert (usual.group_by, usual.wait, usual.storm, usual.throttle, usual.pages) == (("model",), 30.0, 5, None, 1)
     own = paging_plan(parse_settings("alerting: {budget: {pages: 3}}").alerting, [])
     assert (own.pages, own.each, plan.each) == (3, True, False), "it is each model's, where nothing else is said"
 
@@ -115,6 +115,23 @@ def test_what_would_tell_nobody_is_refused(text: str, said: str) -> None:
     """At the start, with the fix."""
     with pytest.raises(SettingsError, match=said):
         parse_settings(f"alerting: {{{text}}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "pages", "per"), [("1/30d", 1, 30 * 86_400.0), ("4 / 12h", 4, 43_200.0), ("0/7d", 0, 7 * 86_400.0)]
+)
+def test_a_budget_may_be_written_as_a_rate(text: str, pages: int, per: float) -> None:
+    """As the backtest takes it."""
+    found = parse_settings(f"alerting: {{budget: {text}}}").alerting.budget
+    assert found is not None
+    assert (found.pages, found.per, found.across) == (pages, per, "model")
+
+
+@pytest.mark.parametrize("text", ["1", "1/", "/30d", "one/30d", "1.5/30d", "1/soon", "-1/30d", "1/30d/2"])
+def test_a_rate_that_is_none_is_refused(text: str) -> None:
+    """With both spellings."""
+    with pytest.raises(SettingsError, match="write 1/30d, or"):
+        parse_settings(f"alerting: {{budget: '{text}'}}")
 
 
 def channels(*types: str) -> dict[str, tuple[str, ...]]:

@@ -391,9 +391,9 @@ def test_no_budget_makes_harm_less_urgent() -> None:
     """Users who are worse off page whatever was spent: labels that show it, requests that fail."""
     point = {"point": {"condition": {"metric": "error_rate"}}}
     failing = raised("high_errors", seen=Raw(canonical({"basis": point})))
-    for harm in (raised("harmful-drift"), raised("unusual-impact"), failing):
+    for harm in (raised("harmful-drift"), raised("unusual-impact"), raised("regress-held:ro-2"), failing):
         desk = Desk(pages=0, each=True)
-        desk.add(raised("regress-held:ro-1", "taxi"), harm)
+        desk.add(raised("rollout-rolled-back:ro-1", "taxi"), harm)
         desk.passes(31)
         assert [(one.model, one.alert) for one in desk.pager.sent] == [("shop", harm.alert)]
 

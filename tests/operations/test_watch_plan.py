@@ -54,7 +54,7 @@ def test_a_bundle_alone_is_watched_on_every_rung(home: Context) -> None:
     usual = told["error_rate > 5%"]
     assert (usual.threshold, usual.part) == ("high", "alerting.defaults")
     assert plan.tests == sum(4 if what == "city" else 5 for what in ("age", "nights", "city", "score"))
-    assert "no budget" in plan.budget
+    assert "once in 30 d" in plan.budget
 
 
 def test_settings_and_events_are_in_the_plan(home: Context) -> None:

@@ -114,11 +114,11 @@ class Channel(Section, frozen=True):
 
 
 class PageBudget(Section, frozen=True):
-    """How many notices may page a person (critical or high) in a period: `{pages: 1, per: 30d}`.
+    """How many notices may page a person (critical or high) in a period: `{pages: 1, per: 30d}`, or `1/30d`.
 
-    Beyond it a notice that is not critical is told as medium. Critical ones page always, and count. It is each model's,
-    or (`across: all`) that of all together. It is also what monitors may raise where nothing is wrong, in all of a
-    model's windows, features and segments together.
+    Beyond it a notice that is not critical, and tells of no harm, is told as medium. The others page always, and count.
+    It is each model's, or (`across: all`) that of all together. It is also what monitors may raise where nothing is
+    wrong, in all of a model's windows, features and segments together.
     """
 
     pages: int
@@ -208,7 +208,7 @@ class Alerting(Section, frozen=True):
     runbooks: str = ""  # a folder, or an address; left out: the console's own pages
     repeat_after: Duration = Duration(7 * 86400)
     window: Duration = Duration(300)
-    budget: PageBudget | None = None
+    budget: PageBudget | None = None  # left out: one page a month of each model, of notices alone
     channels: tuple[Channel, ...] = (Channel("console", "console"),)
     alerts: tuple[AlertSettings, ...] = ()
     defaults: bool = True  # failing requests, slow ones and absent workers raise alerts though none is stated

@@ -115,6 +115,23 @@ def _merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _spelt_out(tree: dict[str, Any]) -> dict[str, Any]:
+    """The tree with what may be written in short written in full: a budget of pages as `1/30d`."""
+    alerting = tree.get("alerting")
+    text = alerting.get("budget") if isinstance(alerting, dict) else None
+    if not isinstance(alerting, dict) or not isinstance(text, str):
+        return tree
+    pages, _, per = (part.strip() for part in text.partition("/"))
+    wrong = SettingsError(f"alerting.budget is {text!r}: write 1/30d, or {{pages: 1, per: 30d}}")
+    if not pages.isdecimal():
+        raise wrong
+    try:
+        seconds = duration(per)
+    except SettingsError:
+        raise wrong from None
+    return {**tree, "alerting": {**alerting, "budget": {"pages": int(pages), "per": seconds}}}
+
+
 def _hook(kind: type, value: Any) -> Any:
     """A value of the grammar. What it cannot read is a `ValueError`, to which msgspec adds the place."""
     try:
@@ -152,7 +169,7 @@ def _read_as(kind: type, value: Any) -> Any:
 
 def _convert(tree: dict[str, Any], path: Path, node: yaml.Node | None) -> Settings:
     try:
-        return msgspec.convert(_bounds(tree), Settings, dec_hook=_hook, str_keys=True)
+        return msgspec.convert(_bounds(_spelt_out(tree)), Settings, dec_hook=_hook, str_keys=True)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     except msgspec.ValidationError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from fairlead.config.alerting import Alerting, Channel
+from fairlead.config.alerting import Alerting, Channel, PageBudget
 from fairlead.config.usual_alerts import STAND_INS
 from fairlead.core.held import Quiet
 from fairlead.core.paging import Escalation, Inhibition, Outlet, PagingPlan
 
+# Where none is stated: a model may page once a month unless there is harm. Of notices alone: thresholds stay.
+USUAL_BUDGET = PageBudget(1)
 _EVERY = {"hourly": 3600.0, "daily": 86_400.0}
 
 
@@ -16,7 +18,7 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet], console: str = ""
     """What the settings say of notices, with the channels as they were opened; `console` is where notices link to where
     the settings name no dashboard."""
     usual = PagingPlan(())
-    throttle, budget = alerting.throttle, alerting.budget
+    throttle, budget = alerting.throttle, alerting.budget or USUAL_BUDGET
     return PagingPlan(
         outlets=tuple(outlets),
         group_by=alerting.group_by,
@@ -34,9 +36,9 @@ def paging_plan(alerting: Alerting, outlets: Sequence[Outlet], console: str = ""
             *(Inhibition(f"{name}:{graver}", name) for name, (_, (_, graver)) in _stand_ins(alerting)),
         ),
         dashboard=alerting.dashboard or console,
-        pages=None if budget is None else budget.pages,
-        pages_seconds=usual.pages_seconds if budget is None else float(budget.per),
-        each=budget is not None and budget.across == "model",
+        pages=budget.pages,
+        pages_seconds=float(budget.per),
+        each=budget.across == "model",
     )
 
 

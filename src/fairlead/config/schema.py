@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
+from fairlead.config.alerting import PageBudget
 from fairlead.config.database import DatabaseUrl
 from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
 from fairlead.config.settings import Settings
@@ -64,6 +65,16 @@ _GUARDRAIL = {
 }
 
 
+# What may be written as a text in place of its keys.
+_SHORT: dict[type, dict[str, Any]] = {
+    PageBudget: {
+        "type": "string",
+        "pattern": _or_variable(r"\d+\s*/\s*[^/]+"),
+        "description": "pages in a period, such as 1/30d",
+    }
+}
+
+
 def schema() -> dict[str, Any]:
     """The whole schema (JSON Schema 2020-12)."""
     parts: dict[str, Any] = {}
@@ -108,6 +119,7 @@ def _struct(info: inspect.StructType, parts: dict[str, Any]) -> dict[str, Any]:
     if info.cls is Bound:  # a text in the file, and a value once it has been read
         return _GUARDRAIL
     name = info.cls.__name__
+    short = _SHORT.get(info.cls)
     if name not in parts:
         parts[name] = {}  # known from here on, should it hold itself
         parts[name] = {
@@ -117,4 +129,5 @@ def _struct(info: inspect.StructType, parts: dict[str, Any]) -> dict[str, Any]:
             "required": sorted(field.encode_name for field in info.fields if field.required),
             "additionalProperties": False,
         }
-    return {"$ref": f"#/$defs/{name}"}
+    whole = {"$ref": f"#/$defs/{name}"}
+    return whole if short is None else {"anyOf": [short, whole]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from fairlead.config.paging_plan import collects, daily, paging_plan, quiet_hours
+from fairlead.config.paging_plan import USUAL_BUDGET, collects, daily, paging_plan, quiet_hours
 from fairlead.core.alert import Standing, standing
 from fairlead.core.event import AlertRaised, Entry
 from fairlead.core.held import works_on
@@ -187,9 +187,10 @@ def _stands(name: str, one: Standing, fact: AlertRaised, words: tuple[str, str])
 
 
 def _budget(context: Context, entries: list[Entry], model: str, now: float) -> Budget:
-    budget = context.settings.alerting.budget
-    per = 30 * 86_400.0 if budget is None else float(budget.per)
+    stated = context.settings.alerting.budget
+    budget = stated or USUAL_BUDGET
+    per = float(budget.per)
     spent, ledger = pages_made(entries, now - per, model), balance(context, model)
-    if budget is None or ledger is None:
-        return Budget(model, spent, None, per)
+    if ledger is None:
+        return Budget(model, spent, budget.pages, per)
     return Budget(model, spent, budget.pages, per, ledger.total, ledger.said())

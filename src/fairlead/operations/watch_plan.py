@@ -71,7 +71,7 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
         *_conditions(context),
     ]
     tests = sum(_tests(one) for one in profile.columns)
-    said = "no budget of pages is set: `alerting.budget: {pages: 4, per: 30d}` keeps to one"
+    said = "notices page once in 30 d without harm; `alerting.budget: 1/30d` also deals that out over the thresholds"
     if budget is not None:
         pages = f"{budget.pages:g} page{'s' * (budget.pages != 1)}"
         said = f"at most {pages} per {float(budget.per) / 86_400.0:g} d without harm (alerting.budget)"
