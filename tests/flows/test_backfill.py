@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
-from tests.flows.watching.test_slots import GRIDS, REFERENCE, count
+from tests.flows.watching.test_slots import GRIDS, REFERENCE, add, count
 
 from fairlead.core.slot import Slot
 from fairlead.core.window import DAY, MONDAY, WindowPlan
@@ -43,7 +43,7 @@ def watched(store: MemorySlots, places: Sequence[int], window: float = HOUR) -> 
         edges = (MONDAY + start * window, MONDAY + (start + 1) * window)
         inside = np.flatnonzero((rows.at >= edges[0]) & (rows.at < edges[1]))
         counter = counter_of(REFERENCE, edges, SlotPlan(HOUR, ("kind",), 2))
-        counter.add([rows.features[one] for one in inside.tolist()], rows.at[inside], rows.score[inside], count)
+        add(counter, [rows.features[one] for one in inside.tolist()], rows.at[inside], rows.score[inside])
         store.put(list(counter.slots("hotel", "b")))
 
 

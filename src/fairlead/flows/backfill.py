@@ -20,7 +20,6 @@ from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.slots import SlotCounter
 from fairlead.ports.slots import SlotStore
 from fairlead.stats.performance import Floats
-from fairlead.stats.profile import TableProfile
 
 
 class Answers(Struct, frozen=True, eq=False):
@@ -63,7 +62,9 @@ def counted(filling: Filling, answers: Answers) -> tuple[Slot, ...]:
     for starts_at, ends_at, rows in _windows(filling.plan, answers.at):
         counter = SlotCounter(filling.reference, Cut(filling.seconds, starts_at, ends_at), filling.values)
         features = [answers.features[row] for row in rows.tolist()]
-        counter.add(features, answers.at[rows], answers.score[rows], lambda some, score: _profile(filling, some, score))
+        counter.add(
+            answers.at[rows], profile_rows(features, answers.score[rows], filling.reference.profile, counter.look)
+        )
         found += counter.slots(filling.model, filling.bundle, judged=False)
     return tuple(found)
 
@@ -131,7 +132,3 @@ def _windows(plan: WindowPlan, at: Floats) -> Iterator[tuple[float, float, np.nd
         last = int(np.searchsorted(sorted_at, window.ends_at, side="left"))
         yield window.starts_at, window.ends_at, order[first:last]
         first = last
-
-
-def _profile(filling: Filling, features: Sequence[Raw], score: Floats) -> TableProfile:
-    return profile_rows(features, score, filling.reference.profile)

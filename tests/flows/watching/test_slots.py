@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import reduce
 
 import msgspec
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
@@ -45,6 +45,11 @@ ROWS = st.lists(
 )
 
 
+def add(counter: SlotCounter, features: Sequence[Raw], at: Floats, score: Floats) -> None:
+    """Counts rows as a cohort does."""
+    counter.add(at, profile_rows(features, score, GRIDS, counter.look))
+
+
 def count(features: Sequence[Raw], score: Floats) -> TableProfile:
     """On the reference's grids."""
     return profile_rows(features, score, GRIDS)
@@ -57,20 +62,17 @@ def count(features: Sequence[Raw], score: Floats) -> TableProfile:
 def test_a_window_is_the_sum_of_its_slots(
     rows: list[tuple[float, object, object]], start: float, length: float, seconds: float, chunk: int
 ) -> None:
-    """However it lies to the hours, and in however many parts its rows come: the profile that the watch judges is what
-    one pass over all rows gives, and the slots add up to what is kept of it. So do each segment's."""
+    """However it lies to the hours, and in however many parts its rows come: the slots add up to what is kept of all of
+    its rows. So do each segment's."""
     begin = MONDAY + start
     window = (begin, begin + length)
     at = np.minimum(begin + np.array([row[0] for row in rows]) * length, np.nextafter(window[1], 0))
     raws = [Raw(msgspec.json.encode({"x": row[1], "city": row[2], "kind": "a"})) for row in rows]
     score = np.linspace(0, 1, len(rows))
     counter = counter_of(REFERENCE, window, SlotPlan(seconds))
-    parts = [
-        counter.add(raws[low : low + chunk], at[low : low + chunk], score[low : low + chunk], count)
-        for low in range(0, len(rows), chunk)
-    ]
+    for low in range(0, len(rows), chunk):
+        add(counter, raws[low : low + chunk], at[low : low + chunk], score[low : low + chunk])
     whole = count(raws, score)
-    assert reduce(lambda one, two: one + two, parts) == whole
     slots = list(counter.slots("hotel", "b"))
     kept = [slot for slot in slots if not slot.segment]
     assert added((slot.sums for slot in kept), GRIDS.grids) == condensed(whole)
@@ -99,8 +101,21 @@ def test_segments_are_those_named_then_those_of_few_values() -> None:
     assert values_of(GRIDS, ["kind", "x"]) == {"kind": frozenset({"a", "b", "null"})}
 
 
+@pytest.mark.parametrize(
+    ("value", "rows"), [("1", 2), ("1.0", 2), ("true", 2), ("false", 1), ("0", 1), ("null", 2), ("x", 0), ("2.5", 1)]
+)
+def test_a_number_is_a_segment_too(value: str, rows: int) -> None:
+    """By its value, where one asks for it; truth values are 1 and 0, and what is no number is null."""
+    counter = SlotCounter(REFERENCE, Cut(HOUR, MONDAY, MONDAY + HOUR), {"x": frozenset({value})})
+    told = [
+        Raw(text) for text in (b'{"x": 1}', b'{"x": true}', b'{"x": 0}', b'{"x": null}', b'{"x": "a"}', b'{"x": 2.5}')
+    ]
+    add(counter, told, np.full(len(told), MONDAY), np.zeros(len(told)))
+    assert sum(slot.rows for slot in counter.slots("hotel") if slot.segment == f"x={value}") == rows
+
+
 def test_all_columns_that_part_are_named_by_each_slot() -> None:
     """So that a reader can tell a segment of no rows from one that nobody counted."""
     counter = SlotCounter(REFERENCE, Cut(HOUR, MONDAY, MONDAY + HOUR), values_of(GRIDS, ["kind"]))
-    counter.add([Raw(b'{"kind": "b"}')], np.array([MONDAY]), np.array([0.5]), count)
+    add(counter, [Raw(b'{"kind": "b"}')], np.array([MONDAY]), np.array([0.5]))
     assert [(slot.segment, slot.by) for slot in counter.slots("hotel")] == [("", ("kind",)), ("kind=b", ("kind",))]

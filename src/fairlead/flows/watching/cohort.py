@@ -219,16 +219,15 @@ class Cohort:
         if self.reference.groups is not None:
             self._groups.append(self.reference.groups.cells_of(self._raws))
         if self._profiled:
-            at, score = _view(self._at[self._counted :]), _view(self._score[self._counted :])
-            slots, raws = self.slots, self._raws
-            part = self._part(raws, score) if slots is None else slots.add(raws, at, score, self._part)
+            part = self.reference.frame().profile(self._raws, _view(self._score[self._counted :]), self._look)
+            if self.slots is not None:
+                self.slots.add(_view(self._at[self._counted :]), part)
             self._profile = part if self._profile is None else self._profile + part
         self._counted, self._raws = self.rows, []
 
-    def _part(self, features: Sequence[Raw], score: Floats) -> TableProfile:
-        return self.reference.frame().profile(features, score, self._look)
-
     def _look(self, columns: Sequence[Column]) -> None:
+        if self.slots is not None:
+            self.slots.look(columns)
         found = None if self.reference.bonds is None else self.reference.bonds.count(columns)
         if found is not None:
             self._sums = found if self._sums is None else self._sums + found

@@ -8,14 +8,13 @@ counted from the log.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import reduce
-from math import inf
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import inf, nan
 from operator import itemgetter
 from typing import Protocol
 
 import numpy as np
-from msgspec import Raw, Struct
+from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.core.inference import label_text
@@ -24,15 +23,15 @@ from fairlead.core.report import SCORE
 from fairlead.core.slot import HOUR, Cut, Slot, segment_name
 from fairlead.core.window import MONDAY, Window
 from fairlead.errors import FairleadError
-from fairlead.flows.watching.features import decoded, profile_rows
 from fairlead.flows.watching.reference import Reference
 from fairlead.ports.slots import SlotStore
+from fairlead.stats.columns import CategoricalColumn, Column
 from fairlead.stats.condensed import TableSums, added, condensed
 from fairlead.stats.grid import CategoryGrid
+from fairlead.stats.grouped import grouped
 from fairlead.stats.performance import Floats
 from fairlead.stats.profile import TableProfile
 
-Count = Callable[[Sequence[Raw], Floats], TableProfile]  # features and scores of rows -> their profile
 _LOG = logging.getLogger("fairlead.watch")
 CELLS = 12
 NULL = "null"  # the value of a segment of rows without one
@@ -55,26 +54,33 @@ class SlotCounter:
         self._cut = cut
         self._values = values
         self._held: dict[tuple[str, float, float], TableSums] = {}
+        self._columns: tuple[Column, ...] = ()
 
     @property
     def version(self) -> int:
         """Whose rows they are."""
         return self._reference.version
 
-    def add(self, features: Sequence[Raw], at: Floats, score: Floats, count: Count) -> TableProfile:
-        """Takes rows in, with the instants (n,) that they were answered at. `count` profiles rows: each of them is
-        handed to it once; what it gives is added up."""
-        parts = []
-        for edges, rows in self._by_slot(at):
-            every = rows.size == len(features)
-            some = features if every else [features[row] for row in rows.tolist()]
-            scores = score if every else score[rows]
-            parts.append(count(some, scores))
-            self._keep(("", *edges), parts[-1])
-            for segment, inside in segments_of(some, self._values):
-                mine = profile_rows([some[row] for row in inside], scores[inside], self._reference.profile)
-                self._keep((segment, *edges), mine)
-        return reduce(lambda one, two: one + two, parts)
+    def look(self, columns: Sequence[Column]) -> None:
+        """Sees the columns of the rows that are added next."""
+        self._columns = tuple(columns)
+
+    def add(self, at: Floats, profile: TableProfile) -> None:
+        """Takes rows in: the instants (n,) that they were answered at, and their profile, whose columns were seen."""
+        grids, slots = self._reference.profile.grids, list(self._by_slot(at))
+        keys = [("", *edges) for edges, _ in slots] if len(slots) > 1 else []
+        groups = [rows for _, rows in slots] if len(slots) > 1 else []
+        for segment, inside in _segments(self._columns, self._values, at.size):
+            for edges, rows in slots:
+                mine = rows[inside[rows]]
+                if mine.size:
+                    keys.append((segment, *edges))
+                    groups.append(mine)
+        if len(slots) == 1:
+            self._keep(("", *slots[0][0]), condensed(profile))
+        for key, sums in zip(keys, grouped(self._columns, grids, groups) if groups else (), strict=True):
+            self._keep(key, sums)
+        self._columns = ()
 
     def slots(self, model: str, bundle: str = "", *, judged: bool = True) -> Iterator[Slot]:
         """What was counted, one slot after the other. `judged`: its window is judged from these rows."""
@@ -91,8 +97,8 @@ class SlotCounter:
             low, high = max(float(edges[one]), self._cut.starts_at), min(float(edges[one + 1]), self._cut.ends_at)
             yield (low, high), np.flatnonzero(place == one)
 
-    def _keep(self, key: tuple[str, float, float], profile: TableProfile) -> None:
-        known, sums = self._held.get(key), condensed(profile)
+    def _keep(self, key: tuple[str, float, float], sums: TableSums) -> None:
+        known = self._held.get(key)
         self._held[key] = sums if known is None else added([known, sums], self._reference.profile.grids)
 
 
@@ -145,20 +151,35 @@ class SlotKeeping:
             _LOG.warning("the counts of window %s of %s are not kept: %s", window.name, model, error.line)
 
 
-def segments_of(
-    features: Sequence[Raw], values: Mapping[str, frozenset[str]]
-) -> Iterator[tuple[str, NDArray[np.intp]]]:
-    """The segments that rows fall into, of these values of these columns, with the places of their rows. Callers
+def _segments(
+    columns: Sequence[Column], values: Mapping[str, frozenset[str]], rows: int
+) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """The segments that there may be, of these values of these columns, each with whether a row (n,) is in it. Callers
     could send any number of other values."""
-    rows = decoded(features) if values else []
-    for column, known in values.items():
-        inside: dict[str, list[int]] = {}
-        for place, row in enumerate(rows):
-            value = value_of(row.get(column))
+    named = {column.name: column for column in columns if column.rows == rows}
+    for name, known in values.items():
+        for value, inside in sorted(_values(named[name], known), key=itemgetter(0)) if name in named else ():
+            yield segment_name(name, value), inside
+
+
+def _values(column: Column, known: frozenset[str]) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    if isinstance(column, CategoricalColumn):
+        for code, value in enumerate(column.categories):
             if value in known:
-                inside.setdefault(value, []).append(place)
-        for value, places in sorted(inside.items()):
-            yield segment_name(column, value), np.array(places, np.intp)
+                yield value, column.codes == code
+        if NULL in known and NULL not in column.categories:
+            yield NULL, column.codes == -1
+        return
+    for value in known:
+        yield value, np.isnan(column.values) if value == NULL else column.values == _number(value)
+
+
+def _number(value: str) -> float:
+    """The number that a segment names; nan, which equals none, for what is no number."""
+    try:
+        return {"true": 1.0, "false": 0.0}[value] if value in ("true", "false") else float(value)
+    except ValueError:
+        return nan
 
 
 def values_of(reference: TableProfile, columns: Sequence[str]) -> dict[str, frozenset[str]]:
