@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from fairlead.stats.calibrate import Calibration, Cells, Curves, cells, curve_of, curves_of, redrawn
-from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, centre_of, ratio, spread
+from fairlead.stats.estimate.spread import ANY, POSITIVE, REPLICATES, UNIT, centre_of, ratio, spreads
 from fairlead.stats.performance import COSTS, LEVEL, UNDEFINED, Floats, Measure
 
 CELLS = 400
@@ -134,10 +134,8 @@ def estimate(
     point = _metrics(every, chance * every.counts, price)
     drawn, expected = _replicates(known, some, price, rng)
     base = _metrics(some, known.curve(some.centres) * some.counts, price)
-    found = {
-        name: spread(float(value), drawn[name], level, BOUNDS[name], centre_of(float(base[name]), expected[name]))
-        for name, value in point.items()
-    }
+    centres = {name: centre_of(float(base[name]), expected[name]) for name in point}
+    found = spreads({name: float(value) for name, value in point.items()}, drawn, level, BOUNDS, centres)
     labels = float(np.sum(every.counts * chance * (1 - chance))) / s.size**2
     right = expected["accuracy"]
     off, deviation = float(right.mean() - base["accuracy"]), sqrt(labels + float(right.var(ddof=1)))
