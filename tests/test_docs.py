@@ -33,7 +33,12 @@ SOURCE = ROOT / "src" / "fairlead"
 PAGES = [ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {str(page.relative_to(ROOT)): page.read_text() for page in PAGES}
 TESTING = TEXTS["docs/testing.md"]
-EXAMPLES = ("docs/testing.md", "docs/contracts.md", "docs/features.md")  # other pages whose examples run
+EXAMPLES = (
+    "docs/testing.md",
+    "docs/contracts.md",
+    "docs/features.md",
+    "docs/windows.md",
+)  # other pages whose examples run
 METHODS = [name for name in TEXTS if name.startswith("docs/statistics")]  # the overview, and a page for each family
 STATISTICS = "\n".join(TEXTS[name] for name in METHODS)
 
