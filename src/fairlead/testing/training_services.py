@@ -159,7 +159,7 @@ class AirflowApi(Runs):
             self.tokens.add("fr3sh")
             return 201, {"access_token": "fr3sh"}
         if headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
-            return 401, {"detail": "Not authenticated"}
+            return 403, {"detail": "Forbidden"}
         if (method, path) == ("POST", self._runs):
             return self._trigger(body)
         external = path.removeprefix(f"{self._runs}/")

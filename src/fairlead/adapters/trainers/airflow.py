@@ -1,7 +1,7 @@
 """Training as a DAG run of Airflow 3: `POST /api/v2/dags/{dag}/dagRuns`, `GET /api/v2/dags/{dag}/dagRuns/{run}`.
 
 The run's key is the DAG run's id: Airflow answers 409 where it is there already. A token is stated, or fetched with a
-name and a password (`POST /auth/token`), anew where Airflow no longer takes it.
+name and a password (`POST /auth/token`), anew where Airflow no longer takes it: it answers 403 to one that has expired.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from fairlead.ports.trainer import RunState
 
 _ENDED = {"success": False, "failed": True}
 _THERE = 409
+_NO_LONGER = (401, 403)
 
 
 class AirflowTrainer:
@@ -62,7 +63,7 @@ class AirflowTrainer:
         if not self._token and self._login[0]:
             self._renew()
         answer = self._service.ask(method, path, body, self._bearer())
-        if answer.status == 401 and self._login[0]:
+        if answer.status in _NO_LONGER and self._login[0]:
             self._renew()
             answer = self._service.ask(method, path, body, self._bearer())
         return answer
