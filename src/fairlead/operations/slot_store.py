@@ -15,6 +15,11 @@ def open_slots(context: Context) -> SlotStore:
     return SlotFolder(context.home / SLOTS, keep) if keep else SlotFolder(context.home / SLOTS)
 
 
+def keeps_slots(context: Context) -> bool:
+    """Whether anything was ever kept."""
+    return (context.home / SLOTS).is_dir()
+
+
 def slot_plan(settings: Settings, model: str) -> SlotPlan:
     """How a model's answers are counted."""
     slots, known = settings.monitoring.slots, settings.models.get(model)

@@ -11,6 +11,7 @@ from fairlead.faces.cli.output import emit_json, instant, say, table
 from fairlead.faces.cli.session import opened
 from fairlead.operations import prediction_log
 from fairlead.operations.quarantine import quarantine as refused_rows
+from fairlead.operations.slot_store import keeps_slots
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
@@ -67,12 +68,15 @@ def erase(
     json: Json = False,
 ) -> None:
     """Removes a subject's predictions and their outcomes from the log, with their bytes. It cannot be undone."""
-    erased = prediction_log.erase(opened(context), unit, reason)
+    here = opened(context)
+    erased = prediction_log.erase(here, unit, reason)
     if json:
         emit_json(erased)
         return
     refused = f" (and {counted(erased.refused, 'refused row')})" if erased.refused else ""
     say(f"{counted(erased.predictions, 'prediction')} and {counted(erased.outcomes, 'outcome')} are gone{refused}")
+    if erased.predictions and keeps_slots(here):
+        say("counts by the hour still include them: `fairlead windows backfill NAME --shrink` takes them out")
 
 
 def quarantine(
