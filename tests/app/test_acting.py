@@ -34,3 +34,13 @@ def test_what_runs_is_ended_and_nothing_is_started_after_that(tmp_path: Path) ->
     acting.start(step("inc-2"))
     assert acting._running == {}
     acting.close()
+
+
+def test_the_runbooks_are_written_at_the_start(tmp_path: Path) -> None:
+    """As the settings make them; a folder that cannot be written keeps nobody from looking after incidents."""
+    home = open_context(tmp_path / "home")
+    Acting(home, [], nobody).look()
+    assert "# Harmful drift" in (home.home / "runbooks" / "harmful-drift.md").read_text()
+    blocked = open_context(tmp_path / "blocked")
+    (blocked.home / "runbooks").write_text("no folder")
+    assert Acting(blocked, [], nobody).look()
