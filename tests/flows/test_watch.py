@@ -364,7 +364,7 @@ def test_a_version_that_cannot_be_read_is_unmeasured(world: World) -> None:
     watch.observe(records(population(50, 16), version=9), [])
     (report,) = judged(watch)
     assert (report.verdict, report.rows) == (Outcome.UNMEASURED, 50)
-    assert report.reason == "50 answers cannot be judged: version 9 of hotel answers, but was never registered"
+    assert report.reason == "50 answers cannot be judged: version 9 of hotel was never registered"
     digest = world.register(3)
     profile_file = world.bundles.path(digest) / PROFILE
     profile_file.write_bytes(b"{}")

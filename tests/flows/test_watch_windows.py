@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -26,6 +27,7 @@ from fairlead.core.window import DAY, HOUR, WindowPlan
 from fairlead.flows.respond import Responder
 from fairlead.flows.watch import Watch
 from fairlead.flows.watch_sliding import kind_of
+from fairlead.flows.watching.cohort import Cohort
 from fairlead.flows.watching.recalled import recalled
 from fairlead.flows.watching.recount import recount_window
 from fairlead.flows.watching.verdicts import read_evidence
@@ -259,3 +261,35 @@ def test_one_fault_in_many_windows_is_told_once(world: World) -> None:
     over = [one for one in facts if isinstance(one, AlertQuieted) and one.alert == DATA and one.recovered]
     assert (len(told), len(over)) == (1, 1)
     assert facts.index(told[0]) < facts.index(over[0])
+
+
+def _cohorts(rows: int) -> int:
+    """How many slots' cohorts of so many rows live."""
+    gc.collect()
+    return sum(type(one) is Cohort and one.rows == rows for one in gc.get_objects())
+
+
+def test_slots_go_once_every_window_that_holds_them_was_judged(world: World) -> None:
+    """However long a watch runs, it holds the slots of the windows that are open or wait for their labels."""
+    watch, held = _watching(world, WindowPlan(HOUR, slides=3), Wanted()), []
+    for place in range(9):
+        answered, truths = spread(SINCE + place * HOUR, SINCE + (place + 1) * HOUR, 17, 300 + place)
+        watch.observe(answered, truths)
+        watch.judge(SINCE + (place + 1) * HOUR)
+        held += [_cohorts(17)] if place in (3, 8) else []
+    assert held == [3, 3]
+
+
+def test_a_pinned_version_that_was_never_registered_is_told(world: World) -> None:
+    """The training data stand in, and the data layer says why."""
+    answered, truths = spread(SINCE, SINCE + DAY, 200, 1)
+    policy = replace(world.policy, reference=Wanted(VERSION, version=7))
+    held = MemoryDataset({name: [row[place] for row in world.rows] for place, name in enumerate(("x", "city", "y"))})
+    watch = Watch("hotel", world.journal, world.bundles, lambda _: held, world.clock, WindowPlan(DAY), policy)
+    watch.observe(answered, truths)
+    report = watch.judge(SINCE + DAY)[0]
+    layer = report.layer("data")
+    assert layer is not None
+    assert layer.reason.endswith(
+        "version 7 cannot be compared with (version 7 of hotel was never registered); the training data stand in"
+    )

@@ -37,7 +37,7 @@ class Versions:
     def _read(self, version: int) -> Reference | str:
         digest = self.digests.get(version)
         if digest is None:
-            return f"version {version} of {self._model} answers, but was never registered"
+            return f"version {version} of {self._model} was never registered"
         try:
             return self._load(digest, version)
         except Exception as error:  # noqa: BLE001 - a model may raise anything: then it is unmeasured, and says why
