@@ -20,7 +20,7 @@ from fairlead.core.ranking import Cost
 from fairlead.flows.watching.correlations import MOST, bonds_of
 from fairlead.flows.watching.features import on_grid
 from fairlead.flows.watching.groups import groups_of
-from fairlead.flows.watching.reference import Reference, Rows, answers, load_reference
+from fairlead.flows.watching.reference import Reference, Rows, answers, importances, load_reference
 from fairlead.ports import BundleStore, Predictor
 from fairlead.ports.dataset import Dataset
 from fairlead.stats.attribution import Attribution, CellLosses, attribute, attribute_auroc, cell_losses
@@ -94,8 +94,7 @@ def load_light(
     known = load_reference(bundles, digest, version, once, policy, weighed=False)
 
     def read() -> Informed:
-        found = load_informed(bundles, digest, version, open_dataset, policy)
-        return replace(found, profile=known.profile, known=known.known, sure=known.sure)  # one of each in memory
+        return _informed_of(known, bundles, digest, open_dataset, policy)
 
     bonds = bonds_of(bundles.path(digest), open_dataset, known.profile, widest)
     groups = groups_of(bundles.path(digest), open_dataset, (known.contract, known.profile, known.answered), rules)
@@ -124,14 +123,30 @@ def load_informed(
     policy: HarmPolicy,
 ) -> Informed:
     """Reads a bundle as `load_reference` does, and its held-out rows once more for their losses by cell."""
-    reference = load_reference(bundles, digest, version, open_dataset, policy)
+    reference = load_reference(bundles, digest, version, open_dataset, policy, weighed=False)
+    return _informed_of(reference, bundles, digest, open_dataset, policy)
+
+
+def _informed_of(
+    known: Reference,
+    bundles: BundleStore,
+    digest: str,
+    open_dataset: Callable[[Path], Dataset],
+    policy: HarmPolicy,
+) -> Informed:
+    """What else a bundle tells of a reference: its features' importances, and its losses by cell."""
     manifest = bundles.manifest(digest)
     if HELDOUT not in manifest.files:
-        return Informed(**asdict(reference))
+        return Informed(**asdict(known))
     data = open_dataset(bundles.path(digest) / HELDOUT)
     rows = data.tuples(manifest.contract.names, slice(None))
     outcomes = [row[0] for row in data.tuples([manifest.contract.target], slice(None))]
-    return informed(reference, (rows, outcomes), bundles.load(digest), policy.cost)
+    predictor = bundles.load(digest)
+    found = informed(known, (rows, outcomes), predictor, policy.cost)
+    if not found.truth.size:
+        return found
+    labelled = [row for row, outcome in zip(rows, outcomes, strict=True) if known.truth_of(outcome) is not None]
+    return replace(found, importances=importances(known, predictor, labelled, found.truth))
 
 
 def informed(

@@ -29,7 +29,15 @@ from fairlead.stats.estimate import ErrorCurve, Heldout, by_prediction, drawn_on
 from fairlead.stats.exceedance import LossSums, sums_of
 from fairlead.stats.intervals import upper_bound
 from fairlead.stats.lately import counts_of
-from fairlead.stats.performance import Floats, Measure, cost_per_row, mean_interval
+from fairlead.stats.performance import (
+    Floats,
+    Measure,
+    accuracy,
+    auroc_interval,
+    cost_per_row,
+    mae,
+    mean_interval,
+)
 from fairlead.stats.profile import TableProfile
 
 Rows = Sequence[tuple[Any, ...]]
@@ -218,8 +226,10 @@ def importances(reference: Reference, predictor: Predictor, rows: Rows, truth: F
 
 
 def _primary(reference: Reference, truth: Floats, answered: tuple[Floats, Floats]) -> float:
-    value = reference.card(truth, *answered)[reference.metric].value
-    return -value if reference.contract.task is Task.REGRESSION else value
+    score, decided = answered
+    if reference.contract.task is Task.BINARY:
+        return auroc_interval(truth, score).value
+    return -mae(truth, decided).value if reference.contract.task is Task.REGRESSION else accuracy(truth, decided).value
 
 
 def loss_bound(losses: Floats, reference: Reference, policy: HarmPolicy) -> float | None:
