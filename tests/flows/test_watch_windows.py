@@ -120,7 +120,7 @@ def test_a_window_is_judged_at_each_slide_over_all_of_it(world: World) -> None:
 
 
 def test_a_sliding_window_is_judged_as_a_tumbling_one_of_the_same_answers(tmp_path: Path) -> None:
-    """All but what the loss test has seen is the same, to the last digit."""
+    """All but what tests of labels over time have seen is the same, to the last digit."""
     first, second = World(tmp_path / "one"), World(tmp_path / "two")
     answered: list[Prediction] = []
     truths: list[OutcomeRecord] = []
@@ -135,7 +135,7 @@ def test_a_sliding_window_is_judged_as_a_tumbling_one_of_the_same_answers(tmp_pa
     assert len(days) == 4
     for key, one in days.items():
         same = slides[key]
-        state = replace(same.harm, state=one.harm.state, log_e=one.harm.log_e)
+        state = replace(same.harm, state=one.harm.state, log_e=one.harm.log_e, sudden=one.harm.sudden)
         assert replace(same, slide=UNSET, harm=state) == one
     assert days["2026-03-04", Stage.MATURED].moved == ("x",)
 
