@@ -53,6 +53,15 @@ def test_a_loss_that_has_long_been_bad_and_becomes_worse_is_said() -> None:
     assert judge_sudden(LabelsSeen(past(1_000, 320, 400), stood, (), NAMES)) == Sudden(1_000)
 
 
+def test_a_metric_that_falls_below_what_stood_is_said_before_the_loss() -> None:
+    """AUROC from about .70 to .58, of a metric that falls as it gets worse; an error that rises is the other way."""
+    stood = Lately(tuple(Past(counted(1_000, 400), (600, 400), 0.70 + place % 3 / 100, 0.02) for place in range(8)))
+    worse = Past(counted(1_000, 400), (600, 400), 0.58, 0.02)
+    found = judge_sudden(LabelsSeen(worse, stood, (), NAMES, "AUROC"))
+    assert found.worse.startswith("AUROC is 0.58 where it was 0.709 in the last 8 windows (p = ")
+    assert judge_sudden(LabelsSeen(worse, stood, (), NAMES, "MAE", falls=False)).worse == ""
+
+
 @pytest.mark.parametrize(("rate", "spread"), [(0.3, 0.0), (0.3, 0.05), (0.02, 0.0)])
 def test_windows_like_the_last_ones_are_hardly_ever_said_to_differ(rate: float, spread: float) -> None:
     """Of 600 windows each, losses and classes that stray by themselves: at most 1 % of each alert."""

@@ -11,21 +11,24 @@ from msgspec import Struct
 
 from fairlead.core.listing import counted as counted_words
 from fairlead.stats.exceedance import LossSums, Tolerance
-from fairlead.stats.lately import Lately, Past, beyond, counted, pooled
+from fairlead.stats.lately import FEWEST, Lately, Past, beyond, counted, fallen, pooled
 
 ALPHA = 0.005  # the chance that a window like those before it is called worse; the same for all of its classes together
 TIMES = 1.5  # commoner or rarer, below which a class is as common as it was
+SLIPPED = 0.05  # of the metric, below which it is as it was
 TOLERATED = Tolerance(0.1, 0.01)  # a loss that rose by less is as it was
 
 
 class LabelsSeen(Struct, frozen=True, omit_defaults=True):
     """The labels of a window, those of the last windows, and how many held-out labels said each class. `names` are the
-    classes'; empty for values."""
+    classes'; empty for values. `metric` is the primary metric's name, for people; `falls`: lower is worse."""
 
     now: Past
     before: Lately = Lately()
     held: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
+    metric: str = ""
+    falls: bool = True
 
 
 class Sudden(Struct, frozen=True, omit_defaults=True):
@@ -40,10 +43,23 @@ def judge_sudden(seen: LabelsSeen) -> Sudden:
     """The window against the last ones; its classes against the held-out rows while too few windows are known."""
     before = seen.before.windows if seen.before.known else ()
     labels = seen.now.losses.count
-    return Sudden(labels, _worse(seen.now, before), _prior(seen, before) if sum(seen.now.classes) else "")
+    worse = (_metric(seen, before), _loss(seen.now, before))
+    return Sudden(labels, "; ".join(one for one in worse if one), _prior(seen, before) if sum(seen.now.classes) else "")
 
 
-def _worse(now: Past, before: tuple[Past, ...]) -> str:
+def _metric(seen: LabelsSeen, before: tuple[Past, ...]) -> str:
+    known = [(one.metric, one.error) for one in before if one.metric is not None]
+    now, sign = seen.now.metric, 1.0 if seen.falls else -1.0
+    if now is None or len(known) < FEWEST:
+        return ""
+    was = sum(value for value, _ in known) / len(known)
+    p_value = fallen((sign * now, seen.now.error), [(sign * value, error) for value, error in known])
+    if sign * (was - now) <= SLIPPED * abs(was) or p_value > ALPHA:
+        return ""
+    return f"{seen.metric} is {now:.3g} where it was {was:.3g} in the last {len(known)} windows (p = {p_value:.2g})"
+
+
+def _loss(now: Past, before: tuple[Past, ...]) -> str:
     losses = [one.losses for one in before]
     if not losses:
         return ""

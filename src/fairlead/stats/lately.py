@@ -10,6 +10,8 @@ compared as in `exceedance`, exactly for labels.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
+from statistics import NormalDist
 
 import numpy as np
 from msgspec import Struct
@@ -25,10 +27,13 @@ _UNSURE = 5.0
 
 
 class Past(Struct, frozen=True, array_like=True):
-    """What the labels of one window showed: its losses, and how many labels said each class."""
+    """What the labels of one window showed: its losses, how many labels said each class, and a metric with its standard
+    error."""
 
     losses: LossSums
     classes: tuple[int, ...] = ()
+    metric: float | None = None
+    error: float = 0.0
 
 
 class Lately(Struct, frozen=True, array_like=True):
@@ -84,6 +89,30 @@ def beyond(now: LossSums, before: Sequence[LossSums], tolerated: Tolerance) -> f
     return exceedance(_thinned(now, thinner), _thinned(together, thinner), tolerated)
 
 
+def fallen(now: tuple[float, float], before: Sequence[tuple[float, float]]) -> float:
+    """The p-value of a metric (higher is better), with its standard error, against those of the windows before: normal,
+    with errors that are widened by as much as the windows stray beyond theirs; 1 with fewer than two.
+
+    >>> before = [(0.70, 0.02), (0.72, 0.02), (0.69, 0.02), (0.71, 0.02)]
+    >>> [round(fallen((value, 0.02), before), 3) for value in (0.69, 0.61)]
+    [0.251, 0.0]
+    """
+    if len(before) < 2:
+        return 1.0
+    values, errors = zip(*before, strict=True)
+    chance = sum(error**2 for error in errors) / len(errors)
+    mean = sum(values) / len(values)
+    seen = sum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    wider = _wider(seen, chance, len(values))
+    variance = wider * (now[1] ** 2 + chance / len(values))
+    return NormalDist().cdf((now[0] - mean) / sqrt(variance)) if variance > 0.0 else float(now[0] >= mean)
+
+
+def _wider(seen: float, chance: float, windows: int) -> float:
+    """How many times chance's variance the windows' is taken to be."""
+    return (1.0 + _UNSURE / (windows - 1)) * seen / chance if chance > 0.0 and seen > chance else 1.0
+
+
 def dispersion(windows: Sequence[LossSums]) -> float:
     """How many times as much as by chance the windows' means vary, at least 1."""
     some = [one for one in windows if one.count > 1]
@@ -94,8 +123,7 @@ def dispersion(windows: Sequence[LossSums]) -> float:
     mean = sum(one.mean for one in some) / len(some)
     seen = sum((one.mean - mean) ** 2 for one in some) / (len(some) - 1)
     chance = sum(variance / one.count for one in some) / len(some)
-    unsure = 1.0 + _UNSURE / (len(some) - 1)
-    return unsure * seen / chance if chance > 0.0 and seen > chance else 1.0
+    return _wider(seen, chance, len(some))
 
 
 def _thinned(one: LossSums, times: float) -> LossSums:

@@ -23,7 +23,7 @@ from fairlead.core.window import Window
 from fairlead.flows.watching.cohort import Cohort, Labelled
 from fairlead.flows.watching.correlations import MOST, NO_ROWS
 from fairlead.flows.watching.early import early_of
-from fairlead.flows.watching.lately import labels_seen, lately_after
+from fairlead.flows.watching.lately import beside_the_last
 from fairlead.flows.watching.previous import leaps_of
 from fairlead.flows.watching.reference import Reference
 from fairlead.flows.watching.references import Chosen, found_by
@@ -134,6 +134,8 @@ def _measured(seen: Seen, cohort: Cohort, state: LossWatch | None, policy: Polic
     if is_ripe(bare, policy.harm):
         staked = cohort.staked() if isinstance(cohort, Joined) else None
         loss = _tested(cohort.reference, labelled, state, policy.harm, staked)
+        if staked is None:  # windows that overlap are not each other's past
+            loss = beside_the_last(loss, cohort.reference, labelled, known)
         return replace(found, loss=loss, segment=_worst_in(cohort, bare, loss, policy.harm))
     return found
 
@@ -211,10 +213,7 @@ def _tested(
         losses = reference.losses(staked.truth, staked.decided)
     after = update(replace(start, log_k_max=start.log_k), losses)
     shown = replace(shown, log_e=after.log_k_max, bound=reference.loss_bound)
-    if staked is not None:  # windows that overlap are not each other's past
-        return LossSeen(state, shown, after)
-    labels = labels_seen(reference, labelled, losses, state)
-    return LossSeen(state, shown, replace(after, lately=lately_after(labels)), labels)
+    return LossSeen(state, shown, after)
 
 
 def _held_to(reference: Reference, losses: Floats, policy: HarmPolicy) -> LossEvidence:
