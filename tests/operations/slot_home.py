@@ -17,7 +17,7 @@ from fairlead.config.load import parse_settings
 from fairlead.core.event import VersionRegistered
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.window import DAY
-from fairlead.flows.watch import Watch
+from fairlead.flows.watch_sliding import kind_of
 from fairlead.flows.watching.judge import Policy
 from fairlead.operations.context import Context
 from fairlead.operations.slot_store import slot_keeping
@@ -101,7 +101,7 @@ def write(context: Context, predictions: Sequence[Prediction], labels: Sequence[
 def watched(context: Context, predictions: Sequence[Prediction], until: float, labels: Sequence[Any] = ()) -> None:
     """Lets the watch judge what it is told, up to an instant, and keep it by the hour."""
     monitoring = context.settings.monitoring
-    watch = Watch(
+    watch = kind_of(monitoring.judged_plan)(
         "stay", context.journal, context.bundles, open_dataset, context.clock, monitoring.judged_plan,
         Policy(maturity_seconds=2 * DAY),
     )  # fmt: skip

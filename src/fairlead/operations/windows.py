@@ -14,7 +14,7 @@ from fairlead.core.event import VersionRegistered, WindowJudged
 from fairlead.core.facts_act import SlotsFilled
 from fairlead.core.slot import Cut
 from fairlead.core.window import DAY
-from fairlead.errors import NotFound, UsageError
+from fairlead.errors import NotFound, StateError, UsageError
 from fairlead.flows.backfill import Answers, Filled, Filling, fill
 from fairlead.flows.watching.slots import parted_by, values_of
 from fairlead.operations.context import Context
@@ -24,6 +24,7 @@ from fairlead.operations.performance_clock import written
 from fairlead.operations.prediction_log import logged_span
 from fairlead.operations.slot_range import at_clock
 from fairlead.operations.slot_store import open_slots, slot_plan
+from fairlead.ports.slots import SlotStore
 
 CHUNK = 7 * DAY  # what is read of the log at a time
 _NOTHING = Answers(np.empty(0), np.empty(0), ())
@@ -80,15 +81,14 @@ def backfill(
     found: dict[int, list[Filled]] = {}
     for starts_at, ends_at in _chunks(span):
         answered = answers_of(context, model, starts_at, ends_at)
-        there = {one.version for one in store.held(model) if one.starts_at < ends_at and starts_at < one.ends_at}
-        for version in sorted({*answered, *there} & {*bundles}):
+        for version in sorted({*answered, *_there(store, model, (starts_at, ends_at), bundles)} & {*bundles}):
             reference = bare_reference(context.bundles, bundles[version], version)
             values = values_of(reference.profile, parted_by(reference.profile, plan))
             windows = context.settings.monitoring.judged_plan
             filling = Filling(model, bundles[version], reference, windows, plan.seconds, values)
             rows = answered.get(version, _NOTHING)
             found.setdefault(version, []).append(fill(store, filling, rows, (starts_at, ends_at), shrink=shrink))
-    filled = tuple(_together(parts) for _, parts in sorted(found.items()))
+    filled = tuple(one for _, parts in sorted(found.items()) for one in (_together(parts),) if one.slots or shrink)
     facts = [
         SlotsFilled(model, one.version, one.starts_at, one.ends_at, one.slots, one.rows, one.late, reason)
         for one in filled
@@ -96,6 +96,14 @@ def backfill(
     if facts:
         context.journal.append(facts, actor=context.actor, at=context.clock.now())
     return filled
+
+
+def _there(store: SlotStore, model: str, span: tuple[float, float], bundles: dict[int, str]) -> set[int]:
+    """The versions that have slots in a span; any of them where a damaged file does not say."""
+    try:
+        return {one.version for one in store.held(model) if one.starts_at < span[1] and span[0] < one.ends_at}
+    except StateError:
+        return set(bundles)
 
 
 def _bundles(context: Context, model: str) -> dict[int, str]:
