@@ -172,6 +172,23 @@ class Monitoring(Section, frozen=True):
         return Wanted(PREVIOUS if self.reference == "previous" else TRAINING)
 
     @property
+    def said(self) -> str:
+        """Windows in words, as far as anything is set.
+
+        >>> Monitoring().said, Monitoring("1d", Duration(21_600), ZoneName("Europe/Lisbon"), "previous").said
+        ('7d', '1d, every 6 h, by the clocks of Europe/Lisbon, compared with the last calm one')
+        """
+        slide = "" if self.slide is None else f", every {self.slide / HOUR:g} h"
+        zone = "" if zone_named(self.zone) is None else f", by the clocks of {self.zone}"
+        wanted = self.wanted
+        what = {
+            VERSION: f", compared with version {wanted.version}",
+            PREVIOUS: ", compared with the last calm one",
+            SEASON: f", compared with the last {wanted.periods} of its {wanted.season.replace('_', ' ')}",
+        }
+        return f"{self.window}{slide}{zone}{what.get(wanted.kind, '')}"
+
+    @property
     def remembers(self) -> bool:
         """Whether windows are compared with earlier ones."""
         return self.reference == "previous" or self.season is not None

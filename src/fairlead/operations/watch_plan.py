@@ -75,7 +75,7 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
     if budget is not None:
         pages = f"{budget.pages:g} page{'s' * (budget.pages != 1)}"
         said = f"at most {pages} per {float(budget.per) / 86_400.0:g} d without harm (alerting.budget)"
-    return WatchPlan(model, info.version, monitoring.window, float(monitoring.alpha), tests, tuple(lines), said)
+    return WatchPlan(model, info.version, monitoring.said, float(monitoring.alpha), tests, tuple(lines), said)
 
 
 def _version(context: Context, model: str, version: str) -> VersionInfo:
