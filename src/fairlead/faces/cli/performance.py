@@ -88,12 +88,7 @@ def performance(
                 f"{what!r} is no data file: --target and its like need one; a model takes --window, --segment, "
                 "--as-of, --json"
             )
-        if segment and len(segment) > 1:
-            raise UsageError("the windows of a model are cut by one segment at a time: name one, as in region=north")
-        if as_of is not None or segment:
-            _again(context, what, window, as_of or NOW, segment[0] if segment else "", json=json)
-        else:
-            _windows(context, what, window, json=json)
+        _served(context, what, window, segment, as_of, json=json)
         return
     if target is None:
         raise UsageError(f"name the column of truths in {what}: --target COL")
@@ -121,6 +116,18 @@ def performance(
     else:
         _show(report)
     _leave(report)
+
+
+def _served(
+    context: typer.Context, model: str, window: str | None, segment: list[str] | None, as_of: str | None, *, json: bool
+) -> None:
+    """A served model's windows as they were judged, or measured again."""
+    if segment and len(segment) > 1:
+        raise UsageError("the windows of a model are cut by one segment at a time: name one, as in region=north")
+    if as_of is not None or segment:
+        _again(context, model, window, as_of or NOW, segment[0] if segment else "", json=json)
+    else:
+        _windows(context, model, window, json=json)
 
 
 def _is_file(what: str) -> bool:
