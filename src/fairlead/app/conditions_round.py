@@ -98,7 +98,7 @@ class ConditionsRound:
 
     def due(self, name: str) -> bool:
         """Whether a model's minute has come."""
-        return self.wanted and time.monotonic() >= self._due.get(name, 0.0)
+        return time.monotonic() >= self._due.get(name, 0.0) and self.wanted
 
     def look(self, name: str) -> bool:
         """Looks at a model's conditions, tells people, and asks for the rollbacks that are triggered."""
