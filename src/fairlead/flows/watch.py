@@ -91,10 +91,6 @@ class Watch:
         self._fresh: dict[float, TableCounts] = {}  # what of them a season may be made of
         self.matures: Maturing | None = None  # reads off the log when labels have come; else the policy says
         self.on_label: Callable[[float, float, float], None] | None = None  # when, truth, decision; each request once
-        self._begin()
-
-    def _begin(self) -> None:
-        """Reads what the journal has."""
         self._follow()
 
     def observe(self, predictions: Iterable[Prediction], outcomes: Iterable[OutcomeRecord]) -> None:
@@ -150,6 +146,8 @@ class Watch:
         """The instant of the wall clock at which `judge` next has something to do, as far as is known now."""
         waits = [self._truths.next_at]
         for span in self._spans.values():
+            if self._has_matured(span.window):  # yet a part of windows that slide
+                continue
             matures = span.window.ends_at + (self.matures.last if self.matures else self._policy.maturity_seconds)
             waits.append(span.window.ends_at + self._plan.lateness_seconds if span.report is None else matures)
         if self._last is not None and self._last.rows:

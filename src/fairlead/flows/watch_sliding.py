@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from math import inf, nextafter
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -27,9 +28,10 @@ from fairlead.stats.sparse import sparse
 class SlidingWatch(Watch):
     """Watches windows of `plan.slides` slots."""
 
-    def _begin(self) -> None:
+    def __init__(self, *asked: Any, **named: Any) -> None:
+        """As `Watch`."""
         self._frozen: dict[float, Slide] = {}  # what was told of slots that are still part of windows
-        super()._begin()
+        super().__init__(*asked, **named)
 
     # -- slots ----------------------------------------------------------------------------------------------------
 
