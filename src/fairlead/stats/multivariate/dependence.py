@@ -8,8 +8,8 @@ that no single row carries a correlation. Sums of products add up, batch by batc
 and three sums of them are asked: the largest |z| (one pair changed), the sum of z^2 over a column's pairs (it no longer
 belongs to its rows: a wrong join, a shuffled file), and over all pairs (Frobenius). Their law under no change is drawn:
 windows of as many rows, from the reference's own, so that it holds whatever hangs together and whatever the tails are.
-Each sum's first three moments make a Pearson type III tail, the largest |z| a Gumbel tail; a window's p-value is three
-times the least, and a column's counts for all columns (Bonferroni).
+Each sum's first three moments make a Pearson type III tail, of the columns the worst one's, the largest |z| a Gumbel
+tail; a window's p-value is three times the least (Bonferroni).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CUT = 3.0  # spreads from the median beyond which a value counts as one at the c
 FEWEST = 30  # rows of a pair, of a window and of the reference
 DRAWS = 200  # windows that the law is drawn from
 MOST_DRAWN = 1_000  # rows of each: beyond, the law is that of the limit
-_TAIL = 1e-9  # chance below which a tail fitted to a law says only that it is small
+_UPPER = 1.645  # the normal law's 95 % point
 _SURE = 0.01  # variance of an influence, below which pairs that go together exactly are as certain as these
 _DECILES = 2.563  # standard deviations of a normal law between its first and its last decile
 
@@ -129,12 +129,18 @@ class Compared(Struct, frozen=True):
 
 
 class Law(Struct, frozen=True, eq=False):
-    """Under no change: mean, deviation and skewness of the sum of z^2 over all pairs, (3,), and over each column's,
-    (3, d), mean and deviation of the largest |z|, (2,)."""
+    """Under no change: mean, deviation and skewness of the sum of z^2 over all pairs, (3,), and of the worst column's
+    standing, (3,), which is its sum of z^2 less the mean in deviations, (2, d); mean and deviation of the largest |z|,
+    (2,). Deviations and skewness are at the upper end of what so few draws leave open."""
 
     every: Floats
     column: Floats
+    worst: Floats
     largest: Floats
+
+    def standing(self, columns: Floats) -> Floats:
+        """How far each column's sum of z^2, (..., d), lies beyond its mean, in its deviations."""
+        return np.asarray((columns - self.column[0]) / self.column[1])
 
 
 LawOf = Callable[[int], Law]  # by the rows of the drawn windows
@@ -194,7 +200,9 @@ def law_of(known: Dependence, rows: Floats, drawn: int, rng: np.random.Generator
         columns[place] = (z * z).sum(axis=0)
         every[place] = columns[place].sum() / 2.0
         largest[place] = np.abs(z).max(initial=0.0)
-    return Law(_moments(every), _moments(columns), np.array([largest.mean(), largest.std(ddof=1)]))
+    ends = np.stack([columns.mean(axis=0), np.maximum(columns.std(axis=0, ddof=1), 1e-12)])
+    worst = ((columns - ends[0]) / ends[1]).max(axis=1)
+    return Law(_moments(every), ends, _moments(worst), _moments(largest)[:2])
 
 
 def drawn_rows(rows: float) -> int:
@@ -215,8 +223,11 @@ def _standing(change: Floats, error: Floats, noise: Floats, there: NDArray[np.bo
 
 
 def _moments(values: Floats) -> Floats:
-    mean, deviation = values.mean(axis=0), np.maximum(values.std(axis=0, ddof=1), 1e-12)
-    return np.stack([mean, deviation, (((values - mean) / deviation) ** 3).mean(axis=0)])
+    """Mean, deviation and skewness of (draws,) values; of the latter two the upper ends of one-sided 95 % intervals."""
+    mean, deviation = values.mean(), max(float(values.std(ddof=1)), 1e-12)
+    skewness = (((values - mean) / deviation) ** 3).mean()
+    wide = _UPPER / sqrt(2.0 * values.size)
+    return np.array([mean, deviation * (1.0 + wide), skewness + wide * sqrt(12.0)])
 
 
 def compare_window(known: Dependence, window: Sums, alpha: float, law: LawOf) -> Compared:
@@ -232,7 +243,8 @@ def compare_window(known: Dependence, window: Sums, alpha: float, law: LawOf) ->
     pairs = int(there.sum()) // 2
     if not pairs:
         return Compared(0, 0.0)
-    variance = known.variances.astype(np.float64)
+    # The variances come from the reference's rows themselves, and where tails are heavy from few of them.
+    variance = known.variances.astype(np.float64) * (1.0 + 2.0 / np.sqrt(known.counts))
     noise = 1.0 / np.maximum(window.counts, 1.0) + 1.0 / known.counts
     z = _standing(change, np.sqrt(variance), noise, there)
     change = np.where(there, change, 0.0)
@@ -268,27 +280,29 @@ class _Asked(Struct, frozen=True, eq=False, dict=True):
     def independent(self) -> tuple[float, float, float]:
         """The three p-values, of the largest pair, the worst column and all, as if pairs were independent."""
         single = self.pairs * float(_two_sided(np.abs(self.z).max()))
-        columns = np.where(self.degrees > 0, _chi_squared(self.columns, np.maximum(self.degrees, 1.0)), 1.0)
+        degrees = np.maximum(self.degrees, 1.0)
+        columns = np.where(self.degrees > 0, _chi_squared(self.columns, degrees), 1.0)
         every = float(_chi_squared(self.columns.sum() / 2.0, float(self.pairs)))
-        return self._together(single, columns, every)
+        asked = int(np.count_nonzero(self.degrees))
+        return self._together(single, asked * float(columns.min()), every)
 
     def under(self, law: Law) -> tuple[float, float, float]:
         """The three p-values by a law."""
-        columns = np.where(self.degrees > 0, _type_three(self.columns, law.column), 1.0)
-        every = float(_type_three(np.array(self.columns.sum() / 2.0), law.every))
-        return self._together(_gumbel(float(np.abs(self.z).max()), *law.largest.tolist()), columns, every)
+        standing = np.where(self.degrees > 0, law.standing(self.columns), -np.inf)
+        every = _type_three(float(self.columns.sum()) / 2.0, law.every)
+        single = _gumbel(float(np.abs(self.z).max()), *law.largest.tolist())
+        return self._together(single, _type_three(float(standing.max()), law.worst), every)
 
-    def _together(self, single: float, columns: Floats, every: float) -> tuple[float, float, float]:
-        asked = int(np.count_nonzero(self.degrees))
-        least = columns <= max(float(columns.min()), _TAIL)  # beyond where a tail means anything, the one furthest out
-        self.__dict__["worst"] = int(np.where(least, self.columns, -1.0).argmax())
-        each = (single, asked * float(columns.min()), every)
-        one, two, three = (min(1.0, 3.0 * chance) for chance in each)
+    def _together(self, single: float, column: float, every: float) -> tuple[float, float, float]:
+        """Three times each chance."""
+        one, two, three = (min(1.0, 3.0 * chance) for chance in (single, column, every))
         return one, two, three
 
     def told(self, chances: tuple[float, float, float]) -> tuple[Found, ...]:
         """What each of the three says."""
-        worst = int(self.__dict__["worst"])
+        worst = int(
+            (self.columns - self.degrees).argmax()
+        )  # its own pairs all changed, of others' only the one with it
         one = np.zeros_like(self.there)
         one[worst] = self.there[worst]
         return (
@@ -319,13 +333,13 @@ def _two_sided(z: float) -> float:
     return float(2.0 * ndtr(-z))
 
 
-def _type_three(value: Floats, moments: Floats) -> Floats:
+def _type_three(value: float, moments: Floats) -> float:
     """The upper tail of Pearson's type III by its first three moments; a skewness below .1 counts as that."""
     from scipy.special import gammaincc
 
-    mean, deviation, skewness = moments
-    shape = 4.0 / np.maximum(skewness, 0.1) ** 2
-    return np.asarray(gammaincc(shape, np.maximum(shape + (value - mean) / deviation * np.sqrt(shape), 0.0)))
+    mean, deviation, skewness = moments.tolist()
+    shape = 4.0 / max(skewness, 0.1) ** 2
+    return float(gammaincc(shape, max(shape + (value - mean) / deviation * sqrt(shape), 0.0)))
 
 
 def _gumbel(value: float, mean: float, deviation: float) -> float:
