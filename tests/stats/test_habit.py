@@ -89,12 +89,11 @@ def test_what_looked_broken_is_not_learnt() -> None:
 
 
 def test_a_column_that_is_often_constant_is_known_as_such() -> None:
-    """In at least two of the last stretches; a missing column counts as null throughout."""
+    """Counted by stretches; a missing column counts as null throughout."""
     rng = np.random.default_rng(5)
     habit, _ = looked(rng, 100, [0.5] * 4)
-    often = habit.often_constant()
-    assert often is not None
-    assert often.tolist() == [False, False, True]
+    assert habit.times_constant() == [0, 0, 3]
+    assert Habit().times_constant() == []
     gone = sketch(REFERENCE, TableProfile(10, table(rng, 10).columns[1:]))
     assert gone.shares[0].tolist() == [0.0] * CELLS + [1.0]
 

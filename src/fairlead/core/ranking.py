@@ -110,16 +110,19 @@ def ranked_by_jump(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
 
 
 def ranked_by_surprise(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
-    """What is plainly broken, what broke silently or jumped, and the rest. In the first two what is most unusual for
-    the column comes first; of equals, and where nothing is usual yet, the most harmful."""
+    """What is plainly broken, what broke silently, what jumped, what moved more than lately without being called a
+    jump, and the rest. In each what is most unusual for the column comes first; of equals, and where nothing is usual
+    yet, the most harmful."""
 
     def key(shift: FeatureShift) -> tuple[int, float]:
         if shift.symptom:
             group = 1 if shift.symptom in PLAUSIBLE else 0
         elif shift.jump_level in ("warning", "critical"):
             group = 2
+        elif shift.surprise is not None:
+            group = 3
         else:
-            return 3, 0.0
+            return 4, 0.0
         return group, -(shift.surprise or 0.0)
 
     return tuple(sorted(ranked_by_harm(shifts), key=key))

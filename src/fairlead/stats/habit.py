@@ -25,7 +25,7 @@ CELLS = 24  # of a column, beside its nulls
 MEMORY = 8  # jumps that are remembered: with a window a day, a week and a day
 FEWEST = 4  # jumps below which nothing is usual yet
 FLOOR = 0.01  # a jump by so much of the rows is never a surprise
-TWICE = 2
+TWICE = 2  # stretches in which a column was constant: that it is again is no news
 _CHANCE = 0.3989422804014327  # half of E|z|, z standard normal
 
 _HEAD = 20  # bytes of what is kept before the jumps
@@ -114,9 +114,10 @@ class Habit(Struct, frozen=True, eq=False):
         found: Floats = jumps.size / (usual + jumps.chance + FLOOR)
         return found
 
-    def often_constant(self) -> Flags | None:
-        """Which columns were constant in at least two of the remembered stretches: that they are again is no news."""
-        return np.asarray(np.sum(self.constant, axis=0) >= TWICE) if self.constant else None
+    def times_constant(self) -> list[int]:
+        """In how many of the remembered stretches each column was constant; empty without any."""
+        found: list[int] = np.sum(self.constant, axis=0).tolist() if self.constant else []
+        return found
 
     def follow(self, now: Sketch, jumps: Jumps | None, *, calm: bool, broken: Flags) -> Habit:
         """With a closed window taken in. While windows are not calm, their largest jumps wait: they are learnt, as one,

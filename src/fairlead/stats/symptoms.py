@@ -27,8 +27,8 @@ MANY = 3  # different values that a column must have held to be called frozen
 SIGMAS = 5.0
 
 
-def symptom_of(before: ColumnProfile, now: ColumnProfile | None) -> str:
-    """The symptom of a column, empty for none.
+def symptom_of(before: ColumnProfile, now: ColumnProfile | None, many: int = MANY) -> str:
+    """The symptom of a column, empty for none. Frozen is only what held `many` different values before.
 
     >>> from fairlead.stats.columns import NumericColumn
     >>> from fairlead.stats.profile import profile
@@ -45,7 +45,7 @@ def symptom_of(before: ColumnProfile, now: ColumnProfile | None) -> str:
         return "null"
     if min(before.present, now.present) < FEWEST:
         return ""
-    return _of_values(before, now) or ("frozen" if _frozen(before, now) else "")
+    return _of_values(before, now) or ("frozen" if _frozen(before, now, many) else "")
 
 
 def _of_values(before: ColumnProfile, now: ColumnProfile) -> str:
@@ -103,10 +103,10 @@ def elsewhere(before: NumericProfile, now: NumericProfile) -> bool:
     return bool(np.abs(shares_was - shares).max() > 0.5)
 
 
-def _frozen(before: ColumnProfile, now: ColumnProfile) -> bool:
+def _frozen(before: ColumnProfile, now: ColumnProfile, many: int) -> bool:
     counts, was = _values(now), _values(before)
     top = int(counts.argmax())
-    if counts[top] < now.present or np.count_nonzero(was) < MANY:
+    if counts[top] < now.present or np.count_nonzero(was) < many:
         return False
     # Laplace's rule: a value that was never seen is not impossible.
     share = (float(was[top]) + 1.0) / (float(was.sum()) + 2.0)

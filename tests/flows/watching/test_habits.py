@@ -58,8 +58,8 @@ def test_a_column_that_follows_the_calendar_stops_being_told() -> None:
     calm = settled(rng, 2)
     assert set(step(calm, "w2", table(columns(rng, -1.0))).jumps) == {"month", "channel"}
     calm = settled(rng)
-    told = [set(step(calm, f"x{number}", table(columns(rng, number % 2 * 2.0 - 1.0))).jumps) for number in range(1, 41)]
-    assert not set().union(*told)
+    steps = [step(calm, f"x{number}", table(columns(rng, number % 2 * 2.0 - 1.0))) for number in range(1, 41)]
+    assert not [one for leaps in steps for one in leaps.jumps.values() if one.level or one.symptom]
 
 
 def test_the_column_that_broke_ranks_before_those_that_turn_with_the_calendar() -> None:
@@ -110,6 +110,24 @@ def test_a_column_that_is_often_constant_does_not_look_frozen() -> None:
     assert said == [2, 5]
 
 
+def test_a_column_of_two_values_is_frozen_only_where_it_never_was_constant() -> None:
+    """On or off: nine windows hold both, and the tenth a single value, which is news; with a habit of it, it is not."""
+    rng = np.random.default_rng(8)
+    known = profile([NumericColumn("on", (rng.random(4_000) < 0.3).astype(float))])
+
+    def said(rests: bool) -> list[int]:
+        calm, found = Calm(), []
+        for number in range(10):
+            off = number == 9 or (rests and number in {2, 5})
+            current = profile([NumericColumn("on", ((rng.random(400) < 0.3) & (not off)).astype(float))], known.grids)
+            leaps = leaps_of(calm, known, current, compare(known, current), f"w{number}", 0.01)
+            found += [number] if any(one.symptom for one in leaps.jumps.values()) else []
+        return found
+
+    assert said(rests=False) == [9]
+    assert said(rests=True) == []
+
+
 def test_what_a_watch_goes_on_with_is_in_the_evidence() -> None:
     """The habit after a window is kept with what the window did, and restored to the last bit."""
     calm = settled(np.random.default_rng(5))
@@ -123,11 +141,12 @@ def test_most_unusual_first_and_plain_before_plausible() -> None:
     """Nulls before a silent default before a jump; of two jumps, what is rarer for its column, whatever it costs."""
     shifts = [
         FeatureShift("standing", "critical", harm=9.0),
+        FeatureShift("more than lately", "critical", harm=2.0, surprise=1.3),
         FeatureShift("usual", "critical", harm=5.0, jump_level="critical", surprise=2.1),
         FeatureShift("unusual", "critical", harm=1.0, jump_level="critical", surprise=8.0),
         FeatureShift("default", "critical", symptom="default", surprise=2.0),
         FeatureShift("null", "warning", symptom="null", surprise=1.0),
     ]
     names = [one.name for one in ranked_by_surprise(shifts)]
-    assert names == ["null", "default", "unusual", "usual", "standing"]
+    assert names == ["null", "default", "unusual", "usual", "more than lately", "standing"]
     assert Jump().surprise is None

@@ -17,11 +17,11 @@ from msgspec.structs import replace
 from fairlead.core.ranking import Jump
 from fairlead.core.report import SCORE
 from fairlead.stats.drift import ColumnDrift, Level, compare
-from fairlead.stats.habit import Habit, Jumps, Sketch, sketch
+from fairlead.stats.habit import TWICE, Habit, Jumps, Sketch, sketch
 from fairlead.stats.profile import ColumnProfile, TableProfile
 from fairlead.stats.silent import silent_of
 from fairlead.stats.sparse import TableCounts, dense, sparse
-from fairlead.stats.symptoms import symptom_of
+from fairlead.stats.symptoms import MANY, symptom_of
 
 # Times its usual jump, by which a column moved: above the first, a jump by itself is told; above the second, the column
 # is looked at for faults that keep values plausible. Either is rare by chance (tests/stats/test_habit.py).
@@ -85,8 +85,8 @@ def leaps_of(
     )
     jumps = {}
     for one in again:
-        if one.level is not Level.NONE and seen.tells(one.name):
-            jumps[one.name] = Jump(_finite(one.effect), one.level.value)
+        if one.level is not Level.NONE and seen.more(one.name):
+            jumps[one.name] = Jump(_finite(one.effect), one.level.value if seen.tells(one.name) else "")
     for known in reference.columns:
         name = known.grid.name
         symptom = seen.symptom(known, were[name], now.get(name)) if name != SCORE else ""
@@ -121,18 +121,24 @@ class _Seen:
             self.surprise = {
                 name: round(one, 3) for name, one in zip(names, habit.surprise(self.jumps).tolist(), strict=True)
             }
-        often = habit.often_constant()
-        self._constant = set() if often is None else {name for name, one in zip(names, often, strict=True) if one}
+        often = habit.times_constant() if habit.known else [0] * len(names)
+        self._constant = {name for name, times in zip(names, often, strict=True) if times >= TWICE}
+        self._never = {name for name, times in zip(names, often, strict=True) if habit.known and not times}
         self.unusual = {name for name, one in self.surprise.items() if one > UNUSUAL}
+
+    def more(self, name: str) -> bool:
+        """Whether a column moved more than it did in any of the last windows, as far as is known."""
+        return not self.surprise or self.surprise.get(name, 0.0) > 1.0
 
     def tells(self, name: str) -> bool:
         """Whether a jump of a column is news."""
         return not self.surprise or self.surprise.get(name, 0.0) > NEWS
 
     def symptom(self, reference: ColumnProfile, before: ColumnProfile, now: ColumnProfile | None) -> str:
-        """The symptom of a column; that it is constant is none where it often is."""
+        """The symptom of a column; that it is constant is none where it often is, and one of two values is one only
+        where it never was."""
         name = reference.grid.name
-        found = symptom_of(before, now)
+        found = symptom_of(before, now, 2 if name in self._never else MANY)
         if found == "frozen" and name in self._constant:
             found = ""
         if found or now is None:
