@@ -10,7 +10,7 @@ import msgspec
 
 from fairlead.core.alert import Alarm
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry, WindowJudged
-from fairlead.core.report import WindowReport
+from fairlead.core.report import Stage, WindowReport
 from fairlead.core.verdict import Outcome
 
 
@@ -18,6 +18,8 @@ def still_said(known: Sequence[Entry], alarms: Iterable[Alarm], report: WindowRe
     """The alarms of a report without those that hold where a later window has breached the same alert. `known` are the
     model's facts before."""
     alarms = tuple(alarms)
+    if report.stage is Stage.CLOSED:  # windows close in their order
+        return alarms
     facts = [entry.fact for entry in known]
     later = {fact.window for fact in facts if isinstance(fact, WindowJudged) and fact.starts_at > report.starts_at} - {
         report.window
