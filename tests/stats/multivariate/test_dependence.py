@@ -126,3 +126,17 @@ def test_what_cannot_be_compared_is_left_out() -> None:
     with np.errstate(all="raise"):
         full, few = seen(np.nan_to_num(reference), [window, window[:20]], 0.01)
     assert (full.pairs, few.pairs) == (9 * 8 // 2, 0)
+
+
+def test_complete_rows_have_the_correlations_of_any_others() -> None:
+    """Taken the short way, and as sums of parts the long way; both are numpy's."""
+    rows = rows_of("plain", 200, np.random.default_rng(4))
+    rows[:, 0] = 3.0
+    still = np.zeros(COLUMNS), np.full(COLUMNS, 100.0)
+    short, long = (
+        sums_of(rows, *still).correlations,
+        (sums_of(rows[:90], *still) + sums_of(rows[90:], *still)).correlations,
+    )
+    np.testing.assert_allclose(short, long, atol=1e-9)
+    assert np.isnan(short[0]).all()
+    np.testing.assert_allclose(short[1:, 1:], np.corrcoef(rows[:, 1:].T), atol=1e-9)

@@ -58,12 +58,24 @@ class Sums(Struct, frozen=True, eq=False):
     @property
     def correlations(self) -> Floats:
         """Pearson's r of each pair, (d, d); nan where one does not vary, or in fewer than `FEWEST` rows."""
+        if self.sums.strides[1] == 0 and self.counts.size:
+            return self._complete(float(self.counts[0, 0]))
         n = np.maximum(self.counts, 1.0)
         spread = self.squares - self.sums**2 / n
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (self.products - self.sums * self.sums.T / n) / np.sqrt(spread * spread.T)
         varies = (spread > 1e-9 * n) & (1e-9 * n < spread.T) & (self.counts >= FEWEST)
         return np.where(varies, np.clip(found, -1.0, 1.0), np.nan)
+
+    def _complete(self, rows: float) -> Floats:
+        """The same of rows that hold every number: one mean and one spread a column serve all of its pairs."""
+        total, squared = self.sums[:, 0], self.squares[:, 0]
+        spread = squared - total * total / max(rows, 1.0)
+        varies = (spread > 1e-9 * rows) & (rows >= FEWEST)
+        unit = np.where(varies, 1.0 / np.sqrt(np.where(varies, spread, 1.0)), np.nan)
+        scaled = total * unit / np.sqrt(max(rows, 1.0))
+        found = self.products * (unit[:, None] * unit) - scaled[:, None] * scaled
+        return np.asarray(np.clip(found, -1.0, 1.0))
 
 
 def sums_of(rows: Floats, centre: Floats, scale: Floats) -> Sums:
