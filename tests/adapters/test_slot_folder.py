@@ -32,7 +32,7 @@ def test_a_folder_keeps_what_every_store_keeps(tmp_path: Path) -> None:
     check_slots(SlotFolder(tmp_path), lambda: SlotFolder(tmp_path))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=15)
 @given(st.data())
 def test_a_torn_end_is_passed_over_and_cut_off(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     """Wherever a machine died while it wrote: what was there before is read, and the next slot is kept."""
@@ -49,7 +49,7 @@ def test_a_torn_end_is_passed_over_and_cut_off(tmp_path_factory: pytest.TempPath
     assert day(folder).read_bytes() == whole + written([make_slot(2, 5)])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(st.integers(0, 2_000), st.integers(1, 255))
 def test_a_changed_byte_is_told(where: int, by: int) -> None:
     """Anywhere in a file of whole frames: it is told, never read as other counts."""
@@ -146,11 +146,11 @@ def add(folder: Path, version: int, hours: range) -> None:
 def test_two_processes_lose_nothing_of_each_other(tmp_path: Path) -> None:
     """They add to the same days, and replace them, at the same time."""
     context = multiprocessing.get_context("fork")
-    others = [context.Process(target=add, args=(tmp_path, version, range(40))) for version in (1, 2)]
+    others = [context.Process(target=add, args=(tmp_path, version, range(15))) for version in (1, 2)]
     for one in others:
         one.start()
     for one in others:
         one.join()
     for version in (1, 2):
         found: tuple[Slot, ...] = SlotFolder(tmp_path).read("hotel", version, "", START, START + 3 * DAY)
-        assert [one.rows for one in found] == list(range(1, 41))
+        assert [one.rows for one in found] == list(range(1, 16))

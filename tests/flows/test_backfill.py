@@ -52,7 +52,7 @@ def held(store: MemorySlots) -> dict[object, Slot]:
     return {slot.key: msgspec.structs.replace(slot, judged=None) for slot in store.slots}
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(
     st.lists(st.integers(0, 200), min_size=1, max_size=40, unique=True),
     st.sampled_from([600.0, HOUR, 6 * HOUR, DAY]),

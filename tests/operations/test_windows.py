@@ -29,10 +29,10 @@ def whole(context: Context) -> tuple[Slot, ...]:
 @pytest.mark.parametrize(
     ("monitoring", "slots"),
     [
-        ("window: 1d", 72),
-        ("window: 7d, slide: 12h", 72),
+        pytest.param("window: 1d", 72, marks=pytest.mark.slow),
+        pytest.param("window: 7d, slide: 12h", 72, marks=pytest.mark.slow),
         ("window: 1d, slide: 6h, slots: {every: 1d}", 12),
-        ("window: 6h, slots: {every: 1d}", 12),
+        pytest.param("window: 6h, slots: {every: 1d}", 12, marks=pytest.mark.slow),
         ("window: 1d, zone: Asia/Kolkata", 75),
         ("window: month, slots: {every: 12h}", 6),
     ],

@@ -45,7 +45,7 @@ def reference(values: np.ndarray) -> TableProfile:
     return profile([NumericColumn("x", values), words])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from(REFERENCES), st.lists(st.tuples(NUMBERS, WORDS), min_size=1, max_size=4), st.randoms())
 def test_a_sum_of_parts_is_what_is_kept_of_all_rows(
     values: np.ndarray, parts: list[tuple[list[float], list[str | None]]], order: object
@@ -60,7 +60,7 @@ def test_a_sum_of_parts_is_what_is_kept_of_all_rows(
     assert added([added(kept[:1], grids), added(kept[1:], grids)], grids) == condensed(whole)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(st.sampled_from(REFERENCES), NUMBERS, WORDS)
 def test_what_is_expanded_has_the_counts_and_the_sums_of_the_rows(
     values: np.ndarray, numbers: list[float], words: list[str | None]

@@ -14,7 +14,7 @@ from fairlead.stats.grouped import grouped
 from fairlead.stats.profile import profile
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=40)
 @given(
     st.sampled_from(REFERENCES),
     NUMBERS,

@@ -55,7 +55,7 @@ def count(features: Sequence[Raw], score: Floats) -> TableProfile:
     return profile_rows(features, score, GRIDS)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 @given(
     ROWS, st.floats(0, 3 * HOUR), st.floats(60, 5 * HOUR), st.sampled_from([900.0, HOUR, 6 * HOUR]), st.integers(1, 40)
 )
