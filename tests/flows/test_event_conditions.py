@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.flows.page_desk import Desk
 
 from fairlead.config.load import parse_settings
-from fairlead.core.event import AlertRaised, AlertQuieted
+from fairlead.core.event import AlertQuieted, AlertRaised
 from fairlead.core.impact import ImpactReport, Measure, fact_of_impact, judge_impact
 from fairlead.core.watched import METRICS, event_of
 from fairlead.core.window_values import event_value
