@@ -20,6 +20,7 @@ from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
 from fairlead.core.backtest import Realised, RuleScore, Signal, realised, scored
 from fairlead.core.harm import USUAL
 from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
+from fairlead.core.sudden_alarms import PRIOR, WORSE
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.core.window import Window
 from fairlead.flows.backtest_rows import PastCohort, Tally
@@ -37,6 +38,8 @@ _ASKED = {
     SILENT: "a window could not be measured",
     CALIBRATION: "the probabilities are wrong by the labels",
     PREDICTIONS: "the mean or the spread of the predictions moved",
+    WORSE: "the metric or the loss is worse than in the last windows",
+    PRIOR: "a class became commoner or rarer than in the last windows",
     BENIGN: "drift that harms nobody: on record, and told to nobody",
 }
 
