@@ -104,8 +104,8 @@ def deal(route: ModelRoute, dealt: Dealt) -> Route:
     >>> there = deal(ModelRoute(arms, {}, salt="r1", split=nearby), Dealt("q1", "guest-7", 0.0, "NZ"))
     >>> there.arm, round(there.propensity, 3), there.rollout
     ('champion', 0.86, 'r1')
-    >>> deal(ModelRoute(arms, {}, salt="r1", split=nearby), Dealt("q1", "guest-7", 0.0, "DE"))
-    Route(version=1, arm='champion', propensity=1.0, shadows=(), rollout='')
+    >>> deal(ModelRoute(arms, {}, salt="r1", split=nearby), Dealt("q1", "guest-7", 0.0, "DE")).propensity
+    1.0
     """
     split, arms = route.split, route.arms
     if len(arms) == 1 or split == PLAIN:

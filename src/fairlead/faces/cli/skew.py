@@ -54,7 +54,6 @@ def skew(
             )
         found = distribution_skew(home, name, version, alpha=alpha, since=since)
         report_and_leave(found, lambda: show_report(found), html, json=json)
-        return
     if html is not None:
         raise UsageError("--html is a page of distributions: leave --training out, or take --json")
     report = value_skew(
