@@ -78,7 +78,7 @@ WRONG = {
     "rollback: {automatic: maybe}": "Expected `bool`, got `str` (at pipeline.rollback.automatic)",
     "rollback: {triger: 'error_rate > 5%'}": "unknown key 'triger' (did you mean 'trigger'?)",
     "rollback: {trigger: error_rate}": "is no condition: write METRIC > NUMBER, such as error_rate > 5%",
-    "rollback: {trigger: 'error_rate > much'}": "compares with much: write champion, usual, reference, budget or a number",
+    "rollback: {trigger: 'error_rate > much'}": "compares with much: write champion, usual, reference, ",
     "rollback: {trigger: 'eror_rate > 5%'}": "did you mean error_rate?",
     # the CI
     "ci: {python: latest}": "pipeline.ci.python is a version such as '3.11', not 'latest'",

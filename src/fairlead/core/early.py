@@ -12,8 +12,8 @@ FEWEST_EARLY = 50  # labels, below which nothing is said of all answers
 class Early(Struct, frozen=True, omit_defaults=True):
     """The mean loss of all answers, by the early labels and the scores of the rest, with its 95 % interval: the share
     of wrong decisions (`error rate`), or the `absolute error`. `gain`: so many times as many labels would be needed
-    without the scores. `gap`: by how much the loss of labels that came sooner exceeds that of later ones, beyond what the
-    scores explain, of answers old enough for both; over `compared` of the later ones.
+    without the scores. `gap`: by how much the loss of labels that came sooner exceeds that of later ones, beyond what
+    the scores explain, of answers old enough for both; over `compared` of the later ones.
     """
 
     metric: str
