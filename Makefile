@@ -18,7 +18,7 @@ export FAIRLEAD_PEERS
 .PHONY: help demo test test-all check bench bench-large bench-peers bench-serving bench-rollouts bench-tick soak lock format browser alertmanager clean
 
 help:
-	@echo "make demo      the whole loop on real data, about a minute"
+	@echo "make demo      the whole loop on real data, a minute and a half"
 	@echo "make test      the tests"
 	@echo "make test-all  the tests and the slow guarantee and fault suites"
 	@echo "make check     formatting, lint, types, import contracts"
