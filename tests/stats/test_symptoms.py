@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -100,3 +102,27 @@ def test_the_same_population_shows_no_symptom(seed: int, rows: int, nulls: float
     known = profile([NumericColumn("x", np.concatenate((one, two)))])
     (was,), (is_now,) = (profile([NumericColumn("x", each)], known.grids).columns for each in (one, two))
     assert symptom_of(was, is_now) == ""
+
+
+SCALED = np.random.default_rng(5).normal(size=2_000)
+SCALED_GRID = profile([NumericColumn("z", SCALED)])
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.2])
+@pytest.mark.parametrize(("factor", "symptom"), [(100.0, "x100"), (0.001, "/1,000"), (-1.0, ""), (3.0, ""), (1.0, "")])
+def test_a_unit_that_changed_is_seen_around_zero_too(offset: float, factor: float, symptom: str) -> None:
+    """A standardised column has no mean to multiply, nor do its values move to one side: its spread tells."""
+    grids = SCALED_GRID.grids
+    (was,) = profile([NumericColumn("z", SCALED[:1_000] + offset)], grids).columns
+    (now,) = profile([NumericColumn("z", factor * (SCALED[1_000:] + offset))], grids).columns
+    assert symptom_of(was, now) == symptom
+
+
+@pytest.mark.parametrize("freedom", [1.0, 2.0, 5.0])
+def test_heavy_tails_around_zero_change_no_unit(freedom: float) -> None:
+    """A single far value multiplies the spread of a Cauchy sample by ten, and leaves the rest where it was: no symptom
+    in 300 pairs of windows."""
+    rng = np.random.default_rng(int(freedom))
+    grid = profile([NumericColumn("t", rng.standard_t(freedom, 2_000))])
+    windows = [profile([NumericColumn("t", rng.standard_t(freedom, 200))], grid.grids).columns[0] for _ in range(301)]
+    assert {symptom_of(was, now) for was, now in pairwise(windows)} == {""}

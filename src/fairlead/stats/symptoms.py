@@ -8,8 +8,8 @@
 | `x100` and the like | mean and spread are a power of ten times what they were, and most values lie where none lay |
 | `frozen` | every row holds one value, which chance would give less than once in a million windows |
 
-None of them asks for a large shift: a column that was nearly constant can freeze. Natural change shows them rarely,
-since each needs the form of a fault, not its size only.
+Of values around 0 the spread alone tells a factor. None of them asks for a large shift: a column that was nearly
+constant can freeze. Natural change shows them rarely, since each needs the form of a fault, not its size only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ SHARE = 0.05
 CERTAIN = 1e-6
 MANY = 3  # different values that a column must have held to be called frozen
 SIGMAS = 5.0
+BEYOND = 0.6  # of the values of one side, beyond nine tenths of the other's
+CENTRED = 1.5  # standard deviations from 0, up to which a mean says nothing of a factor
 
 
 def symptom_of(before: ColumnProfile, now: ColumnProfile | None, many: int = MANY) -> str:
@@ -71,14 +73,14 @@ def _new(before: CategoryProfile, now: CategoryProfile) -> int:
 
 def _factor(before: NumericProfile, now: NumericProfile) -> str:
     """A power of ten that both mean and spread were multiplied by, as `x100` or `/100`."""
-    ratios = [_ratio(now.mean, before.mean)]
+    ratios = [] if _centred(before) and _centred(now) else [_ratio(now.mean, before.mean)]
     if before.deviation or now.deviation:  # a constant has no spread to multiply
         ratios.append(_ratio(now.deviation, before.deviation))
     if not all(0 < ratio < inf for ratio in ratios):
         return ""
     power = round(log10(ratios[0]))
     near = all(abs(log10(ratio) - power) < 0.25 for ratio in ratios)
-    if not power or not near or not elsewhere(before, now):
+    if not power or not near or not (elsewhere(before, now) or _around(before, now)):
         return ""
     return f"x{10**power:,}" if power > 0 else f"/{10**-power:,}"
 
@@ -101,6 +103,22 @@ def elsewhere(before: NumericProfile, now: NumericProfile) -> bool:
         return False
     shares_was, shares = np.cumsum(was) / total, np.cumsum(counts) / held
     return bool(np.abs(shares_was - shares).max() > 0.5)
+
+
+def _centred(column: NumericProfile) -> bool:
+    return 0.0 < column.deviation < inf and abs(column.mean) < CENTRED * column.deviation
+
+
+def _around(before: NumericProfile, now: NumericProfile) -> bool:
+    """Whether most values of one side lie beyond the middle nine tenths of the other's, on whichever side of them."""
+    return any(_beyond(*pair) > BEYOND for pair in ((before, now), (now, before)))
+
+
+def _beyond(narrow: NumericProfile, wide: NumericProfile) -> float:
+    if not narrow.present or not wide.present:
+        return 0.0
+    low, high = np.searchsorted(np.cumsum(narrow.counts), [0.05 * narrow.present, 0.95 * narrow.present])
+    return 1.0 - float(wide.counts[low : high + 1].sum()) / wide.present
 
 
 def _frozen(before: ColumnProfile, now: ColumnProfile, many: int) -> bool:

@@ -34,7 +34,8 @@ class Recorded(msgspec.Struct):
 
 def recorded(edition: int) -> tuple[TableProfile, list[tuple[WindowJudged, bytes]]]:
     """The first edition's window: half of its values null, and the truth turned round. The second's four: a calm one,
-    half of the values null, the truth turned round among values that moved, values a hundred times as large."""
+    half of the values null, the truth turned round among values that moved, values a hundred times as large. The
+    third's seven: four calm ones, and then the truth, the nulls and the hundred."""
     text = gzip.decompress((RECORDED / f"edition_{edition}.json.gz").read_bytes())
     found = msgspec.json.decode(text, type=Recorded)
     facts = [msgspec.json.decode(one.fact, type=AnyFact) for one in found.windows]
@@ -48,11 +49,30 @@ def recorded(edition: int) -> tuple[TableProfile, list[tuple[WindowJudged, bytes
     [
         (1, ["breached", "breached"]),
         (2, ["undecided", "holds", "breached", "breached", "undecided", "breached", "breached", "breached"]),
+        (
+            3,
+            [
+                "undecided",
+                "holds",
+                "undecided",
+                "undecided",
+                "undecided",
+                "holds",
+                "undecided",
+                "holds",
+                "undecided",
+                "breached",
+                "breached",
+                "breached",
+                "breached",
+                "breached",
+            ],
+        ),
     ],
 )
 def test_an_earlier_edition_replays_byte_for_byte(edition: int, verdicts: list[str]) -> None:
     """At the close and matured: in the first, every column told in full, suspects by harm alone; in the second, what
-    jumped since the last calm window first."""
+    jumped since the last calm window first; in the third, what jumped more than it usually does, and every group."""
     profile, windows = recorded(edition)
     assert [fact.verdict for fact, _ in windows] == verdicts
     before = None
