@@ -66,8 +66,9 @@ def test_the_drift_is_found_harmful_and_named(document: Document) -> None:
 
 def test_a_challenger_is_trained_and_promoted_on_evidence(document: Document) -> None:
     """It beats the champion on the same held-out rows, and earns its traffic from shadow to champion."""
-    assert document["retraining"]["beats_champion"]
-    challenger = document["retraining"]["challenger"]
+    first = document["retrainings"][0]
+    assert first["beats_champion"]
+    challenger = first["challenger"]
     rollout = next(one for one in document["rollouts"] if one["version"] == challenger)
     assert rollout["outcome"] == "promoted"
     assert rollout["requests_exposed"] > 100

@@ -13,7 +13,7 @@ from fairlead.core.report import FeatureShift, Stage, WindowReport, metric_name
 from fairlead.core.rollout import Decision
 from fairlead.core.sudden_alarms import alarms_of_labels
 from fairlead.core.telling_harm import details_of, sentence
-from fairlead.core.thresholds import DEFAULTS
+from fairlead.core.thresholds import DEFAULTS, SIGMAS
 from fairlead.core.verdict import Outcome, Verdict
 
 HARMFUL = "harmful-drift"
@@ -39,7 +39,6 @@ PREDICTIONS = "prediction-shift"
 EDITION = 3
 _OWN = 3
 _FEWEST_ALIKE = 50  # answers, of which fewer may be alike by chance: a single one always is
-SIGMAS = 5.0  # standard errors that a shift of predictions must exceed
 
 
 def alarms_of(report: WindowReport, edition: int = EDITION) -> tuple[Alarm, ...]:

@@ -7,10 +7,14 @@ class was true, was decided, and both; of values, how far off the answers were. 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from msgspec import Struct
 
 from fairlead.core.verdict import Outcome
-from fairlead.stats.performance import Measure
+
+if TYPE_CHECKING:
+    from fairlead.stats.performance import Measure
 
 TOO_FEW = "undecided: "  # how the reason of what rests on too few rows begins
 WHOLE = ""  # the name of the group of all rows
@@ -147,6 +151,7 @@ class GroupReport(Struct, frozen=True, omit_defaults=True):
 def rated(measure: Measure, before: float | None = None) -> Rated | None:
     """To four digits; None where nothing is defined.
 
+    >>> from fairlead.stats.performance import Measure
     >>> rated(Measure(0.123456, 0.1, 0.15), 0.2)
     Rated(value=0.1235, low=0.1, high=0.15, before=0.2)
     """

@@ -111,18 +111,21 @@ def ranked_by_jump(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
 
 def ranked_by_surprise(shifts: Iterable[FeatureShift]) -> tuple[FeatureShift, ...]:
     """What is plainly broken, what broke silently, what jumped, what moved more than lately without being called a
-    jump, and the rest. In each what is most unusual for the column comes first; of equals, and where nothing is usual
-    yet, the most harmful."""
+    jump, and the rest. In each what is most unusual for the column comes first; of equals the most harmful.
+
+    Where no jump is usual yet, every column of the first windows jumps by the calendar, and the window before may have
+    been harmful itself: after what is broken comes what does harm, of it first what jumped, and then what does none."""
+    listed = ranked_by_harm(shifts)
+    usual = any(shift.surprise is not None for shift in listed)
 
     def key(shift: FeatureShift) -> tuple[int, float]:
+        leapt = shift.jump_level in ("warning", "critical")
         if shift.symptom:
             group = 1 if shift.symptom in PLAUSIBLE else 0
-        elif shift.jump_level in ("warning", "critical"):
-            group = 2
-        elif shift.surprise is not None:
-            group = 3
+        elif usual:
+            group = 2 if leapt else 3 if shift.surprise is not None else 4
         else:
-            return 4, 0.0
+            group = (2 if leapt else 3) if shift.harm else 4 if leapt else 5
         return group, -(shift.surprise or 0.0)
 
-    return tuple(sorted(ranked_by_harm(shifts), key=key))
+    return tuple(sorted(listed, key=key))

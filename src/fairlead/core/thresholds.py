@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+SIGMAS = 5.0  # standard errors that a shift of predictions must exceed
+
 
 class Threshold(Struct, frozen=True):
     """Two limits, the second at least the first."""

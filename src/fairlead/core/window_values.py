@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from fairlead.core.alarm import SIGMAS
 from fairlead.core.condition import Measured
-from fairlead.core.impact import ImpactReport
 from fairlead.core.listing import counted
 from fairlead.core.report import SCORE, FeatureShift, WindowReport
+from fairlead.core.thresholds import SIGMAS
 from fairlead.core.watched import ANSWERS, FEWEST_UNITS, MATURED, event_of
-from fairlead.stats.performance import proportion
-from fairlead.stats.performance.measure import z_of
+
+if TYPE_CHECKING:
+    from fairlead.core.impact import ImpactReport
 
 _MOMENTS = ("prediction_mean", "prediction_variance")
 _FEWEST = 50.0  # rows times the square of a change of variance, above which it is no chance
@@ -53,6 +54,10 @@ def realised_value(metric: str, report: WindowReport) -> Measured:
 def event_value(metric: str, event: str, report: ImpactReport | None, alpha: float) -> Measured:
     """An event's mean over the units of the last window whose events are in, with an interval that holds but for alpha:
     Wilson's where a unit logs 1 or nothing, else normal."""
+    # Who reads the settings reads the conditions that they may state; the gateway's workers have no scipy for them.
+    from fairlead.stats.performance import proportion
+    from fairlead.stats.performance.measure import z_of
+
     if report is None:
         return Measured(metric, missing="not enough data yet: no window has closed whose events have had their time")
     found = next((one for one in report.figures if one.name == event and one.layer in ("product", "business")), None)

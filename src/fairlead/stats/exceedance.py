@@ -22,7 +22,6 @@ from math import sqrt
 import numpy as np
 from msgspec import Struct
 from numpy.typing import ArrayLike
-from scipy.special import betainc, betaincinv, betaln, stdtr
 
 _EDGE = 1e-12  # the chance that the quadrature leaves out at either end
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(64)
@@ -89,6 +88,8 @@ def exceedance(now: LossSums, held: LossSums, tolerated: Tolerance) -> float:
 
 
 def _counted(now: LossSums, held: LossSums, tolerated: Tolerance) -> float:
+    from scipy.special import betainc, betaincinv, betaln  # a worker reads reports, and no scipy
+
     bad, known = round(now.total), round(held.total)
     if bad == 0 or known == held.count:
         return 1.0
@@ -102,6 +103,8 @@ def _counted(now: LossSums, held: LossSums, tolerated: Tolerance) -> float:
 
 
 def _measured(now: LossSums, held: LossSums, tolerated: Tolerance) -> float:
+    from scipy.special import stdtr  # a worker reads reports, and no scipy
+
     slope = tolerated.slope(held.mean)
     one, other = _cumulants(now), _cumulants(held)
     variance = one[0] + slope**2 * other[0]

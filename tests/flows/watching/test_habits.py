@@ -150,3 +150,16 @@ def test_most_unusual_first_and_plain_before_plausible() -> None:
     names = [one.name for one in ranked_by_surprise(shifts)]
     assert names == ["null", "default", "unusual", "usual", "more than lately", "standing"]
     assert Jump().surprise is None
+
+
+def test_where_nothing_is_usual_yet_what_does_harm_comes_before_what_does_none() -> None:
+    """In the first windows every column jumps by the calendar, and the window before may have been harmful itself: a
+    cause that stands since then comes before a jump that costs nothing."""
+    shifts = [
+        FeatureShift("price", "critical", effect=4.0, harm=0.0, jump_level="critical"),
+        FeatureShift("segment", "critical", harm=0.03),
+        FeatureShift("lead", "critical", harm=0.02, jump_level="critical"),
+        FeatureShift("meal", "critical", effect=1.0, harm=0.0),
+        FeatureShift("nulls", "warning", symptom="null"),
+    ]
+    assert [one.name for one in ranked_by_surprise(shifts)] == ["nulls", "lead", "segment", "price", "meal"]
