@@ -216,6 +216,8 @@ def test_a_stream_that_ended_is_not_missed_on_a_database(
         while not seen:
             seen.extend(one.worker for one in board.workers())
             await asyncio.sleep(0.02)
+        while not await asyncio.to_thread(line.answers):  # the report may come before the first message
+            await asyncio.sleep(0.02)
         streaming.stop()
 
     assert shop.follow(line, look).answered == 1
