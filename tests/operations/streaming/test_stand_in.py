@@ -213,10 +213,8 @@ def test_a_stream_that_ended_is_not_missed_on_a_database(
     board = shop.context.board
 
     async def look(streaming: Streaming) -> None:
-        while not seen:
-            seen.extend(one.worker for one in board.workers())
-            await asyncio.sleep(0.02)
-        while not await asyncio.to_thread(line.answers):  # the report may come before the first message
+        while not seen or not await asyncio.to_thread(line.answers):  # the report may come before the first answer
+            seen[:] = seen or [one.worker for one in board.workers()]
             await asyncio.sleep(0.02)
         streaming.stop()
 
