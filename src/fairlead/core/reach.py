@@ -40,19 +40,25 @@ class Impact(Struct, frozen=True):
 
 
 class Counted(Struct, frozen=True):
-    """What of a window's report tells whom it reached."""
+    """What of a window's report tells whom it reached, and whether a column of it is broken."""
 
     rows: int = 0
     units: int = 0
     failed: int = 0
     cost: Cost | None = None
+    broken: bool = False
 
 
 class _Harm(Struct, frozen=True):
     change: Change | None = None
 
 
+class _Shift(Struct, frozen=True):
+    broken: str = ""
+
+
 class _Counts(Struct, frozen=True):
+    drift: tuple[_Shift, ...] = ()
     units: int = 0
     failed: int = 0
     harmful: bool = False
@@ -66,7 +72,7 @@ def counted(fact: WindowJudged) -> Counted:
     except msgspec.MsgspecError:
         return Counted(fact.rows)
     cost = cost_of(told.harm.change, fact.rows) if told.harmful else None
-    return Counted(fact.rows, told.units, told.failed, cost)
+    return Counted(fact.rows, told.units, told.failed, cost, broken=any(shift.broken for shift in told.drift))
 
 
 def reach_of(incident: Incident, entries: Iterable[Entry], windows: Mapping[str, Counted]) -> Impact:

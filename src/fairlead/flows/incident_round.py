@@ -143,11 +143,7 @@ class IncidentRound:
         windows = self._counted.setdefault(fact.model, {})
         windows[fact.window] = counted(fact)
         if next(reversed(windows)) == fact.window:
-            try:
-                broken = any(shift.broken for shift in msgspec.json.decode(fact.report, type=_Drift).drift)
-            except msgspec.MsgspecError:
-                broken = False  # another program's
-            (self._broken.add if broken else self._broken.discard)(fact.model)
+            (self._broken.add if windows[fact.window].broken else self._broken.discard)(fact.model)
 
     def _work_on(self, model: str, *, drafted: bool) -> None:
         """Opens what is to be opened, does what is due, and notes what has helped."""
@@ -220,18 +216,6 @@ class IncidentRound:
 
     def _append(self, facts: Sequence[AnyFact]) -> tuple[Entry, ...]:
         return self._journal.append(facts, actor=ACTOR, at=self._clock.now()) if facts else ()
-
-
-class _Shift(msgspec.Struct, frozen=True):
-    """Of a column what tells that its data are broken."""
-
-    broken: str = ""
-
-
-class _Drift(msgspec.Struct, frozen=True):
-    """What of a report tells whether columns are broken."""
-
-    drift: tuple[_Shift, ...] = ()
 
 
 def _escalated(alert: str) -> bool:
