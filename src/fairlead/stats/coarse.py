@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from fairlead.stats.grid import NumericGrid
-from fairlead.stats.profile import ColumnProfile, NumericProfile, TableProfile, tables_of
+from fairlead.stats.profile import ColumnProfile, NumericProfile, TableProfile, alike, tables_of
 
 CELLS = 256
 FINE = 2 * CELLS  # grids of at most so many cells stay as they are
@@ -31,11 +31,8 @@ def coarse(table: TableProfile) -> TableProfile:
     >>> [(one.present, one.counts.size) for one in (fine.columns[0], coarse(fine).columns[0])]
     [(4000, 1024), (4000, 258)]
     """
-    fine: dict[int, list[NumericProfile]] = {}
-    for column in table.columns:
-        if isinstance(column, NumericProfile) and column.counts.size > FINE and "_coarse" not in column.__dict__:
-            fine.setdefault(column.counts.size, []).append(column)
-    for columns in fine.values():
+    numbers = (column for column in table.columns if isinstance(column, NumericProfile))
+    for columns in alike(one for one in numbers if one.counts.size > FINE and "_coarse" not in one.__dict__):
         _merge(columns)
     return TableProfile(table.rows, tuple(_known(column) for column in table.columns))
 

@@ -27,6 +27,7 @@ from fairlead.stats.profile import (
     ColumnProfile,
     NumericProfile,
     TableProfile,
+    alike,
     category_profile,
     tables_of,
 )
@@ -72,11 +73,8 @@ class TableSums(Struct, frozen=True, array_like=True):
 
 def condensed(profile: TableProfile) -> TableSums:
     """What is kept of a profile. Columns of equally many cells are condensed together."""
-    alike: dict[int, list[NumericProfile]] = {}
-    for column in profile.columns:
-        if isinstance(column, NumericProfile) and column.present:
-            alike.setdefault(column.counts.size, []).append(column)
-    known = {column.grid.name: one for columns in alike.values() for column, one in _condensed_numbers(columns)}
+    numbers = (column for column in profile.columns if isinstance(column, NumericProfile) and column.present)
+    known = {column.grid.name: one for columns in alike(numbers) for column, one in _condensed_numbers(columns)}
     return TableSums(
         profile.rows, tuple(known.get(column.grid.name) or _condensed(column) for column in profile.columns)
     )

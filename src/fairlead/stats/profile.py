@@ -11,7 +11,7 @@ union of names only grows, so which of the two holds at the end does not depend 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from math import ldexp, sqrt
 from typing import cast
@@ -169,6 +169,14 @@ def tables_of(columns: Sequence[NumericProfile]) -> Counts:
         if all(one.get("_block") is block and one["_row"] == place for place, one in enumerate(rows)):
             return block
     return np.stack([column.table for column in columns])
+
+
+def alike(columns: Iterable[NumericProfile]) -> list[list[NumericProfile]]:
+    """Columns of equally many cells together, in their order: `tables_of` stacks those."""
+    found: dict[int, list[NumericProfile]] = {}
+    for column in columns:
+        found.setdefault(column.counts.size, []).append(column)
+    return list(found.values())
 
 
 class CategoryProfile(Struct, frozen=True, tag="category", dict=True):

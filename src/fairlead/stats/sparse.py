@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fairlead.errors import TableError
 from fairlead.stats.grid import CategoryGrid, Grid, NumericGrid
-from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile, tables_of
+from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile, alike, tables_of
 
 _WIDTHS = ("<u1", "<u2", "<u4", "<i8")
 
@@ -56,11 +56,8 @@ class TableCounts(Struct, frozen=True, array_like=True):
 
 def sparse(profile: TableProfile) -> TableCounts:
     """A profile without its grids. Columns of equally many cells are packed together."""
-    alike: dict[int, list[NumericProfile]] = {}
-    for column in profile.columns:
-        if isinstance(column, NumericProfile) and column.present:
-            alike.setdefault(column.counts.size, []).append(column)
-    known = {column.grid.name: one for columns in alike.values() for column, one in _sparse_numbers(columns)}
+    numbers = (column for column in profile.columns if isinstance(column, NumericProfile) and column.present)
+    known = {column.grid.name: one for columns in alike(numbers) for column, one in _sparse_numbers(columns)}
     return TableCounts(
         profile.rows, tuple(known.get(column.grid.name) or _sparse(column) for column in profile.columns)
     )
