@@ -91,7 +91,7 @@ class DealtCollector:
 
     def _trials(self, met: dict[float, _Met]) -> list[_Key]:
         """What a unit counts as: for each share a latency and a score."""
-        shares = sorted(met, key=lambda share: met[share].first)
+        shares = sorted(met, key=lambda share: (met[share].first, share))  # of one instant, in whatever order read
         odds = shares
         if self._keeps:
             odds = conditional([(share, met[share].first.canary) for share in shares])
