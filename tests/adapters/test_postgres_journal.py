@@ -208,7 +208,9 @@ def test_a_commit_whose_answer_was_lost_is_not_written_twice(postgres: PostgresS
     assert journal.verify() == 3
 
 
-def test_only_the_leader_appends_where_a_lease_is_asked_for(postgres: PostgresServer, opened: Opener) -> None:
+def test_only_the_leader_appends_where_a_lease_is_asked_for(
+    postgres: PostgresServer, opened: Opener, lose: Callable[[str, Database], None]
+) -> None:
     """An old leader is refused by the database, and an ordinary writer is not."""
     url = postgres.create()
     databases = [Database(DatabaseUrl(url), "test") for _ in range(3)]
@@ -218,7 +220,7 @@ def test_only_the_leader_appends_where_a_lease_is_asked_for(postgres: PostgresSe
         fenced.append([FACT], actor="t", at=0)
     assert old.take()
     fenced.append([FACT], actor="t", at=1)
-    databases[0].close()  # its connection is lost, and it has not noticed
+    lose(url, databases[0])  # its connection is lost, and it has not noticed
     assert new.take()
     with pytest.raises(StateError, match="another controller leads"):
         fenced.append([FACT], actor="t", at=2)

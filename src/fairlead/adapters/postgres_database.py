@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from importlib.resources import files
 from threading import RLock
@@ -103,6 +104,11 @@ class Database:
                 raise StateError(self._refusal) from None
             self._delay = self._next_at = 0.0
             return connection
+
+    def quietly(self, connection: Connection[Any], statement: bytes) -> None:
+        """One statement whose failure changes nothing, on a connection that is given up next."""
+        with self._lock, suppress(self._driver.Error):
+            connection.execute(statement)
 
     def close(self) -> None:
         """Closes the connection. It opens again when it is needed."""

@@ -28,7 +28,8 @@ class PostgresLease:
 
     def take(self) -> bool:
         """Takes the lead where it is free, or makes sure of it; whether we lead. Whoever lost it to another does not
-        get it back: its memory is old. Raises `StateError` while the database cannot be asked."""
+        get it back: its memory is old. Raises `StateError` while the database cannot be asked, and while it has not
+        noticed yet that our connection was lost."""
         term = self._database.run(self._take)
         if term is not None and self._term in (None, term):
             self._term = term
@@ -56,8 +57,10 @@ class PostgresLease:
             raise StateError("another controller leads: this one must write nothing, and starts again behind it")
 
     def leave(self) -> None:
-        """Gives the lead back."""
-        self._locked = None
+        """Gives the lead back, before the server has noticed that the connection is closed."""
+        locked, self._locked = self._locked, None
+        if locked is not None:
+            self._database.quietly(locked, self._sql["unlock"])
         self._database.close()
 
     def _take(self, connection: Connection[Any]) -> int | None:
@@ -65,6 +68,7 @@ class PostgresLease:
         if self._locked is not connection:
             row = connection.execute(self._sql["try_lock"]).fetchone()
             if row is None or not row[0]:
+                self._refuse_ours(connection)
                 return None
             self._locked = connection
         if self._term is None:
@@ -73,3 +77,15 @@ class PostgresLease:
             row = connection.execute(self._sql["current_term"]).fetchone()
         assert row is not None, "the lease is one row"
         return int(row[0])
+
+    def _refuse_ours(self, connection: Connection[Any]) -> None:
+        """The lock is taken: by another, or still by a connection of ours that was lost, as the term tells. The second
+        is no reason to end, so it raises `StateError`."""
+        if self._term is None:
+            return
+        row = connection.execute(self._sql["current_term"]).fetchone()
+        if row is not None and row[0] == self._term:
+            raise StateError(
+                f"{self._database.shown} still keeps the lead for a connection of ours that was lost; it lets go when "
+                "it notices, and nobody else has led since"
+            )

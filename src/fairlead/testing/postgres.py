@@ -103,6 +103,11 @@ class PostgresServer:
                 cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
 
+    def sessions(self, url: str) -> int:
+        """How many sessions a database has. One that its client closed ends a moment later."""
+        name = url.rpartition("/")[2]
+        return self.execute(self.url("postgres"), "SELECT datname FROM pg_stat_activity").count((name,))
+
     def _spawn(self, command: list[str], log: IO[bytes]) -> subprocess.Popen[bytes]:
         user, group = self._user
         return subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, user=user, group=group)

@@ -1,6 +1,9 @@
 -- name: try_lock
 SELECT pg_try_advisory_lock(hashtextextended(current_schema() || '.fairlead_lease', 0));
 
+-- name: unlock
+SELECT pg_advisory_unlock(hashtextextended(current_schema() || '.fairlead_lease', 0));
+
 -- name: begin_term
 UPDATE fairlead_lease SET term = term + 1, holder = %(holder)s, taken_at = clock_timestamp() RETURNING term;
 
