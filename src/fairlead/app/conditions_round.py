@@ -22,6 +22,7 @@ from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
 from fairlead.core.watched import HOME, TOKENS
+from fairlead.core.watchpoint import Watchpoint
 from fairlead.errors import StateError
 from fairlead.flows.conditions import Conditions, Look, Rollback
 from fairlead.flows.live import Live
@@ -29,6 +30,7 @@ from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
 from fairlead.flows.watch import Watch
+from fairlead.operations.aims import aims
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import grants
@@ -50,11 +52,12 @@ class ConditionsRound:
         self._watch = watch
         self._responder = responder
         settings = context.settings
-        unasked = stand_ins(settings)
-        points = (*watchpoints(settings), *unasked)
-        self._points = tuple(point for point in points if point.condition.metric not in HOME)
+        points = (*watchpoints(settings), *stand_ins(settings))
+        self._points = _of_models(points)  # of any of them
         self._home = HomeRound(context, responder, points)
-        self._unasked = frozenset(point.key for point in unasked)
+        for aim in aims(context):
+            if aim.missing:
+                _LOG.warning("%s", aim.said)
         pipeline = settings.pipeline.rollback
         point = rollback_watchpoint(settings)
         self._rollback = None if point is None else Rollback(point, float(pipeline.within), pipeline.automatic)
@@ -164,11 +167,17 @@ class ConditionsRound:
             live = Live(float(settings.alerting.window), alpha)
             found = self._metrics[name] = MetricsNow(name, live, prices, alpha)
             found.machines = self._home.machines
+            unasked = stand_ins(settings, name)
+            points = _of_models((*watchpoints(settings, name), *unasked))
             self._conditions[name] = Conditions(
-                name, self._points, found, self._context.journal, self._rollback, self._unasked
+                name, points, found, self._context.journal, self._rollback, frozenset(one.key for one in unasked)
             )
             self._watch(name).on_label = found.label
         return found
+
+
+def _of_models(points: Sequence[Watchpoint]) -> tuple[Watchpoint, ...]:
+    return tuple(point for point in points if point.condition.metric not in HOME)
 
 
 def _state(name: str, look: Look) -> ConditionState:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from fairlead.config.aim import check_aim
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Secret, Section
 from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
@@ -137,7 +138,8 @@ class AlertSettings(Section, frozen=True):
 
     `critical` is a second condition on the same metric, of severity critical: while it is met, the first is not told.
     `recovery` says where what was met is over, such as `error_rate < 3%`; left out: a tenth of the way back. Without a
-    condition the name is a metric's, with its usual levels.
+    condition the name is a metric's, with its usual levels. `models` are those that it is aimed at, by names or
+    patterns such as `taxi-*`.
     """
 
     name: str
@@ -148,9 +150,10 @@ class AlertSettings(Section, frozen=True):
     runbook: str = ""  # a page's name, or an address; left out: the alert's name
     critical: Comparison | None = None
     recovery: Comparison | None = None
+    models: tuple[str, ...] | None = None  # left out: all of them
 
     def __post_init__(self) -> None:
-        """Reads conditions and message now, so that a wrong one is told at the start."""
+        """Reads conditions, message and aim now, so that a wrong one is told at the start."""
         if not self.name or any(letter in self.name for letter in ":/\\") or not self.name.isprintable():
             raise SettingsError(f"{self.name!r} cannot name an alert: write a word, without ':' and '/'")
         if self.condition is None and self.name not in USUAL:
@@ -161,6 +164,8 @@ class AlertSettings(Section, frozen=True):
         metric_or_event(self.parsed.metric)
         check_message(self.message)
         self._check_levels()
+        if self.models is not None:
+            check_aim(self.name, self.models, self.parsed.metric)
 
     def _check_levels(self) -> None:
         first, graver = self.stated, self.parsed_critical

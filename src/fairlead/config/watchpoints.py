@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fairlead.config.aim import aims_at
+from fairlead.config.alerting import AlertSettings
 from fairlead.config.conditions import condition
 from fairlead.config.settings import Settings
 from fairlead.config.usual_alerts import STAND_INS
@@ -12,16 +14,17 @@ ROLLBACK = "rollback-trigger"
 CRITICAL = "critical"  # the end of a graver level's name
 
 
-def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
-    """What is stated: `alerting.alerts`, their graver levels under `NAME:critical`, and `monitoring.metrics` with a
-    threshold under `metric-NAME`."""
+def watchpoints(settings: Settings, model: str | None = None) -> tuple[Watchpoint, ...]:
+    """What is stated, of a model or (None) of any: `alerting.alerts`, their graver levels under `NAME:critical`, and
+    `monitoring.metrics` with a threshold under `metric-NAME`."""
+    alerts = _aimed(settings, model) if model is not None else list(settings.alerting.alerts)
     stated = [
         Watchpoint(alert.name, alert.parsed, alert.severity, alert.message, alert.owner, alert.runbook)
-        for alert in settings.alerting.alerts
+        for alert in alerts
     ]
     stated += [
         Watchpoint(f"{alert.name}:{CRITICAL}", graver, "critical", alert.message, alert.owner, alert.runbook)
-        for alert in settings.alerting.alerts
+        for alert in alerts
         if (graver := alert.parsed_critical) is not None
     ]
     metrics = [
@@ -39,12 +42,13 @@ def watchpoints(settings: Settings) -> tuple[Watchpoint, ...]:
     return (*stated, *metrics)
 
 
-def stand_ins(settings: Settings) -> tuple[Watchpoint, ...]:
-    """What is watched though nobody states it, for the metrics that nothing stated is of: under the metric's name, its
-    graver level under `NAME:SEVERITY`. What they cannot measure is nobody's trouble."""
+def stand_ins(settings: Settings, model: str | None = None) -> tuple[Watchpoint, ...]:
+    """What is watched though nobody states it, for the metrics that nothing stated of a model, or (None) of all of
+    them, is of: under the metric's name, its graver level under `NAME:SEVERITY`. What they cannot measure is nobody's
+    trouble."""
     if not settings.alerting.defaults:
         return ()
-    known = {alert.parsed.metric for alert in settings.alerting.alerts}
+    known = {alert.parsed.metric for alert in _aimed(settings, model)}
     known |= {metric.condition.metric for metric in settings.monitoring.metrics if metric.condition is not None}
     return tuple(
         Watchpoint(name if first else f"{name}:{severity}", condition(text), severity, "", runbook=name)
@@ -52,6 +56,14 @@ def stand_ins(settings: Settings) -> tuple[Watchpoint, ...]:
         if name not in known
         for first, (text, severity) in zip((True, False), levels, strict=True)
     )
+
+
+def _aimed(settings: Settings, model: str | None) -> list[AlertSettings]:
+    """The alerts that are of a model; None: those that are of every one."""
+    alerts = settings.alerting.alerts
+    if model is None:
+        return [alert for alert in alerts if alert.models is None]
+    return [alert for alert in alerts if aims_at(alert.models, model)]
 
 
 def rollback_watchpoint(settings: Settings) -> Watchpoint | None:

@@ -18,6 +18,7 @@ from fairlead.core.pages_made import pages_made
 from fairlead.core.paging import Outlet
 from fairlead.core.verdict import Outcome
 from fairlead.errors import FairleadError, NotFound
+from fairlead.operations.aims import Aim, aims
 from fairlead.operations.context import Context
 from fairlead.operations.page_budget import balance
 from fairlead.operations.silences import silences
@@ -87,6 +88,7 @@ class AlertsView(Struct, frozen=True):
     stale: bool = False
     undelivered: tuple[Undelivered, ...] = ()
     silences: tuple[Silence, ...] = ()
+    aims: tuple[Aim, ...] = ()  # the alerts that are of some models only
 
 
 class Delivery(Struct, frozen=True):
@@ -118,6 +120,7 @@ def alerts(context: Context) -> AlertsView:
             for one in sorted(box.postings.values(), key=lambda one: one.seq)
         ),
         silences=silences(context),
+        aims=aims(context),
     )
 
 

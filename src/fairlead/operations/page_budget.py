@@ -44,12 +44,12 @@ def dealt(
     budget = context.settings.alerting.budget
     if stated is not None:
         versions = _versions(context, model)
-        return compiled(stated[0], _watched(context, stated[1], versions.get(model, ""), seconds))
+        return compiled(stated[0], _watched(context, model, stated[1], versions.get(model, ""), seconds))
     if budget is None:
         return None
     models = _versions(context, None if budget.across == "all" else model)
     shared = max(len(models), 1)
-    watched = _watched(context, float(budget.per), models.get(model, ""), seconds)
+    watched = _watched(context, model, float(budget.per), models.get(model, ""), seconds)
     return compiled(budget.pages / shared, watched)
 
 
@@ -81,14 +81,14 @@ def _versions(context: Context, model: str | None) -> dict[str, str]:
     return found
 
 
-def _watched(context: Context, per: float, bundle: str, seconds: float | None = None) -> Watched:
+def _watched(context: Context, model: str, per: float, bundle: str, seconds: float | None = None) -> Watched:
     settings = context.settings
     try:
         features = len(context.bundles.manifest(bundle).contract.features) if bundle else 1
     except FairleadError:
         features = 1  # it cannot be watched either
     seconds = seconds or settings.monitoring.judged_plan.seconds or _MONTH_SECONDS  # a look each slide
-    points = (*watchpoints(settings), *stand_ins(settings))
+    points = (*watchpoints(settings, model), *stand_ins(settings, model))
     paging = [point for point in points if point.severity in PAGING]
     return Watched(
         windows=per / seconds,

@@ -8,8 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fairlead.adapters.disk_room import tried
+from fairlead.config.aim import only
 from fairlead.config.watchpoints import stand_ins
 from fairlead.core.alarm import (
     BENIGN,
@@ -150,17 +152,34 @@ def _stated(context: Context) -> Iterator[Runbook]:
     """The settings' own alerts, and what stands in for them."""
     from fairlead.core.metrics import METRICS
 
-    points = stand_ins(context.settings)
-    for name in dict.fromkeys(one.condition.metric for one in points):
-        levels = [one for one in points if one.condition.metric == name]
-        said = "; ".join(f"`{one.condition.text}`: {one.severity}" for one in levels)
-        title, category = name.replace("_", " ").capitalize(), METRICS[name].category
-        yield _book(context, name, title, said, levels[-1].severity, category)
-    for alert in context.settings.alerting.alerts:
+    own = {alert.name: alert for alert in context.settings.alerting.alerts}
+    usual = _usual(context)
+    for name, (said, severity) in usual.items():
+        if name not in own:
+            yield _book(context, name, name.replace("_", " ").capitalize(), said, severity, METRICS[name].category)
+    for alert in own.values():
         metric = alert.parsed.metric
         category = METRICS[metric].category if metric in METRICS else "model"
         title = alert.message or alert.name.replace("_", " ").replace("-", " ").capitalize()
-        yield _book(context, alert.name, title, f"`{alert.stated.text}`", alert.severity, category, alert.owner)
+        raised, models = f"`{alert.stated.text}`", alert.models or ()
+        if models:
+            raised += f" of {', '.join(models)}"
+        if alert.name in usual:  # it is aimed, and the others have what stands in
+            raised += f"; of all others {usual[alert.name][0]}"
+        book = _book(context, alert.name, title, raised, alert.severity, category, alert.owner)
+        own_name = only(models)
+        yield replace(book, steps=steps_for(category, own_name)) if own_name else book
+
+
+def _usual(context: Context) -> dict[str, tuple[str, str]]:
+    """What stands in for the settings, by metric: its levels in words, and the graver one's severity."""
+    points = stand_ins(context.settings)
+    found = {}
+    for name in dict.fromkeys(one.condition.metric for one in points):
+        levels = [one for one in points if one.condition.metric == name]
+        said = "; ".join(f"`{one.condition.text}`: {one.severity}" for one in levels)
+        found[name] = (said, levels[-1].severity)
+    return found
 
 
 def _book(

@@ -18,7 +18,7 @@ from fairlead.errors import BundleError, NotFound
 from fairlead.flows.watching.reference import PRIMARY
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
-from fairlead.operations.watch_lines import LadderLayer, Watched, of_answers, of_numbers, of_parts, of_schema
+from fairlead.operations.watch_lines import LadderLayer, Watched, of_answers, of_columns, of_parts, of_schema
 from fairlead.ports.registry import VersionInfo
 from fairlead.stats.distances import DEFAULT
 from fairlead.stats.profile import NumericProfile, TableProfile
@@ -64,11 +64,11 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
     lines = [
         of_schema(manifest),
         *_data(profile),
-        of_numbers(monitoring, profile, manifest),
+        of_columns(monitoring, profile, manifest),
         *_model(manifest, harm, delay),
         *of_parts(manifest, profile, group_rules(settings, model, float(monitoring.alpha))),
         *_upper(context, model),
-        *_conditions(context),
+        *_conditions(context, model),
     ]
     tests = sum(_tests(one) for one in profile.columns)
     said = "notices page once in 30 d without harm; `alerting.budget: 1/30d` also deals that out over the thresholds"
@@ -188,10 +188,10 @@ def _line(name: str, bound: Bound) -> Watched:
     )
 
 
-def _conditions(context: Context) -> list[Watched]:
+def _conditions(context: Context, model: str) -> list[Watched]:
     settings = context.settings
-    points = [(point, "settings") for point in watchpoints(settings)]
-    points += [(point, "alerting.defaults") for point in stand_ins(settings)]
+    points = [(point, "settings") for point in watchpoints(settings, model)]
+    points += [(point, "alerting.defaults") for point in stand_ins(settings, model)]
     return [
         Watched("conditions", point.condition.text, "each minute", point.severity, where) for point, where in points
     ]

@@ -48,6 +48,8 @@ def shown(context: typer.Context, json: Json = False) -> None:
     looks = [(one.model, one.name, state(one.outcome.value), _at(one.at), one.reason) for one in view.conditions]
     if looks:
         table("conditions", ("model", "condition", "says", "at", "why"), looks)
+    for aim in view.aims:
+        say(aim.said)
     if view.stale:
         say("the controller has not looked for some minutes: is `fairlead up` running?")
     for budget in view.budgets:

@@ -47,9 +47,11 @@ def status(context: typer.Context, json: Json = False) -> None:
     home = opened(context)
     overview = read(home)
     names = {model.name for model in overview.models}
-    budgets = [one for one in alerts(home).budgets if one.model in names]
+    view = alerts(home)
+    budgets = [one for one in view.budgets if one.model in names]
     if json:
-        emit_json({**msgspec.to_builtins(overview), "budgets": msgspec.to_builtins(budgets)})
+        more = {"budgets": budgets, "aims": view.aims}
+        emit_json({**msgspec.to_builtins(overview), **msgspec.to_builtins(more)})
         return
     if not overview.models:
         say("no models yet: `fairlead register NAME --model PATH --reference DATA --target COLUMN` adds one")
@@ -72,8 +74,8 @@ def status(context: typer.Context, json: Json = False) -> None:
     if overview.unseen:
         shadows = [(f"{one.model}@{one.version}", state(one.outcome.value), one.reason) for one in overview.unseen]
         table("", ("shadow", "", ""), shadows)
-    for budget in budgets:
-        say(spent_of(budget))
+    for line in (*map(spent_of, budgets), *(aim.said for aim in view.aims if aim.missing)):
+        say(line)
 
 
 def _running(model: ModelView) -> tuple[RolloutView, ...]:
