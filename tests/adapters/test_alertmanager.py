@@ -19,7 +19,7 @@ from fairlead.testing.receivers import http_receiver
 
 def wait_for(holds: Callable[[], object]) -> None:
     """Until something holds."""
-    end = time.monotonic() + 20.0
+    end = time.monotonic() + 60.0
     while not holds():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.1)

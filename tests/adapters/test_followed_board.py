@@ -57,7 +57,7 @@ def table(generation: int, version: int = 1) -> RouteTable:
     return RouteTable(generation, {"hotel": ModelRoute((Arm("champion", version, 1.0),), {version: "d" * 64})})
 
 
-def wait(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Until a condition holds; fails when it does not."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -40,7 +40,7 @@ def test_lines_stand_in_the_file_in_their_order(tmp_path: Path, opened: Opened) 
     file = opened(tmp_path / "logs" / "a.jsonl")
     for number in range(1000):
         file.put(b"%d" % number)
-    file.close()
+    file.close(60.0)
     assert lines(tmp_path / "logs" / "a.jsonl") == [b"%d" % number for number in range(1000)]
     assert set(file.dropped.values()) == {0}
 
@@ -58,7 +58,7 @@ def test_many_threads_lose_nothing(tmp_path: Path, opened: Opened) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    file.close()
+    file.close(60.0)
     found = lines(tmp_path / "a.jsonl")
     for name in range(4):
         mine = [line for line in found if line.startswith(b"%d " % name)]
@@ -71,7 +71,7 @@ def test_files_are_bounded_in_size_and_number(tmp_path: Path, opened: Opened) ->
     for number in range(60):  # each opening writes its block at the end
         file = opened(path, file_bytes=100, files=3)
         file.put(b"%038d" % number)
-        file.close()
+        file.close(60.0)
     assert sorted(found.name for found in tmp_path.iterdir()) == ["a.jsonl", "a.jsonl.1", "a.jsonl.2"]
     assert [found.stat().st_size for found in sorted(tmp_path.iterdir())] == [78, 78, 78]
     newest = [line for name in ("a.jsonl.2", "a.jsonl.1", "a.jsonl") for line in lines(tmp_path / name)]
@@ -84,7 +84,7 @@ def test_one_file_is_begun_anew(tmp_path: Path, opened: Opened) -> None:
     for number in range(4):
         file = opened(path, file_bytes=10, files=1)
         file.put(b"%08d" % number)
-        file.close()
+        file.close(60.0)
     assert lines(path) == [b"00000003"]
     assert len(list(tmp_path.iterdir())) == 1
 
@@ -94,10 +94,10 @@ def test_a_file_that_somebody_moved_is_opened_anew(tmp_path: Path, opened: Opene
     path = tmp_path / "a.jsonl"
     file = opened(path)
     file.put(b"first")
-    wait_for(path.exists)
+    wait_for(lambda: path.exists() and lines(path) == [b"first"])
     path.rename(tmp_path / "moved")
     file.put(b"second")
-    file.close()
+    file.close(60.0)
     assert (lines(tmp_path / "moved"), lines(path)) == ([b"first"], [b"second"])
 
 
@@ -110,7 +110,7 @@ def test_a_disk_that_refuses_costs_lines_and_nothing_else(tmp_path: Path, opened
     wait_for(lambda: file.dropped[WRITE_FAILED] == 1)
     folder.unlink()
     file.put(b"kept")
-    file.close()
+    file.close(60.0)
     assert lines(folder / "a.jsonl") == [b"kept"]
     assert file.dropped == {QUEUE_FULL: 0, WRITE_FAILED: 1}
 
@@ -124,7 +124,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 file = LineFile(Path(sys.argv[1]))
 for number in range(100):
     file.put(b"%030d" % number)
-file.close()
+file.close(60.0)
 print(file.dropped["write_failed"])
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 """
@@ -158,7 +158,7 @@ def test_after_a_torn_line_the_next_begins_at_a_new_one(tmp_path: Path, monkeypa
         file.put(b"torn line")
         wait_for(lambda: file.dropped[WRITE_FAILED] == 1)
     file.put(b"whole line")
-    file.close()
+    file.close(60.0)
     assert lines(path) == [b"tor", b"whole line"]
 
 
@@ -171,7 +171,7 @@ def test_a_full_queue_drops_and_counts(tmp_path: Path, opened: Opened) -> None:
         file.put(b"x" * 99)
     assert file.dropped[QUEUE_FULL] >= 180
     with pipe.open("rb") as reader:
-        file.close()
+        file.close(60.0)
         found = reader.read().splitlines()
     assert len(found) + file.dropped[QUEUE_FULL] == 200
     assert set(found) == {b"x" * 99}
@@ -190,7 +190,7 @@ def test_an_end_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 def test_lines_can_go_to_standard_output() -> None:
     """For a machine that gathers what its programs print."""
-    program = "from fairlead.adapters.line_file import LineFile\nf = LineFile(None)\nf.put(b'{}')\nf.close()"
+    program = "from fairlead.adapters.line_file import LineFile\nf = LineFile(None)\nf.put(b'{}')\nf.close(60.0)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
     assert done.stdout == b"{}\n"
 
@@ -198,7 +198,7 @@ def test_lines_can_go_to_standard_output() -> None:
 def wait_for(condition: Callable[[], bool]) -> None:
     """Waits until a condition holds."""
     event = threading.Event()
-    for _ in range(600):
+    for _ in range(3000):
         if condition():
             return
         event.wait(0.02)

@@ -55,7 +55,7 @@ def test_a_head_without_an_end_is_closed() -> None:
 
     try:
         found = asyncio.run(run())
-    except ConnectionResetError:
+    except ConnectionError:  # whichever end is the first to notice
         found = b""
     assert found == b""
 

@@ -13,6 +13,7 @@ import pytest
 from fairlead.adapters.json_post import ATTEMPTS
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
 from fairlead.errors import SettingsError, StateError
+from fairlead.testing.loopback import own_port
 from fairlead.testing.notifier import NOTICE, check_failure, check_notifier
 
 
@@ -111,10 +112,7 @@ def test_a_refusal_is_not_repeated(hook: Hook) -> None:
 
 def test_an_unreachable_host_gives_no_secret_away() -> None:
     """Nobody listens: the error names the host and the kind of failure only."""
-    server = HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
-    port = server.server_port
-    server.server_close()
-    check_failure(WebhookNotifier("chat", f"http://127.0.0.1:{port}/s3cret?token=t0ken"), ("s3cret", "t0ken"))
+    check_failure(WebhookNotifier("chat", f"http://127.0.0.1:{own_port()}/s3cret?token=t0ken"), ("s3cret", "t0ken"))
 
 
 @pytest.mark.parametrize("url", ["", "chat.example.com/hook", "ftp://example.com/x", "http:///path"])

@@ -23,6 +23,7 @@ from fairlead.adapters import otlp_http
 from fairlead.adapters.otlp_http import BATCH, QUEUE_FULL, REFUSED, UNREACHED, OtlpExporter
 from fairlead.adapters.otlp_spans import to_request
 from fairlead.core.trace import Link, Span
+from fairlead.testing.loopback import own_port
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 RESOURCE = {"service.name": "fairlead", "service.instance.id": "here-worker-0"}
@@ -107,7 +108,7 @@ def _brisk(monkeypatch: pytest.MonkeyPatch) -> None:
 def wait_for(condition: Callable[[], bool]) -> None:
     """Waits until a condition holds."""
     event = threading.Event()
-    for _ in range(1000):
+    for _ in range(6000):
         if condition():
             return
         event.wait(0.01)
@@ -120,7 +121,7 @@ def test_a_span_arrives_as_it_was(collector: Collector) -> None:
     exporter.put(span(state="vendor=1", links=(Link("ab" * 16, "cd" * 8),), is_remote=True))
     exporter.put(span(2, kind="internal", name="predict", error="ModelFailed"))
     wait_for(lambda: exporter.sent == 2)
-    exporter.close()
+    exporter.close(60.0)
     first, second = collector.spans
     assert (first.trace_id.hex(), first.span_id.hex(), first.parent_span_id.hex()) == (TRACE, f"{1:016x}", PARENT)
     assert (first.kind, first.trace_state, first.flags) == (Message.SPAN_KIND_SERVER, "vendor=1", 0x301)
@@ -145,7 +146,7 @@ def test_many_spans_go_in_batches_and_the_rest_at_the_end(collector: Collector) 
     exporter = OtlpExporter(collector.url, RESOURCE, queue=10 * BATCH)
     for number in range(1, 3 * BATCH):
         exporter.put(span(number))
-    exporter.close()
+    exporter.close(60.0)
     assert sorted(int(one.span_id.hex(), 16) for one in collector.spans) == list(range(1, 3 * BATCH))
     assert exporter.sent == 3 * BATCH - 1
     assert sum(exporter.dropped.values()) == 0
@@ -158,7 +159,7 @@ def test_what_may_pass_is_tried_again(collector: Collector, status: int) -> None
     exporter = OtlpExporter(collector.url, RESOURCE)
     exporter.put(span())
     wait_for(lambda: exporter.sent == 1)
-    exporter.close()
+    exporter.close(60.0)
     assert len(collector.requests) == 3
     assert sum(exporter.dropped.values()) == 0
 
@@ -170,18 +171,19 @@ def test_what_is_refused_is_counted_and_not_repeated(collector: Collector, statu
     exporter = OtlpExporter(collector.url, RESOURCE)
     exporter.put(span())
     wait_for(lambda: exporter.dropped[REFUSED] == 1)
-    exporter.close()
+    exporter.close(60.0)
     assert (len(collector.requests), exporter.sent) == (1, 0)
 
 
-def test_a_partial_success_is_counted(collector: Collector) -> None:
+def test_a_partial_success_is_counted(collector: Collector, monkeypatch: pytest.MonkeyPatch) -> None:
     """The collector says how many it did not take."""
+    monkeypatch.setattr(otlp_http, "EVERY_SECONDS", 60.0)  # all three go together, at the end
     rejected = ExportTracePartialSuccess(rejected_spans=2, error_message="too old")
     collector.body = ExportTraceServiceResponse(partial_success=rejected).SerializeToString()
     exporter = OtlpExporter(collector.url, RESOURCE)
     for number in (1, 2, 3):
         exporter.put(span(number))
-    exporter.close()
+    exporter.close(60.0)
     assert (exporter.sent, exporter.dropped[REFUSED]) == (1, 2)
 
 
@@ -190,19 +192,17 @@ def test_an_answer_that_is_no_message_means_taken(collector: Collector) -> None:
     collector.body = b"ok"
     exporter = OtlpExporter(collector.url, RESOURCE)
     exporter.put(span())
-    exporter.close()
+    exporter.close(60.0)
     assert exporter.sent == 1
 
 
 def test_a_collector_that_is_gone_costs_spans_only() -> None:
     """They are tried again for a while, then dropped and counted; the queue is bounded; nobody waits."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    exporter = OtlpExporter(f"http://127.0.0.1:{port}", RESOURCE, queue=10)
+    exporter = OtlpExporter(f"http://127.0.0.1:{own_port()}", RESOURCE, queue=10)
     for number in range(1, 100):
         exporter.put(span(number))
     wait_for(lambda: exporter.dropped[UNREACHED] >= 10)
-    exporter.close()
+    exporter.close(60.0)
     assert exporter.dropped[QUEUE_FULL] + exporter.dropped[UNREACHED] == 99
     assert exporter.sent == 0
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from fairlead.adapters import postgres_database
 from fairlead.adapters.postgres_database import Database, migrate, migrations
 from fairlead.config.database import DatabaseUrl
 from fairlead.errors import FairleadError, MissingExtra, StateError
@@ -73,8 +75,12 @@ def test_a_password_may_come_from_the_environment_or_a_file(
     assert one(Database(DatabaseUrl(bare), "test")) == (1,)
 
 
-def test_a_database_that_is_away_is_not_asked_again_at_once(postgres: PostgresServer) -> None:
+def test_a_database_that_is_away_is_not_asked_again_at_once(
+    postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next to ask is refused by what is known, with the same line."""
+    for delay in ("_FIRST_DELAY_SECONDS", "_LONGEST_DELAY_SECONDS"):  # however late the next one asks
+        monkeypatch.setattr(postgres_database, delay, 600.0)
     database = Database(DatabaseUrl(postgres.url("none")), "test")
     with pytest.raises(StateError, match="does not exist") as first:
         one(database)
@@ -82,7 +88,7 @@ def test_a_database_that_is_away_is_not_asked_again_at_once(postgres: PostgresSe
     with pytest.raises(StateError) as second:
         one(database)
     assert second.value.line == first.value.line
-    assert database._next_at == before
+    assert database._next_at == before > time.monotonic()
 
 
 def test_processes_that_begin_a_database_at_once_take_turns(postgres: PostgresServer) -> None:
