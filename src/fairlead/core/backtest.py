@@ -8,15 +8,23 @@ window of a harmful stretch to the first instant at which a rule says so of a wi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from math import ceil
 from statistics import median
 
 from msgspec import Struct
+from msgspec.structs import replace
+
+from fairlead.core.alert import PAGING
 
 HARM_SHARE, HARM_POINTS, HARM_ERRORS = 0.10, 0.01, 2.0
 NEAR = 1  # windows: a page beside a harmful window is not false
 FEWEST_LABELS = 30
+# The sections of a report, in order: the product's own alerts (its pages before them), the settings', those that
+# stand in where none is stated, drift tests, what would have been trained, and rules for comparison.
+WATCH, SETTINGS, USUAL, TESTS, RETRAINING, PRACTICE = "watch", "settings", "usual", "tests", "retraining", "practice"
+KINDS = (WATCH, SETTINGS, USUAL, TESTS, RETRAINING, PRACTICE)
 DAY = 86_400.0
 PERIOD = 30 * DAY
 
@@ -37,12 +45,13 @@ class Realised(Struct, frozen=True):
 
 class Signal(Struct, frozen=True):
     """What one rule said of one window: the window's number, when it said so, whether the condition was breached, and
-    whether that made a notice (told once until it is over)."""
+    whether that made a notice (told once until it is over), of which severity."""
 
     window: int
     at: float
     breached: bool
     notice: bool = False
+    severity: str = ""
 
 
 class Stretch(Struct, frozen=True):
@@ -52,8 +61,21 @@ class Stretch(Struct, frozen=True):
     last: int
 
 
+class Told(Struct, frozen=True):
+    """What a rule said over a past. `kind` is a section of the report (`KINDS`); `missing` says why a rule could not be
+    asked here, and `note` what else there is to say of it."""
+
+    rule: str
+    says: str
+    kind: str
+    signals: tuple[Signal, ...] = ()
+    missing: str = ""
+    note: str = ""
+
+
 class RuleScore(Struct, frozen=True):
-    """One rule over the whole past. Rates are per 30 days; delays are in seconds, of the stretches that were found."""
+    """One rule over the whole past. Rates are per 30 days; delays are in seconds, of the stretches that were found. A
+    rule that is `missing` was not asked, and its figures say nothing."""
 
     rule: str
     says: str
@@ -68,6 +90,15 @@ class RuleScore(Struct, frozen=True):
     found: int
     delays: tuple[float | None, ...] = ()  # one a stretch; None: never
     real_share: float | None = None  # of its notices, those near real harm
+    kind: str = WATCH
+    severities: dict[str, int] = {}  # notices of each
+    missing: str = ""
+    note: str = ""
+
+    @property
+    def pages(self) -> int:
+        """The notices that are critical or high."""
+        return sum(self.severities.get(name, 0) for name in PAGING)
 
     @property
     def delay_median(self) -> float | None:
@@ -131,6 +162,12 @@ def near_harm(windows: Sequence[Realised], place: int) -> bool | None:
     return None if all(one is None for one in around) else False
 
 
+def scored_as(told: Told, windows: Sequence[Realised]) -> RuleScore:
+    """What a rule said against what really happened, with all that is known of the rule."""
+    bare = scored(told.rule, told.says, told.signals, windows)
+    return replace(bare, kind=told.kind, missing=told.missing, note=told.note)
+
+
 def scored(rule: str, says: str, signals: Sequence[Signal], windows: Sequence[Realised]) -> RuleScore:
     """One rule's signals against what really happened. A rule may speak twice of a window (at its close, and once its
     labels have matured): a window counts once, and its delay is that of the first breach."""
@@ -160,6 +197,7 @@ def scored(rule: str, says: str, signals: Sequence[Signal], windows: Sequence[Re
         sum(delay is not None for delay in delays),
         delays,
         right / (right + wrong) if right + wrong else None,
+        severities=dict(Counter(one.severity for one in notices if one.severity)),
     )
 
 

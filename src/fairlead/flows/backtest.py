@@ -17,8 +17,19 @@ from msgspec.structs import replace
 
 from fairlead.core.alarm import BENIGN, CALIBRATION, DATA, DEGRADED, HARMFUL, PREDICTIONS, SILENT, alarms_of
 from fairlead.core.alert import PAGING, Alarm, AlertPolicy, Standing, decide
-from fairlead.core.backtest import Realised, RuleScore, Signal, realised, scored
-from fairlead.core.harm import USUAL
+from fairlead.core.backtest import (
+    PRACTICE,
+    SETTINGS,
+    USUAL,
+    WATCH,
+    Realised,
+    RuleScore,
+    Signal,
+    Told,
+    realised,
+    scored_as,
+)
+from fairlead.core.harm import USUAL as USUAL_ALPHA
 from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
 from fairlead.core.sudden_alarms import PRIOR, WORSE
 from fairlead.core.verdict import Outcome, Verdict
@@ -31,6 +42,7 @@ from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.sequential.betting import LossWatch
 
 PAGES = "pages"  # the rule that stands for the product: what it would have paged somebody for
+_PAGE = (SETTINGS, USUAL)  # what stands beside the watch's alerts, and pages
 _ASKED = {
     HARMFUL: "the metric fell by a tenth, or the loss exceeds what is tolerated, of a window or of all together",
     DEGRADED: "the metric slipped, or is estimated to have fallen",
@@ -139,15 +151,23 @@ def reference_loss(reference: Reference) -> float | None:
     return None if mae is None else mae.value / reference.loss_scale
 
 
-def score_rules(past: Past, rules: Iterable[Rule] = (), policy: AlertPolicy = AlertPolicy()) -> tuple[RuleScore, ...]:  # noqa: B008 - a frozen value
-    """The product's own pages first, then each of its alerts, then other rules on the same windows."""
+def score_rules(
+    past: Past,
+    rules: Iterable[Rule] = (),
+    policy: AlertPolicy = AlertPolicy(),  # noqa: B008 - a frozen value
+    beside: Sequence[Told] = (),
+) -> tuple[RuleScore, ...]:
+    """The product's own pages first, then each of its alerts, then what stands `beside` them (the settings' alerts page
+    too), then other rules on the same windows."""
     own = alert_signals(past.looks, policy)
-    found = [scored(PAGES, "critical or high: what pages somebody", pages_of(past.looks, own), past.windows)]
+    paging = pages_of(past.looks, own, beside)
+    told = [Told(PAGES, "critical or high: what pages somebody", WATCH, tuple(paging))]
     for name in dict.fromkeys([*_ASKED, *(alarm.alert for alarm, _, _ in own)]):
-        said = [signal for alarm, _, signal in own if alarm.alert == name]
-        found.append(scored(name, _ASKED.get(name, ""), said, past.windows))
-    found += [scored(one.name, one.says, rule_signals(past.looks, one, policy), past.windows) for one in rules]
-    return tuple(found)
+        said = tuple(signal for alarm, _, signal in own if alarm.alert == name)
+        told.append(Told(name, _ASKED.get(name, ""), WATCH, said))
+    told += beside
+    told += [Told(one.name, one.says, PRACTICE, tuple(rule_signals(past.looks, one, policy))) for one in rules]
+    return tuple(scored_as(one, past.windows) for one in told)
 
 
 def alert_signals(found: Sequence[Look], policy: AlertPolicy) -> list[tuple[Alarm, int, Signal]]:
@@ -167,15 +187,21 @@ def alert_signals(found: Sequence[Look], policy: AlertPolicy) -> list[tuple[Alar
     return signals
 
 
-def pages_of(found: Sequence[Look], own: Sequence[tuple[Alarm, int, Signal]]) -> list[Signal]:
-    """What would have paged somebody: of the alerts, those that are critical or high."""
-    breached: set[int] = set()
-    told: set[int] = set()
-    for alarm, place, signal in own:
-        if alarm.severity in PAGING and not alarm.benign:
-            breached.update([place] * signal.breached)
-            told.update([place] * signal.notice)
-    return [Signal(look.window, look.at, place in breached, place in told) for place, look in enumerate(found)]
+def pages_of(
+    found: Sequence[Look], own: Sequence[tuple[Alarm, int, Signal]], beside: Sequence[Told] = ()
+) -> list[Signal]:
+    """What would have paged somebody: of the alerts, those that are critical or high. What is told of a window at one
+    instant is one page, of the gravest severity."""
+    said: dict[tuple[int, float], Signal] = {(one.window, one.at): Signal(one.window, one.at, False) for one in found}
+    paging = [signal for alarm, _, signal in own if alarm.severity in PAGING and not alarm.benign]
+    paging += [one for told in beside if told.kind in _PAGE for one in told.signals if one.severity in PAGING]
+    for one in paging:
+        known = said.get((one.window, one.at), one)
+        grave = min((each.severity for each in (known, one) if each.notice), key=PAGING.index, default="")
+        said[one.window, one.at] = Signal(
+            one.window, one.at, known.breached or one.breached, known.notice or one.notice, grave
+        )
+    return sorted(said.values(), key=lambda one: one.at)
 
 
 def rule_signals(found: Sequence[Look], rule: Rule, policy: AlertPolicy) -> list[Signal]:
@@ -188,13 +214,18 @@ def rule_signals(found: Sequence[Look], rule: Rule, policy: AlertPolicy) -> list
 
 
 def _signal(look: Look, alarm: Alarm, standing: dict[str, Standing], policy: AlertPolicy) -> Signal:
-    choice = decide(standing, alarm, look.at, policy)
+    told = stood(alarm, look.at, standing, policy) and not alarm.benign  # benign is on record, and told to nobody
+    return Signal(look.window, look.at, alarm.verdict.outcome is Outcome.BREACHED, told, alarm.severity)
+
+
+def stood(alarm: Alarm, at: float, standing: dict[str, Standing], policy: AlertPolicy) -> bool:
+    """Whether an alarm is news, by what stands; which it then stands among, or ends."""
+    choice = decide(standing, alarm, at, policy)
     if choice.recovered:
         standing.pop(alarm.alert, None)
     elif choice.notify:
-        standing[alarm.alert] = Standing(alarm.severity, look.at)
-    told = choice.notify and not alarm.benign  # what is benign is on record, and told to nobody
-    return Signal(look.window, look.at, alarm.verdict.outcome is Outcome.BREACHED, told)
+        standing[alarm.alert] = Standing(alarm.severity, at)
+    return choice.notify
 
 
 # -- rules beside the product's own ------------------------------------------------------------------------------------
@@ -242,7 +273,7 @@ def _log_loss(report: WindowReport) -> Outcome:
 
 def _exceeds(report: WindowReport) -> Outcome:
     found = report.harm.p_tolerated
-    return _LATER if not _ripe(report) or found is None else _if(report, found <= USUAL)
+    return _LATER if not _ripe(report) or found is None else _if(report, found <= USUAL_ALPHA)
 
 
 def _bet(report: WindowReport) -> Outcome:

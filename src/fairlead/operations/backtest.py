@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fairlead.config.grammar import duration
 from fairlead.core.alert import AlertPolicy
+from fairlead.core.backtest import Told
 from fairlead.core.contract import Contract
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.listing import counted
@@ -88,7 +89,7 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     if not tallies:
         raise TableError(f"no row is left beside the reference ({said}): name an earlier instant, or another table")
     past = look_back("", known, tallies, policy)
-    return report_of(past, tallies, known, (said, plan, budget or Budget()), alpha=policy.alpha)
+    return report_of(past, tallies, known, (said, plan, budget or Budget()), Tried(alpha=policy.alpha))
 
 
 class Asking(Struct, frozen=True):
@@ -131,20 +132,28 @@ def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, Windo
     return source, known, Reader(asked, contract, since), plan, policy
 
 
+class Tried(Struct, frozen=True):
+    """What a past was tried with beside the watch: whose it is, its alpha, how often alerts are told, and what further
+    rules said."""
+
+    model: str = ""
+    alpha: float = 0.01
+    alerts: AlertPolicy = AlertPolicy()
+    beside: tuple[Told, ...] = ()
+
+
 def report_of(
     past: Past,
     tallies: Sequence[Tally],
     known: Reference,
     asked: tuple[str, WindowPlan, Budget],
-    *,
-    model: str = "",
-    alpha: float = 0.01,
-    alerts: AlertPolicy = AlertPolicy(),  # noqa: B008 - a frozen value
+    tried: Tried = Tried(),  # noqa: B008 - a frozen value
 ) -> BacktestReport:
-    """Everything that is said of a past that was judged."""
+    """Everything that is said of a past that was judged, and by rules `beside` the watch."""
     said, plan, budget = asked
-    rules = score_rules(past, RULES, alerts)
-    paged = {one.window for one in pages_of(past.looks, alert_signals(past.looks, alerts)) if one.notice}
+    alerts, beside = tried.alerts, tried.beside
+    rules = score_rules(past, RULES, alerts, beside)
+    paged = {one.window for one in pages_of(past.looks, alert_signals(past.looks, alerts), beside) if one.notice}
     last = {look.window: look.report for look in past.looks}
     lines = tuple(
         WindowLine(
@@ -162,7 +171,7 @@ def report_of(
     )
     seconds = plan.seconds or 0.0
     return BacktestReport(
-        model,
+        tried.model,
         said,
         reference_loss(known),
         seconds,
@@ -171,7 +180,7 @@ def report_of(
         rules,
         budget,
         judge_backtest(rules, past.windows, budget),
-        tuple(_notes(tallies, known, alpha)),
+        tuple(_notes(tallies, known, tried.alpha)),
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from fairlead.core.alert import PAGING
 from fairlead.core.backtest import Realised, RuleScore, near_harm
 from fairlead.core.listing import counted
 from fairlead.operations.backtest_values import DAY, BacktestReport, FaultLine, WindowLine
@@ -20,6 +21,7 @@ MORE_STYLE = """
 .fl .limit{stroke:var(--ref);stroke-dasharray:4 3}.fl .page{stroke:var(--bad);stroke-width:2}
 .fl .false-page{stroke:var(--warn);stroke-width:2}.fl .good{--tone:var(--good)}
 .fl td.reason{min-width:340px}.fl .said th{text-align:left}.fl .said td{text-align:left}
+.fl .says{white-space:normal}.fl tr.part th{text-align:left;padding-top:14px}.fl h3{margin:18px 0 8px;font-size:14px}
 .fl .keys{margin:8px 0 0;font-size:12px;color:var(--soft)}.fl td.left{text-align:left}
 """
 
@@ -123,26 +125,45 @@ def _path(windows: Sequence[Realised], step: float, y: object) -> str:
 
 def _rules(report: BacktestReport) -> str:
     heads = (
-        "rule", "windows", "notices", "false windows per 30 d", "false notices per 30 d", "harm found", "delay",
-        "90 %", "of its notices real",
+        "rule", "windows", "false, per 30 d", "notices", "false, per 30 d", "pages", "harm found", "delay", "90 %",
+        "real",
     )  # fmt: skip
-    return table(heads, "".join(_rule(one, own=not place) for place, one in enumerate(report.rules)))
+    rows = _rule(report.rules[0], own=True)
+    for title, rules in report.sections.items():
+        rows += f'<tr class="part"><th colspan="{len(heads)}">{escape(title)}</th></tr>' + "".join(map(_rule, rules))
+    return table(heads, rows) + _unasked(report)
 
 
-def _rule(one: RuleScore, *, own: bool) -> str:
+def _rule(one: RuleScore, *, own: bool = False) -> str:
     name = f"<b>{escape(one.rule)}</b>" if own else escape(one.rule)
+    graver = ", ".join(f"{count} {name}" for name in PAGING if (count := one.severities.get(name)))
     cells = (
         f"{one.breached:,}",
-        f"{one.notices:,}",
         f"{one.false_windows_per_30d:.2f}",
+        f"{one.notices:,}",
         f"{one.false_notices_per_30d:.2f}",
+        graver,
         f"{one.found} of {one.stretches}" if one.stretches else "",
         delay_text(one.delay_median),
         delay_text(one.delay_worst),
         "" if one.real_share is None else f"{one.real_share:.0%}",
     )
-    says = f'<br><span class="soft" style="white-space:normal">{escape(one.says)}</span>' if one.says else ""
+    said = "<br>".join(escape(text) for text in (one.says, one.note) if text)
+    says = f'<br><span class="soft says">{said}</span>' if said else ""
     return f"<tr><td>{name}{says}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _unasked(report: BacktestReport) -> str:
+    rows = "".join(
+        f'<tr><td>{escape(one.rule)}</td><td class="text">{escape(one.says)}</td>'
+        f'<td class="text">{escape(reason)}</td></tr>'
+        for reason, missing in report.unasked.items()
+        for one in missing
+    )
+    if not rows:
+        return ""
+    listed = table(("rule", "asks", "why"), rows)
+    return f'<h3>Not measured here</h3><div class="said">{listed}</div>'
 
 
 def _faults(faults: Sequence[FaultLine]) -> str:

@@ -27,7 +27,8 @@ from fairlead.flows.watching.features import on_grid
 from fairlead.flows.watching.harms import Informed, load_informed
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference, answers
-from fairlead.operations.backtest import plan_of, report_of
+from fairlead.operations.backtest import Tried, plan_of, report_of
+from fairlead.operations.backtest_settings import alerts_told
 from fairlead.operations.backtest_values import BacktestReport, Budget
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
@@ -93,10 +94,11 @@ def backtest_log(
     tallies = tallies_by(rows, version.reference, plan)
     past = look_back(version.model, version.reference, tallies, version.policy, plan.lateness_seconds)
     said = f"the reference of version {version.number}"
-    report = report_of(
-        past, tallies, version.reference, (said, plan, budget or budget_of(context.settings)),
-        model=f"{version.model}@{version.number}", alpha=version.policy.alpha, alerts=alerts_of(context.settings),
-    )  # fmt: skip
+    alerts = alerts_of(context.settings)
+    beside = alerts_told(context, (version.model, version.number), past, rows, alerts)
+    asked = (said, plan, budget or budget_of(context.settings))
+    tried = Tried(f"{version.model}@{version.number}", version.policy.alpha, alerts, beside)
+    report = report_of(past, tallies, version.reference, asked, tried)
     return replace(report, notes=(*report.notes, *notes))
 
 

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from fairlead.core.backtest import Realised, RuleScore, allowed_pages, stretches
+from fairlead.core.backtest import (
+    KINDS,
+    PRACTICE,
+    RETRAINING,
+    SETTINGS,
+    TESTS,
+    USUAL,
+    WATCH,
+    Realised,
+    RuleScore,
+    allowed_pages,
+    stretches,
+)
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.operations.report_output import as_json, frame_of
@@ -16,6 +28,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FEWEST_WINDOWS = 5
+TITLES = {
+    WATCH: "the watch's alerts",
+    SETTINGS: "the settings' alerts",
+    USUAL: "alerts where none is stated",
+    TESTS: "drift tests",
+    RETRAINING: "retraining",
+    PRACTICE: "for comparison",
+}
 DAY = 86_400.0
 
 
@@ -80,11 +100,25 @@ class BacktestReport(Struct, frozen=True, dict=True):
         """From the first window's start to the last one's end."""
         return self.windows[-1].ends_at - self.windows[0].starts_at if self.windows else 0.0
 
+    @property
+    def sections(self) -> dict[str, tuple[RuleScore, ...]]:
+        """The rules that were asked, by the title of their section, in order; the first rule, the pages, is in none."""
+        asked = [one for one in self.rules[1:] if not one.missing]
+        found = {TITLES[kind]: tuple(one for one in asked if one.kind == kind) for kind in KINDS}
+        return {title: rules for title, rules in found.items() if rules}
+
+    @property
+    def unasked(self) -> dict[str, tuple[RuleScore, ...]]:
+        """The rules that could not be asked, by the reason."""
+        missing = [one for one in self.rules if one.missing]
+        reasons = dict.fromkeys(one.missing for one in missing)
+        return {reason: tuple(one for one in missing if one.missing == reason) for reason in reasons}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, fit for JSON."""
         plain: dict[str, Any] = msgspec.to_builtins(self)
         for rule, one in zip(plain["rules"], self.rules, strict=True):
-            rule |= {"delay_median": one.delay_median, "delay_90": one.delay_worst}
+            rule |= {"delay_median": one.delay_median, "delay_90": one.delay_worst, "pages": one.pages}
         return plain
 
     def to_json(self) -> str:

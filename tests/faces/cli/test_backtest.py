@@ -37,7 +37,7 @@ def test_a_file_within_the_budget_leaves_with_0_and_a_page(
     assert fairlead("backtest", file, *COLUMNS, "--budget", "1/30d", "--html", str(page)) == 0
     said = capsys.readouterr().out
     assert said.startswith("holds: 0 false pages of ")
-    for part in ("harmful-drift", "any column p < 0.05", "harm found", "1 of 1"):
+    for part in ("harmful-drift", "the watch's alerts", "any column p < 0.05", "found", "1 of 1"):
         assert part in said
     assert "<h1>Backtest</h1>" in page.read_text()
 

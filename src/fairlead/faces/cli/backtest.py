@@ -103,13 +103,21 @@ def budget_option(text: str) -> Budget:
 
 
 def show(report: BacktestReport) -> None:
-    """The verdict, the rules, the faults."""
+    """The verdict, the rules by sections, what could not be asked, the faults."""
     say(f"{report.verdict.outcome.value}: {report.verdict.reason}")
     say(
         f"against {report.reference}" + ("" if report.reference_loss is None else f", loss {report.reference_loss:.4f}")
     )
-    heads = ("rule", "windows", "notices", "false/30d", "notices/30d", "harm found", "delay", "delay, 90 %", "real")
-    table("", heads, [_rule(one) for one in report.rules], heads[1:])
+    heads = ("rule", "windows", "false", "notices", "false", "pages", "found", "delay", "90 %", "real")
+    rows: list[tuple[str | Text, ...]] = [_rule(report.rules[0])]
+    for title, rules in report.sections.items():
+        rows += [(Text(title, style="bold"), *[""] * (len(heads) - 1)), *map(_rule, rules)]
+    table("", heads, rows, heads[1:])
+    for one in report.rules:
+        if one.note:
+            say(f"{one.rule}: {one.note}")
+    for reason, missing in report.unasked.items():
+        say(f"not measured here: {', '.join(one.rule for one in missing)}: {reason}")
     if report.faults:
         _faults(report.faults)
     for note in report.notes:
@@ -122,9 +130,10 @@ def _rule(one: RuleScore) -> tuple[str | Text, ...]:
     return (
         one.rule,
         f"{one.breached:,}",
+        f"{one.false_windows:,}",
         f"{one.notices:,}",
-        f"{one.false_windows_per_30d:.2f}",
-        f"{one.false_notices_per_30d:.2f}",
+        f"{one.false_notices:,}",
+        f"{one.pages:,}" if one.pages else "",
         f"{one.found} of {one.stretches}" if one.stretches else "",
         delay_text(one.delay_median),
         delay_text(one.delay_worst),
