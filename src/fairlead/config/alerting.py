@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from fairlead.config.aim import check_aim
 from fairlead.config.conditions import condition
 from fairlead.config.fields import Comparison, Duration, Secret, Section
+from fairlead.config.names import nearest
 from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
 from fairlead.config.usual_alerts import USUAL
@@ -247,8 +248,9 @@ class Alerting(Section, frozen=True):
         known = {channel.name for channel in self.channels}
         for name in (name for step in self.escalation for name in step.to):
             if name not in known:
-                names = ", ".join(sorted(known))
-                raise SettingsError(f"alerting.escalation tells {name!r}, which is no channel: there is {names}")
+                raise SettingsError(
+                    f"alerting.escalation tells {name!r}, which is no channel: {nearest(name, sorted(known))}"
+                )
         after = [float(step.after) for step in self.escalation]
         if after != sorted(after):
             raise SettingsError("alerting.escalation: write its steps in order, each after a longer time")

@@ -13,6 +13,7 @@ import msgspec
 import yaml
 from msgspec import inspect
 
+from fairlead.config.alert_names import check_alert_names
 from fairlead.config.conditions import condition
 from fairlead.config.database import DatabaseUrl
 from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
@@ -169,11 +170,16 @@ def _read_as(kind: type, value: Any) -> Any:
 
 def _convert(tree: dict[str, Any], path: Path, node: yaml.Node | None) -> Settings:
     try:
-        return msgspec.convert(_bounds(_spelt_out(tree)), Settings, dec_hook=_hook, str_keys=True)
+        found = msgspec.convert(_bounds(_spelt_out(tree)), Settings, dec_hook=_hook, str_keys=True)
     except SettingsError as error:
         raise SettingsError(f"{path}: {error}") from None
     except msgspec.ValidationError as error:
         raise SettingsError(_explain(str(error), path, node)) from None
+    try:
+        check_alert_names(found)
+    except SettingsError as error:
+        raise SettingsError(_explain(str(error), path, node)) from None
+    return found
 
 
 def _bounds(tree: dict[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from fairlead.config.incidents import Incidents
 from fairlead.config.loops import Loops
 from fairlead.config.models import LimitSettings, ModelSettings
 from fairlead.config.monitoring import Monitoring
+from fairlead.config.names import nearest
 from fairlead.config.pipeline import Pipeline
 from fairlead.config.prediction_log import LogSettings
 from fairlead.config.registry import RegistrySettings
@@ -64,10 +65,9 @@ class Settings(Section, frozen=True):
         """Refuses drift actions that would tell nobody."""
         for action in self.drift_detection.actions.on_drift_detected:
             if action.alert and not self.alerting.channels_called(action.alert):
-                names = ", ".join(channel.name for channel in self.alerting.channels)
                 raise SettingsError(
-                    f"drift_detection.actions alerts {action.alert!r}, which is no channel's name and no type of one "
-                    f"(channels: {names})"
+                    f"drift_detection.actions alerts {action.alert!r}, which is no channel's name and no type of one: "
+                    f"{nearest(action.alert, (channel.name for channel in self.alerting.channels))}"
                 )
 
         self._check_escalation()
@@ -77,8 +77,9 @@ class Settings(Section, frozen=True):
         known = {channel.name for channel in self.alerting.channels}
         for name in (name for step in self.incidents.escalate for name in step.to):
             if name not in known:
-                names = ", ".join(sorted(known))
-                raise SettingsError(f"incidents.escalate tells {name!r}, which is no channel: there is {names}")
+                raise SettingsError(
+                    f"incidents.escalate tells {name!r}, which is no channel: {nearest(name, sorted(known))}"
+                )
 
     def limits(self) -> dict[str, Limits]:
         """What models may take up: by name for those with limits of their own, under the empty name for all others."""
