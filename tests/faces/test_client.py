@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,6 +18,7 @@ from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import ContractError, NotFound, StateError
 from fairlead.faces.client import Client
 from fairlead.testing.candidate import Parts, StayPredictor, draw, formula_onnx, write_candidate
+from fairlead.testing.loopback import own_port
 
 ROW = {"age": 44.0, "nights": 3, "city": "berlin"}
 CHANCE = float(StayPredictor().predict([(44.0, 3, "berlin")])[0, 1])
@@ -138,8 +138,7 @@ def test_a_name_is_one_part_of_the_address(client: Client, model: str) -> None:
 
 def test_a_gateway_that_is_away_is_told() -> None:
     """With the address and what to start."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = own_port()
     with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(StateError, match="is `fairlead up` running") as e:
         client.health()
     assert str(port) in e.value.line

@@ -43,7 +43,7 @@ class Model:
 
     def predict(self, rows: Sequence[tuple[Any, ...]]) -> NDArray[np.float64]:
         """(n, 2) probabilities."""
-        assert self.gate.wait(10)
+        assert self.gate.wait(60)
         self.asked += [row[0] for row in rows]
         self.clock.advance(self.seconds)
         if self.fault is not None:

@@ -92,7 +92,7 @@ class Plane:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Waits for what a thread does."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():  # noqa: ASYNC110 - a thread tells nobody
                 await asyncio.sleep(0.001)
 

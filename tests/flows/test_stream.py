@@ -97,7 +97,7 @@ class Bench:
 
         async def work() -> None:
             tasks = [asyncio.create_task(one()) for one in beside]
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await self.stream.run()
             for task in tasks:
                 await task

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -25,6 +24,7 @@ from fairlead.faces.cli.app import build, run
 from fairlead.operations import streaming_inference
 from fairlead.testing.brokers import Broker, start_valkey
 from fairlead.testing.candidate import Parts, draw, formula_onnx, write_candidate
+from fairlead.testing.loopback import own_port
 
 NAMES = ("age", "nights", "city")
 ROW = dict(zip(NAMES, draw(1, seed=1)[0][0], strict=True))
@@ -143,8 +143,7 @@ def test_what_is_typed_wrongly_is_one_line_and_exit_2(
     monkeypatch.setattr(streaming_inference, "START_SECONDS", 0.1)
     put(client, 1)
     client.set("text", "hello")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = str(own_port())
     typed = [one.replace("HOST", valkey.host).replace("PORT", port) if "://" in one else one for one in arguments]
     assert fairlead(home, "stream", *typed) == 2
     told = capsys.readouterr()

@@ -11,6 +11,7 @@ from typing import Any, Self
 import pytest
 
 from fairlead.faces.demo.traffic import Tally, Traffic
+from fairlead.testing.loopback import own_port
 
 Answer = Callable[[int], bytes | None]
 
@@ -138,8 +139,7 @@ def test_a_gateway_that_comes_late_is_waited_for() -> None:
     """The port may be closed when the first request is sent."""
 
     async def run() -> Tally:
-        async with Server(lambda _: ok()) as first:
-            port = first.port
+        port = own_port()
         traffic = Traffic("127.0.0.1", port, 2)
         asking = asyncio.ensure_future(traffic.predict("hotel", bodies(10)))
         await asyncio.sleep(0.1)
@@ -160,9 +160,7 @@ def test_a_gateway_that_never_comes_is_told(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("fairlead.faces.demo.traffic._PATIENCE_SECONDS", 0.1)
 
     async def run() -> None:
-        async with Server(lambda _: ok()) as gone:
-            port = gone.port
-        await Traffic("127.0.0.1", port, 1).predict("hotel", bodies(1))
+        await Traffic("127.0.0.1", own_port(), 1).predict("hotel", bodies(1))
 
     with pytest.raises(OSError, match="Connect call failed"):
         asyncio.run(run())

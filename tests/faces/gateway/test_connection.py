@@ -32,7 +32,7 @@ class Line:
     """One raw connection that reads one answer at a time."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self._read = b""
 
     def ask(self, *pieces: bytes) -> tuple[int, bytes]:
@@ -247,7 +247,7 @@ def test_an_unusual_head_is_left_to_the_application(
 ) -> None:
     """Its bytes are never known."""
     line.socket.sendall(START + field + b"content-length: %d\r\n\r\n" % len(BODY) + BODY)
-    line.socket.settimeout(20.0)
+    line.socket.settimeout(60.0)
     assert line.socket.recv(9) == b"HTTP/1.1 "
     assert taken == []
     assert direct.heads == {}

@@ -38,7 +38,7 @@ class Gated:
     def predict(self, rows: Sequence[Any]) -> NDArray[np.float64]:
         """As the version that it stands before."""
         self.batches.append(len(rows))
-        assert self.gate.wait(20)
+        assert self.gate.wait(60)
         answers: NDArray[np.float64] = self._predictor.predict(rows)
         return answers
 
@@ -63,7 +63,7 @@ def slow(start_gateway: Callable[..., Gateway]) -> Iterator[Slow]:
 
 def wait(condition: Callable[[], Any]) -> None:
     """Waits until a condition holds."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)
@@ -90,7 +90,7 @@ def test_a_slow_model_holds_up_nobody_else(slow: Slow, protocol: str) -> None:
         "mlflow": ("/models/hotel/invocations", {"dataframe_records": [ROW]}),
     }[protocol]
     with ThreadPoolExecutor(3) as pool:
-        asked = [pool.submit(httpx.post, gateway.http.base_url.join(url), json=body, timeout=20) for _ in range(3)]
+        asked = [pool.submit(httpx.post, gateway.http.base_url.join(url), json=body, timeout=60) for _ in range(3)]
         wait(lambda: stands(gateway, 2))
         assert gateway.predict({"features": {"nights": 2}}, "price").json()["prediction"] == 200.0
         assert gateway.http.get("/v2/health/ready").status_code == 200
@@ -116,7 +116,8 @@ def test_who_hangs_up_takes_its_place_in_the_queue_along(slow: Slow) -> None:
         wait(lambda: stands(gateway, 1))
         leaving.close()
         wait(lambda: stands(gateway, 0))
-        last = pool.submit(httpx.post, f"{gateway.http.base_url}/v1/models/hotel/predict", json={"features": ROW})
+        url = f"{gateway.http.base_url}/v1/models/hotel/predict"
+        last = pool.submit(httpx.post, url, json={"features": ROW}, timeout=60)
         wait(lambda: stands(gateway, 1))
         gated.gate.set()
         assert [first.result().status_code, last.result().status_code] == [200, 200]

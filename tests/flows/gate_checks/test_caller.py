@@ -8,6 +8,7 @@ from threading import Thread
 
 from fairlead.flows.gate_checks.caller import Caller, Reply, ask, predict_path
 from fairlead.flows.gate_checks.subject import Subject
+from fairlead.testing.loopback import own_port
 from fairlead.testing.stage import LocalStage
 
 Put = Callable[..., str]
@@ -49,9 +50,7 @@ def test_an_answer_is_read_and_timed(put: Put, subject: MakeSubject, stage: Open
 
 def test_nobody_there_is_an_answer_too() -> None:
     """A refused connection has status 0 and says why."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        free = listener.getsockname()[1]
-    with Caller(f"http://127.0.0.1:{free}") as caller:
+    with Caller(f"http://127.0.0.1:{own_port()}") as caller:
         reply = caller.post("/", b"{}")
     assert (reply.status, reply.ok) == (0, False)
     assert "ConnectionRefusedError" in reply.said

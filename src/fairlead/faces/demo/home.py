@@ -5,11 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 from pathlib import Path
+from secrets import SystemRandom
 
 from fairlead.errors import Refused
 
 MODEL = "hotel-cancellation"
 _MARK = ".fairlead-demo"
+_PORTS = range(10_000, 20_000)
 
 _SETTINGS = """\
 # The demo's settings. Event time runs through two years in about a minute, so the holds are counted in requests.
@@ -84,7 +86,16 @@ def make_home(home: Path, *, aa: bool, stride: int) -> tuple[Path, int, int]:
 
 
 def _free_ports() -> tuple[int, int]:
-    with socket.socket() as first, socket.socket() as second:
-        first.bind(("127.0.0.1", 0))
-        second.bind(("127.0.0.1", 0))
-        return first.getsockname()[1], second.getsockname()[1]
+    """Below those that the kernel gives to connections: one of these could be taken before the system has it."""
+    free = filter(_is_free, SystemRandom().sample(_PORTS, len(_PORTS)))
+    return next(free), next(free)
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
