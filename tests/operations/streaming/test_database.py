@@ -49,7 +49,7 @@ def stream(context: Context, line: Line, beside: Callable[[Streaming], Any]) -> 
         streaming = Streaming(context, StreamingAsked("stay", line.source, line.sink, wait=0.2), {})
         task = asyncio.create_task(beside(streaming))
         task.add_done_callback(lambda _: streaming.stop())  # also when it failed
-        async with asyncio.timeout(90):
+        async with asyncio.timeout(240):
             found = await streaming.run(Said(lambda _: None))
         await task
         return found

@@ -98,7 +98,7 @@ class Shop:
         asked = StreamingAsked(model, source, f"{line.sink}-{group}", wait=0.2, until_empty=True)
 
         async def work() -> Streamed:
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 return await Streaming(self.context, asked, {}).run(Said(lambda _: None))
 
         return asyncio.run(work())
@@ -109,7 +109,7 @@ class Shop:
         async def work() -> Streamed:
             streaming = Streaming(self.context, StreamingAsked("spend", line.source, line.sink, wait=0.2), {})
             task = asyncio.create_task(beside(streaming))
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(240):
                 found = await streaming.run(Said(lambda _: None))
             await task
             return found

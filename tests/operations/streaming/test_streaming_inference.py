@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from fairlead.operations import streaming_inference
 from fairlead.operations.context import Context
 from fairlead.operations.streaming_inference import Said, Streamed, Streaming, StreamingAsked
 from fairlead.ports.routes import WorkerState
+from fairlead.testing.loopback import own_port
 from fairlead.testing.registry import MemoryRegistry
 
 Home = Any  # the fixtures' values: see conftest
@@ -32,6 +32,12 @@ Line = Any
 async def until(condition: Callable[[], bool]) -> None:
     """Waits for something that tells nobody."""
     while not condition():  # noqa: ASYNC110 - it has no event
+        await asyncio.sleep(0.02)
+
+
+async def until_answered(line: Line, count: int) -> None:
+    """Waits until so many answers are on the sink: they are in the log before. (It may be asked from a thread only.)"""
+    while len(set(await asyncio.to_thread(line.answers))) < count:  # noqa: ASYNC110 - it has no event
         await asyncio.sleep(0.02)
 
 
@@ -112,7 +118,7 @@ def test_a_change_of_the_route_takes_effect_while_it_runs(
         home.publish(canary)
         await until(lambda: any(state.generation == 2 for state in home.board.workers()))
         line.put([make(n, f"two-{n}", unit_id=f"u{n}") for n in range(50)])
-        await until(lambda: len(home.records()) >= 100)
+        await until_answered(line, 100)
         reported.extend(home.board.workers())
         streaming.stop()
 
@@ -150,7 +156,7 @@ def test_a_shadow_answers_beside_it(
         ran(asked(line, until_empty=False), end)
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
     shadows = {one.request_id for one in home.records() if one.shadow_of == 1}
     assert shadows == {f"q{n}" for n in range(20)}
     assert len(line.answers()) == 20
@@ -186,17 +192,31 @@ def test_several_processes_share_a_group(
     """Each has segments and a name of its own; together each message once."""
     line = open_line("nats")
     line.put([make(n, f"q{n}") for n in range(600)])
+    put = 600
 
-    async def second(_: Streaming) -> None:
-        other = Streaming(ran.context, asked(line, batch=20), {})
+    def workers() -> set[str]:
+        return {path.name[:5] for path in (home.path / "log" / "predictions").glob("*.seg")}
+
+    async def more(streaming: Streaming, other: Streaming) -> None:
+        nonlocal put
+        while len(workers()) < 2:  # one may have had all that there was before the other began
+            await asyncio.to_thread(line.put, [make(n, f"q{n}") for n in range(put, put + 40)])
+            put += 40
+        await until_answered(line, put)
+        streaming.stop()
+        other.stop()
+
+    async def second(streaming: Streaming) -> None:
+        other = Streaming(ran.context, asked(line, batch=20, until_empty=False), {})
+        putting = asyncio.create_task(more(streaming, other))
         await other.run(Said(ran.said.append))
+        await putting
 
-    ran(asked(line, batch=20), second)
-    assert len(home.logged()) == 600
+    ran(asked(line, batch=20, until_empty=False), second)
+    assert len(home.logged()) == put
     assert max(home.logged().values()) == 1
-    assert len(line.answers()) == 600
-    workers = {path.name[:5] for path in (home.path / "log" / "predictions").glob("*.seg")}
-    assert workers == {"w9000", "w9001"}
+    assert len(line.answers()) == put
+    assert workers() == {"w9000", "w9001"}
 
 
 def test_the_metrics_tell_lag_and_results(
@@ -211,8 +231,9 @@ def test_the_metrics_tell_lag_and_results(
     async def scrape(streaming: Streaming) -> None:
         await until(lambda: any(line.startswith("metrics at ") for line in ran.said))
         url = next(line for line in ran.said if line.startswith("metrics at ")).removeprefix("metrics at ")
-        async with httpx.AsyncClient() as http:
-            while not seen or 'result="dead"} 1' not in seen[-1] or f"fairlead_stream_lag{{{named}}} 0" not in seen[-1]:
+        wanted = ('result="answered"} 1', 'result="dead"} 1', f"fairlead_stream_lag{{{named}}} 0")
+        async with httpx.AsyncClient(timeout=60.0) as http:
+            while not seen or any(one not in seen[-1] for one in wanted):
                 seen.append((await http.get(url)).text)
                 await asyncio.sleep(0.02)
         streaming.stop()
@@ -237,7 +258,7 @@ def test_a_broker_that_restarts_is_waited_for(
         await asyncio.to_thread(line.broker.start)
         await until(lambda: any("back after" in said for said in ran.said))
         await asyncio.to_thread(line.put, [make(n, f"two-{n}") for n in range(20)])
-        await until(lambda: len(home.records()) >= 40)
+        await until_answered(line, 40)
         streaming.stop()
 
     found = ran(asked(line, until_empty=False), restart)
@@ -276,8 +297,7 @@ def test_what_is_asked_wrongly_is_told_before_anything_is_opened(
 def test_a_broker_that_is_not_there_is_told(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while: it may be starting too."""
     monkeypatch.setattr(streaming_inference, "START_SECONDS", 0.2)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = own_port()
     for scheme, path in (("redis", "x"), ("nats", "S/a"), ("kafka", "t")):
         given = StreamingAsked("stay", f"{scheme}://127.0.0.1:{port}/{path}", f"{scheme}://127.0.0.1:{port}/{path}2")
         with pytest.raises(StateError, match=f"127.0.0.1:{port} is away"):
