@@ -9,8 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from fairlead.testing.postgres import PostgresServer
+
+# How long an example takes, or its drawing, is the machine's business: properties are about what holds.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 # Read when MLflow is imported, which tests that use it themselves do before fairlead could.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")

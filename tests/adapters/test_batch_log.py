@@ -21,7 +21,9 @@ RECORDS = [
 ]
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 40)), max_size=4), st.integers(1, 7))
 def test_attempts_that_were_cut_off_add_up(
     tmp_path_factory: pytest.TempPathFactory, attempts: list[tuple[int, int]], chunk: int

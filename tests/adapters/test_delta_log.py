@@ -316,7 +316,9 @@ def test_small_files_of_days_that_are_over_are_merged(tmp_path: Path) -> None:
 HOSTILE = ["anna", "o'brien", "'; DROP TABLE x --", "ü\x00ü", "%_*", "", "a\\'b"]
 
 
-@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(unit=st.sampled_from(HOSTILE))
 def test_a_subject_leaves_no_byte(tmp_path_factory: pytest.TempPathFactory, unit: str) -> None:
     """Erased by unit id: predictions, outcomes, old files and the table's own log hold nothing; others stay."""

@@ -236,7 +236,9 @@ def test_the_same_fact_twice_is_one_fact(world: World) -> None:
     assert (report.rows, report.performance.labels, report.failed) == (300, 300, 1)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.randoms(use_true_random=False), st.integers(1, 4))
 def test_order_and_batches_do_not_matter(world: World, random: Any, parts: int) -> None:
     """However predictions, outcomes and corrections are shuffled and cut into batches, the report is the same."""

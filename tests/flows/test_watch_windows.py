@@ -212,7 +212,9 @@ def test_a_restart_changes_no_report(world: World, plan: WindowPlan, kind: Wante
 
 
 @pytest.mark.slow
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.sampled_from(PLANS), st.sampled_from(KINDS), st.lists(st.integers(1, 20), min_size=1, max_size=3))
 def test_a_restart_at_any_point_changes_no_report(
     world: World, plan: WindowPlan, kind: Wanted, stops: list[int]

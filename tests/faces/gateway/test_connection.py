@@ -397,7 +397,9 @@ PIECES = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(requests=PIECES, cuts=st.lists(st.integers(1, 400), max_size=6), data=st.data())
 def test_the_connection_answers_as_the_application_does(
     gateway: Gateway, house: House, requests: list[bytes], cuts: list[int], data: st.DataObject

@@ -85,7 +85,9 @@ def test_one_odd_thing_is_taken_or_refused(gateway: Gateway, place: tuple[Any, .
 
 
 @given(st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=200, deadline=None
+)
 def test_one_wrong_byte_is_taken_or_refused(gateway: Gateway, data: st.DataObject) -> None:
     """In the JSON or behind it."""
     head = json.dumps(RIGHT).encode()

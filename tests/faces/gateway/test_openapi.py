@@ -33,7 +33,9 @@ Gateway = Any  # the fixture's value: see conftest
 Validator: Any = importlib.import_module("jsonschema").Draft202012Validator
 SOURCE = Path(openapi_schemas.__file__).parent
 STAY = "/v1/models/stay/predict"
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def version(number: int, contract: Contract, predictor: Any = None) -> LiveVersion:

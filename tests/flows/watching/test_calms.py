@@ -74,7 +74,9 @@ def test_a_start_between_windows_changes_no_report(world: World, keeps: str, mon
 
 
 @pytest.mark.slow
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(keeps=st.sampled_from(["none", "breached", "all"]), stops=st.lists(st.integers(1, 11), min_size=1, max_size=4))
 def test_a_start_at_any_windows_changes_no_report(world: World, keeps: str, stops: list[int]) -> None:
     """Whatever is kept, and whenever a watch is started again."""

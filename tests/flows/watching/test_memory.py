@@ -62,7 +62,9 @@ def said(report: WindowReport) -> object:
     return report.window, report.stage, report.verdict, report.rows, report.units, report.performance, levels, harm
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     seed=st.integers(0, 9_999),
     shift=st.sampled_from([0.0, 1.5]),

@@ -72,7 +72,9 @@ def week(world: World, *, shift: float = 0.0, reversed_truth: bool = False, late
     return kept
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     seed=st.integers(0, 9_999),
     count=st.integers(1, 700),

@@ -98,7 +98,9 @@ def check_same(looked: Looked, live: LiveVersion, rows: list[dict[str, Any]]) ->
     assert len(looked.answered.failed) == sum(isinstance(answer, Failed) for answer in answers)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(columns())
 def test_a_table_is_answered_as_its_rows_are(
     live: LiveVersion, failing: LiveVersion, drawn: dict[str, tuple[pa.DataType, list[Any]]]
@@ -111,7 +113,9 @@ def test_a_table_is_answered_as_its_rows_are(
         check_same(look(version, Chunk(table.num_rows, table), given=True), version, rows)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(columns(text=True))
 def test_texts_are_read_as_their_features_kinds(
     live: LiveVersion, drawn: dict[str, tuple[pa.DataType, list[Any]]]
@@ -138,7 +142,9 @@ def test_a_text_that_is_infinite_is_no_number(live: LiveVersion) -> None:
     }
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(st.lists(st.dictionaries(st.sampled_from([*USUAL, "more"]), FLOATS.filter(np.isfinite) | WORDS | st.none())))
 def test_lines_are_answered_as_requests_are(live: LiveVersion, rows: list[dict[str, Any]]) -> None:
     """JSON objects, each with fields of its own; those that the model does not know are left alone."""
