@@ -9,7 +9,7 @@ from fairlead.config.monitoring import Monitoring
 from fairlead.core.bundle import HELDOUT, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.groups import Rules
-from fairlead.operations.watch_lines import of_answers, of_numbers, of_parts, of_schema
+from fairlead.operations.watch_lines import of_answers, of_columns, of_parts, of_schema
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
 from fairlead.stats.profile import TableProfile, profile
 
@@ -29,10 +29,10 @@ def manifest(task: Task = Task.BINARY, *, heldout: bool = True) -> Manifest:
 
 
 def test_without_a_setting_everything_is_planned_that_the_bundle_allows() -> None:
-    """Fields, pairs of numbers, the answers' own shape, classes, groups, and a column named like a protected one."""
+    """Fields, pairs of columns, the answers' own shape, classes, groups, and a column named like a protected one."""
     assert of_schema(manifest()).how == "3 fields of each request, 2 never null"
-    numbers = of_numbers(Monitoring(), table(), manifest())
-    assert (numbers.how, numbers.part) == ("3 pairs of 3 numbers", HELDOUT)
+    columns = of_columns(Monitoring(), table(), manifest())
+    assert (columns.how, columns.part) == ("6 pairs of 4 columns", HELDOUT)
     assert [one.what for one in of_answers(Task.BINARY)] == ["drift and collapse of the answers", "calibration"]
     told = {one.what: one for one in of_parts(manifest(), table(), Rules(segments=("n0",)))}
     assert told["precision, recall, F1 and share of each class"].how == "2 classes, with intervals"
@@ -46,7 +46,7 @@ def test_without_a_setting_everything_is_planned_that_the_bundle_allows() -> Non
     ("monitoring", "numbers", "heldout", "said"),
     [
         (Monitoring(), 3, False, "the bundle has no held-out rows"),
-        (Monitoring(), 1, True, "fewer than two numbers"),
+        (Monitoring(), 0, True, "fewer than two numbers or categories"),
         (Monitoring(correlations="off"), 3, True, "switched off"),
         (Monitoring(), 101, True, "ask for them by monitoring.correlations: on"),
     ],
@@ -55,7 +55,7 @@ def test_what_is_not_watched_says_what_would_mend_it(
     monitoring: Monitoring, numbers: int, heldout: bool, said: str
 ) -> None:
     """No held-out rows, too few numbers, too many, or switched off."""
-    line = of_numbers(monitoring, table(numbers), manifest(heldout=heldout))
+    line = of_columns(monitoring, table(numbers), manifest(heldout=heldout))
     assert line.threshold.startswith("unmeasured: ")
     assert said in line.threshold
     assert heldout or of_parts(manifest(heldout=False), table(), Rules()) == []

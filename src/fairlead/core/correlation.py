@@ -1,4 +1,4 @@
-"""What a window's correlations say: do the numbers still go together as they did on the held-out rows?
+"""What a window's correlations say: do the columns still go together as they did on the held-out rows?
 
 A change counts where it is beyond chance (the correlations share a window's alpha with its columns, as one more) and
 large enough: a correlation that changed by more than .10 is told, by more than .20 it breaks the data layer. It pages
@@ -6,6 +6,8 @@ nobody: that a model is worse for it is for the metric to say.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from fairlead.core.report import Correlation
 from fairlead.core.thresholds import Threshold
@@ -31,7 +33,7 @@ def judge_correlation(measured: Compared | str, alpha: float) -> Correlation:
         return Correlation("unmeasured", reason=measured)
     bare = Correlation("none", measured.pairs, _short(measured.distance), _short(measured.p_value))
     if not measured.pairs:
-        return Correlation("unmeasured", reason="too few rows hold two numbers that vary")
+        return Correlation("unmeasured", reason="too few rows hold two columns that vary")
     told = [one for one in measured.found if one.p_value <= alpha and LIMITS.level(one.effect) != "none"]
     if not told:
         return bare
@@ -50,6 +52,17 @@ def judge_correlation(measured: Compared | str, alpha: float) -> Correlation:
     )
 
 
+def column_of(part: str, columns: Collection[str]) -> str:
+    """The column that a compared number is of: itself, or the category that it is a value of; empty where neither is.
+
+    >>> column_of("job=miner", ["age", "job"]), column_of("age", ["age", "job"]), column_of("a=b=c", ["a", "a=b"])
+    ('job', 'age', 'a=b')
+    """
+    if part in columns:
+        return part
+    return max((name for name in columns if part.startswith(f"{name}=")), key=len, default="")
+
+
 def with_correlation(data: Verdict, found: Correlation) -> Verdict:
     """The data layer with its correlations. What nobody measures there takes nothing from what was measured."""
     if not found.moved:
@@ -63,8 +76,8 @@ def _said(found: Found) -> str:
     one, two = found.pair
     change = f"the correlation of {one} and {two} was {_signed(found.before)}, now {_signed(found.now)}"
     if found.kind == "column":
-        return f"{found.column} no longer goes together with the other numbers as it did: {change}"
-    return change if found.kind == "pair" else f"numbers no longer go together as they did: {change}"
+        return f"{found.column} no longer goes together with the other columns as it did: {change}"
+    return change if found.kind == "pair" else f"columns no longer go together as they did: {change}"
 
 
 def _signed(value: float) -> str:

@@ -168,10 +168,10 @@ class Harm(Struct, frozen=True, omit_defaults=True):
 
 
 class Correlation(Struct, frozen=True, omit_defaults=True):
-    """How the numbers of a window go together, against the held-out rows: `distance` is the Frobenius distance of the
+    """How the columns of a window go together, against the held-out rows: `distance` is the Frobenius distance of the
     correlations by `pairs`, `p_value` that of the whole window, `effect` by how much one correlation changed beyond
     chance. `column` is the one whose correlations changed (empty: a pair's, or all), `pair` the two that changed most,
-    which were correlated by `before` and are by `now`."""
+    columns or values of categories (`job=miner`), which were correlated by `before` and are by `now`."""
 
     level: str  # none | warning | critical | unmeasured
     pairs: int = 0

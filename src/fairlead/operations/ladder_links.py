@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fairlead.core.correlation import column_of
 from fairlead.core.impact import Figure, ImpactReport, standing
 from fairlead.core.listing import counted
 from fairlead.core.report import metric_name
@@ -351,7 +352,8 @@ def _of_data(view: Drill) -> Iterator[Link]:
         return
     apart = view.window.correlation
     if apart is not None and apart.moved:
-        where = address(view.model, view.name, apart.column or apart.pair[0])
+        column = apart.column or column_of(apart.pair[0], [each.name for each in view.features])
+        where = address(view.model, view.name, column)
         tone = "bad" if apart.level == "critical" else "warning"
         yield Link("pair", " and ".join(apart.pair), apart.reason, f"{where}#feature", tone)
     for place, name in enumerate(view.window.suspects[:3]):

@@ -1,4 +1,4 @@
-"""What is watched of a bundle beside its columns one by one: its schema, how its numbers go together, what its answers
+"""What is watched of a bundle beside its columns one by one: its schema, how its columns go together, what its answers
 look like, and its classes and groups."""
 
 from __future__ import annotations
@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 from msgspec import Struct
 
 from fairlead.config.monitoring import WIDEST, Monitoring
@@ -18,7 +17,7 @@ from fairlead.core.listing import counted
 from fairlead.core.thresholds import DEFAULTS
 from fairlead.flows.watching.correlations import Bonds
 from fairlead.flows.watching.groups import Groups
-from fairlead.stats.performance import Floats
+from fairlead.stats.columns import Column
 from fairlead.stats.profile import TableProfile
 
 LadderLayer = Literal["data", "model", "product", "business", "conditions"]
@@ -47,19 +46,18 @@ def of_schema(manifest: Manifest) -> Watched:
     )
 
 
-def of_numbers(monitoring: Monitoring, profile: TableProfile, manifest: Manifest) -> Watched:
-    """How the numbers go together."""
+def of_columns(monitoring: Monitoring, profile: TableProfile, manifest: Manifest) -> Watched:
+    """How the columns go together."""
     asked = monitoring.correlations
     bonds = Bonds(profile, None if HELDOUT not in manifest.files else _nothing, WIDEST[asked])
-    count = len(bonds.names)
     said = f"one changed by {LIMITS.warning:g}, critical {LIMITS.critical:g}, and beyond chance"
-    pairs = f"{counted(count * (count - 1) // 2, 'pair')} of {counted(count, 'number')}"
+    pairs = f"{counted(bonds.pairs, 'pair')} of {counted(len(bonds.columns), 'column')}"
     return Watched("data", "correlations", pairs, f"unmeasured: {bonds.why}" if bonds.why else said, HELDOUT)
 
 
-def _nothing(names: Sequence[str]) -> Floats:
+def _nothing(names: Sequence[str]) -> Sequence[Column]:  # noqa: ARG001 - what a reader of rows takes
     """A plan reads no rows."""
-    return np.empty((0, len(names)))
+    return ()
 
 
 def of_answers(task: Task) -> list[Watched]:

@@ -34,15 +34,24 @@ def rows_of(kind: str, rows: int, rng: np.random.Generator) -> Floats:
         x[:, ::2] = np.where(x[:, ::2] > 2.5, np.exp(x[:, ::2] / 2), 0.0)
     if kind == "nulls":
         x[rng.random(x.shape) < 0.1] = np.nan
+    if kind == "categories":  # two categories of five values, of each the three commonest; the rest numbers
+        for first in (0, 3):
+            place = np.clip(np.floor(1.0 + x[:, first]), 0, 4)
+            x[:, first : first + 3] = place[:, None] == np.arange(3)
     return np.asarray(x)
 
 
-def seen(reference: Floats, windows: list[Floats], alpha: float) -> list[Compared]:
+def owners_of(kind: str) -> list[str]:
+    """The columns that the numbers are of."""
+    return [f"c{place // 3}" if kind == "categories" and place < 6 else f"x{place}" for place in range(COLUMNS)]
+
+
+def seen(reference: Floats, windows: list[Floats], alpha: float, kind: str = "") -> list[Compared]:
     """Each window against the reference."""
     low, middle, high = np.nanquantile(reference, (0.1, 0.5, 0.9), axis=0)
     ends = [spread_of(*one) for one in zip(low, middle, high, np.nanstd(reference, axis=0), strict=True)]
     centre, scale = (np.array(one) for one in zip(*ends, strict=True))
-    known = dependence(reference, [f"x{place}" for place in range(reference.shape[1])], centre, scale)
+    known = dependence(reference, [f"x{place}" for place in range(COLUMNS)], centre, scale, owners_of(kind))
     laws: dict[int, Law] = {}
 
     def law(rows: int) -> Law:
@@ -60,19 +69,20 @@ def rate(kind: str, rows: int, references: int, windows: int, alpha: float) -> t
         rng = np.random.default_rng([seed, rows])
         reference = rows_of(kind, 1_000, rng)
         called += sum(
-            bool(one.found) for one in seen(reference, [rows_of(kind, rows, rng) for _ in range(windows)], alpha)
+            bool(one.found) for one in seen(reference, [rows_of(kind, rows, rng) for _ in range(windows)], alpha, kind)
         )
     return called, references * windows
 
 
-def test_windows_without_a_change_are_rarely_called() -> None:
+@pytest.mark.parametrize("kind", ["heavy", "categories"])
+def test_windows_without_a_change_are_rarely_called(kind: str) -> None:
     """At most alpha of them: an exact bound at .001 does not exclude it."""
-    called, asked = rate("heavy", 200, 10, 10, 0.05)
+    called, asked = rate(kind, 200, 10, 10, 0.05)
     assert called <= binom.ppf(0.999, asked, 0.05)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["plain", "heavy", "mostly zero", "nulls"])
+@pytest.mark.parametrize("kind", ["plain", "heavy", "mostly zero", "nulls", "categories"])
 @pytest.mark.parametrize("rows", [60, 200, 1_000])
 def test_the_rate_of_false_calls_in_many_windows(kind: str, rows: int) -> None:
     """At 5 and at 1 %, whatever the shape of the numbers."""
@@ -90,6 +100,17 @@ def test_a_column_that_no_longer_belongs_to_its_rows_is_named() -> None:
     for found in seen(rows_of("heavy", 1_000, rng), windows, 0.01):
         worst = min(found.found, key=lambda one: one.p_value)
         assert (worst.column or worst.pair[0], worst.effect > 0.2) == ("x4", True)
+
+
+def test_a_category_that_no_longer_belongs_to_its_rows_is_named_as_a_column() -> None:
+    """All of its values together, in 10 windows of 10; they are no pairs among themselves."""
+    rng = np.random.default_rng(6)
+    windows = [rows_of("categories", 300, rng) for _ in range(10)]
+    for one in windows:
+        one[:, :3] = one[rng.permutation(300), :3]
+    for found in seen(rows_of("categories", 2_000, rng), windows, 0.01, "categories"):
+        assert found.pairs == COLUMNS * (COLUMNS - 1) // 2 - 2 * 3
+        assert next(one for one in found.found if one.kind == "column").column == "c0"
 
 
 def test_one_pair_that_comes_apart_is_found() -> None:

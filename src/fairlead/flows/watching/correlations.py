@@ -1,4 +1,4 @@
-"""How the numbers of one window go together: counted beside the profile, compared with the version's held-out rows.
+"""How the columns of one window go together: counted beside the profile, compared with the version's held-out rows.
 
 Until its first window is compared, a version's held-out rows are not read for it; then their correlations are kept, and
 of the rows nothing. They are read once more where a law is needed: for windows that look like a change.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -15,7 +16,7 @@ import numpy as np
 from fairlead.core.bundle import HELDOUT
 from fairlead.core.report import SCORE
 from fairlead.ports.dataset import Dataset
-from fairlead.stats.columns import Column, NumericColumn
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.multivariate.dependence import (
     FEWEST,
     Compared,
@@ -29,39 +30,61 @@ from fairlead.stats.multivariate.dependence import (
     sums_of,
 )
 from fairlead.stats.performance import Floats
-from fairlead.stats.profile import NumericProfile, TableProfile
+from fairlead.stats.profile import CategoryProfile, NumericProfile, TableProfile
 
 MOST = 100  # numbers of a table, beyond which their correlations are watched only where that is asked for
 _ROWS = 5_000  # held-out rows that are compared with
+_PARTS = 3  # the commonest values of a category that are asked, at most
+_COMMON = 0.02  # share of the rows that such a value has at least
 NO_ROWS = "the bundle has no held-out rows to compare correlations with"
 
 
+class Part(NamedTuple):
+    """A number that is compared: a column's, or 1 where a row has a `value` of a category. With centre and scale."""
+
+    column: str
+    value: str | None
+    centre: float
+    scale: float
+
+    @property
+    def label(self) -> str:
+        """What a reader calls it."""
+        return self.column if self.value is None else f"{self.column}={self.value}"
+
+
 class Bonds:
-    """The correlations of one version's numbers. `read` gives its held-out rows, (m, d), by the columns' names."""
+    """The correlations of one version's columns. `read` gives its held-out columns by their names."""
 
     def __init__(
         self,
         profile: TableProfile,
-        read: Callable[[Sequence[str]], Floats] | None = None,
+        read: Callable[[Sequence[str]], Sequence[Column]] | None = None,
         most: int = MOST,
     ) -> None:
-        found = [one for one in profile.columns if isinstance(one, NumericProfile) and one.grid.name != SCORE]
-        found = [one for one in found if one.finite]
-        self.names = tuple(one.grid.name for one in found)
-        self.why = _why(len(found), most, read)
-        ends = [] if self.why else [_spread(one) for one in found]
-        self._ends = np.array([low for low, _ in ends]), np.array([scale for _, scale in ends])
+        numbers, categories = _numbers_of(profile), _categories_of(profile)
+        self.why = _why(len(numbers), len(categories), most, read)
+        self._parts = () if self.why else (*numbers, *_that_fit(categories, most - len(numbers)))
+        self.columns = tuple(dict.fromkeys(part.column for part in self._parts))
+        self._ends = np.array([part.centre for part in self._parts]), np.array([part.scale for part in self._parts])
         self._read = read
         self._known: Dependence | None = None
         self._laws: dict[int, Law] = {}
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs are asked, where enough rows know both."""
+        held = [sum(part.column == name for part in self._parts) for name in self.columns]
+        return (sum(held) ** 2 - sum(count**2 for count in held)) // 2
 
     def count(self, columns: Sequence[Column]) -> Sums | None:
         """The sums of some rows; None where correlations are not watched."""
         if self.why:
             return None
         by_name = {column.name: column for column in columns}
-        values = [one.values for name in self.names if isinstance(one := by_name.get(name), NumericColumn)]
-        return None if len(values) < len(self.names) else sums_of(np.stack(values, axis=1), *self._ends)
+        if any(name not in by_name for name in self.columns):
+            return None
+        return sums_of(_values([by_name[name] for name in self.columns], self._parts), *self._ends)
 
     def compare(self, window: Sums | None, alpha: float) -> Compared | str:
         """A window against the held-out rows at its share of alpha; or why not."""
@@ -79,13 +102,13 @@ class Bonds:
         if len(rows) < FEWEST:
             self.why = NO_ROWS
         else:
-            self._known = dependence(rows, self.names, *self._ends)
+            labels, owners = zip(*((part.label, part.column) for part in self._parts), strict=True)
+            self._known = dependence(rows, labels, *self._ends, owners)
 
     def _rows(self, data: Dataset | None = None) -> Floats:
-        if data is not None:
-            rows = _numbers(data, self.names)
-        else:
-            rows = np.empty((0, len(self.names))) if self._read is None else self._read(self.names)
+        read = self._read if data is None else data.columns
+        found = () if read is None else read(self.columns)
+        rows = _values(found, self._parts) if found else np.empty((0, len(self._parts)))
         return rows[:: max(1, -(-len(rows) // _ROWS))]
 
     def _law(self, drawn: int) -> Law:
@@ -93,15 +116,15 @@ class Bonds:
         if known is None:
             assert self._known is not None
             centre, scale = self._ends
-            rng = np.random.default_rng(crc32(",".join((str(drawn), *self.names)).encode()))
+            rng = np.random.default_rng(crc32(",".join((str(drawn), *(part.label for part in self._parts))).encode()))
             known = self._laws[drawn] = law_of(self._known, (self._rows() - centre) / scale, drawn, rng)
         return known
 
 
-def _why(numbers: int, most: int, read: object) -> str:
+def _why(numbers: int, categories: int, most: int, read: object) -> str:
     """Why correlations are not watched; empty where they are."""
-    if numbers < 2:
-        return "the table has fewer than two numbers"
+    if numbers + categories < 2:
+        return "the table has fewer than two numbers or categories"
     if read is None:
         return NO_ROWS
     if not most:
@@ -109,6 +132,29 @@ def _why(numbers: int, most: int, read: object) -> str:
     if numbers > most:
         return f"{numbers:,} numbers are more than {most:,}, and cost more: ask for them by monitoring.correlations: on"
     return ""
+
+
+def _numbers_of(profile: TableProfile) -> list[Part]:
+    found = [one for one in profile.columns if isinstance(one, NumericProfile) and one.grid.name != SCORE]
+    return [Part(one.grid.name, None, *_spread(one)) for one in found if one.finite]
+
+
+def _categories_of(profile: TableProfile) -> list[list[Part]]:
+    """Each category's commonest values, the last one left out: it is there where no other is."""
+    found = []
+    for one in profile.columns:
+        if not isinstance(one, CategoryProfile):
+            continue
+        counted = sorted(zip(one.counts, one.grid.categories, strict=True), key=lambda held: -held[0])
+        common = [held for held in counted if held[0] >= _COMMON * max(one.present, 1)][: len(counted) - 1]
+        found.append([Part(one.grid.name, value, float(2 * n > one.present), 1.0) for n, value in common[:_PARTS]])
+    return [parts for parts in found if parts]
+
+
+def _that_fit(categories: Sequence[Sequence[Part]], room: int) -> list[Part]:
+    """As many values of each as there is room for; the last columns go without where there is none for one of each."""
+    fits = max((n for n in range(2, _PARTS + 1) if sum(len(one[:n]) for one in categories) <= room), default=1)
+    return [part for one in categories for part in one[:fits]][: max(room, 0)]
 
 
 def _spread(column: NumericProfile) -> tuple[float, float]:
@@ -125,12 +171,37 @@ def bonds_of(folder: Path, open_dataset: Callable[[Path], Dataset], profile: Tab
     """The correlations of a bundle in a folder: of its held-out rows, where it has some."""
     path = folder / HELDOUT
 
-    def read(names: Sequence[str]) -> Floats:
-        return _numbers(open_dataset(path), names)
+    def read(names: Sequence[str]) -> Sequence[Column]:
+        return open_dataset(path).columns(names)
 
     return Bonds(profile, read if path.exists() else None, most)
 
 
-def _numbers(data: Dataset, names: Sequence[str]) -> Floats:
-    held = [one.values if isinstance(one, NumericColumn) else np.full(data.rows, np.nan) for one in data.columns(names)]
-    return np.stack(held, axis=1)
+def _values(columns: Sequence[Column], parts: Sequence[Part]) -> Floats:
+    """The columns' rows, (n, d); nan where one is null, or is not of the kind that was profiled."""
+    rows = columns[0].rows
+    held = {column.name: column for column in columns}
+    found = np.full((len(parts), rows), np.nan)
+    for name, places in _grouped(parts).items():
+        column = held[name]
+        wanted = parts[places[0]].value is not None
+        if isinstance(column, NumericColumn) and not wanted:
+            found[places[0]] = column.values
+        elif isinstance(column, CategoricalColumn) and wanted:
+            found[places] = _marks(column, [parts[place].value for place in places])
+    return np.ascontiguousarray(found.T)
+
+
+def _grouped(parts: Sequence[Part]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for place, part in enumerate(parts):
+        found.setdefault(part.column, []).append(place)
+    return found
+
+
+def _marks(column: CategoricalColumn, values: Sequence[str | None]) -> Floats:
+    """1 where a row has a value, (k, n); nan where it is null, whose code is the last place."""
+    listed = np.array([*column.categories, ""], dtype=object)
+    marks = np.stack([listed == value for value in values]).astype(np.float64)
+    marks[:, -1] = np.nan
+    return np.asarray(marks[:, column.codes])

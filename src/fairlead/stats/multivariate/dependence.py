@@ -1,7 +1,8 @@
-"""Does one window's dependence of numbers on each other differ from the reference's? Cheap enough for every window.
+"""Does one window's dependence of columns on each other differ from the reference's? Cheap enough for every window.
 
 Numbers are centred at the reference's median, divided by its spread between the deciles and cut at three of these, so
-that no single row carries a correlation. Sums of products add up, batch by batch. For each of P pairs
+that no single row carries a correlation. Of a category there is a number for each of its commonest values, 1 where a
+row has it; two of one column are no pair. Sums of products add up, batch by batch. For each of P pairs
 
     z = (r_window - r_reference) / sqrt(v (1/n + 1/m)),     v the variance of one row's influence on r (Hampel 1974),
 
@@ -96,29 +97,50 @@ def sums_of(rows: Floats, centre: Floats, scale: Floats) -> Sums:
     return Sums(there.T @ there, held.T @ there, (held * held).T @ there, held.T @ held)
 
 
-class Dependence(Struct, frozen=True, eq=False):
+class Dependence(Struct, frozen=True, eq=False, dict=True):
     """A reference of d numbers: their names, correlations, (d, d), the variance of a row's influence on each, and from
-    how many rows; and each one's share of rows, (d,), away from its centre. nan where a pair has no correlation."""
+    how many rows; each one's share of rows, (d,), away from its centre; and the column that each is of, (d,). nan where
+    a pair has no correlation."""
 
     names: tuple[str, ...]
     correlations: NDArray[np.float32]
     variances: NDArray[np.float32]
     counts: NDArray[np.float32]
     spread: Floats
+    owners: tuple[str, ...]
+
+    @cached_property
+    def columns(self) -> tuple[str, ...]:
+        """The c <= d columns, in order."""
+        return tuple(dict.fromkeys(self.owners))
+
+    @cached_property
+    def _places(self) -> NDArray[np.intp]:
+        known = {name: place for place, name in enumerate(self.columns)}
+        return np.array([known[name] for name in self.owners], np.intp)
+
+    def members(self, column: int) -> NDArray[np.bool_]:
+        """Which of the numbers, (d,), are of a column."""
+        return np.asarray(self._places == column)
+
+    def by_column(self, values: Floats) -> Floats:
+        """The sums of (d,) values over each column's numbers, (c,)."""
+        if len(self.columns) == len(self.owners):
+            return values
+        return np.asarray(np.bincount(self._places, values, len(self.columns)), np.float64)
 
     def asked(self, rows: float) -> NDArray[np.bool_]:
         """The pairs, (d, d), that a window of `rows` can say something of: a number that is at its centre in all but a
         few rows goes together with another, or does not, by these few alone."""
         known = self.counts * (rows / max(float(self.counts.max(initial=0.0)), 1.0))  # rows in which both are known
         enough = known * np.minimum(self.spread[:, None], self.spread[None, :]) >= FEWEST
-        there = enough & np.isfinite(self.correlations)
-        np.fill_diagonal(there, val=False)
-        return np.asarray(there)
+        apart = self._places[:, None] != self._places
+        return np.asarray(enough & np.isfinite(self.correlations) & apart)
 
 
 class Found(Struct, frozen=True):
     """What one of the three sums says: its p-value for the whole window, the `column` it is of (empty: all), the pair
-    that changed most in it, that pair's correlations, and by how much it changed beyond what chance adds."""
+    of numbers that changed most in it, that pair's correlations, and by how much it changed beyond what chance adds."""
 
     kind: str  # pair | column | all
     p_value: float
@@ -142,7 +164,7 @@ class Compared(Struct, frozen=True):
 
 class Law(Struct, frozen=True, eq=False):
     """Under no change: mean, deviation and skewness of the sum of z^2 over all pairs, (3,), and of the worst column's
-    standing, (3,), which is its sum of z^2 less the mean in deviations, (2, d); mean and deviation of the largest |z|,
+    standing, (3,), which is its sum of z^2 less the mean in deviations, (2, c); mean and deviation of the largest |z|,
     (2,). Deviations and skewness are at the upper end of what so few draws leave open."""
 
     every: Floats
@@ -151,7 +173,7 @@ class Law(Struct, frozen=True, eq=False):
     largest: Floats
 
     def standing(self, columns: Floats) -> Floats:
-        """How far each column's sum of z^2, (..., d), lies beyond its mean, in its deviations."""
+        """How far each column's sum of z^2, (..., c), lies beyond its mean, in its deviations."""
         return np.asarray((columns - self.column[0]) / self.column[1])
 
 
@@ -168,8 +190,10 @@ def spread_of(low: float, middle: float, high: float, deviation: float) -> tuple
     return middle, scale if scale > 0.0 else deviation or 1.0
 
 
-def dependence(rows: Floats, names: Sequence[str], centre: Floats, scale: Floats) -> Dependence:
-    """The reference of (m, d) rows."""
+def dependence(
+    rows: Floats, names: Sequence[str], centre: Floats, scale: Floats, owners: Sequence[str] = ()
+) -> Dependence:
+    """The reference of (m, d) rows. `owners` are the columns that the numbers are of; left out: each is one."""
     sums = sums_of(rows, centre, scale)
     r = sums.correlations
     known = np.isfinite(rows)
@@ -194,6 +218,7 @@ def dependence(rows: Floats, names: Sequence[str], centre: Floats, scale: Floats
         np.maximum(variance, least).astype(np.float32),
         counts.astype(np.float32),
         away,
+        tuple(owners or names),
     )
 
 
@@ -203,13 +228,13 @@ def law_of(known: Dependence, rows: Floats, drawn: int, rng: np.random.Generator
     size = len(known.names)
     still = (np.zeros(size), np.ones(size))
     there = known.asked(drawn)
-    every, columns, largest = np.empty(draws), np.empty((draws, size)), np.empty(draws)
+    every, columns, largest = np.empty(draws), np.empty((draws, len(known.columns))), np.empty(draws)
     before = known.correlations.astype(np.float64)
     error = np.sqrt(known.variances.astype(np.float64))
     for place in range(draws):
         sums = sums_of(rows[rng.integers(0, len(rows), drawn)], *still)
         z = _standing(sums.correlations - before, error, 1.0 / np.maximum(sums.counts, 1.0), there)
-        columns[place] = (z * z).sum(axis=0)
+        columns[place] = known.by_column((z * z).sum(axis=0))
         every[place] = columns[place].sum() / 2.0
         largest[place] = np.abs(z).max(initial=0.0)
     ends = np.stack([columns.mean(axis=0), np.maximum(columns.std(axis=0, ddof=1), 1e-12)])
@@ -281,13 +306,13 @@ class _Asked(Struct, frozen=True, eq=False, dict=True):
 
     @cached_property
     def columns(self) -> Floats:
-        """The sum of each column's z^2, (d,)."""
-        return np.asarray(np.einsum("ij,ij->j", self.z, self.z))
+        """The sum of each column's z^2, (c,)."""
+        return self.known.by_column(np.asarray(np.einsum("ij,ij->j", self.z, self.z)))
 
     @cached_property
     def degrees(self) -> Floats:
-        """How many pairs of each column are asked, (d,)."""
-        return np.asarray(self.there.sum(axis=0), np.float64)
+        """How many pairs of each column are asked, (c,)."""
+        return self.known.by_column(np.asarray(self.there.sum(axis=0), np.float64))
 
     def independent(self) -> tuple[float, float, float]:
         """The three p-values, of the largest pair, the worst column and all, as if pairs were independent."""
@@ -312,14 +337,12 @@ class _Asked(Struct, frozen=True, eq=False, dict=True):
 
     def told(self, chances: tuple[float, float, float]) -> tuple[Found, ...]:
         """What each of the three says."""
-        worst = int(
-            (self.columns - self.degrees).argmax()
-        )  # its own pairs all changed, of others' only the one with it
-        one = np.zeros_like(self.there)
-        one[worst] = self.there[worst]
+        # The worst column's own pairs all changed, of others' only the one with it.
+        worst = int((self.columns - self.degrees).argmax())
+        one = self.there & self.known.members(worst)[:, None]
         return (
             self._found("pair", chances[0], self.there, self.pairs),
-            self._found("column", chances[1], one, int(self.degrees[worst]), self.known.names[worst]),
+            self._found("column", chances[1], one, int(self.degrees[worst]), self.known.columns[worst]),
             self._found("all", chances[2], self.there, self.pairs),
         )
 
