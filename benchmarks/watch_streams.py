@@ -33,9 +33,10 @@ from fairlead.core.harm import HarmPolicy
 from fairlead.core.page_budget import Watched, compiled, thresholds
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
-from fairlead.flows.backtest import RULES, Look, Past, Rule, look_back, rule_signals, score_rules
+from fairlead.flows.backtest import Look, Past, look_back, rule_signals, score_rules
 from fairlead.flows.backtest_reference import reference_of
 from fairlead.flows.backtest_rows import Rows, tallied
+from fairlead.flows.backtest_rules import RULES, Rule
 from fairlead.flows.watching.judge import Policy
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 

@@ -13,9 +13,10 @@ from fairlead.core.faults import CATALOGUE, FLIP, NULLS, PRIOR, UNIT
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.report import Stage
 from fairlead.core.window import DAY
-from fairlead.flows.backtest import PAGES, RULES, Look, Past, alert_signals, look_back, reference_loss, score_rules
+from fairlead.flows.backtest import PAGES, Look, Past, alert_signals, look_back, reference_loss, score_rules
 from fairlead.flows.backtest_faults import Scene, columns_of, injected, run_faults
 from fairlead.flows.backtest_rows import Rows, tallied
+from fairlead.flows.backtest_rules import RULES
 from fairlead.flows.watching.judge import Policy
 from fairlead.stats.columns import NumericColumn
 from fairlead.testing.reports import benign_report, harmful_report

@@ -11,12 +11,12 @@ import pytest
 from msgspec import Raw
 from tests.flows.page_desk import page_settings
 
-from fairlead.app.drift_round import named_tests
 from fairlead.config.load import parse_settings
 from fairlead.core.drift_tests import DriftTest, alarm_of_tests
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
 from fairlead.flows.drift_windows import Compared, DriftWindows
+from fairlead.operations.drift_named import named_tests
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
 from fairlead.stats.intervals import clopper_pearson
 from fairlead.stats.profile import profile

@@ -8,9 +8,8 @@ again when the severity rises or a week has passed, over when it holds.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
-from math import inf
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,16 +28,15 @@ from fairlead.core.backtest import (
     realised,
     scored_as,
 )
-from fairlead.core.harm import USUAL as USUAL_ALPHA
-from fairlead.core.report import SCORE, FeatureShift, Stage, WindowReport
+from fairlead.core.group_alarms import FAIRNESS, GROUP
+from fairlead.core.report import Stage, WindowReport
 from fairlead.core.sudden_alarms import PRIOR, WORSE
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.core.window import Window
 from fairlead.flows.backtest_rows import PastCohort, Tally
+from fairlead.flows.backtest_rules import Rule, unasked
 from fairlead.flows.watching.judge import Policy, Seen, judge, judge_again
 from fairlead.flows.watching.previous import Calm
 from fairlead.flows.watching.reference import Reference
-from fairlead.stats.performance import HIGHER_IS_BETTER
 from fairlead.stats.sequential.betting import LossWatch
 
 PAGES = "pages"  # the rule that stands for the product: what it would have paged somebody for
@@ -50,6 +48,8 @@ _ASKED = {
     SILENT: "a window could not be measured",
     CALIBRATION: "the probabilities are wrong by the labels",
     PREDICTIONS: "the mean or the spread of the predictions moved",
+    GROUP: "a class, or a group of answers, is worse off than on the reference",
+    FAIRNESS: "groups are treated less alike than on the reference",
     WORSE: "the metric or the loss is worse than in the last windows",
     PRIOR: "a class became commoner or rarer than in the last windows",
     BENIGN: "drift that harms nobody: on record, and told to nobody",
@@ -81,14 +81,6 @@ class Past(Struct, frozen=True, eq=False):
 
     windows: tuple[Realised, ...]
     looks: tuple[Look, ...]
-
-
-class Rule(Struct, frozen=True):
-    """A condition on a report: breached, holding, or not decided."""
-
-    name: str
-    says: str
-    asks: Callable[[WindowReport], Outcome]
 
 
 def look_back(
@@ -164,10 +156,17 @@ def score_rules(
     told = [Told(PAGES, "critical or high: what pages somebody", WATCH, tuple(paging))]
     for name in dict.fromkeys([*_ASKED, *(alarm.alert for alarm, _, _ in own)]):
         said = tuple(signal for alarm, _, signal in own if alarm.alert == name)
-        told.append(Told(name, _ASKED.get(name, ""), WATCH, said))
+        told.append(Told(name, _ASKED.get(name, ""), WATCH, said, _unasked(name, past)))
     told += beside
-    told += [Told(one.name, one.says, PRACTICE, tuple(rule_signals(past.looks, one, policy))) for one in rules]
+    told += [
+        Told(one.name, one.says, PRACTICE, tuple(rule_signals(past.looks, one, policy)), _unasked(one.name, past))
+        for one in rules
+    ]
     return tuple(scored_as(one, past.windows) for one in told)
+
+
+def _unasked(rule: str, past: Past) -> str:
+    return unasked(rule, (look.report for look in past.looks))
 
 
 def alert_signals(found: Sequence[Look], policy: AlertPolicy) -> list[tuple[Alarm, int, Signal]]:
@@ -226,89 +225,3 @@ def stood(alarm: Alarm, at: float, standing: dict[str, Standing], policy: AlertP
     elif choice.notify:
         standing[alarm.alert] = Standing(alarm.severity, at)
     return choice.notify
-
-
-# -- rules beside the product's own ------------------------------------------------------------------------------------
-
-
-def _moved(report: WindowReport) -> Outcome:
-    return _if(report, any(one.level == "critical" for one in _features(report)))
-
-
-def _psi(report: WindowReport) -> Outcome:
-    return _if(report, any((one.psi or 0.0) > 0.25 for one in _features(report)))
-
-
-def _p_value(report: WindowReport) -> Outcome:
-    return _if(report, any(one.p_value is not None and one.p_value < 0.05 for one in _features(report)))
-
-
-def _estimated(report: WindowReport) -> Outcome:
-    """At the close only: afterwards there are labels."""
-    seen = report.performance
-    if report.stage is Stage.MATURED and seen is not None and seen.labels:
-        return Outcome.UNDECIDED
-    if seen is None or seen.estimated is None or seen.reference is None:
-        return Outcome.UNDECIDED
-    sign = 1.0 if seen.metric in HIGHER_IS_BETTER else -1.0
-    worst = seen.estimated_high if sign > 0 else seen.estimated_low
-    fell = sign * (seen.reference - seen.estimated) > 0.1 * abs(seen.reference)
-    sure = worst is not None and sign * (seen.reference - worst) > 0.0
-    return _if(report, fell and sure)
-
-
-def _dropped(report: WindowReport) -> Outcome:
-    return _if(report, report.harm.level == "critical" and report.harm.drop is not None) if _ripe(report) else _LATER
-
-
-def _log_loss(report: WindowReport) -> Outcome:
-    """What neither ranking nor decisions show: probabilities that have become wrong, as when a rare class doubles."""
-    readings = () if report.performance is None else report.performance.also
-    seen = next((one for one in readings if one.metric == "log_loss"), None)
-    if not _ripe(report) or seen is None or seen.low is None or seen.reference is None or seen.reference_high is None:
-        return _LATER
-    worse = (seen.realised or 0.0) > 1.1 * seen.reference
-    return _if(report, worse and seen.low > seen.reference_high)
-
-
-def _exceeds(report: WindowReport) -> Outcome:
-    found = report.harm.p_tolerated
-    return _LATER if not _ripe(report) or found is None else _if(report, found <= USUAL_ALPHA)
-
-
-def _bet(report: WindowReport) -> Outcome:
-    if not _ripe(report) or report.harm.threshold <= 0:
-        return _LATER
-    return _if(report, report.harm.log_e >= report.harm.threshold)
-
-
-_LATER = Outcome.UNDECIDED
-RULES: tuple[Rule, ...] = (
-    Rule("drop of the realised metric", "a tenth worse than the reference, beyond both intervals", _dropped),
-    Rule("loss of the window", "a tenth or .01 above the held-out loss, with p < 2.5 %", _exceeds),
-    Rule("test of the live loss", "a bet against the held-out bound, over all windows", _bet),
-    Rule("log loss", "a tenth above the reference, beyond both intervals", _log_loss),
-    Rule("drop of the estimated metric", "the same without labels, at the close", _estimated),
-    Rule("any column drifts", "critical by its distance, beyond chance", _moved),
-    Rule("any column PSI > 0.25", "threshold practice, without a test", _psi),
-    Rule("any column p < 0.05", "significance practice, without a correction", _p_value),
-)
-
-
-def _ripe(report: WindowReport) -> bool:
-    return report.stage is Stage.MATURED and report.performance is not None and report.performance.labels > 0
-
-
-def _features(report: WindowReport) -> list[FeatureShift]:
-    return [one for one in report.drift if one.name != SCORE]
-
-
-def _if(report: WindowReport, breached: bool) -> Outcome:
-    if not report.rows:
-        return Outcome.UNDECIDED
-    return Outcome.BREACHED if breached else Outcome.HOLDS
-
-
-def span_of(windows: Sequence[Window | Realised]) -> float:
-    """Seconds from the first window's start to the last one's end."""
-    return windows[-1].ends_at - windows[0].starts_at if windows else inf

@@ -21,8 +21,9 @@ from fairlead.core.faults import Fault
 from fairlead.core.report import SCORE, Stage, WindowReport
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
-from fairlead.flows.backtest import RULES, Before, Look, Rule, looks
+from fairlead.flows.backtest import Before, Look, looks
 from fairlead.flows.backtest_rows import Rows, tallied
+from fairlead.flows.backtest_rules import RULES, Rule
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference
 from fairlead.stats import faults as do

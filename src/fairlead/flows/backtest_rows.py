@@ -13,12 +13,16 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from fairlead.core.contract import Task
+from fairlead.core.groups import GroupCounts
 from fairlead.core.report import SCORE
 from fairlead.core.window import Window, WindowPlan
 from fairlead.flows.watching.cohort import Cohort, Labelled, Placed
 from fairlead.flows.watching.reference import Reference
+from fairlead.flows.watching.segments import cells_in
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
+from fairlead.stats.multivariate.dependence import Sums
 from fairlead.stats.performance import Floats
+from fairlead.stats.pinpoint import Cells
 from fairlead.stats.profile import TableProfile, empty_profile, profile_column
 from fairlead.stats.tally import Scratch
 
@@ -46,6 +50,13 @@ class Rows(Struct, frozen=True, eq=False):
         parts = (self.score[places], self.decided[places], self.truth[places], self.observed_at[places])
         return Rows(self.at[places], {name: taken(one, places) for name, one in self.features.items()}, *parts)
 
+    def every(self, step: int) -> Rows:
+        """Every `step`-th of them."""
+        if step == 1:
+            return self
+        parts = (one[::step] for one in (self.score, self.decided, self.truth, self.observed_at))
+        return Rows(self.at[::step], {name: _every(one, step) for name, one in self.features.items()}, *parts)
+
 
 class Losses(Struct, frozen=True):
     """Of all labelled rows: how many, the sum of their losses, and of the squares."""
@@ -60,16 +71,24 @@ class Losses(Struct, frozen=True):
 
 class Tally(Struct, frozen=True, eq=False):
     """One window's rows so far: counts of all, and some rows of their own: (5, k) event time, score, decision, truth,
-    instant of the label."""
+    instant of the label. Of these too: `groups` (columns, k) and `cells` (features, k), by which answers are told apart
+    and harm is looked for, and `sums`, how their numbers go together; None where that is not watched."""
 
     window: Window
     profile: TableProfile
     losses: Losses
     some: Floats
+    groups: Cells
+    cells: Cells
+    sums: Sums | None = None
 
     def __add__(self, other: Tally) -> Tally:
         some = np.concatenate((self.some, other.some), axis=1)
-        return Tally(self.window, self.profile + other.profile, self.losses + other.losses, some)
+        groups = np.concatenate((self.groups, other.groups), axis=1)
+        cells = np.concatenate((self.cells, other.cells), axis=1)
+        known = [one for one in (self.sums, other.sums) if one is not None]
+        sums = None if not known else known[0] if len(known) == 1 else known[0] + known[1]
+        return Tally(self.window, self.profile + other.profile, self.losses + other.losses, some, groups, cells, sums)
 
 
 def tallied(
@@ -85,9 +104,25 @@ def tallied(
         known = ~(np.isnan(part.truth) | np.isnan(part.decided))
         losses = reference.losses(part.truth[known], part.decided[known])
         sums = Losses(int(losses.size), float(losses.sum()), float((losses * losses).sum()))
-        some = np.stack((part.at, part.score, part.decided, part.truth, part.observed_at))[:, ::step]
-        found.append(Tally(window, TableProfile(part.size, tuple(columns)), sums, np.ascontiguousarray(some)))
+        found.append(_tally(window, TableProfile(part.size, tuple(columns)), sums, part.every(step), reference))
     return found
+
+
+def _tally(window: Window, counts: TableProfile, losses: Losses, some: Rows, reference: Reference) -> Tally:
+    """With what is counted of some rows one by one."""
+    held = np.stack((some.at, some.score, some.decided, some.truth, some.observed_at))
+    columns = tuple(some.features.values())
+    none = np.empty((0, some.size), np.uint8)
+    groups = none if reference.groups is None else reference.groups.cells(columns, some.size)
+    cells = none if reference.groups is None else cells_in(some.features, reference.profile, some.size)
+    sums = None if reference.bonds is None else reference.bonds.count(columns)
+    return Tally(window, counts, losses, held, groups, cells, sums)
+
+
+def _every(column: Column, step: int) -> Column:
+    if isinstance(column, NumericColumn):
+        return NumericColumn(column.name, column.values[::step])
+    return CategoricalColumn(column.name, column.codes[::step], column.categories)
 
 
 def taken(column: Column, places: NDArray[np.intp]) -> Column:
@@ -105,7 +140,7 @@ class PastCohort(Cohort):
         super().__init__(reference, profiled=False)
         order = np.argsort(tally.some[0], kind="stable")
         order = order[:: -(-order.size // JUDGED_ROWS) or 1]
-        self._past = tally
+        self._past, self._past_order = tally, order
         self._past_at, self._past_score, self._past_decided, truth, seen = tally.some[:, order]
         self._past_truth = np.where(seen <= known_at, truth, np.nan)
         self._past_seen = np.where(np.isnan(self._past_truth), -np.inf, seen)
@@ -123,6 +158,21 @@ class PastCohort(Cohort):
     def profile(self) -> TableProfile | None:
         """Of all rows."""
         return self._past.profile
+
+    def sums(self) -> Sums | None:
+        """Of the rows that are kept one by one."""
+        return self._past.sums
+
+    def cells(self) -> Cells:
+        """Of the rows that are judged one by one."""
+        return self._past.cells[:, self._past_order]
+
+    def groups(self) -> GroupCounts | None:
+        """The same by class and by group."""
+        known = self.reference.groups
+        if known is None or not self._past_at.size:
+            return None
+        return known.counts(self._past.groups[:, self._past_order], self.truths(), self.places_decided())
 
     def scores(self) -> Floats:
         """Of the rows that are judged one by one."""

@@ -19,9 +19,10 @@ from fairlead.core.listing import counted
 from fairlead.core.page_budget import Watched, compiled, thresholds
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import SettingsError, TableError, UsageError
-from fairlead.flows.backtest import RULES, Past, alert_signals, look_back, pages_of, reference_loss, score_rules
+from fairlead.flows.backtest import Past, alert_signals, look_back, pages_of, reference_loss, score_rules
 from fairlead.flows.backtest_reference import reference_of
 from fairlead.flows.backtest_rows import Tally
+from fairlead.flows.backtest_rules import RULES
 from fairlead.flows.watching.harms import Informed
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference

@@ -24,7 +24,7 @@ from fairlead.flows.backtest import look_back
 from fairlead.flows.backtest_rows import Rows, Tally, tallied
 from fairlead.flows.watch import UNWATCHED
 from fairlead.flows.watching.features import on_grid
-from fairlead.flows.watching.harms import Informed, load_informed
+from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference, answers
 from fairlead.operations.backtest import Tried, plan_of, report_of
@@ -51,7 +51,7 @@ class Version(Struct, frozen=True, eq=False):
     model: str
     number: int
     manifest: Manifest
-    reference: Informed
+    reference: Reference
     policy: Policy
     load: Callable[[], Predictor]
 
@@ -62,7 +62,9 @@ def open_version(context: Context, name: str, budget: Budget | None = None, wind
     found = resolve(context, name if "@" in name else f"{name}@champion")
     stated = None if budget is None else (budget.pages, budget.per_seconds)
     policy = policy_tried(context, found.model, stated, None if window is None else plan_of(window).seconds)
-    known = load_informed(context.bundles, found.bundle, found.version, open_dataset, policy.harm)
+    known = load_light(
+        context.bundles, found.bundle, found.version, open_dataset, policy.harm, policy.widest, policy.groups
+    )
     manifest = context.bundles.manifest(found.bundle)
     return Version(found.model, found.version, manifest, known, policy, lambda: context.bundles.load(found.bundle))
 

@@ -34,7 +34,7 @@ TITLES = {
     USUAL: "alerts where none is stated",
     TESTS: "drift tests",
     RETRAINING: "retraining",
-    PRACTICE: "for comparison",
+    PRACTICE: "single judgements, and common practice",
 }
 DAY = 86_400.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from msgspec import Raw
@@ -40,7 +40,19 @@ def cells_of(features: Sequence[Raw], profile: TableProfile) -> Cells:
     if not wanted:
         return np.empty((0, len(features)), np.uint8)
     rows, grids = decoded(features), {grid.name: grid for grid in profile.grids}
-    return np.stack([_cells(on_grid(grids[name], [row.get(name) for row in rows]), grids[name]) for name in wanted])
+    return cells_in(
+        {name: on_grid(grids[name], [row.get(name) for row in rows]) for name in wanted}, profile, len(rows)
+    )
+
+
+def cells_in(columns: Mapping[str, Column], profile: TableProfile, rows: int) -> Cells:
+    """The same of columns by name; one that is not there is null."""
+    grids = {grid.name: grid for grid in profile.grids}
+    found = [
+        _cells(columns[name], grids[name]) if name in columns else np.full(rows, NULL, np.uint8)
+        for name in columns_of(profile)
+    ]
+    return np.stack(found) if found else np.empty((0, rows), np.uint8)
 
 
 def segment_of(known_of: Reference, cells: Cells, truth: Floats, decided: Floats) -> str:
