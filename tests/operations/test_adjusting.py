@@ -8,12 +8,8 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-import onnx
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from msgspec import Raw
-from onnx import numpy_helper
 
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
@@ -26,7 +22,7 @@ from fairlead.operations.incidents import open_incident
 from fairlead.operations.models import Registration, register
 from fairlead.operations.triage import triage
 from fairlead.ports.routes import WorkerState
-from fairlead.testing.candidate import StayPredictor, draw, formula_onnx
+from fairlead.testing.candidate import StayPredictor, draw, drawn_file, formula_file
 from fairlead.testing.log import make_prediction
 from fairlead.testing.registry import MemoryRegistry
 
@@ -38,35 +34,16 @@ rollout: {strategy: canary}
 ROWS = 1_500
 
 
-def model_file(path: Path, sharper: float) -> Path:
-    """The formula, so much surer of itself than it should be."""
-    model = onnx.load_model_from_string(formula_onnx())
-    for tensor in model.graph.initializer:
-        if tensor.name in ("weights", "bias"):
-            tensor.CopyFrom(numpy_helper.from_array(sharper * numpy_helper.to_array(tensor), tensor.name))
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def as_file(path: Path, count: int, seed: int) -> Path:
-    """Drawn rows with their outcomes."""
-    rows, truth = draw(count, seed)
-    ages, nights, cities = zip(*rows, strict=True)
-    table = {"age": ages, "nights": nights, "city": cities, "canceled": pa.array(truth, pa.int8())}
-    pq.write_table(pa.table(table), path)
-    return path
-
-
 def home(folder: Path, sharper: float, shift: float) -> Context:
     """A champion, and a log whose outcomes follow the formula with log odds shifted by so much."""
     registry = MemoryRegistry()
     opened = replace(open_context(folder / "home"), settings=parse_settings(SETTINGS), open_registry=lambda: registry)
     asked = Registration(
         name="stay",
-        model=str(model_file(folder / "champion.onnx", sharper)),
-        reference=as_file(folder / "reference.parquet", 1_000, 1),
+        model=str(formula_file(folder / "champion.onnx", sharper=sharper)),
+        reference=drawn_file(folder / "reference.parquet", 1_000, 1),
         target="canceled",
-        heldout=as_file(folder / "heldout.parquet", 400, 2),
+        heldout=drawn_file(folder / "heldout.parquet", 400, 2),
     )
     register(opened, asked)
     opened.journal.append([AliasMoved("stay", "champion", 1, None)], actor="ana", at=opened.clock.now())

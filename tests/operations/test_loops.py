@@ -11,12 +11,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import onnx
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from msgspec import Raw
-from onnx import numpy_helper
 
 from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.app.compose import open_context
@@ -31,7 +27,7 @@ from fairlead.faces.cli.app import build, run
 from fairlead.operations.context import Context
 from fairlead.operations.loops import loops
 from fairlead.operations.models import Registration, register
-from fairlead.testing.candidate import draw, formula_onnx
+from fairlead.testing.candidate import draw, drawn_file, formula_file
 from fairlead.testing.log import make_prediction
 from fairlead.testing.registry import MemoryRegistry
 
@@ -51,17 +47,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Context:
     registry = MemoryRegistry()
     opened = replace(open_context(folder / "home"), settings=parse_settings(SETTINGS), open_registry=lambda: registry)
     for name, count in (("rows", 800), ("heldout", 300)):
-        rows, truth = draw(count, count)
-        ages, nights, cities = zip(*rows, strict=True)
-        table = {"age": ages, "nights": nights, "city": cities, "canceled": pa.array(truth, pa.int8())}
-        pq.write_table(pa.table(table), folder / f"{name}.parquet")
+        drawn_file(folder / f"{name}.parquet", count, count)
     for shift in (0.0, 1.5):
-        model = onnx.load_model_from_string(formula_onnx())
-        for tensor in model.graph.initializer:
-            if tensor.name == "bias":
-                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(shift), tensor.name))
-        path = folder / f"model-{shift}.onnx"
-        path.write_bytes(model.SerializeToString())
+        path = formula_file(folder / f"model-{shift}.onnx", shift=shift)
         data, heldout = folder / "rows.parquet", folder / "heldout.parquet"
         register(opened, Registration("stay", str(path), data, "canceled", heldout=heldout))
     opened.journal.append([AliasMoved("stay", "champion", 1, None)], actor="ana", at=1.0)

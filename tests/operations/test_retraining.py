@@ -8,12 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
-import onnx
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from msgspec import Raw
-from onnx import numpy_helper
 
 from fairlead.adapters.run_folder import claimed
 from fairlead.app.compose import open_context
@@ -30,7 +27,7 @@ from fairlead.errors import Refused
 from fairlead.operations.context import Context
 from fairlead.operations.models import Registration, register, show
 from fairlead.operations.retraining import decisions, retrain
-from fairlead.testing.candidate import draw, formula_onnx
+from fairlead.testing.candidate import draw, drawn_file, formula_file
 from fairlead.testing.log import make_prediction
 from fairlead.testing.registry import MemoryRegistry
 from fairlead.testing.reports import window_report
@@ -45,27 +42,6 @@ CARD = {
     "caveats_and_recommendations": "Made of a formula.",
     "maintenance_plan": "Retrained on demand.",
 }
-
-
-def model_file(path: Path, *weights: float) -> Path:
-    """The formula with other weights for age, nights and city."""
-    model = onnx.load_model_from_string(formula_onnx())
-    if weights:
-        (tensor,) = [each for each in model.graph.initializer if each.name == "weights"]
-        array = numpy_helper.to_array(tensor).copy()
-        array[:, 0] = weights
-        tensor.CopyFrom(numpy_helper.from_array(array, "weights"))
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def as_file(path: Path, count: int, seed: int) -> Path:
-    """Drawn rows with their outcomes."""
-    rows, truth = draw(count, seed)
-    ages, nights, cities = zip(*rows, strict=True)
-    table = {"age": ages, "nights": nights, "city": cities, "canceled": pa.array(truth, pa.int8())}
-    pq.write_table(pa.table(table), path)
-    return path
 
 
 @dataclass(frozen=True)
@@ -92,13 +68,13 @@ def house(folder: Path, *weights: float) -> House:
         retraining=Retraining(command="unused", at_least_labels=1_000),
     )
     context = replace(open_context(folder / "home"), settings=settings, open_registry=lambda: registry)
-    champion = model_file(folder / "champion.onnx", *weights)
+    champion = formula_file(folder / "champion.onnx", weights)
     asked = Registration(
         name="stay",
         model=str(champion),
-        reference=as_file(folder / "reference.parquet", 2_000, 1),
+        reference=drawn_file(folder / "reference.parquet", 2_000, 1),
         target="canceled",
-        heldout=as_file(folder / "heldout.parquet", 600, 2),
+        heldout=drawn_file(folder / "heldout.parquet", 600, 2),
         segments=("city",),
         card=CARD,
     )
@@ -115,7 +91,7 @@ def house(folder: Path, *weights: float) -> House:
     writer.predictions(predictions)
     writer.outcomes([OutcomeRecord(f"q{n}", int(value), 1_000.0, 1_000.0) for n, value in enumerate(truth)])
     writer.close()
-    return House(context, model_file(folder / "good.onnx"), model_file(folder / "poor.onnx", -0.01, 0.0, 0.0))
+    return House(context, formula_file(folder / "good.onnx"), formula_file(folder / "poor.onnx", (-0.01, 0.0, 0.0)))
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from fairlead.adapters.predictors.onnx import OnnxPredictor
 from fairlead.core.bundle import GOLDEN, HELDOUT, Golden
 from fairlead.stats.performance import auroc
-from fairlead.testing.candidate import CONTRACT, Parts, StayPredictor, draw, formula_onnx, write_candidate
+from fairlead.testing.candidate import CONTRACT, Parts, StayPredictor, draw, formula_file, formula_onnx, write_candidate
 
 
 def test_the_same_parts_give_the_same_bundle(tmp_path: Path) -> None:
@@ -49,3 +51,17 @@ def test_the_onnx_model_is_the_formula() -> None:
     rows = [*draw(50, 4)[0], (2000.0, 3, "aspen"), (40.0, 3, "nowhere")]
     answers = OnnxPredictor(formula_onnx(), CONTRACT).predict(rows)
     assert np.allclose(answers, StayPredictor().predict(rows), atol=1e-6)
+
+
+def test_the_formula_can_be_written_otherwise(tmp_path: Path) -> None:
+    """Surer, the other way round, shifted, or of other weights: the log odds say so."""
+    rows, _ = draw(200, 3)
+
+    def odds(**changed: Any) -> NDArray[np.float64]:
+        p = OnnxPredictor(formula_file(tmp_path / "m.onnx", **changed).read_bytes(), CONTRACT).predict(rows)[:, -1]
+        return np.asarray(np.log(p / (1.0 - p)), np.float64)
+
+    plain = odds()
+    np.testing.assert_allclose(odds(sharper=-0.5), -0.5 * plain, atol=1e-3)
+    np.testing.assert_allclose(odds(shift=1.5), plain + 1.5, atol=1e-3)
+    assert np.ptp(odds(weights=(0.0, 0.0, 0.0))) < 1e-5

@@ -227,3 +227,34 @@ def formula_onnx() -> bytes:
     opsets = [helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 3)]
     model: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
     return model
+
+
+def formula_file(path: Path, weights: Sequence[float] = (), sharper: float = 1.0, shift: float = 0.0) -> Path:
+    """The formula as a file: with other weights for age, nights and city, or so many times as sure of itself as it
+    should be (below 0: the other way round), or with log odds shifted by so much."""
+    import onnx
+    from onnx import numpy_helper
+
+    model = onnx.load_model_from_string(formula_onnx())
+    for tensor in model.graph.initializer:
+        if tensor.name in ("weights", "bias"):
+            array = sharper * numpy_helper.to_array(tensor)
+            if weights and tensor.name == "weights":
+                array[:, 0] = weights
+            if tensor.name == "bias":
+                array = array + shift
+            tensor.CopyFrom(numpy_helper.from_array(array.astype(np.float32), tensor.name))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def drawn_file(path: Path, count: int, seed: int, *, turned: bool = False) -> Path:
+    """Drawn rows with their outcomes, or with the other ones, as Parquet."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows, truth = draw(count, seed)
+    ages, nights, cities = zip(*rows, strict=True)
+    outcome = pa.array(1 - truth if turned else truth, pa.int8())
+    pq.write_table(pa.table({"age": ages, "nights": nights, "city": cities, "canceled": outcome}), path)
+    return path

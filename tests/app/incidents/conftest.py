@@ -15,11 +15,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-import onnx
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from onnx import numpy_helper
 
 from fairlead.adapters.bundle_folder import BundleFolder
 from fairlead.app.compose import open_context
@@ -33,7 +29,7 @@ from fairlead.operations.models import Registration, register
 from fairlead.operations.rollouts import deploy
 from fairlead.testing.bad_models import write_version
 from fairlead.testing.callers import Callers
-from fairlead.testing.candidate import StayPredictor, draw, formula_onnx
+from fairlead.testing.candidate import StayPredictor, draw, drawn_file, formula_file
 
 NAMES = ("age", "nights", "city")
 CARD = dict.fromkeys(
@@ -65,38 +61,6 @@ retraining:
 incidents: {incidents}
 """
 RULES = ("error_rate <= 1.25 * champion",)
-
-
-def model_file(path: Path, *weights: float) -> Path:
-    """The formula with other weights for age, nights and city."""
-    model = onnx.load_model_from_string(formula_onnx())
-    if weights:
-        (tensor,) = [each for each in model.graph.initializer if each.name == "weights"]
-        array = numpy_helper.to_array(tensor).copy()
-        array[:, 0] = weights
-        tensor.CopyFrom(numpy_helper.from_array(array, "weights"))
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def flipped(path: Path) -> Path:
-    """The formula the other way round: what a retraining after the flip would find."""
-    model = onnx.load_model_from_string(formula_onnx())
-    for tensor in model.graph.initializer:
-        if tensor.name in ("weights", "bias"):
-            tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
-    path.write_bytes(model.SerializeToString())
-    return path
-
-
-def as_file(path: Path, count: int, seed: int, *, turned: bool = False) -> Path:
-    """Drawn rows with their outcomes, or with the other ones."""
-    rows, truth = draw(count, seed)
-    truth = 1 - truth if turned else truth
-    ages, nights, cities = zip(*rows, strict=True)
-    table = {"age": ages, "nights": nights, "city": cities, "canceled": pa.array(truth, pa.int8())}
-    pq.write_table(pa.table(table), path)
-    return path
 
 
 class Traffic:
@@ -142,7 +106,8 @@ class World:
     def __init__(self, home: Path, incidents: str = "{}", *, trains: bool = True, window: int = 6) -> None:
         home.mkdir(parents=True)
         self.home = home
-        self.challenger = flipped(home / "challenger.onnx")
+        # What a retraining after the flip would find.
+        self.challenger = formula_file(home / "challenger.onnx", sharper=-1.0)
         copy = f"python {home / 'train.py'} {{dataset}} {{output}}"
         (home / "train.py").write_text(
             f"import shutil, sys\nshutil.copyfile({str(self.challenger)!r}, sys.argv[2] + '/model.onnx')\n"
@@ -152,7 +117,7 @@ class World:
         command = f'command: "{copy}"' if trains else ""
         self.config.write_text(SETTINGS.format(command=command, incidents=incidents, window=window))
         self.context = open_context(home, self.config)
-        self._register(model_file(home / "champion.onnx"))
+        self._register(formula_file(home / "champion.onnx"))
         gate(self.context, "stay@1")
         deploy(self.context, "stay@1", "blue-green", "the first")
         self._start()
@@ -161,9 +126,9 @@ class World:
         asked = Registration(
             name="stay",
             model=str(model),
-            reference=as_file(self.home / "reference.parquet", 3_000, 1, turned=turned),
+            reference=drawn_file(self.home / "reference.parquet", 3_000, 1, turned=turned),
             target="canceled",
-            heldout=as_file(self.home / "heldout.parquet", 1_000, 2, turned=turned),
+            heldout=drawn_file(self.home / "heldout.parquet", 1_000, 2, turned=turned),
             segments=("city",),
             card=CARD,
         )
