@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from benchmarks.serving import free_port
 from fairlead.adapters.bundle_folder import BundleFolder, file_sha256
 from fairlead.adapters.route_file import RouteFile
 from fairlead.app.supervisor import worker_options
@@ -31,6 +30,7 @@ from fairlead.core.contract import Contract, Feature, Kind, Policy, Rule, Task
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.testing.candidate import CONTRACT as STAY
 from fairlead.testing.candidate import formula_onnx
+from fairlead.testing.loopback import own_port
 
 FILE = "model/model.py"
 BINARY, VALUE, KINDS, SLOW, WIRE = "binary", "value", "kinds", "slow", "wire"
@@ -133,7 +133,7 @@ class House:
         short = short or Short()
         self.home = home
         self.names = tuple(RouteFile(home / "routes").current().models)
-        self.port = free_port()
+        self.port = own_port()
         self.errors = home / "worker.err"
         program = [sys.executable, "-m", "benchmarks.hostile.worker", *map(str, short)]
         options = ["--home", str(home), "--port", str(self.port), "--body-limit", str(short.body_limit)]

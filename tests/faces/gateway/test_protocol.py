@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import repeat
@@ -17,7 +18,8 @@ pytestmark = [
     pytest.mark.usefixtures("both_ways"),
     pytest.mark.parametrize("both_ways", ["directly", "by the application"], indirect=True),
 ]
-Gateway = Any  # the fixture's value: see conftest
+Gateway = Any  # the fixtures' values: see conftest
+House = Any
 BODY = b'{"features":{"nights":2}}'
 START = b"POST /v1/models/price/predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 CHUNKED = START + b"transfer-encoding: chunked\r\n\r\n"
@@ -29,7 +31,7 @@ class Caller:
     """One raw connection."""
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
 
     def send(self, data: bytes) -> bool:
         """Whether the server still takes it."""
@@ -139,6 +141,27 @@ def test_a_request_that_is_never_whole_is_given_up(caller: Caller, start: bytes,
     assert heard.count(b"HTTP/1.1") == bool(said)
 
 
+def test_nobody_is_late_because_the_server_is(gateway: Gateway, house: House) -> None:
+    """A request that came while the loop stood still is read before its caller's time is called over."""
+    connections = house.server.server_state.connections
+    before, standing, go_on = set(connections), threading.Event(), threading.Event()
+    caller = Caller(gateway.port)
+    _until(lambda: connections - before)
+
+    def stand_still() -> None:
+        standing.set()
+        assert go_on.wait(60)
+        for connection in connections - before:
+            connection._time_is_over()
+
+    house.loop.call_soon_threadsafe(stand_still)
+    assert standing.wait(60)
+    caller.send(WHOLE)
+    go_on.set()
+    assert caller.socket.recv(65536).startswith(b"HTTP/1.1 200")
+    caller.socket.close()
+
+
 @pytest.mark.usefixtures("hurried")
 def test_a_byte_now_and_then_buys_no_time(caller: Caller) -> None:
     """The time is that of the whole request."""
@@ -217,7 +240,7 @@ def test_who_does_not_read_is_closed(gateway: Gateway, monkeypatch: pytest.Monke
     """Once an answer has waited for it long enough, though it goes on asking."""
     monkeypatch.setattr(LimitedProtocol, "write_seconds", 0.3)
     caller = Caller(gateway.port)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while caller.send(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 20):
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -257,7 +280,7 @@ def test_the_largest_body_has_room_when_it_is_alone(gateway: Gateway, monkeypatc
 
 def _until(condition: Callable[[], bool]) -> None:
     """Waits."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.002)

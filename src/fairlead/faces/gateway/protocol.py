@@ -11,6 +11,7 @@ from fairlead.faces.gateway.wire import problem
 
 LARGE_BYTES = 2**16  # a body up to this is not counted: it is no more than the socket's buffers hold anyway
 RETRY_SECONDS = 1
+READ_ON_SECONDS = 0.01  # any time will do: a loop reads its sockets before it looks at the clock again
 FIELD_BYTES = 32  # what a field counts beside its text, as in RFC 9113, 6.5.2: a field of no length costs memory too
 
 
@@ -200,12 +201,16 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _start_timer(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.read_seconds, self._late)
+            self._timer = self.loop.call_later(self.read_seconds, self._time_is_over)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def _time_is_over(self) -> None:
+        """It may be the loop that is late: what has come meanwhile is read first."""
+        self._timer = self.loop.call_later(READ_ON_SECONDS, self._late)
 
     def _late(self) -> None:
         self._stop_timer()  # who reads on at the last moment may have started another
