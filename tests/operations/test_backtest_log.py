@@ -14,18 +14,12 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace
 
 from fairlead.adapters.arrow_dataset import open_dataset
-from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.adapters.sqlite_journal import SqliteJournal
 from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
-from fairlead.config.paging_plan import paging_plan
-from fairlead.config.watchpoints import watchpoints
-from fairlead.core.alert import AlertPolicy
-from fairlead.core.event import AlertRaised, AliasMoved, VersionRegistered
+from fairlead.core.event import VersionRegistered
 from fairlead.core.group_alarms import FAIRNESS, GROUP
 from fairlead.core.groups import GroupReport
-from fairlead.core.noticing import held
-from fairlead.core.outbox import Outbox
 from fairlead.core.record import OutcomeRecord, Prediction
 from fairlead.core.report import Stage, WindowReport
 from fairlead.core.verdict import Outcome
@@ -34,14 +28,9 @@ from fairlead.errors import FairleadError, NotFound, UsageError
 from fairlead.faces.cli.app import build, run
 from fairlead.flows.backtest import look_back
 from fairlead.flows.backtest_rules import UNCOUPLED
-from fairlead.flows.conditions import Conditions
-from fairlead.flows.live import Live
-from fairlead.flows.metrics_now import MetricsNow
-from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.watch import Watch
 from fairlead.flows.watching.judge import Policy
-from fairlead.operations.backtest_log import alerts_of, backtest_log, logged_rows, newest, open_version, tallies_by
-from fairlead.operations.backtest_settings import alerts_told
+from fairlead.operations.backtest_log import backtest_log, logged_rows, newest, open_version, tallies_by
 from fairlead.operations.backtest_values import Budget
 from fairlead.operations.context import Context
 from fairlead.operations.fault_runs import backtest_model
@@ -307,69 +296,3 @@ def test_the_verbs_leave_with_the_verdict(context: Context, capsys: pytest.Captu
     assert typed("backtest", "stay", "--target", "y") == 2
     assert typed("backtest", "stay", "--budget", "many") == 2
     assert typed("simulate", "stay@1", "--window", "1999-01-01/1d") == 2
-
-
-STATED = """
-monitoring: {window: 1d}
-alerting:
-  repeat_after: 2d
-  alerts:
-    - {name: auroc-fell, condition: "auroc < champion - 5%", critical: "auroc < champion - 15%", severity: high}
-    - {name: psi}
-    - {name: worse, condition: "accuracy < 70%", recovery: "accuracy > 75%"}
-    - {name: late, condition: "matured_share < 50%"}
-    - {name: revenue, condition: "revenue per unit < 3"}
-    - {name: elsewhere, condition: "auroc < 99%", models: [inn]}
-"""
-
-
-def test_the_settings_alerts_are_told_in_a_backtest_as_they_are_live(context: Context) -> None:
-    """The live conditions and responder, led through the same days by a clock, raise the same alerts at the same
-    instants: warning and critical levels, recovery, and what stands told again; what one level mutes is told once."""
-    context = with_parts(context, settings=parse_settings(STATED))
-    report = backtest_log(context, "stay@1", days=9.0, window="1d")
-    version, plan = open_version(context, "stay@1"), WindowPlan(DAY)
-    rows, _ = logged_rows(context, version, START, START + DAYS * DAY)
-    past = look_back("stay", version.reference, tallies_by(rows, version.reference, plan), version.policy)
-    alerts = alerts_of(context.settings)
-    told = {one.rule: one for one in alerts_told(context, ("stay", 1), past, rows, alerts)}
-    raised, muted = _live_alerts(context, version.policy)
-    for name in ("auroc-fell", "auroc-fell:critical", "psi", "psi:critical", "worse", "late"):
-        signals = told[name].signals
-        live = [at for alert, at in raised if alert == name and alert not in muted.get(at, ())]
-        assert [one.at for one in signals if one.notice] == pytest.approx(live, abs=61.0), name
-    assert {alert for alert, _ in raised} >= {"auroc-fell:critical", "worse", "harmful-drift"}
-    assert len([one for one in told["worse"].signals if one.notice]) == 2, "told again after two days"
-    assert any("auroc-fell" in names for names in muted.values())
-    scores = {one.rule: one for one in report.rules}
-    assert scores["auroc-fell"].note == "held back: auroc-fell:critical stands, which mutes it"
-    assert scores["auroc-fell:critical"].severities["critical"] == scores["auroc-fell:critical"].pages
-    assert "judged while it serves" in scores["revenue"].missing
-    assert "elsewhere" not in scores
-
-
-def _live_alerts(context: Context, policy: Policy) -> tuple[list[tuple[str, float]], dict[float, set[str]]]:
-    """What was raised, with the instants; and at each instant what was told to nobody, as a graver one stood."""
-    settings, journal, clock = context.settings, MemoryJournal(), ManualClock(START)
-    fact = next(one.fact for one in context.journal.read(model="stay") if isinstance(one.fact, VersionRegistered))
-    journal.append([fact, AliasMoved("stay", "champion", 1, None, "")], actor="anna", at=START)
-    watch = Watch("stay", journal, context.bundles, open_dataset, clock, WindowPlan(DAY), policy)
-    save = PostmortemFolder(context.home).write
-    answer = ResponsePolicy(AlertPolicy(repeat_seconds=float(settings.alerting.repeat_after)))
-    responder = Responder("stay", journal, {}, clock, save, answer)
-    metrics = MetricsNow("stay", Live(300.0))
-    conditions = Conditions("stay", watchpoints(settings, "stay"), metrics, journal)
-    box = Outbox(paging_plan(settings.alerting, ()))
-    predictions, outcomes = logged()
-    watch.observe([one for one in predictions if one.model_version == 1], outcomes)
-    muted: dict[float, set[str]] = {}
-    for minute in range(24 * 60, (DAYS * 24 + 1) * 60, 20):
-        now = START + minute * 60.0
-        clock.advance(now - clock.now())
-        for report in watch.judge(now):
-            responder.on_window(report)
-        responder.on_alarms(conditions.look(now, now), now)
-        box.take(journal.read(box.read))
-        muted[now] = {alert for (_, alert) in held(box, now)}
-    facts = [one.fact for one in journal.read() if isinstance(one.fact, AlertRaised)]
-    return [(one.alert, one.event_at or 0.0) for one in facts], muted

@@ -305,14 +305,14 @@ def _short(entry: Entry) -> Entry | None:
     if not isinstance(fact, WindowJudged):
         return entry
     try:
-        report = _bare(report_of(fact))
+        report = bare_report(report_of(fact))
     except msgspec.MsgspecError as error:
         _LOG.warning("the report of window %s of %s cannot be read: %s", fact.window, fact.model, error)
         return None
     return replace(entry, fact=replace(fact, report=msgspec.Raw(canonical(report))))
 
 
-def _bare(report: WindowReport) -> WindowReport:
+def bare_report(report: WindowReport) -> WindowReport:
     """Which report it is, how many labels it had, and which columns were broken."""
     known = report.performance
     known = None if known is None else Performance(known.metric, labels=known.labels, matured_share=known.matured_share)
@@ -335,7 +335,7 @@ def _answered(known: Sequence[Entry], report: WindowReport) -> RetrainDecided | 
     for entry in known:
         fact = entry.fact
         if isinstance(fact, WindowJudged) and fact.window == report.window and judged is None:
-            judged = entry.seq if report_of(fact) == _bare(report) else None
+            judged = entry.seq if report_of(fact) == bare_report(report) else None
         elif isinstance(fact, RetrainDecided) and fact.window == report.window and judged is not None:
             return fact
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from math import inf, isnan, nan
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,7 +29,7 @@ from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference, answers
 from fairlead.operations.backtest import Tried, plan_of, report_of
-from fairlead.operations.backtest_settings import alerts_told
+from fairlead.operations.backtest_settings import alerts_told, drift_told, instants_of, triggers_told
 from fairlead.operations.backtest_values import BacktestReport, Budget
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
@@ -81,27 +82,48 @@ def alerts_of(settings: Settings) -> AlertPolicy:
 
 
 def backtest_log(
-    context: Context, name: str, *, days: float = 90.0, window: str | None = None, budget: Budget | None = None
+    context: Context,
+    name: str,
+    *,
+    days: float = 90.0,
+    window: str | None = None,
+    budget: Budget | None = None,
+    folder: Path | None = None,
 ) -> BacktestReport:
-    """Runs the watch over the last `days` of a model's log, as one version answered it, against its bundle. They end
-    with the newest answer: a replayed past has its own clock. The window is the settings', unless one is given, and so
-    is the budget of pages, whose thresholds are tried. Raises `NotFound` for a model without a log, `UsageError` for no
-    days."""
+    """Runs the watch, and what else the settings state, over the last `days` of a model's log, as one version answered
+    it, against its bundle. They end with the newest answer: a replayed past has its own clock. The window is the
+    settings', unless one is given, and so is the budget of pages, whose thresholds are tried. Relative paths of the
+    settings begin in `folder` (left out: here). Raises `NotFound` for a model without a log, `UsageError` for no days.
+    """
     if not days > 0:
         raise UsageError(f"--days is {days:g}: give some")
     version = open_version(context, name, budget, window)
     until = newest(context, version.model)
-    rows, notes = logged_rows(context, version, until - days * DAY, until)
+    answers, notes = logged_answers(context, version, until - days * DAY, until)
+    rows = rows_of(answers, version.reference)
     plan = plan_for(context.settings, window)
     tallies = tallies_by(rows, version.reference, plan)
     past = look_back(version.model, version.reference, tallies, version.policy, plan.lateness_seconds)
-    said = f"the reference of version {version.number}"
-    alerts = alerts_of(context.settings)
-    beside = alerts_told(context, (version.model, version.number), past, rows, alerts)
-    asked = (said, plan, budget or budget_of(context.settings))
+    alerts, whose = alerts_of(context.settings), (version.model, version.number)
+    beside = (
+        *alerts_told(context, whose, past, rows, alerts),
+        *drift_told(context, whose, answers, past, alerts, folder or Path.cwd()),
+        *triggers_told(context, whose, past, version.reference),
+    )
+    asked = (f"the reference of version {version.number}", plan, budget or budget_of(context.settings))
     tried = Tried(f"{version.model}@{version.number}", version.policy.alpha, alerts, beside)
     report = report_of(past, tallies, version.reference, asked, tried)
-    return replace(report, notes=(*report.notes, *notes))
+    return replace(report, notes=(*report.notes, *notes, *untried(context.settings, window)))
+
+
+def untried(settings: Settings, window: str | None) -> tuple[str, ...]:
+    """What the settings state of windows, and a backtest does otherwise."""
+    found = []
+    if settings.monitoring.slide is not None and window is None:
+        found.append("windows are judged one after another: monitoring.slide is not tried here")
+    if settings.monitoring.reference != "training":
+        found.append("windows are compared with the training data: monitoring.reference is not tried here")
+    return tuple(found)
 
 
 def newest(context: Context, model: str) -> float:
@@ -123,6 +145,12 @@ def log_from_to(context: Context, model: str) -> str:
 
 def logged_rows(context: Context, version: Version, since: float, until: float) -> tuple[Rows, tuple[str, ...]]:
     """What a version answered in a span of event time, with its outcomes; and what was left out. Raises `NotFound`."""
+    answers, notes = logged_answers(context, version, since, until)
+    return rows_of(answers, version.reference), notes
+
+
+def logged_answers(context: Context, version: Version, since: float, until: float) -> tuple[pa.Table, tuple[str, ...]]:
+    """The same as it stands in the log."""
     table = predictions_with_outcomes(context, version.model, max(0.0, since), until)
     kept, others = _answered(table, version.number)
     if not kept.num_rows:
@@ -134,7 +162,7 @@ def logged_rows(context: Context, version: Version, since: float, until: float) 
         has = "" if others else f": {log_from_to(context, version.model)}"
         raise NotFound(f"the log has no answer of {version.model}@{version.number} in that time{hint}{has}")
     notes = (f"{counted(others, 'answer')} of other versions left out",) if others else ()
-    return rows_of(kept, version.reference), notes
+    return kept, notes
 
 
 def rows_of(table: pa.Table, reference: Reference) -> Rows:
@@ -148,9 +176,9 @@ def rows_of(table: pa.Table, reference: Reference) -> Rows:
     score = _numbers(table["score"])
     decided = _classes(table["prediction"], table["prediction_number"], reference)
     truth = _classes(table["outcome"], table["outcome_number"], reference)
-    seen = np.where(np.isnan(truth), inf, np.nan_to_num(_instants(table["observed_at"]), nan=inf))
+    seen = np.where(np.isnan(truth), inf, np.nan_to_num(instants_of(table["observed_at"]), nan=inf))
     return Rows(
-        _instants(table["timestamp"]),
+        instants_of(table["timestamp"]),
         features,
         decided if reference.contract.task is Task.REGRESSION else score,
         decided,
@@ -223,13 +251,6 @@ def _answered(table: pa.Table, version: int) -> tuple[pa.Table, int]:
 
 def _numbers(values: pa.ChunkedArray) -> Floats:
     return np.asarray(values.to_numpy(), np.float64)
-
-
-def _instants(values: pa.ChunkedArray) -> Floats:
-    import pyarrow as pa
-
-    micros = np.asarray(values.cast(pa.int64()).to_numpy(), np.float64)
-    return micros / 1e6
 
 
 def _classes(texts: pa.ChunkedArray, numbers: pa.ChunkedArray, reference: Reference) -> Floats:

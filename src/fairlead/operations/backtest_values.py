@@ -34,7 +34,7 @@ TITLES = {
     USUAL: "alerts where none is stated",
     TESTS: "drift tests",
     RETRAINING: "retraining",
-    PRACTICE: "single judgements, and common practice",
+    PRACTICE: "single judgements",
 }
 DAY = 86_400.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,9 +48,10 @@ def backtest_model(
     days: float = 90.0,
     window: str | None = None,
     budget: Budget | None = None,
+    folder: Path | None = None,
 ) -> BacktestReport:
     """As `backtest_log`; with `faults`, the version answers the changed rows."""
-    report = backtest_log(context, name, days=days, window=window, budget=budget)
+    report = backtest_log(context, name, days=days, window=window, budget=budget, folder=folder)
     if not faults or len(report.windows) <= CALM:
         return report
     version = open_version(context, name, budget, window)

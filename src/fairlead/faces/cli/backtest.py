@@ -12,7 +12,7 @@ from fairlead.core.backtest import RuleScore
 from fairlead.errors import UsageError
 from fairlead.faces.cli.options import duration_option
 from fairlead.faces.cli.output import emit_json, leave, progress_note, say, table
-from fairlead.faces.cli.session import opened
+from fairlead.faces.cli.session import Session, opened
 from fairlead.operations.backtest_values import BacktestReport, Budget, FaultLine
 
 SHOWN = 60
@@ -73,7 +73,9 @@ def backtest(
 
         if any(one is not None for one in (timestamp, target, prediction, score, reference, column, observed_at)):
             raise UsageError(f"{what!r} is no data file: --timestamp, --target and their like need one")
-        report = backtest_model(opened(context), what, faults=faults, days=days, window=window, budget=allowed)
+        report = backtest_model(
+            opened(context), what, faults=faults, days=days, window=window, budget=allowed, folder=_folder(context)
+        )
     if html is not None:
         save(report, html)
     if json:
@@ -81,6 +83,12 @@ def backtest(
     else:
         show(report)
     raise leave(report.verdict.outcome)
+
+
+def _folder(context: typer.Context) -> Path:
+    """Where the settings lie."""
+    config = context.obj.config if isinstance(context.obj, Session) else None
+    return config.absolute().parent if config else Path.cwd()
 
 
 def budget_option(text: str) -> Budget:
