@@ -13,7 +13,7 @@ import pytest
 from fairlead.adapters.command_trainer import CommandTrainer
 from fairlead.app.compose import alert_policy, open_context, open_notifiers, open_trainer, retrain_policy
 from fairlead.config.alerting import Alerting, Channel
-from fairlead.config.fields import Duration, Secret
+from fairlead.config.fields import Secret, Span
 from fairlead.config.load import parse_settings
 from fairlead.config.paging_plan import paging_plan
 from fairlead.config.retraining import Retraining
@@ -173,5 +173,5 @@ def test_budget_and_triggers_reach_the_policies() -> None:
     train = retrain_policy(settings.retraining)
     assert (train.at_most_every_seconds, train.schedule_every_seconds) == (30 * 86_400.0, None)
     assert [one.schedule is not None for one in train.triggers] == [True]
-    stated = retrain_policy(Retraining(at_most_every=Duration(60.0)))
+    stated = retrain_policy(Retraining(at_most_every=Span(60.0)))
     assert (stated.at_most_every_seconds, stated.schedule_every_seconds) == (60.0, 60.0)

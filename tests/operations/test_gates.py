@@ -19,7 +19,7 @@ from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_log import SegmentLog
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.adapters.system_clock import SystemClock
-from fairlead.config.fields import Duration, Size
+from fairlead.config.fields import Duration, Size, Span
 from fairlead.config.gates import Gates
 from fairlead.config.settings import Settings
 from fairlead.core.bundle import CARD
@@ -244,6 +244,6 @@ def test_what_is_asked_wrongly_is_told(
 
 def test_the_policy_is_that_of_the_settings() -> None:
     """Seconds become milliseconds and days, bytes megabytes."""
-    policy = policy_of(Gates(Duration(0.2), Size(512_000_000), "not_worse", 0.02, Duration(7 * DAY_SECONDS)))
+    policy = policy_of(Gates(Duration(0.2), Size(512_000_000), "not_worse", 0.02, Span(7 * DAY_SECONDS)))
     assert (policy.p99_ms, policy.peak_memory_mb, policy.max_age_days) == (200.0, 512.0, 7.0)
     assert (policy.against_champion, policy.margin) == ("not_worse", 0.02)

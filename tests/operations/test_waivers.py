@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.operations.house import AT, House, settled
 
-from fairlead.config.fields import Duration
+from fairlead.config.fields import Span
 from fairlead.config.settings import Settings
 from fairlead.core.event import GateWaived
 from fairlead.core.gate import DAY_SECONDS
@@ -117,7 +117,7 @@ def test_a_version_that_was_never_measured_has_nothing_to_waive(house: House) ->
 
 def test_the_settings_say_how_long_a_waiver_may_last(house: House) -> None:
     """A shorter bound refuses what the default lets pass."""
-    strict = house.under(settled(longest_waiver=Duration(3 * DAY_SECONDS)))
+    strict = house.under(settled(longest_waiver=Span(3 * DAY_SECONDS)))
     with pytest.raises(UsageError, match="3 days at most"):
         waive(strict, "hotel@1", CARD, WEEK, "hurry")
 

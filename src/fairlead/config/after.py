@@ -6,12 +6,12 @@ import re
 
 from msgspec import field
 
-from fairlead.config.fields import Duration, Section
-from fairlead.config.grammar import duration
+from fairlead.config.fields import Section, Span
+from fairlead.config.grammar import span
 from fairlead.core.rollout import Aftercare
 from fairlead.errors import SettingsError
 
-_EVENTS = Duration(3600)
+_EVENTS = Span(3600)
 _RATE = re.compile(r"\s*(\d+)\s+per\s+(.+)")
 
 
@@ -20,9 +20,9 @@ class AfterSettings(Section, frozen=True):
     says how often, at most, that happens where nothing has changed. `events`: so long after an answer what callers log
     is waited for; 0 leaves events out."""
 
-    seconds: Duration = field(default=Duration(7 * 86_400), name="for")
+    seconds: Span = field(default=Span(7 * 86_400), name="for")
     alarms: str = "1 per 90d"
-    events: Duration = _EVENTS
+    events: Span = _EVENTS
 
     def __post_init__(self) -> None:
         """Refuses a budget that cannot be read."""
@@ -40,7 +40,7 @@ class AfterSettings(Section, frozen=True):
         found = _RATE.fullmatch(self.alarms)
         if found is None or not int(found[1]):
             raise SettingsError(f"rollout.after.alarms is {self.alarms!r}: write how many per how long: 1 per 90d")
-        return duration(found[2]) / int(found[1])
+        return span(found[2]) / int(found[1])
 
     @property
     def plan(self) -> Aftercare:

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from fairlead.config.aim import check_aim
 from fairlead.config.conditions import condition
-from fairlead.config.fields import Comparison, Duration, Secret, Section
+from fairlead.config.fields import Comparison, Duration, Secret, Section, Span
 from fairlead.config.names import nearest
 from fairlead.config.paging import Escalate, Inhibit, QuietHours, Throttle
 from fairlead.config.severity import Severity
@@ -124,7 +124,7 @@ class PageBudget(Section, frozen=True):
     """
 
     pages: int
-    per: Duration = Duration(30 * 86400)
+    per: Span = Span(30 * 86400)
     across: Literal["model", "all"] = "model"
 
     def __post_init__(self) -> None:
@@ -212,8 +212,8 @@ class Alerting(Section, frozen=True):
 
     owner: str = "unassigned"
     runbooks: str = ""  # a folder, or an address; left out: the console's own pages
-    repeat_after: Duration = Duration(7 * 86400)
-    window: Duration = Duration(300)
+    repeat_after: Span = Span(7 * 86400)
+    window: Span = Span(300)
     budget: PageBudget | None = None  # left out: one page a month of each model, of notices alone
     channels: tuple[Channel, ...] = (Channel("console", "console"),)
     alerts: tuple[AlertSettings, ...] = ()
@@ -221,14 +221,14 @@ class Alerting(Section, frozen=True):
     # How alerts become notices.
     group_by: tuple[GroupBy, ...] = ("model",)
     group_wait: Duration = Duration(30)  # what a group's first alert waits for others; a critical one 5 s at most
-    group_interval: Duration = Duration(300)  # the least between two notices of one group
-    group_for: Duration = Duration(3600)  # so long a group's new alerts belong to the page before
+    group_interval: Span = Span(300)  # the least between two notices of one group
+    group_for: Span = Span(3600)  # so long a group's new alerts belong to the page before
     storm: int = 5  # more new groups than that at once are one notice
     throttle: Throttle | None = None
     inhibit: tuple[Inhibit, ...] = (Inhibit("harmful-drift", "degraded-performance"),)
     quiet_hours: tuple[QuietHours, ...] = ()
     escalation: tuple[Escalate, ...] = ()
-    dead_after: Duration = Duration(300)  # a channel that takes nothing for so long: others are told
+    dead_after: Span = Span(300)  # a channel that takes nothing for so long: others are told
     dashboard: str = (
         ""  # where people reach the console, such as https://fairlead.example.com; left out: on this machine
     )

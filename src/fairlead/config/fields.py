@@ -8,11 +8,15 @@ from fairlead.core.rollout import Guardrail
 
 
 class Duration(float):
-    """Seconds, written as 30s, 4h or 7d."""
+    """Seconds, written as 250ms or 30s. Only of what is short may a bare number be seconds."""
 
 
-class Delay(Duration):
-    """A duration, or auto, which is infinite."""
+class Span(Duration):
+    """A duration of minutes, hours or days: a number without its unit is refused, since nobody means seconds by it."""
+
+
+class Delay(Span):
+    """A span, or auto, which is infinite."""
 
 
 class Share(float):

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import field
 
-from fairlead.config.fields import Duration, Section, Size
+from fairlead.config.fields import Duration, Section, Size, Span
 from fairlead.config.grammar import share
 from fairlead.core.environment import ENVIRONMENTS, Environment
 from fairlead.core.gate import CHECKS, DAY_SECONDS, GatePolicy
@@ -34,7 +34,7 @@ class EnvironmentGates(Section, frozen=True):
     peak_memory: Size | None = None
     against_champion: Comparison | None = None
     margin: float | None = None
-    valid_for: Duration | None = None
+    valid_for: Span | None = None
     bounds: dict[str, Any] = field(default_factory=dict)
 
 
@@ -48,9 +48,9 @@ class Gates(Section, frozen=True):
     peak_memory: Size = Size(1_000_000_000)
     against_champion: Comparison = "better"
     margin: float = 0.01
-    valid_for: Duration = Duration(30 * DAY_SECONDS)
+    valid_for: Span = Span(30 * DAY_SECONDS)
     bounds: dict[str, Any] = field(default_factory=dict)
-    longest_waiver: Duration = Duration(90 * DAY_SECONDS)
+    longest_waiver: Span = Span(90 * DAY_SECONDS)
     stepwise: bool = False  # only what entered an environment (`promote --to`) is deployed in it
     dev: EnvironmentGates = EnvironmentGates()
     staging: EnvironmentGates = EnvironmentGates()

@@ -1,6 +1,6 @@
 """The small grammar of the settings file: durations, shares, sizes, and guardrails over named metrics.
 
-30s  250ms  4h  7d  2w        durations, in seconds
+30s  250ms  4h  7d  2w        durations, in seconds; where minutes, hours or days are usual, never without the unit
 5%  0.05                      shares, in [0, 1]
 512MB  2GB                    sizes, in bytes
 error_rate <= 1.25 * champion     p99_latency <= 2 * champion     prediction_psi < 0.25     flip_rate <= 2%
@@ -12,6 +12,7 @@ conversion >= champion - 1%       refunds <= 1.1 * champion
 from __future__ import annotations
 
 import re
+from math import inf
 
 from fairlead.config.conditions import condition
 from fairlead.core.metrics import METRICS, OUTCOMES, UNBOUND, bounds, is_event, meant
@@ -19,6 +20,7 @@ from fairlead.core.rollout import Guardrail
 from fairlead.errors import SettingsError
 
 _DURATION = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_DURATION_SUCH = "a duration such as 30s, 5m, 4h or 7d"
 _SIZE = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([a-z%]*)\s*", re.IGNORECASE)
 # What is no property of one version alone, with a bound that makes sense: it already compares two things.
@@ -26,12 +28,27 @@ _ALONE = {"prediction_psi": "0.25", "flip_rate": "2%", "score_shift": "20%"}
 
 
 def duration(text: str | float) -> float:
-    """Seconds. A bare number is seconds.
+    """Seconds. A bare number is seconds: `span` refuses it where that is hardly meant.
 
     >>> duration("1.5h"), duration("250ms"), duration(30)
     (5400.0, 0.25, 30.0)
     """
-    return _quantity(text, _DURATION, "a duration such as 30s, 5m, 4h or 7d", default="s")
+    return _quantity(text, _DURATION, _DURATION_SUCH, default="s")
+
+
+def span(text: str | float) -> float:
+    """Seconds of what minutes, hours and days are usual for: there a number must say its unit. Nothing is 0 in any.
+
+    >>> span("7d"), span(0)
+    (604800.0, 0.0)
+    """
+    seconds = duration(text)
+    number = text.strip() if isinstance(text, str) else f"{text:.15g}"
+    if seconds and not (isinstance(text, str) and number[-1:].isalpha()):
+        if not 0.0 < seconds < inf:
+            raise SettingsError(f"{number} is not {_DURATION_SUCH}")
+        raise SettingsError(f"{number} says no unit: write {number}d, {number}h or {number}s")
+    return seconds
 
 
 def share(text: str | float) -> float:

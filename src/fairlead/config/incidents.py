@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from msgspec import field
 
-from fairlead.config.fields import Duration, Section
+from fairlead.config.fields import Section, Span
 from fairlead.config.severity import Severity
 from fairlead.core.incident_terms import ACKNOWLEDGE, AUDIENCES, Approvals, Audience, Escalation, Handling
 from fairlead.errors import SettingsError
@@ -38,7 +38,7 @@ class EscalationSettings(Section, frozen=True):
     """Who is told when nobody has acknowledged an incident: `after` so long beyond its time, `to` these channels (left
     out: all that take its severity)."""
 
-    after: Duration = Duration(0)
+    after: Span = Span(0)
     to: tuple[str, ...] = ()
 
 
@@ -46,7 +46,7 @@ class AudienceSettings(Section, frozen=True):
     """Somebody to be told of an incident: `within` so long of its opening, by a channel that people agree on."""
 
     audience: str
-    within: Duration
+    within: Span
     channel: str = ""
 
     def __post_init__(self) -> None:
@@ -63,10 +63,10 @@ class Incidents(Section, frozen=True):
 
     automatic: bool = True
     approve: Approve = Approve()
-    acknowledge: Mapping[Severity, Duration] = field(default_factory=dict)
+    acknowledge: Mapping[Severity, Span] = field(default_factory=dict)
     escalate: tuple[EscalationSettings, ...] = (EscalationSettings(),)
     tell: tuple[AudienceSettings, ...] = ()
-    resolve_after: Duration = Duration(600)
+    resolve_after: Span = Span(600)
     status_page: str = ""
     runbooks: str = ""
 

@@ -16,8 +16,8 @@ from msgspec import inspect
 from fairlead.config.alert_names import check_alert_names
 from fairlead.config.conditions import condition
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
-from fairlead.config.grammar import duration, guardrail, share, size
+from fairlead.config.fields import Bare, Comparison, Delay, Duration, Secret, Share, Size, Span, ZoneName
+from fairlead.config.grammar import duration, guardrail, share, size, span
 from fairlead.config.settings import Settings
 from fairlead.config.watched import watchable
 from fairlead.config.zones import known_zone
@@ -127,10 +127,10 @@ def _spelt_out(tree: dict[str, Any]) -> dict[str, Any]:
     if not pages.isdecimal():
         raise wrong
     try:
-        seconds = duration(per)
+        span(per)
     except SettingsError:
         raise wrong from None
-    return {**tree, "alerting": {**alerting, "budget": {"pages": int(pages), "per": seconds}}}
+    return {**tree, "alerting": {**alerting, "budget": {"pages": int(pages), "per": per}}}
 
 
 def _hook(kind: type, value: Any) -> Any:
@@ -143,7 +143,8 @@ def _hook(kind: type, value: Any) -> Any:
 
 _READ_AS: dict[type, Callable[[Any], Any]] = {
     Duration: duration,
-    Delay: lambda value: inf if value == "auto" else duration(value),
+    Span: span,
+    Delay: lambda value: inf if value == "auto" else span(value),
     Share: share,
     Size: size,
     Comparison: lambda value: watchable(condition(_text(value))).text,

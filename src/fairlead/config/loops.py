@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from fairlead.config.fields import Duration, Section, Share
+from fairlead.config.fields import Section, Share, Span
 from fairlead.core.exploring import Draws
 from fairlead.errors import SettingsError
 
@@ -41,7 +41,7 @@ class Loops(Section, frozen=True):
 
     explore: Share | None = None
     randomise: Randomise | None = None
-    audit: Duration = Duration(30 * 86_400)
+    audit: Span = Span(30 * 86_400)
     slices: tuple[str, ...] = ()
 
     @property

@@ -7,7 +7,7 @@ from math import isfinite
 from msgspec.structs import replace
 
 from fairlead.config.features import FeatureSettings
-from fairlead.config.fields import Delay, Duration, Section, Share
+from fairlead.config.fields import Delay, Duration, Section, Share, Span
 from fairlead.core.admission import Limits
 from fairlead.core.amend import Amendments
 from fairlead.core.contract import Task
@@ -38,7 +38,7 @@ class Labels(Section, frozen=True):
 
     delay: Delay = Delay(14 * 86400)
     share: Share = Share(0.9)
-    at_most: Duration = Duration(60 * 86400)
+    at_most: Span = Span(60 * 86400)
 
     def __post_init__(self) -> None:
         """Refuses shares that mean nothing, and no time."""

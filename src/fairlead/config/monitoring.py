@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from fairlead.config.conditions import condition
-from fairlead.config.fields import Bare, Duration, Section, Share, ZoneName
-from fairlead.config.grammar import duration
+from fairlead.config.fields import Bare, Section, Share, Span, ZoneName
+from fairlead.config.grammar import span
 from fairlead.config.observability import LoggingSettings, Observing, TracingSettings
 from fairlead.config.severity import Severity
 from fairlead.config.slots import SlotSettings
@@ -72,14 +72,14 @@ class Monitoring(Section, frozen=True):
     numbers, `on` of 300. And what processes tell of themselves."""
 
     window: str = "7d"
-    slide: Duration | None = None
+    slide: Span | None = None
     zone: ZoneName = ZoneName("UTC")
     reference: Literal["training", "previous", "season"] | ReferenceSettings = "training"
-    lateness: Duration = Duration(0)
+    lateness: Span = Span(0)
     alpha: Share = Share(0.01)
     correlations: Literal["auto", "on", "off"] = "auto"
     evidence: Literal["all", "breached", "none"] = "all"
-    keep_evidence: Duration = Duration(400 * 86_400)
+    keep_evidence: Span = Span(400 * 86_400)
     slots: SlotSettings = SlotSettings()
     metrics: tuple[MetricSettings, ...] = ()
     logging: LoggingSettings = LoggingSettings()
@@ -88,7 +88,7 @@ class Monitoring(Section, frozen=True):
     def __post_init__(self) -> None:
         """Reads the window now, so that a wrong one is told at the start."""
         if self.window != "month":
-            duration(self.window)
+            span(self.window)
         self._check_slide()
         try:
             judged = self.judged_plan
@@ -132,7 +132,7 @@ class Monitoring(Section, frozen=True):
     @property
     def window_seconds(self) -> float | None:
         """The window's length; None for calendar months."""
-        return None if self.window == "month" else duration(self.window)
+        return None if self.window == "month" else span(self.window)
 
     @property
     def plan(self) -> WindowPlan:
@@ -175,7 +175,7 @@ class Monitoring(Section, frozen=True):
     def said(self) -> str:
         """Windows in words, as far as anything is set.
 
-        >>> Monitoring().said, Monitoring("1d", Duration(21_600), ZoneName("Europe/Lisbon"), "previous").said
+        >>> Monitoring().said, Monitoring("1d", Span(21_600), ZoneName("Europe/Lisbon"), "previous").said
         ('7d', '1d, every 6 h, by the clocks of Europe/Lisbon, compared with the last calm one')
         """
         slide = "" if self.slide is None else f", every {self.slide / HOUR:g} h"

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import field
 
-from fairlead.config.fields import Duration, Section
+from fairlead.config.fields import Section, Span
 from fairlead.config.severity import Severity
 from fairlead.errors import SettingsError
 
@@ -21,7 +21,7 @@ class Throttle(Section, frozen=True):
     """At most so many notices of new trouble in a period; what is beyond waits, and critical ones pass."""
 
     notices: int = 10
-    per: Duration = Duration(3600)
+    per: Span = Span(3600)
 
     def __post_init__(self) -> None:
         """Refuses what would tell nobody."""
@@ -45,7 +45,7 @@ class Inhibit(Section, frozen=True):
 class Escalate(Section, frozen=True):
     """Who is told of a page that nobody acknowledged, and how long after it."""
 
-    after: Duration
+    after: Span
     to: tuple[str, ...]
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from msgspec import field
 
 from fairlead.config.conditions import condition
-from fairlead.config.fields import Comparison, Duration, Section
+from fairlead.config.fields import Comparison, Section, Span
 from fairlead.config.rollout import Strategy
 from fairlead.config.watched import known_metric
 from fairlead.core.condition import Condition
@@ -27,7 +27,7 @@ class RunStep(Section, frozen=True):
 
     run: str
     name: str = ""  # in reports; else the command's first word
-    timeout: Duration | None = None
+    timeout: Span | None = None
 
     def __post_init__(self) -> None:
         """Refuses a command that cannot be run as it is written."""
@@ -69,7 +69,7 @@ class RollbackSettings(Section, frozen=True):
 
     automatic: bool = True
     trigger: Comparison | None = None
-    within: Duration = Duration(7 * 86400)
+    within: Span = Span(7 * 86400)
 
     def __post_init__(self) -> None:
         """Reads the trigger now, so that a wrong one is told at the start."""
@@ -117,7 +117,7 @@ class Pipeline(Section, frozen=True):
     stages: tuple[StageSettings, ...] = ()
     rollback: RollbackSettings = RollbackSettings()
     commands: dict[str, str] = field(default_factory=dict)
-    timeout: Duration = Duration(3600)
+    timeout: Span = Span(3600)
     ci: CiSettings = CiSettings()
 
     def __post_init__(self) -> None:

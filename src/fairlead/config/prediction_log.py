@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import field
 
-from fairlead.config.fields import Duration, Section, Share
+from fairlead.config.fields import Section, Share, Span
 from fairlead.config.quarantine import QuarantineSettings
 from fairlead.errors import SettingsError
 
@@ -16,7 +16,7 @@ class SamplingSettings(Section, frozen=True):
     of the rest, chosen by a hash of the request id."""
 
     rest: Share = Share(1.0)
-    after: Duration = Duration(30 * 86400)
+    after: Span = Span(30 * 86400)
 
     def __post_init__(self) -> None:
         """A day is thinned once, when nothing comes into it any more."""
@@ -29,9 +29,9 @@ class LogSettings(Section, frozen=True):
 
     table: str = ""  # a folder or an object store's URL; empty: log/table in the home folder
     storage: dict[str, str] = field(default_factory=dict)  # options of the object store, as deltalake takes them
-    compact_every: Duration = Duration(300)
-    segments: Duration = Duration(7 * 86400)  # a segment lives on for this long after its last record
-    retention: Duration | None = None  # what is older leaves the table; without it everything is kept
+    compact_every: Span = Span(300)
+    segments: Span = Span(7 * 86400)  # a segment lives on for this long after its last record
+    retention: Span | None = None  # what is older leaves the table; without it everything is kept
     sampling: SamplingSettings = SamplingSettings()
     when_full: Literal["shed", "serve-unlogged"] = "shed"
     quarantine: QuarantineSettings | None = None  # left out: refused rows are not kept

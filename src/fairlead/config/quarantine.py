@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.config.fields import Duration, Section, Size
+from fairlead.config.fields import Section, Size, Span
 from fairlead.core.quarantine import QuarantineLimits
 from fairlead.errors import SettingsError
 
@@ -15,7 +15,7 @@ class QuarantineSettings(Section, frozen=True):
     They are the caller's own bytes, personal data included, which is why nothing is kept by default.
     """
 
-    keep: Duration = Duration(7 * 86400)
+    keep: Span = Span(7 * 86400)
     most: Size = Size(100_000_000)
 
     def __post_init__(self) -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from fairlead.config.conditions import condition
-from fairlead.config.fields import Comparison, Duration, Section, Share
+from fairlead.config.fields import Comparison, Section, Share, Span
 from fairlead.config.rollout import Strategy
 from fairlead.config.trainer import TrainerSettings
 from fairlead.config.watched import known_metric
@@ -69,7 +69,7 @@ class WorthSettings(Section, frozen=True):
     training it and bringing it out), must be above 0 beyond chance, or it is not brought out."""
 
     cost: float = 0.0
-    horizon: Duration = Duration(30 * 86400)
+    horizon: Span = Span(30 * 86400)
 
     def __post_init__(self) -> None:
         """Refuses what is no cost, and no time."""
@@ -92,8 +92,8 @@ class Retraining(Section, frozen=True):
     triggers: tuple[TriggerSettings, ...] = ()
     rows: int = 15_000
     at_least_labels: int = 1_000
-    at_most_every: Duration | None = None  # left out: 30d
-    timeout: Duration = Duration(3600)
+    at_most_every: Span | None = None  # left out: 30d
+    timeout: Span = Span(3600)
     strategy: Strategy = "shadow"
     promote: Literal["gated", "manual"] = "gated"
     worth: WorthSettings | None = None

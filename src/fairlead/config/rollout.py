@@ -9,7 +9,7 @@ from msgspec import field
 from msgspec.structs import replace
 
 from fairlead.config.after import AfterSettings
-from fairlead.config.fields import Bound, Duration, Section, Share
+from fairlead.config.fields import Bound, Duration, Section, Share, Span
 from fairlead.config.grammar import guardrail
 from fairlead.core.metrics import LATENCIES, SINCE_3, is_event
 from fairlead.core.rollout import EDITION, Plan, ShadowPlan, Step
@@ -22,7 +22,7 @@ Strategy = Literal["shadow", "canary", "blue-green", "ab", "rolling"]
 class ShadowSettings(Section, frozen=True):
     """The unseen phase: at least this long, and this many paired requests, of this share of the units."""
 
-    seconds: Duration = field(default=Duration(3600), name="for")
+    seconds: Span = field(default=Span(3600), name="for")
     at_least: int = 1000
     traffic: Share = Share(1.0)
 
@@ -42,7 +42,7 @@ class StepSettings(Section, frozen=True):
     resumes the rollout before it goes on from here."""
 
     traffic: Share
-    hold: Duration = Duration(0)
+    hold: Span = Span(0)
     at_least: int = 0
     manual: bool = False
 
@@ -60,7 +60,7 @@ class SplitSettings(Section, frozen=True):
     within: tuple[str, ...] = ()
     stratified: bool = False
     explore: Share = Share(0.0)
-    block: Duration = Duration(0)
+    block: Span = Span(0)
 
     def __post_init__(self) -> None:
         """Refuses what cannot be dealt."""
@@ -83,10 +83,10 @@ class SplitSettings(Section, frozen=True):
 
 
 _STEPS = (
-    StepSettings(Share(0.01), Duration(4 * 3600), 100),
-    StepSettings(Share(0.05), Duration(24 * 3600), 500),
-    StepSettings(Share(0.25), Duration(24 * 3600), 1000),
-    StepSettings(Share(0.50), Duration(48 * 3600), 1000),
+    StepSettings(Share(0.01), Span(4 * 3600), 100),
+    StepSettings(Share(0.05), Span(24 * 3600), 500),
+    StepSettings(Share(0.25), Span(24 * 3600), 1000),
+    StepSettings(Share(0.50), Span(48 * 3600), 1000),
     StepSettings(Share(1.0)),
 )
 # A rolling rollout replaces a quarter of the traffic after another, whoever asks.
@@ -106,7 +106,7 @@ class RolloutSettings(Section, frozen=True):
     guardrails: tuple[Bound, ...] = _GUARDRAILS
     alpha: Share = Share(0.01)
     undecided: Literal["hold", "roll_back", "promote"] = "hold"
-    deadline: Duration | None = None
+    deadline: Span | None = None
     automatic: Literal["always", "after_selftest"] = "always"  # when a broken guardrail may roll back by itself
     split: SplitSettings = SplitSettings()
     after: AfterSettings = AfterSettings()

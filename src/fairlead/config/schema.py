@@ -9,10 +9,11 @@ from msgspec import inspect
 
 from fairlead.config.alerting import PageBudget
 from fairlead.config.database import DatabaseUrl
-from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size, ZoneName
+from fairlead.config.fields import Bare, Bound, Comparison, Delay, Duration, Secret, Share, Size, Span, ZoneName
 from fairlead.config.settings import Settings
 
 TITLE = "fairlead.yaml"
+_UNITS = "ms|s|m|min|h|d|w"
 _VARIABLE = r"\$\{[A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?\}"
 
 
@@ -26,14 +27,16 @@ def _quantity(units: str, what: str) -> dict[str, Any]:
     return {"type": ["string", "number"], "pattern": pattern, "minimum": 0, "description": what}
 
 
+def _span(more: str, what: str) -> dict[str, Any]:
+    """A duration that says its unit, or nothing at all."""
+    pattern = _or_variable(rf"({more}(\d+(\.\d+)?|\.\d+)\s*({_UNITS})|0+(\.0+)?)")
+    return {"type": ["string", "number"], "pattern": pattern, "minimum": 0, "maximum": 0, "description": what}
+
+
 _KINDS: dict[type, dict[str, Any]] = {
-    Duration: _quantity("ms|s|m|min|h|d|w", "a duration such as 30s, 5m, 4h or 7d; a number is seconds"),
-    Delay: {
-        "type": ["string", "number"],
-        "pattern": _or_variable(r"(auto|(\d+(\.\d+)?|\.\d+)\s*(ms|s|m|min|h|d|w)?)"),
-        "minimum": 0,
-        "description": "a duration such as 14d, or auto; a number is seconds",
-    },
+    Duration: _quantity(_UNITS, "a duration such as 250ms, 30s or 5m; a number is seconds"),
+    Span: _span("", "a duration with its unit, such as 30m, 4h or 7d"),
+    Delay: _span("auto|", "a duration with its unit, such as 14d, or auto"),
     Share: {**_quantity("%", "a share such as 5% or 0.05"), "maximum": 1},
     Size: _quantity("[kKmMgG]?[bB]|[kKmMgG]i[bB]", "a size such as 512MB or 2GiB; a number is bytes"),
     ZoneName: {"type": "string", "description": "a time zone of the IANA list, such as Europe/Lisbon"},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fairlead.config.fields import Duration, Section
+from fairlead.config.fields import Section, Span
 from fairlead.errors import SettingsError
 
 _DAY = 86_400.0
@@ -13,8 +13,8 @@ class SlotSettings(Section, frozen=True):
     one; `keep: 0s` keeps none. With `segments`, also by the values of a model's segments and of further features of few
     categories: of at most `cells` values in all."""
 
-    every: Duration = Duration(3_600)
-    keep: Duration = Duration(400 * 86_400)
+    every: Span = Span(3_600)
+    keep: Span = Span(400 * 86_400)
     segments: bool = True
     cells: int = 12
 

@@ -10,7 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.adapters.tables import to_columns
-from fairlead.config.grammar import duration
+from fairlead.config.grammar import duration, span
 from fairlead.core.listing import counted
 from fairlead.core.window import MONDAY, Window, WindowPlan
 from fairlead.errors import SettingsError, TableError, UsageError
@@ -76,7 +76,7 @@ def seconds_of(window: str | float | None) -> float | None:
     if window is None:
         return None
     try:
-        seconds = duration(window)
+        seconds = span(window) if isinstance(window, str) else duration(window)
     except SettingsError as error:
         raise UsageError(f"window: {error}") from error
     if seconds < 1:

@@ -13,7 +13,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from fairlead.config.fields import Duration, Share
+from fairlead.config.fields import Share, Span
 from fairlead.config.rollout import StepSettings
 from fairlead.config.watchpoints import ROLLBACK
 from fairlead.core.event import DeployRefused
@@ -199,7 +199,7 @@ class PipelineRelease:
         """The same home, whose rollouts take the pipeline's steps."""
         settings = self._context.settings
         steps = tuple(
-            StepSettings(Share(step.traffic), Duration(step.hold_seconds), step.at_least, step.manual)
+            StepSettings(Share(step.traffic), Span(step.hold_seconds), step.at_least, step.manual)
             for step in ladder(settings.rollout.plan("canary").steps, self._steps)
         )
         settings = replace(settings, rollout=replace(settings.rollout, steps=steps))

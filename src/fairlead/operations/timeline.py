@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from fairlead.adapters.tables import to_columns
-from fairlead.config.grammar import duration
+from fairlead.config.grammar import duration, span
 from fairlead.core.check import judge_drift
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome, Verdict
@@ -127,7 +127,7 @@ def drift_timeline(
 
 def _seconds(window: str | float) -> float:
     try:
-        seconds = duration(window)
+        seconds = span(window) if isinstance(window, str) else duration(window)
     except SettingsError as error:
         raise UsageError(f"window: {error}") from error
     if not 1.0 <= seconds < LAST_INSTANT:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from typing import TypeVar
 
-from fairlead.config.grammar import duration, share
+from fairlead.config.grammar import share, span
 from fairlead.errors import SettingsError, UsageError
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ def duration_option(option: str, text: str) -> float:
     >>> duration_option("--wait", "250ms")
     0.25
     """
-    return read_as(duration, option, text)
+    return read_as(span, option, text)
 
 
 def share_option(option: str, text: str) -> float:

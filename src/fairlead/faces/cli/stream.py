@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from fairlead.config.grammar import duration
 from fairlead.core.listing import counted
-from fairlead.faces.cli.options import duration_option
+from fairlead.faces.cli.options import read_as
 from fairlead.faces.cli.output import emit_json, progress, say
 from fairlead.faces.cli.session import opened
 from fairlead.operations.streaming_inference import Said, Streamed, Streaming, StreamingAsked
@@ -66,7 +67,7 @@ def stream(
         sink=sink,
         dead_letter=dead_letter,
         batch=batch,
-        wait=duration_option("--wait", wait),
+        wait=read_as(duration, "--wait", wait),
         until_empty=until_empty,
         metrics_port=metrics_port,
     )
