@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,32 @@ def test_an_incident_by_hand_from_its_opening_to_its_end(context: Context) -> No
     sent = verbs.message_sent(context, opened.id, "users").messages[0]
     assert sent.sent_at is not None
     assert verbs.message_of(context, opened.id, "users") == sent.text
-    done = verbs.resolve_incident(context, opened.id, "the feed is mended")
+    done = verbs.resolve_incident(context, opened.id, "the feed is mended", "the guest's own mistake")
     assert done.state == "resolved"
     text = (context.home / f"incidents/{opened.id}.md").read_text()
-    for part in ("a guest called", "- [x] Call the feed's team - Owner: @feeds", "- [x] End users", "feed is mended"):
+    for part in (
+        "a guest called",
+        "- [x] Call the feed's team - Owner: @feeds",
+        "- [x] End users",
+        "feed is mended; resolved without a triage: ",
+    ):
         assert part in text, part
+
+
+def test_an_end_before_the_triage_needs_a_reason(context: Context) -> None:
+    """Nobody knows yet where the trouble lay: it is refused with both ways on, whichever verb says it, and journals
+    nothing; once the triage has run no reason is asked for, nor taken."""
+    one = verbs.open_incident(context, "hotel", "Prices look wrong").id
+    before = len(list(context.journal.read()))
+    for end in (verbs.resolve_incident, partial(verbs.note_incident, state="resolved")):
+        with pytest.raises(Refused, match=f"run `fairlead incident triage {one}`, or .* --without-triage REASON"):
+            end(context, one, "all is well")
+    assert len(list(context.journal.read())) == before
+    assert verbs.note_incident(context, one, "the feed is mended", "mitigated").state == "mitigated"
+    triage(context, one)
+    with pytest.raises(UsageError, match="has run: leave --without-triage out"):
+        verbs.resolve_incident(context, one, "all is well", "no time")
+    assert verbs.resolve_incident(context, one, "all is well").timeline[-1].text == "all is well"
 
 
 def test_a_triage_where_nothing_serves_says_so(context: Context) -> None:

@@ -60,7 +60,7 @@ def test_a_person_writes_down_what_was_done(context: Context) -> None:
     assert (noted.actor, noted.text) == ("bob", "looking")
     assert drafted.text == "Postmortem drafted: incidents/inc-hotel.md"
     assert note_incident(context, "inc-hotel", "still looking").state == "acknowledged"
-    assert note_incident(context, "inc-hotel", "fixed", "resolved").state == "resolved"
+    assert note_incident(context, "inc-hotel", "fixed", "resolved", without_triage="it is a test").state == "resolved"
     with pytest.raises(Refused, match="is resolved already"):
         note_incident(context, "inc-hotel", "again", "mitigated")
     with pytest.raises(UsageError, match="does not become 'open'"):

@@ -51,10 +51,12 @@ def read_postmortem(context: Context, incident: str) -> str:
         return written(found, told(context.journal, found))
 
 
-def note_incident(context: Context, incident: str, note: str, state: str = "") -> Incident:
+def note_incident(context: Context, incident: str, note: str, state: str = "", *, without_triage: str = "") -> Incident:
     """Writes down what a person saw or did; `state` (acknowledged, mitigated, resolved) says how far it went.
+    `without_triage` is why an incident is resolved of which no triage has run.
 
-    Raises `NotFound`, `UsageError` for an unknown state or an empty note, `Refused` for a step back.
+    Raises `NotFound`, `UsageError` for an unknown state or an empty note, `Refused` for a step back, and for an end
+    before the triage without a reason.
     """
     found = show_incident(context, incident)
     if not note.strip():
@@ -63,6 +65,8 @@ def note_incident(context: Context, incident: str, note: str, state: str = "") -
         raise UsageError(f"an incident does not become {state!r}: use one of {', '.join(STATES[1:])}")
     if state and STATES.index(state) <= STATES.index(found.state):
         raise Refused(f"incident {incident} is {found.state} already: it does not go back to {state}")
+    if state == "resolved":
+        note = _said_at_end(found, note.strip(), without_triage.strip())
     if state == "acknowledged":
         seen = of_alerts(context, found, note.strip())
         if seen:
@@ -116,9 +120,24 @@ def acknowledge_incident(context: Context, incident: str, note: str = "") -> Inc
     return note_incident(context, incident, note or f"{context.actor} works on it", "acknowledged")
 
 
-def resolve_incident(context: Context, incident: str, note: str) -> Incident:
+def resolve_incident(context: Context, incident: str, note: str, without_triage: str = "") -> Incident:
     """It is over, and `note` says how that is known. Raises as `note_incident` does."""
-    return note_incident(context, incident, note, "resolved")
+    return note_incident(context, incident, note, "resolved", without_triage=without_triage)
+
+
+def _said_at_end(found: Incident, note: str, without_triage: str) -> str:
+    """What the timeline says of an end by hand. Raises `Refused` where nobody knows where the trouble lay, or why."""
+    if found.triage is not None:
+        if without_triage:
+            raise UsageError(f"the triage of {found.id} has run: leave --without-triage out")
+        return note
+    if not without_triage:
+        raise Refused(
+            f"the triage of {found.id} has not run, so nothing says where the trouble lay: run `fairlead incident "
+            f"triage {found.id}`, or say why none is needed: fairlead incident resolve {found.id} TEXT "
+            f"--without-triage REASON"
+        )
+    return f"{note}; resolved without a triage: {without_triage}"
 
 
 def message_sent(context: Context, incident: str, audience: str, channel: str = "") -> Incident:

@@ -48,8 +48,10 @@ def test_an_incident_by_hand_says_what_to_do_next(
     told = capsys.readouterr().out
     assert "some answers may be less reliable than usual" in told
     assert "unknown" not in told
-    assert typed("resolve", one.id, "the feed is mended") == 0
-    capsys.readouterr()
+    assert typed("resolve", one.id, "the feed is mended") == 2
+    assert f"run `fairlead incident triage {one.id}`, or say why none is needed" in capsys.readouterr().err
+    assert typed("resolve", one.id, "the feed is mended", "--without-triage", "a false call") == 0
+    assert capsys.readouterr().out == f"{one.id} is resolved\n"
     assert shown().endswith(f"read it: fairlead incident postmortem {one.id}")
 
 

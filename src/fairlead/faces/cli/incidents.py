@@ -201,9 +201,13 @@ def resolve(
     context: typer.Context,
     incident: Id,
     text: Annotated[str, typer.Argument(help="How it is known to be over.")],
+    without_triage: Annotated[
+        str, typer.Option("--without-triage", metavar="REASON", help="Why, where no triage has run.")
+    ] = "",
 ) -> None:
-    """Says that it is over."""
-    say(f"{incident} is {incidents.resolve_incident(opened(context), incident, text).state}")
+    """Says that it is over; its triage has run, or there is a reason why none is needed."""
+    found = incidents.resolve_incident(opened(context), incident, text, without_triage)
+    say(f"{incident} is {found.state}")
 
 
 def postmortem(context: typer.Context, incident: Id) -> None:
