@@ -9,16 +9,18 @@ from tests.flows.test_backtest_rows import CONTRACT, PLAN, REFERENCE, rows
 from fairlead.core.alarm import HARMFUL
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.backtest import Signal
-from fairlead.core.faults import CATALOGUE, FLIP, NULLS, PRIOR, UNIT
+from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.faults import CATALOGUE, FLIP, NULLS, PRIOR, REMAP, UNIT
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.report import Stage
 from fairlead.core.window import DAY
 from fairlead.flows.backtest import PAGES, Look, Past, alert_signals, look_back, reference_loss, score_rules
 from fairlead.flows.backtest_faults import Scene, columns_of, injected, run_faults
+from fairlead.flows.backtest_reference import reference_of
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.backtest_rules import RULES
 from fairlead.flows.watching.judge import Policy
-from fairlead.stats.columns import NumericColumn
+from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.testing.reports import benign_report, harmful_report
 
 AT_ONCE = Policy(maturity_seconds=0.0)
@@ -133,6 +135,32 @@ def test_every_fault_of_a_feature_is_found_in_its_first_window_with_the_right_su
     assert missed == []
     assert {one.windows for one in found} == {0}
     assert [(one.fault, one.column, one.suspect) for one in found if not one.right] == []
+
+
+def test_values_of_a_category_that_change_places_are_found_by_what_they_go_together_with() -> None:
+    """Three jobs are as common as each other before and after; who has them is not who had them, and the job is
+    suspected first."""
+
+    def day(number: int, count: int) -> Rows:
+        rng = np.random.default_rng(number)
+        age = rng.normal(size=count)
+        place = np.argsort(np.argsort(age + 0.8 * rng.normal(size=count))) * 3 // count
+        score = 1.0 / (1.0 + np.exp(-age))
+        truth = (rng.random(count) < score).astype(float)
+        features: dict[str, Column] = {
+            "age": NumericColumn("age", age),
+            "pay": NumericColumn("pay", place + rng.normal(size=count)),
+            "job": CategoricalColumn("job", place.astype(np.int32), ("clerk", "miner", "nurse")),
+        }
+        at = number * DAY + np.arange(count) * (DAY - 1) / count
+        return Rows(at, features, score, (score >= 0.5).astype(float), truth, at)
+
+    features = (Feature("age", Kind.NUMBER), Feature("pay", Kind.NUMBER), Feature("job", Kind.CATEGORY))
+    contract = Contract(features, Task.BINARY, "y", ("0", "1"))
+    reference = reference_of(day(99, 3_000), contract, 0.5, HarmPolicy())
+    days = [day(number, 900) for number in range(5)]
+    (found,) = run_faults(Scene(reference, PLAN, AT_ONCE, tuple(days[:2]), tuple(days[2:])), (REMAP,))
+    assert (found.column, found.by, found.windows, found.right) == ("job", "correlations of job", 0, True)
 
 
 def test_a_fault_befalls_only_what_it_changes() -> None:

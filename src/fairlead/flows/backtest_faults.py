@@ -1,7 +1,8 @@
 """Faults injected into a past: the same windows judged with a fault and without it, by the watch's own code.
 
 A fault counts as found in the first window in which the watch says something that it does not say of the same rows
-without the fault: an alert, a column that is broken or drifts by a higher level than before, or a rule of the backtest.
+without the fault: an alert, a column that is broken, or drifts, jumps or no longer goes together with the others by a
+higher level than before, or a rule of the backtest.
 The right column is suspected if it is the first suspect of that report.
 """
 
@@ -160,20 +161,29 @@ def _judged(scene: Scene, parts: Sequence[Rows], before: Before) -> Iterator[Loo
 
 def _new(clean: WindowReport | None, faulty_one: WindowReport, column: str) -> str:
     """What is said of the faulty window and not of the clean one: an alert, the column, a rule. Empty: nothing."""
-    told = _breached(faulty_one) - (_breached(clean) if clean else set())
-    if told:
-        return min(told)
+    return next(_told(clean, faulty_one, column), "")
+
+
+def _told(clean: WindowReport | None, faulty_one: WindowReport, column: str) -> Iterator[str]:
+    yield from sorted(_breached(faulty_one) - (_breached(clean) if clean else set()))
     one, two = _shift(clean, column), _shift(faulty_one, column)
     if two[0] and not one[0]:
-        return f"{column} is broken"
+        yield f"{column} is broken"
     if two[1] > one[1]:
-        return f"drift of {column}"
+        yield f"drift of {column}"
     if two[2] > one[2]:
-        return f"jump of {column}"
+        yield f"jump of {column}"
+    if _apart(faulty_one) > _apart(clean) or (_apart(faulty_one, column) and not _apart(clean, column)):
+        yield f"correlations of {column}"
     for rule in RULES:
         if rule.name not in _PRACTICE and _says(rule, faulty_one) and not (clean and _says(rule, clean)):
-            return f"rule: {rule.name}"
-    return ""
+            yield f"rule: {rule.name}"
+
+
+def _apart(report: WindowReport | None, column: str = "") -> int:
+    """How far the columns no longer go together; where one is named, how far it no longer does with the others."""
+    found = None if report is None else report.uncoupled
+    return 0 if found is None or column not in ("", found.column) else _LEVELS[found.level]
 
 
 def _breached(report: WindowReport) -> set[str]:
