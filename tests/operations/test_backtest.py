@@ -10,14 +10,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from fairlead.core.backtest import Realised
 from fairlead.core.verdict import Outcome
 from fairlead.errors import TableError, UsageError
 from fairlead.flows.backtest import PAGES
+from fairlead.flows.backtest_rules import UNCOUPLED
 from fairlead.operations.backtest import backtest
 from fairlead.operations.backtest_html import page
 from fairlead.operations.backtest_values import Budget
-from fairlead.operations.fault_runs import backtest_table
+from fairlead.operations.fault_runs import AFTER, CALM, LEAST, backtest_table, chosen
 
 DAY = 86_400.0
 START = 20_000 * DAY
@@ -176,3 +180,59 @@ def test_instants_that_are_none_and_labels_that_are_one_are_refused() -> None:
         run({**data, "y": np.zeros(7_200)})
     with pytest.raises(TableError, match="no timestamp at all"):
         run({**data, "at": np.full(7_200, np.nan)})
+
+
+def test_correlations_and_groups_of_a_table_are_among_its_rules() -> None:
+    """Two numbers that went together no longer do from day seven on, and one plan's labels turn round: both are said
+    from that day on, and nothing of them before. A protected column is judged where it is named."""
+    data = log(days=14, a_day=500)
+    rng = np.random.default_rng(3)
+    day = np.arange(data["x"].size) // 500
+    data["z"] = np.where(day < 7, data["x"] + rng.normal(size=day.size), rng.normal(size=day.size) * 2**0.5)
+    turned = (day >= 7) & (data["plan"] == "pro")
+    data["y"] = np.where(turned, (data["p"] < 0.5).astype(int), data["y"])
+    report = run(data, protected=["plan"])
+    scores = {one.rule: one for one in report.rules}
+    assert scores[UNCOUPLED].breached == 7
+    assert scores["group-degraded"].windows == len(report.windows)
+    assert scores["unequal-treatment"].breached >= 5
+    assert scores["unequal-treatment"].windows == len(report.windows)
+    bare = {one.rule: one for one in run(data, columns=["x"], segments=["x"]).rules}
+    assert bare[UNCOUPLED].missing == "the table has fewer than two numbers or categories"
+    assert bare["unequal-treatment"].missing.startswith("no column with protected groups is named")
+    with pytest.raises(UsageError, match="'gone' makes no groups, as it is no feature: there is x"):
+        run(data, segments=["gone"])
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=3, max_size=20))
+def test_faults_begin_after_as_many_calm_windows_as_a_past_has(harm: list[bool | None]) -> None:
+    """At most eight, at least two, in a row with the three that the faults are in; without harm where there is such a
+    run, and no other place has more of them before it."""
+    known = [Realised(f"w{place}", place * DAY, (place + 1) * DAY, 1, 1, harmful=one) for place, one in enumerate(harm)]
+    span, calm = chosen(known)
+    first = round(span[0].starts_at / DAY)
+    assert [one.name for one in span] == [f"w{place}" for place in range(first, first + len(span))]
+    assert LEAST <= calm <= CALM
+    assert calm < len(span) <= calm + AFTER
+
+    def free(start: int, before: int) -> bool:
+        return start >= before and not any(harm[start - before : start + AFTER])
+
+    starts = range(LEAST, len(harm) - AFTER + 1)
+    most = max((n for n in range(LEAST, CALM + 1) for start in starts if free(start, n)), default=None)
+    if most is not None:
+        assert (calm, any(harm[first : first + len(span)])) == (most, False)
+
+
+def test_a_past_with_too_few_calm_windows_says_so() -> None:
+    """Four windows stand before the faults where six days were judged: what is usual is not known. Two are none."""
+
+    def said(days: int) -> tuple[str, int]:
+        report = backtest_table(
+            log(days=days, a_day=300), faults=True, timestamp="at", target="y", score="p", columns=["x"]
+        )
+        return next((note for note in report.notes if "fault" in note), ""), len(report.faults)
+
+    assert said(8)[0].endswith("too few to know what is usual of a column, for which 5 are needed")
+    assert said(16)[0].endswith("after 8 windows")
+    assert said(2) == ("no fault was tried: that takes more than 2 windows", 0)

@@ -14,13 +14,14 @@ from fairlead.config.grammar import duration
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.backtest import Told
 from fairlead.core.contract import Contract
+from fairlead.core.groups import Rules
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.listing import counted
 from fairlead.core.page_budget import Watched, compiled, thresholds
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import SettingsError, TableError, UsageError
 from fairlead.flows.backtest import Past, alert_signals, look_back, pages_of, reference_loss, score_rules
-from fairlead.flows.backtest_reference import reference_of
+from fairlead.flows.backtest_reference import reference_of, with_groups
 from fairlead.flows.backtest_rows import Tally
 from fairlead.flows.backtest_rules import RULES
 from fairlead.flows.watching.harms import Informed
@@ -31,6 +32,7 @@ from fairlead.operations.backtest_read import (
     Reader,
     all_rows,
     check_columns,
+    check_groups,
     contract_of,
     opened,
     tallies_of,
@@ -60,6 +62,8 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     threshold: float = 0.5,
     budget: Budget | None = None,
     alpha: float = 0.01,
+    segments: Sequence[str] = (),
+    protected: Sequence[str] = (),
     workers: int | None = None,
 ) -> BacktestReport:
     """Runs the watch over a table of logged answers, and scores every rule against what really happened.
@@ -68,9 +72,10 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     `reference` is another such table, an instant before which rows are the reference, or left out: the first fifth
     of the time. `window` is a duration, or "month". A label is known `label_delay` after its answer, or when
     `observed_at` says. A stated `budget` is compiled into the thresholds of every monitor, as the live watch does;
-    without one the usual thresholds are tried, and held to a page in 30 days. Without labels nothing is known to be
-    false, and the verdict is unmeasured. Raises `TableError` for columns that are not there or hold something else,
-    `UsageError` for a question that they cannot answer.
+    without one the usual thresholds are tried, and held to a page in 30 days. Answers are told apart by features of few
+    categories, by `segments`, and by `protected` columns, whose groups must be treated alike. Without labels nothing is
+    known to be false, and the verdict is unmeasured. Raises `TableError` for columns that are not there or hold
+    something else, `UsageError` for a question that they cannot answer.
 
     >>> import numpy as np
     >>> rng = np.random.default_rng(0)
@@ -82,7 +87,7 @@ def backtest(  # noqa: PLR0913 - one verb, its whole vocabulary by keyword
     """
     asking = Asking(
         timestamp, target, prediction, score, reference, window, observed_at, label_delay, columns, threshold, alpha,
-        budget,
+        budget, tuple(segments), tuple(protected),
     )  # fmt: skip
     source, known, reader, plan, policy = prepared(data, asking)
     said = _said(known, reader)
@@ -108,6 +113,8 @@ class Asking(Struct, frozen=True):
     threshold: float = 0.5
     alpha: float = 0.01
     budget: Budget | None = None
+    segments: Sequence[str] = ()
+    protected: Sequence[str] = ()
 
 
 def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, WindowPlan, Policy]:
@@ -128,6 +135,7 @@ def prepared(data: Any, asking: Asking) -> tuple[Source, Informed, Reader, Windo
     source = opened(data, "data")
     check_columns(source, asked)
     contract = contract_of(source, asked)
+    check_groups(contract, asking.segments, asking.protected)
     policy = replace(_policy(asking, plan, len(contract.features)), maturity_seconds=late)
     known, since = _reference(source, asking.reference, asked, contract, policy)
     return source, known, Reader(asked, contract, since), plan, policy
@@ -191,7 +199,9 @@ def _policy(asking: Asking, plan: WindowPlan, features: int) -> Policy:
     if budget is not None:
         ledger = compiled(budget.pages, Watched(budget.per_seconds / (plan.seconds or MONTH), features))
     levels = thresholds(ledger, asking.alpha)
-    return Policy(HarmPolicy(alpha=levels.harm, drop_alpha=levels.metric, loss_alpha=levels.loss), levels.drift)
+    rules = Rules(tuple(asking.segments), tuple(asking.protected), alpha=levels.groups)
+    harm = HarmPolicy(alpha=levels.harm, drop_alpha=levels.metric, loss_alpha=levels.loss)
+    return Policy(harm, levels.drift, groups=rules)
 
 
 def plan_of(window: str | float, lateness: float = 0.0) -> WindowPlan:
@@ -214,7 +224,8 @@ def _reference(source: Source, given: Any, asked: Asked, contract: Contract, pol
     if not rows.size:
         where = "the reference has no dated row" if since == -inf else f"no row lies before {written(since)}"
         raise TableError(f"{where}: nothing can be compared with it")
-    return reference_of(rows, contract, asked.threshold, policy.harm), since
+    known = reference_of(rows, contract, asked.threshold, policy.harm)
+    return with_groups(known, rows, policy.groups), since
 
 
 def _said(known: Reference, reader: Reader) -> str:

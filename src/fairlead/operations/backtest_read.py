@@ -108,6 +108,13 @@ def check_columns(source: Source, asked: Asked) -> None:
         raise UsageError("name what was predicted: a prediction, or a score")
 
 
+def check_groups(contract: Contract, *named: Sequence[str]) -> None:
+    """Refuses groups of what is no feature."""
+    for name in (name for names in named for name in names):
+        if name not in contract.names:
+            raise UsageError(f"{name!r} makes no groups, as it is no feature: there is {first_of(contract.names)}")
+
+
 def _probabilities(column: Column, name: str) -> Floats:
     score = _numbers(column)
     outside = score[(score < 0.0) | (score > 1.0)]

@@ -38,6 +38,12 @@ def backtest(
         typer.Option(metavar="DATA|INSTANT", help="What is compared with: a table, or all before an instant."),
     ] = None,
     column: Annotated[list[str] | None, typer.Option(metavar="COL", help="Only these features.")] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Of a table: answers are told apart by it, too.")
+    ] = None,
+    protected: Annotated[
+        list[str] | None, typer.Option(metavar="COL", help="Of a table: its groups must be treated alike.")
+    ] = None,
     label_delay: Annotated[str, typer.Option(metavar="LENGTH", help="How long a label takes.")] = "0s",
     observed_at: Annotated[str | None, typer.Option(metavar="COL", help="When each label came.")] = None,
     threshold: Annotated[float, typer.Option(help="From which score a 1 is decided.")] = 0.5,
@@ -66,12 +72,14 @@ def backtest(
         report = backtest_table(
             what, faults=faults, timestamp=timestamp, target=target, prediction=prediction, score=score,
             reference=reference, columns=column, label_delay=label_delay, observed_at=observed_at,
-            threshold=threshold, window=window or "1d", budget=allowed,
+            threshold=threshold, window=window or "1d", budget=allowed, segments=segment or (),
+            protected=protected or (),
         )  # fmt: skip
     else:
         from fairlead.operations.fault_runs import backtest_model
 
-        if any(one is not None for one in (timestamp, target, prediction, score, reference, column, observed_at)):
+        of_table = (timestamp, target, prediction, score, reference, column, observed_at, segment, protected)
+        if any(one is not None for one in of_table):
             raise UsageError(f"{what!r} is no data file: --timestamp, --target and their like need one")
         report = backtest_model(
             opened(context), what, faults=faults, days=days, window=window, budget=allowed, folder=_folder(context)
