@@ -200,11 +200,12 @@ def start_plane(tmp_path: Path) -> Iterator[Callable[..., Plane]]:
         wait: bool = True,
         limits: dict[str, Limits] | None = None,
         when_full: str = "shed",
+        port: int = 0,
     ) -> Plane:
         changes: list[tuple[int, str, str]] = []
         told = lambda *change: changes.append(change)  # noqa: E731 - one line, used once
         options = worker_options(trust, limits, when_full)
-        supervisor = Supervisor(tmp_path, "127.0.0.1", 0, workers, durability, told, options)
+        supervisor = Supervisor(tmp_path, "127.0.0.1", port, workers, durability, told, options)
         started.append(supervisor)
         supervisor.start()
         plane = Plane(tmp_path, supervisor, changes)
@@ -254,9 +255,16 @@ class System:
     """A running `fairlead up` over a home with two versions; the first one serves."""
 
     def __init__(
-        self, home: Path, wait: Callable[..., None], settings: str = "", workers: int = 2, **variables: str
+        self,
+        home: Path,
+        wait: Callable[..., None],
+        settings: str = "",
+        workers: int = 2,
+        port: int = 0,
+        **variables: str,
     ) -> None:
-        """`settings`: the text of a settings file. `variables` are added to the environment."""
+        """`settings`: the text of a settings file. `port` 0 takes a free one. `variables` are added to the
+        environment."""
         self.wait = wait
         self.workers = workers
         self.environment = {**os.environ, **variables}
@@ -270,9 +278,9 @@ class System:
         self.deployed = 0
         self.deploy(1)
         self.home, self.control_port = home, own_port()
-        self.http = httpx.Client(timeout=10.0)
+        self.http = httpx.Client(timeout=60.0)
         self.asked = 0
-        self.start()
+        self.start(port)
 
     def start(self, port: int = 0) -> None:
         """Runs `up`, and reads from it where it answers."""
@@ -349,7 +357,7 @@ class System:
         if self.process.poll() is None:
             self.process.terminate()
         try:
-            self.process.wait(30)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -362,8 +370,8 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Sy
     """Starts systems, and stops them at the end. `home`: where, if that was prepared; else see `System`."""
     stack = ExitStack()
 
-    def make(home: Path | None = None, settings: str = "", workers: int = 2, **variables: str) -> System:
-        system = System(home or tmp_path_factory.mktemp("up") / "home", wait, settings, workers, **variables)
+    def make(home: Path | None = None, settings: str = "", workers: int = 2, port: int = 0, **variables: str) -> System:
+        system = System(home or tmp_path_factory.mktemp("up") / "home", wait, settings, workers, port, **variables)
         stack.callback(system.end)
         system.wait(system.ready)
         system.wait(system.console_answers)

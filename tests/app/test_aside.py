@@ -23,7 +23,7 @@ from fairlead.core.quarantine import QuarantineLimits
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.testing.candidate import CONTRACT, Parts, formula_onnx, write_candidate
 
-SECONDS = 30.0
+SECONDS = 60.0
 
 
 def test_what_the_settings_say_reaches_the_command_line() -> None:

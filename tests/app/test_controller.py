@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -130,6 +131,12 @@ def drive(house: House, rollout: str, wait_for: Wait, collapsed: int | None = No
     wait_for(over)
 
 
+def seen(house: House) -> int:
+    """The requests that the latest decision knows; none before the first."""
+    decision = rollouts.rollout(house.context, "hotel").decision
+    return sum(decision.requests.values()) if decision is not None else 0
+
+
 def test_a_good_version_becomes_champion(house: House, start: Start, wait_for: Wait) -> None:
     """From the log alone; the registry follows, and the route is published."""
     start(house.context)
@@ -155,7 +162,7 @@ def test_a_restart_in_the_middle_counts_nothing_twice(house: House, start: Start
     first.stop()
     house.traffic(60)  # while nobody looks
     second = start(house.context)
-    wait_for(lambda: sum(rollouts.rollout(house.context, "hotel").decision.requests.values()) >= 100)  # type: ignore[union-attr]  # decided by then
+    wait_for(lambda: seen(house) >= 100)
     second.stop()
     start(house.context)
     drive(house, "r2", wait_for)
@@ -220,12 +227,13 @@ def test_a_round_that_fails_is_told_and_the_next_goes_on(
     class Failing(MemoryLog):
         """Its first readings fail."""
 
-        failures = 0
+        def __init__(self) -> None:
+            super().__init__()
+            self.failures = [error, error]  # for whichever thread reads
 
         def poll(self, limit: int = 10_000) -> tuple[list[Prediction], list[OutcomeRecord]]:
-            if self.failures < 2:
-                self.failures += 1
-                raise error
+            with suppress(IndexError):
+                raise self.failures.pop()
             return [], []
 
     house.deploy(1)
@@ -235,7 +243,7 @@ def test_a_round_that_fails_is_told_and_the_next_goes_on(
         wait_for(lambda: house.phase("r1") is Phase.PROMOTED)
     text = caplog.text
     assert str(error) in text
-    assert log.failures == 2
+    assert log.failures == []
 
 
 def test_one_models_broken_bundle_does_not_stop_the_others(house: House, start: Start, wait_for: Wait) -> None:
@@ -249,7 +257,7 @@ def test_one_models_broken_bundle_does_not_stop_the_others(house: House, start: 
         ]
         house.context.journal.append(facts, actor="ana", at=time.time())
     start(house.context)
-    wait_for(lambda: house.phase("zoo-1") is Phase.PROMOTED, 5.0)
+    wait_for(lambda: house.phase("zoo-1") is Phase.PROMOTED)
 
 
 def test_the_process_leaves_with_its_parent(tmp_path: Path) -> None:
@@ -261,7 +269,7 @@ def test_the_process_leaves_with_its_parent(tmp_path: Path) -> None:
         process.stdin.close()
         process.stdin = None
         try:
-            process.wait(30)
+            process.wait(120)
         finally:
             if process.poll() is None:
                 process.kill()

@@ -36,7 +36,7 @@ from fairlead.testing.registry import MemoryRegistry
 from fairlead.testing.reports import harmful_report
 
 Wait = Callable[..., None]
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 def home(tmp_path: Path) -> Context:
@@ -154,7 +154,7 @@ def process(home: Path) -> Iterator[subprocess.Popen[bytes]]:
 def ended(home: Path) -> subprocess.CompletedProcess[str]:
     """A controller that leaves by itself."""
     return subprocess.run(
-        command(home), check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60
+        command(home), check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
     )
 
 

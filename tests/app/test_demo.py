@@ -17,7 +17,7 @@ Document = dict[str, Any]
 def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a command as a person would."""
     command = [sys.executable, "-m", "fairlead.app.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
 
 
 def played(home: Path, *options: str) -> Document:

@@ -22,7 +22,7 @@ DRAWS = Draws(0.4, 0.2, 0.6)
 def asked(plane: Plane, numbers: range, **changes: object) -> list[dict[str, Any]]:
     """What requests are answered."""
     found = []
-    with httpx.Client(base_url=plane.url, timeout=10.0) as http:
+    with httpx.Client(base_url=plane.url, timeout=60.0) as http:
         for number in numbers:
             body = {"features": {**ROW, **changes}, "request_id": f"r{number}"}
             response = http.post("/v1/models/hotel/predict", json=body)
@@ -49,7 +49,7 @@ def test_a_share_of_callers_gets_drawn_decisions_and_the_log_their_chance(
     batch = httpx.post(
         f"{plane.url}/v1/models/hotel/predict",
         json={"instances": [{"features": ROW, "request_id": f"r{number}"} for number in range(100, 130)]},
-        timeout=10.0,
+        timeout=60.0,
     ).json()
     home.wait_applied(home.publish(plain), 1)
     after = asked(plane, range(450, 550))

@@ -45,12 +45,12 @@ class Callers:
     def __exit__(self, *_: object) -> None:
         self._over.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(PATIENCE_SECONDS)
             assert not thread.is_alive()
 
     def _ask(self, caller: int) -> None:
         row, count = self._system.row(), 0
-        with httpx.Client(base_url=f"http://127.0.0.1:{self._system.port}", timeout=10.0) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{self._system.port}", timeout=60.0) as http:
             while not self._over.is_set():
                 count += 1
                 name = f"d{caller}-{count}"
@@ -111,9 +111,11 @@ def strike(system: System, rng: random.Random) -> str:
     if what == "compactor":
         return strike_compactor(system)
     if what == "supervisor":
+        left = {*system.children("worker"), *system.children("controller")}
         system.process.kill()
         system.process.wait()
         system.process.stdout.close()
+        system.wait(lambda: left.isdisjoint(system.parents()), PATIENCE_SECONDS)  # who has the ports until it notices
         system.start(system.port)
         return what
     alive = system.children(what)
@@ -136,7 +138,7 @@ def survive(system: System, rounds: int, seed: int) -> None:
         seen = len(callers.acknowledged)
         system.wait(lambda: len(callers.acknowledged) > seen + 100, PATIENCE_SECONDS)
     system.process.send_signal(signal.SIGTERM)
-    assert system.process.wait(30) == 0
+    assert system.process.wait(PATIENCE_SECONDS) == 0
     print(f"{rounds} rounds: {dict(struck)}; {len(callers.acknowledged)} acknowledged, {callers.cut} cut off")
     assert sum(struck.values()) == rounds
     for found in (logged(system.home), tabled(system)):

@@ -71,7 +71,7 @@ def start() -> Iterator[Callable[..., FollowUp]]:
     for follow_up in made:
         follow_up.close()
         for process in follow_up._training.processes.values():
-            process.wait(30)
+            process.wait(60)
 
 
 class Interpreter:
@@ -246,4 +246,4 @@ def test_a_registry_that_was_away_is_tried_again(
     context = replace(home(tmp_path), open_registry=open_registry)
     context.journal.append([AliasMoved("hotel", "champion", 1, None)], actor="controller", at=time.time())
     start(context)
-    wait_for(lambda: registry.versions("hotel")[0].aliases == ("champion",), 5.0)
+    wait_for(lambda: registry.versions("hotel")[0].aliases == ("champion",))

@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.testing.loopback import own_port
 
 ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
 SECRET = "hunter2secret"
@@ -77,13 +78,13 @@ class System:
         config = home.path / "fairlead.yaml"
         config.write_text(f"monitoring: {{logging: {logs}, tracing: {traces}}}\n")
         command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home.path), "--config", str(config), "up"]
-        command += ["--port", "0", "--control-port", "0", "--workers", "1"]
+        command += ["--port", "0", "--control-port", str(own_port()), "--workers", "1"]
         self.out = home.path / "out"
         with self.out.open("wb") as out, (home.path / "err").open("wb") as err:
             self.process = subprocess.Popen(command, stdout=out, stderr=err)
         self.wait(lambda: re.search(rb"predictions +http://127.0.0.1:\d+\D", self.out.read_bytes()))
         (port,) = re.findall(rb"predictions +http://127.0.0.1:(\d+)", self.out.read_bytes())
-        self.http = httpx.Client(base_url=f"http://127.0.0.1:{int(port)}", timeout=10.0)
+        self.http = httpx.Client(base_url=f"http://127.0.0.1:{int(port)}", timeout=60.0)
         self.wait(self.ready)
 
     def ready(self) -> bool:
@@ -96,13 +97,14 @@ class System:
     def lines(self, process: str) -> list[dict[str, Any]]:
         """A process's lines."""
         path = self.path / "logs" / f"{process}.jsonl"
-        return [json.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+        whole = path.read_bytes().rpartition(b"\n")[0] if path.exists() else b""  # the last may be under way
+        return [json.loads(line) for line in whole.splitlines()]
 
     def stop(self) -> None:
         """Ends it."""
         self.http.close()
         self.process.terminate()
-        assert self.process.wait(60) == 0
+        assert self.process.wait(120) == 0
 
 
 @pytest.fixture

@@ -110,12 +110,12 @@ class Crowd:
         """Waits until each client has its last answer: none may hang."""
         self.stopping.set()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(240)
         assert not any(thread.is_alive() for thread in self._threads)
 
     def _ask(self, client: int) -> None:
         count = 0
-        with httpx.Client(base_url=self._url, timeout=60.0) as http:
+        with httpx.Client(base_url=self._url, timeout=240.0) as http:
             while not self.stopping.is_set():
                 count += 1
                 name = f"c{client}-{count}"
@@ -141,7 +141,7 @@ def records(home: Path) -> list[Prediction]:
 
 def until_asked(crowd: Crowd, count: int) -> None:
     """Waits until the crowd has had so many answers with 200."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while sum(one.status == 200 for one in crowd.asked) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -168,7 +168,7 @@ def test_overload_sheds_and_whoever_is_admitted_is_answered(start_plane: Callabl
     answered = {one.request_id for one in crowd.asked if one.status == 200} | {"after"}
     assert sorted(record.request_id for record in logged) == sorted(answered)
     assert max(record.latency_ms for record in logged) <= limits.timeout * 1000.0
-    metrics = httpx.get(plane.url + "/metrics").text
+    metrics = httpx.get(plane.url + "/metrics", timeout=60.0).text
     shed = [line for line in metrics.splitlines() if line.startswith("fairlead_requests_shed_total{")]
     assert sum(int(line.rsplit(" ", 1)[1]) for line in shed) == statuses[503]
     assert 'fairlead_queue_depth{model_name="hotel",model_version="1",worker="0"} 0' in metrics
@@ -180,21 +180,21 @@ def test_what_was_admitted_is_answered_when_the_worker_is_told_to_stop(
 ) -> None:
     """SIGTERM with a full queue: every client that had its request in gets a whole answer, and it is in the log."""
     digest = put(home.path, products=300)
-    plane = start_plane(limits={"hotel": Limits(timeout=30.0, wait=30.0, batch=1)})
+    plane = start_plane(limits={"hotel": Limits(timeout=240.0, wait=240.0, batch=1)})
     home.publish_and_wait(champion(1, digest), workers=1)
     answers: list[httpx.Response] = []
 
     def ask(number: int) -> None:
         body = {"features": {"lead_time": 1.0}, "request_id": f"r{number}"}
-        answers.append(httpx.post(plane.url + PATH, json=body, timeout=60.0))
+        answers.append(httpx.post(plane.url + PATH, json=body, timeout=240.0))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(16)]
     for thread in threads:
         thread.start()
-    home.wait(lambda: queue_depth(plane) + len(answers) >= 15)  # one runs: all sixteen are in
+    home.wait(lambda: len(answers) + queue_depth(plane) >= 15)  # in this order; one runs: all sixteen are in
     os.kill(plane.supervisor.pids()[0], signal.SIGTERM)
     for thread in threads:
-        thread.join(60)
+        thread.join(240)
     assert [answer.status_code for answer in answers] == [200] * 16
     assert sorted(record.request_id for record in records(home.path)) == sorted(f"r{number}" for number in range(16))
 

@@ -108,6 +108,7 @@ def test_an_alert_lives_on_every_channel(tmp_path: Path, stack: ExitStack, wait_
     with world.running():
         world.add(AliasMoved("shop", "champion", 2, 1), raised())
         wait_for(lambda: world.manager.alerts() and world.post.letters and world.slack.taken)
+        wait_for(lambda: {"change", "trigger"} <= set(world.actions()))
         world.add(AlertAcknowledged("shop", "alert-0", "restarting"))
         wait_for(lambda: "acknowledge" in world.actions())
         world.add(AlertQuieted("shop", "alert-0", "it holds", time.time(), recovered=True))
@@ -123,25 +124,24 @@ def test_an_alert_lives_on_every_channel(tmp_path: Path, stack: ExitStack, wait_
 
 
 def test_ten_thousand_breaches_are_one_page(tmp_path: Path, stack: ExitStack, wait_for: Wait) -> None:
-    """Of a thousand models, in less than a minute, also where the process is killed meanwhile: one page, one incident
-    there, one alert and one letter, and each later notice is under the same key."""
+    """Of a thousand models, at once and while they are told, also where the process is killed meanwhile: one page, one
+    incident there, one alert and one letter, and each later notice is under the same key."""
     world = World(tmp_path, stack)
     command = [sys.executable, "-c", PROGRAM, str(world.context.home), str(world.config)]
-    began = time.time()
+    # Two writings, each of which is seen whole: how many notices they are is not a matter of how long they take.
+    world.add(*(raised(number, f"m{number % 1_000}") for number in range(6_000)))
     with subprocess.Popen(command) as process:
-        for part in range(5):
-            world.add(*(raised(number, f"m{number % 1_000}") for number in range(part * 2_000, (part + 1) * 2_000)))
-        assert time.time() - began < 60.0
-        wait_for(lambda: world.facts(NoticeMade), 30.0)
+        wait_for(lambda: world.facts(NoticeMade))
+        world.add(*(raised(number, f"m{number % 1_000}") for number in range(6_000, 10_000)))
         process.send_signal(signal.SIGKILL)
     with world.running():
-        wait_for(lambda: sum(fact.count for fact in world.facts(NoticeMade)) == 10_000, 30.0)  # type: ignore[attr-defined]
-        wait_for(lambda: not alerts(world.context).undelivered, 30.0)
+        wait_for(lambda: sum(fact.count for fact in world.facts(NoticeMade)) == 10_000)  # type: ignore[attr-defined]
+        wait_for(lambda: not alerts(world.context).undelivered)
     made = world.facts(NoticeMade)
     assert sum(fact.pages for fact in made) == 1  # type: ignore[attr-defined]
     assert world.pager.refused == world.slack.refused == []
     assert len({body["dedup_key"] for _, body in world.pager.taken}) == 1
-    assert len(made) <= 3
+    assert len(made) == 2
     assert len({letter["Message-ID"] for letter in world.post.letters}) == len(made)
 
 
@@ -156,13 +156,14 @@ def test_a_dead_channel_is_passed_on_and_told_once_it_is_back(tmp_path: Path, st
     world.context = open_context(world.context.home, world.config)
     with world.running():
         world.add(raised())
-        wait_for(lambda: world.facts(NoticeEscalated), 30.0)
-        wait_for(lambda: world.post.letters, 10.0)
+        wait_for(lambda: world.facts(NoticeEscalated))
+        wait_for(lambda: world.post.letters)
+        wait_for(lambda: [one.attempts for one in alerts(world.context).undelivered if one.channel == "pager"] >= [2])
     assert "channel pager takes nothing" in world.post.letters[0].get_content()
     (late,) = [one for one in alerts(world.context).undelivered if one.channel == "pager"]
     assert late.attempts >= 2
     with pagerduty_receiver(port) as back, world.running():
-        wait_for(lambda: back.taken, 40.0)
+        wait_for(lambda: back.taken)
         wait_for(lambda: not alerts(world.context).undelivered)
         assert len(back.taken) == 1
     tried = [fact for fact in world.facts(NoticeTried) if fact.channel == "pager"]  # type: ignore[attr-defined]

@@ -42,7 +42,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], tup
 
 def settled(runs: TrainingRuns) -> None:
     """Tends until no process runs."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     runs.tend()
     while runs.processes and time.monotonic() < until:
         time.sleep(0.01)

@@ -22,7 +22,7 @@ from fairlead.core.rollout import Phase
 from fairlead.operations import rollouts
 
 System = Any  # the fixtures' values: see conftest
-Start = Callable[[], System]
+Start = Callable[..., System]
 
 
 class Traffic(threading.Thread):
@@ -59,7 +59,7 @@ class Traffic(threading.Thread):
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
-        self.join(20)
+        self.join(60)
 
 
 def test_one_command_starts_everything(system: System) -> None:
@@ -68,7 +68,9 @@ def test_one_command_starts_everything(system: System) -> None:
     assert len(system.children("controller")) == 1
     assert system.said[0].split() == ["predictions", f"http://127.0.0.1:{system.port}"]
     assert system.said[1].split() == ["console", f"http://127.0.0.1:{system.control_port}"]
-    assert httpx.get(f"http://127.0.0.1:{system.control_port}/").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{system.control_port}/", timeout=60.0).status_code == 200
+    # The supervisor does not wait for the journal.
+    system.wait(lambda: len([fact for fact in system.facts("worker_changed") if fact.state == "started"]) == 2)
     assert {fact.worker for fact in system.facts("worker_changed") if fact.state == "started"} == {0, 1}
 
 
@@ -92,9 +94,13 @@ def test_a_killed_worker_is_replaced(system: System) -> None:
     system.wait(lambda: len(system.children("worker")) == 2 and before[0] not in system.children("worker"))
     assert before[1] in system.children("worker")
     system.wait(system.ready)
-    failed = [fact for fact in system.facts("worker_changed") if fact.state == "failed"]
-    assert isinstance(failed[-1], WorkerChanged)
-    assert "SIGKILL" in failed[-1].detail
+
+    def failed() -> list[WorkerChanged]:
+        facts = [fact for fact in system.facts("worker_changed") if fact.state == "failed"]
+        return [fact for fact in facts if f"pid {before[0]} " in fact.detail]
+
+    system.wait(failed)  # the supervisor does not wait for the journal
+    assert "SIGKILL" in failed()[-1].detail
 
 
 def test_a_rollout_survives_its_controller(system: System) -> None:
@@ -125,13 +131,13 @@ def test_a_rollout_survives_its_controller(system: System) -> None:
     system.wait(lambda: system.context.board.current().models["stay"].arms[-1].version == 2)
 
 
-def test_a_stopped_system_leaves_nothing(start: Start) -> None:
+def test_a_stopped_system_leaves_nothing(start: Start, unused_port: int) -> None:
     """SIGTERM: exit 0, no process of it lives, its ports are free, the journal says that each worker left."""
-    system = start()
+    system = start(port=unused_port)
     pids = {system.process.pid, *system.children("worker"), *system.children("controller")}
     assert len(pids) == 4
     system.process.send_signal(signal.SIGTERM)
-    assert system.process.wait(30) == 0
+    assert system.process.wait(120) == 0
     assert pids.isdisjoint(system.parents())
     for port in (system.port, system.control_port):
         with socket.create_server(("127.0.0.1", port)):
@@ -155,10 +161,10 @@ def refused(home: Path, *arguments: str, config: Path | None = None) -> str:
     command = [sys.executable, "-m", "fairlead.app.main", "--home", str(home), *options, "up", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            out, err = process.communicate(timeout=12)
+            out, err = process.communicate(timeout=120)
         except subprocess.TimeoutExpired:
             process.terminate()
-            process.communicate(timeout=30)
+            process.communicate(timeout=60)
             pytest.fail("it did not leave, but went on")
     assert process.returncode == 2, err
     assert out == ""

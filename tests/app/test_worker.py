@@ -42,7 +42,7 @@ def champion(version: int, **bundles: str) -> ModelRoute:
 def ask(plane: Plane, number: int = 0, **changes: Any) -> httpx.Response:
     """A request."""
     body = {"features": {**ROW, **changes}, "request_id": f"r{number}"}
-    return httpx.post(plane.url + PATH, json=body, timeout=10.0)
+    return httpx.post(plane.url + PATH, json=body, timeout=60.0)
 
 
 def records(home: Path) -> list[Prediction]:
@@ -71,12 +71,12 @@ class Crowd:
         """Waits until every client has its last answer."""
         self._stop.set()
         for thread in self._threads:
-            thread.join(30)
+            thread.join(60)
             assert not thread.is_alive()
 
     def _ask(self, client: int) -> None:
         count = 0
-        with httpx.Client(base_url=self.plane.url, timeout=10.0) as http:
+        with httpx.Client(base_url=self.plane.url, timeout=60.0) as http:
             while not self._stop.is_set():
                 count += 1
                 self._until_answered(http, f"c{client}-{count}")
@@ -117,7 +117,7 @@ def test_a_worker_serves_what_the_board_names(start_plane: Callable[..., Plane],
     home.publish_and_wait(champion(1, v1=digest), workers=2)
     answer = ask(plane, 1).json()
     assert (answer["request_id"], answer["version"], answer["arm"], answer["prediction"]) == ("r1", 1, "champion", 1)
-    outcome = httpx.post(plane.url + "/v1/outcomes", json=[{"request_id": "r1", "outcome": 1}])
+    outcome = httpx.post(plane.url + "/v1/outcomes", json=[{"request_id": "r1", "outcome": 1}], timeout=60.0)
     assert outcome.json() == {"accepted": 1}
     (record,) = records(home.path)
     assert (record.request_id, record.probabilities) == ("r1", tuple(answer["probabilities"]))
@@ -126,7 +126,9 @@ def test_a_worker_serves_what_the_board_names(start_plane: Callable[..., Plane],
         (0, {"hotel": [1]}, ""),
         (1, {"hotel": [1]}, ""),
     ]
-    home.wait(lambda: 'worker="1"' in (text := httpx.get(plane.url + "/metrics").text) and 'worker="0"' in text)
+    home.wait(
+        lambda: 'worker="1"' in (text := httpx.get(plane.url + "/metrics", timeout=60.0).text) and 'worker="0"' in text
+    )
 
 
 def test_a_swap_under_load_fails_nobody(
@@ -257,7 +259,7 @@ def test_a_disk_that_takes_no_more_sheds_or_serves_unlogged(
     plane = start_plane(when_full=when_full)
     home.wait_applied(1, 1)
     assert ask(plane, 0).status_code == status
-    assert 'fairlead_log_failures_total{worker="0"} 1' in httpx.get(f"{plane.url}/metrics", timeout=10).text
+    assert 'fairlead_log_failures_total{worker="0"} 1' in httpx.get(f"{plane.url}/metrics", timeout=60).text
     blocked.unlink()
     assert ask(plane, 1).status_code == 200
     assert len(records(home.path)) == 1
@@ -271,7 +273,7 @@ class Slow:
         head = (
             f"POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
         )
-        self._socket = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=20)
+        self._socket = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=60)
         self._rest = body[-5:]
         self._socket.sendall(head.encode() + body[:-5])
 
@@ -322,7 +324,7 @@ def test_a_drain_ends(wait_for: Callable[..., None]) -> None:
         wait_for(lambda: server.server_state.tasks)
         server.should_exit = True
         assert line.recv(65536).startswith(b"HTTP/1.1 500")
-    thread.join(20)
+    thread.join(60)
     assert not thread.is_alive()
 
 
@@ -333,7 +335,7 @@ def test_a_worker_takes_no_connection_before_it_serves(start_plane: Callable[...
     thread = threading.Thread(target=lambda: answers.append(ask(plane).status_code))
     thread.start()
     home.publish(champion(1, v1=home.put(0.0)))
-    thread.join(20)
+    thread.join(60)
     assert answers == [200]
 
 
@@ -358,7 +360,7 @@ def test_a_trusted_pickle_is_served_and_only_then(start_plane: Callable[..., Pla
     home.publish(champion(1, v1=version.bundle))
 
     plane = start_plane(trust=("pickle",))
-    answer = httpx.post(plane.url + PATH, json={"features": {"lead_time": 290.0, "adr": 80.5}}, timeout=10.0)
+    answer = httpx.post(plane.url + PATH, json={"features": {"lead_time": 290.0, "adr": 80.5}}, timeout=60.0)
     assert (answer.status_code, answer.json()["prediction"]) == (200, 1)
     plane.supervisor.stop()
 

@@ -30,6 +30,7 @@ from fairlead.operations.rollouts import deploy
 from fairlead.testing.bad_models import write_version
 from fairlead.testing.callers import Callers
 from fairlead.testing.candidate import StayPredictor, draw, drawn_file, formula_file
+from fairlead.testing.loopback import own_port
 
 NAMES = ("age", "nights", "city")
 CARD = dict.fromkeys(
@@ -135,7 +136,7 @@ class World:
         register(self.context, asked)
 
     def _start(self) -> None:
-        command = [*self.command, "up", "--port", "0", "--control-port", "0", "--workers", "1"]
+        command = [*self.command, "up", "--port", "0", "--control-port", str(own_port()), "--workers", "1"]
         with (self.home / "up.err").open("ab") as errors:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=os.environ)
         assert self.process.stdout is not None
