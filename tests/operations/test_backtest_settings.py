@@ -21,13 +21,15 @@ from fairlead.core.noticing import held
 from fairlead.core.outbox import Outbox
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.flows.backtest import Past, look_back
+from fairlead.flows.backtest_answers import Answers
 from fairlead.flows.conditions import Conditions
 from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow
 from fairlead.flows.respond import Responder, ResponsePolicy
 from fairlead.flows.watch import Watch
+from fairlead.operations.backtest_answers import records_of
 from fairlead.operations.backtest_log import alerts_of, backtest_log, logged_answers, open_version, rows_of, tallies_by
-from fairlead.operations.backtest_settings import alerts_told, drift_told, records_of, triggers_told
+from fairlead.operations.backtest_settings import Seen, alerts_told, drift_told, triggers_told
 from fairlead.operations.context import Context
 from fairlead.testing.clock import ManualClock
 from fairlead.testing.journal import MemoryJournal
@@ -42,6 +44,9 @@ alerting:
     - {name: worse, condition: "accuracy < 70%", recovery: "accuracy > 75%"}
     - {name: late, condition: "matured_share < 50%"}
     - {name: revenue, condition: "revenue per unit < 3"}
+    - {name: memory, condition: "memory_share > 80%"}
+    - {name: queue, condition: "queue_depth > 100"}
+    - {name: tokens, condition: "token_usage > 10"}
     - {name: elsewhere, condition: "auroc < 99%", models: [inn]}
 drift_detection:
   test_window: {size_days: 3, slide_days: 1}
@@ -69,7 +74,7 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Context]:
 def past(context: Context) -> Past:
     """Its log, judged."""
     version = open_version(context, "stay@1")
-    answers, _ = logged_answers(context, version, START, START + DAYS * DAY)
+    answers = logged_answers(context, version, START, START + DAYS * DAY).mine
     tallies = tallies_by(rows_of(answers, version.reference), version.reference, WindowPlan(DAY))
     return look_back("stay", version.reference, tallies, version.policy)
 
@@ -138,9 +143,12 @@ def test_the_settings_alerts_are_told_in_a_backtest_as_they_are_live(
 ) -> None:
     """The live conditions and responder raise the same alerts at the same instants: warning and critical levels,
     recovery, and what stands told again; what a graver level mutes is told by neither."""
-    answers, _ = logged_answers(context, open_version(context, "stay@1"), START, START + DAYS * DAY)
+    answers = logged_answers(context, open_version(context, "stay@1"), START, START + DAYS * DAY).mine
     rows = rows_of(answers, open_version(context, "stay@1").reference)
-    told = {one.rule: one for one in alerts_told(context, ("stay", 1), past, rows, alerts_of(context.settings))}
+    told = {
+        one.rule: one
+        for one in alerts_told(context, ("stay", 1), past, Seen(rows, Answers()), alerts_of(context.settings))
+    }
     facts = [one.fact for one in days.journal.read() if isinstance(one.fact, AlertRaised)]
     raised = [one.event_at or 0.0 for one in facts if one.alert == name]
     live = [at for at in raised if name not in days.muted.get(at, ())]
@@ -157,10 +165,14 @@ def test_what_a_backtest_cannot_know_is_said_aloud(context: Context) -> None:
     scores = {one.rule: one for one in backtest_log(context, "stay@1", days=9.0, window="1d").rules}
     assert scores["auroc-fell"].note == "held back: auroc-fell:critical stands, which mutes it"
     assert scores["auroc-fell:critical"].severities["critical"] == scores["auroc-fell:critical"].pages > 0
-    assert "judged while it serves" in scores["revenue"].missing
-    for name in ("error_rate", "error_rate:high", "p99_latency", "p50_latency"):
-        assert scores[name].missing
-        assert not scores[name].breached
+    assert scores["revenue"].missing == (
+        "revenue per unit is not measured: no event named revenue came yet; those that came: none"
+    )
+    assert scores["unmeasured:revenue"].notices > 0, "somebody relies on it"
+    assert (scores["error_rate"].missing, scores["p99_latency"].missing) == ("", "")
+    for name, why in (("memory", "machines"), ("queue", "machines"), ("tokens", "traces")):
+        assert why in scores[name].missing
+        assert not scores[name].windows
     assert "elsewhere" not in scores
     assert scores["pages"].pages == scores["pages"].notices
 
@@ -176,7 +188,7 @@ def test_drift_tests_find_in_a_backtest_what_they_find_live(context: Context, pa
         around.observe("stay", mine)
         found = around.judge("stay", until)
         live += [found] if found is not None else []
-    answers, _ = logged_answers(context, open_version(context, "stay@1"), START, START + DAYS * DAY)
+    answers = logged_answers(context, open_version(context, "stay@1"), START, START + DAYS * DAY).mine
     told = {one.rule: one for one in drift_told(context, ("stay", 1), answers, past, AlertPolicy(), context.home)}
     for name in ("age_drift", "together"):
         drifted = [any(each.found.test.name == name for each in one.drifted) for one in live]
@@ -185,7 +197,7 @@ def test_drift_tests_find_in_a_backtest_what_they_find_live(context: Context, pa
     assert [one.verdict.outcome.value == "breached" for one in live] == [
         one.breached for one in told["drift-tests"].signals
     ]
-    assert len(records_of(answers, "stay", 1)) == answers.num_rows
+    assert len(records_of(answers, "stay")) == answers.num_rows
 
 
 def test_retraining_is_asked_for_in_a_backtest_when_it_is_live(context: Context, past: Past, days: LiveDays) -> None:

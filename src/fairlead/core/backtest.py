@@ -8,6 +8,7 @@ window of a harmful stretch to the first instant at which a rule says so of a wi
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from math import ceil
@@ -208,6 +209,16 @@ def allowed_pages(pages: float, per_seconds: float, span_seconds: float) -> int:
     (3, 1, 0)
     """
     return ceil(pages * span_seconds / per_seconds - 1e-9)
+
+
+def place_of(at: float, windows: Sequence[Realised]) -> int:
+    """The last window that begins before an instant; the first where none does.
+
+    >>> days = [realised((str(day), day * DAY, (day + 1) * DAY), 1, (0, 0.0, 0.0), None) for day in range(3)]
+    >>> place_of(DAY, days), place_of(DAY + 1.0, days), place_of(-1.0, days), place_of(99 * DAY, days)
+    (0, 1, 0, 2)
+    """
+    return max(bisect_left(windows, at, key=lambda one: one.starts_at) - 1, 0)
 
 
 def _delay(stretch: Stretch, first: dict[int, float], windows: Sequence[Realised]) -> float | None:

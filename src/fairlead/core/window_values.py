@@ -60,9 +60,10 @@ def event_value(metric: str, event: str, report: ImpactReport | None, alpha: flo
 
     if report is None:
         return Measured(metric, missing="not enough data yet: no window has closed whose events have had their time")
-    found = next((one for one in report.figures if one.name == event and one.layer in ("product", "business")), None)
+    upper = [one for one in report.figures if one.layer in ("product", "business")]
+    found = next((one for one in upper if one.name == event), None)
     if found is None:
-        seen = ", ".join(one.name for one in report.figures if event_of(one.name)) or "none"
+        seen = ", ".join(one.name for one in upper if event_of(one.name)) or "none"
         return Measured(metric, missing=f"no event named {event} came yet; those that came: {seen}")
     if found.rows < FEWEST_UNITS:
         units = counted(found.rows, "unit")

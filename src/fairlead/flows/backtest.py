@@ -40,7 +40,7 @@ from fairlead.flows.watching.reference import Reference
 from fairlead.stats.sequential.betting import LossWatch
 
 PAGES = "pages"  # the rule that stands for the product: what it would have paged somebody for
-_PAGE = (SETTINGS, USUAL)  # what stands beside the watch's alerts, and pages
+_PAGE = (WATCH, SETTINGS, USUAL)  # kinds of rules that page
 _ASKED = {
     HARMFUL: "the metric fell by a tenth, or the loss exceeds what is tolerated, of a window or of all together",
     DEGRADED: "the metric slipped, or is estimated to have fallen",

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from msgspec import Raw, Struct
 
-from fairlead.core.backtest import RETRAINING, Signal, Told
+from fairlead.core.backtest import RETRAINING, Signal, Told, place_of
 from fairlead.core.event import AnyFact, Entry, RetrainDecided, RetrainFinished, VersionRegistered
 from fairlead.core.report import fact_of
 from fairlead.core.retrain import (
@@ -27,12 +27,12 @@ from fairlead.core.retrain import (
 from fairlead.core.retrain_now import name_of
 from fairlead.core.triggers import Growth, Trigger, looked
 from fairlead.flows.backtest import Look, Past
-from fairlead.flows.backtest_tests import place_of
 from fairlead.flows.respond import bare_report
 
 ASKED = "retraining"
 USUAL = "harm, or drift that foretells it"
 _SHOWN = 5
+_BROKEN = "retraining would learn the fault"  # of columns that are broken
 
 
 class _Run(Struct, frozen=True):
@@ -154,15 +154,15 @@ def _note(runs: Sequence[_Run]) -> str:
     """When a run would have been asked for, and what kept others back, how often.
 
     >>> _note([_Run(0, 0.0, True), _Run(1, 86_400.0, False, ("not enough matured labels (10 of 1,000)",))])
-    'asked for on 1970-01-01; held back once: not enough matured labels'
+    'asked for at 1970-01-01 00:00; held back once: not enough matured labels'
     """
-    asked = [f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d}" for one in runs if one.triggered]
+    asked = [f"{datetime.fromtimestamp(one.at, UTC):%Y-%m-%d %H:%M}" for one in runs if one.triggered]
     more = f" and {len(asked) - _SHOWN} more" if len(asked) > _SHOWN else ""
-    said = f"asked for on {', '.join(asked[:_SHOWN])}{more}" if asked else "never asked for"
+    said = f"asked for at {', '.join(asked[:_SHOWN])}{more}" if asked else "never asked for"
     held = [one for one in runs if one.objections]
     if not held:
         return said
-    why = Counter(text.partition(" (")[0] for one in held for text in one.objections)
+    why = Counter(_BROKEN if _BROKEN in text else text.partition(" (")[0] for one in held for text in one.objections)
     times = "once" if len(held) == 1 else f"{len(held)} times"
     many = ", ".join(text if count == len(held) else f"{text} ({count})" for text, count in why.most_common(_SHOWN))
     return f"{said}; held back {times}: {many}"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from math import floor
 
 from msgspec import Struct
 
 from fairlead.core.alert import Alarm, AlertPolicy, Standing
-from fairlead.core.backtest import TESTS, Realised, Signal, Told
+from fairlead.core.backtest import TESTS, Realised, Signal, Told, place_of
 from fairlead.core.drift_tests import KEY, DriftTest, DriftWindow
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
@@ -58,11 +57,6 @@ def windows_of(model: str, records: Sequence[Prediction], asked: Tested) -> Iter
         found = tested.judge((place + 1) * slide)
         if found is not None:
             yield found
-
-
-def place_of(at: float, windows: Sequence[Realised]) -> int:
-    """The last window that begins before an instant."""
-    return max(bisect_left([one.starts_at for one in windows], at) - 1, 0)
 
 
 def _together(judged: Sequence[tuple[int, DriftWindow]], asked: Tested, policy: AlertPolicy) -> Told:

@@ -22,6 +22,7 @@ from fairlead.core.listing import counted
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.errors import NotFound, UsageError
 from fairlead.flows.backtest import look_back
+from fairlead.flows.backtest_answers import impacts_of, told_by_impacts
 from fairlead.flows.backtest_rows import Rows, Tally, tallied
 from fairlead.flows.watch import UNWATCHED
 from fairlead.flows.watching.features import on_grid
@@ -29,7 +30,8 @@ from fairlead.flows.watching.harms import load_light
 from fairlead.flows.watching.judge import Policy
 from fairlead.flows.watching.reference import Reference, answers
 from fairlead.operations.backtest import Tried, plan_of, report_of
-from fairlead.operations.backtest_settings import alerts_told, drift_told, instants_of, triggers_told
+from fairlead.operations.backtest_answers import answers_of, instants_of
+from fairlead.operations.backtest_settings import Seen, alerts_told, drift_told, triggers_told
 from fairlead.operations.backtest_values import BacktestReport, Budget
 from fairlead.operations.context import Context
 from fairlead.operations.models import resolve
@@ -99,21 +101,24 @@ def backtest_log(
         raise UsageError(f"--days is {days:g}: give some")
     version = open_version(context, name, budget, window)
     until = newest(context, version.model)
-    answers, notes = logged_answers(context, version, until - days * DAY, until)
-    rows = rows_of(answers, version.reference)
+    logged = logged_answers(context, version, until - days * DAY, until)
+    rows = rows_of(logged.mine, version.reference)
     plan = plan_for(context.settings, window)
     tallies = tallies_by(rows, version.reference, plan)
     past = look_back(version.model, version.reference, tallies, version.policy, plan.lateness_seconds)
     alerts, whose = alerts_of(context.settings), (version.model, version.number)
+    answers = answers_of(context, version.model, logged.every, plan, budget)
+    impacts = impacts_of(version.model, answers)
     beside = (
-        *alerts_told(context, whose, past, rows, alerts),
-        *drift_told(context, whose, answers, past, alerts, folder or Path.cwd()),
+        told_by_impacts(impacts, past.windows, alerts),
+        *alerts_told(context, whose, past, Seen(rows, answers, impacts), alerts),
+        *drift_told(context, whose, logged.mine, past, alerts, folder or Path.cwd()),
         *triggers_told(context, whose, past, version.reference),
     )
     asked = (f"the reference of version {version.number}", plan, budget or budget_of(context.settings))
     tried = Tried(f"{version.model}@{version.number}", version.policy.alpha, alerts, beside)
     report = report_of(past, tallies, version.reference, asked, tried)
-    return replace(report, notes=(*report.notes, *notes, *untried(context.settings, window)))
+    return replace(report, notes=(*report.notes, *logged.notes, *untried(context.settings, window)))
 
 
 def untried(settings: Settings, window: str | None) -> tuple[str, ...]:
@@ -145,11 +150,20 @@ def log_from_to(context: Context, model: str) -> str:
 
 def logged_rows(context: Context, version: Version, since: float, until: float) -> tuple[Rows, tuple[str, ...]]:
     """What a version answered in a span of event time, with its outcomes; and what was left out. Raises `NotFound`."""
-    answers, notes = logged_answers(context, version, since, until)
-    return rows_of(answers, version.reference), notes
+    logged = logged_answers(context, version, since, until)
+    return rows_of(logged.mine, version.reference), logged.notes
 
 
-def logged_answers(context: Context, version: Version, since: float, until: float) -> tuple[pa.Table, tuple[str, ...]]:
+class Logged(Struct, frozen=True, eq=False):
+    """What stands in the log of a model in a span of event time: all records, those of one version that callers were
+    answered by, and what was left out of these."""
+
+    every: pa.Table
+    mine: pa.Table
+    notes: tuple[str, ...]
+
+
+def logged_answers(context: Context, version: Version, since: float, until: float) -> Logged:
     """The same as it stands in the log."""
     table = predictions_with_outcomes(context, version.model, max(0.0, since), until)
     kept, others = _answered(table, version.number)
@@ -161,8 +175,7 @@ def logged_answers(context: Context, version: Version, since: float, until: floa
         )
         has = "" if others else f": {log_from_to(context, version.model)}"
         raise NotFound(f"the log has no answer of {version.model}@{version.number} in that time{hint}{has}")
-    notes = (f"{counted(others, 'answer')} of other versions left out",) if others else ()
-    return kept, notes
+    return Logged(table, kept, (f"{counted(others, 'answer')} of other versions left out",) if others else ())
 
 
 def rows_of(table: pa.Table, reference: Reference) -> Rows:
