@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -113,6 +116,24 @@ def test_a_wish_to_stop_ends_the_command(run: Callable[..., Ended], tmp_path: Pa
 
     with pytest.raises(KeyboardInterrupt):
         run(LINGERS, halted=interrupted)
+    assert not lives(child_of(tmp_path))
+
+
+def test_a_wish_to_stop_while_a_command_starts_ends_it_too(
+    run: Callable[..., Ended], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has begun, and nobody who could end it knows of it yet."""
+    start = subprocess.Popen
+
+    def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
+        process = start(*arguments, **options)
+        child_of(tmp_path)
+        signal.raise_signal(signal.SIGINT)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", started)
+    with pytest.raises(KeyboardInterrupt):
+        run(LINGERS)
     assert not lives(child_of(tmp_path))
 
 

@@ -8,8 +8,10 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
+from fairlead.adapters.held_signals import held_signals
 from fairlead.core.listing import counted
 from fairlead.errors import SettingsError, StateError
 
@@ -43,27 +45,32 @@ class CommandTrainer:
         return model_in(output)
 
     def _run(self, words: list[str]) -> None:
+        with ExitStack() as starting:
+            starting.enter_context(held_signals())
+            with self._started(words) as process:
+                try:
+                    starting.close()  # a wish to stop that came meanwhile is raised here
+                    said, _ = process.communicate(timeout=self._timeout)
+                except subprocess.TimeoutExpired:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    said, _ = process.communicate()
+                    raise StateError(
+                        f"training took longer than {self._timeout:g} s and was ended: {_tail(said)}"
+                    ) from None
+                except BaseException:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise
+        if process.returncode != 0:
+            raise StateError(f"the training command ended with {process.returncode}: {_tail(said)}")
+
+    def _started(self, words: list[str]) -> subprocess.Popen[bytes]:
         try:
             # Its own process group: a timeout must also end what the command has started.
-            process = subprocess.Popen(
+            return subprocess.Popen(
                 words, cwd=self._folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
             )
         except OSError as error:
             raise StateError(f"the training command {words[0]!r} cannot be started: {error.strerror}") from None
-        with process:
-            try:
-                said, _ = process.communicate(timeout=self._timeout)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                said, _ = process.communicate()
-                raise StateError(
-                    f"training took longer than {self._timeout:g} s and was ended: {_tail(said)}"
-                ) from None
-            except BaseException:
-                os.killpg(process.pid, signal.SIGKILL)
-                raise
-        if process.returncode != 0:
-            raise StateError(f"the training command ended with {process.returncode}: {_tail(said)}")
 
 
 def _words(command: str) -> list[str]:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO
 
+from fairlead.adapters.held_signals import held_signals
 from fairlead.errors import StateError
 from fairlead.ports.pipeline import Ended
 
@@ -39,7 +40,8 @@ class ShellSteps:
         words = [_filled(word, values) for word in shlex.split(command)]
         words[0] = sys.executable if words[0] == "python" else words[0]
         environment = {**os.environ, **{f"FAIRLEAD_{name.upper()}": value for name, value in values.items()}}
-        with _opened(log) as output:
+        with _opened(log) as output, ExitStack() as starting:
+            starting.enter_context(held_signals())
             try:
                 process = subprocess.Popen(
                     words,
@@ -52,21 +54,23 @@ class ShellSteps:
                 )
             except OSError as error:
                 return Ended(False, f"it cannot be started ({error.strerror}): is it installed?", log)
-            return self._waited(process, log, timeout, halted)
+            try:
+                starting.close()  # a wish to stop that came meanwhile is raised here
+                return self._waited(process, log, timeout, halted)
+            finally:
+                with held_signals():  # nor does a second one keep anything alive
+                    self._end(process)
 
     def _waited(self, process: subprocess.Popen[bytes], log: Path, timeout: float, halted: Callable[[], bool]) -> Ended:
         deadline = time.monotonic() + timeout
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    code = process.wait(_LOOK_SECONDS)
-                    return Ended(code == 0, _how(code), log)
-                if time.monotonic() >= deadline:
-                    return Ended(False, f"it took longer than {timeout:g} s and was ended", log)
-                if halted():
-                    return Ended(None, "it was stopped", log)
-        finally:
-            self._end(process)
+        while True:
+            with suppress(subprocess.TimeoutExpired):
+                code = process.wait(_LOOK_SECONDS)
+                return Ended(code == 0, _how(code), log)
+            if time.monotonic() >= deadline:
+                return Ended(False, f"it took longer than {timeout:g} s and was ended", log)
+            if halted():
+                return Ended(None, "it was stopped", log)
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
         """Ends what the command has left running, and the command if it still does: asked first, then made to."""
