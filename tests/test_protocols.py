@@ -112,7 +112,7 @@ def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     supervisor = Supervisor(home, "127.0.0.1", 0, 1, "batch", lambda *_: None)
     supervisor.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{supervisor.port}", timeout=20.0) as http:
+        with httpx.Client(base_url=f"http://127.0.0.1:{supervisor.port}", timeout=120.0) as http:
             assert http.get("/v2/health/ready").status_code == 200
             yield Plane(home, supervisor.port, http)
     finally:

@@ -168,7 +168,7 @@ def test_several_processes_make_one_chain(tmp_path: Path, opened: Opener) -> Non
     """Two processes that append 200 facts each, at once, on a new file, leave one whole chain and each its order."""
     path = tmp_path / "journal.db"
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), name]) for name in ("a", "b")]
-    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert [writer.wait(timeout=240) for writer in writers] == [0, 0]
     journal = opened(path)
     assert journal.verify() == 400
     for name in ("a", "b"):

@@ -222,7 +222,7 @@ def test_two_at_once_train_once(weak: House) -> None:
         """Waits until the other one has tried."""
 
         def train(self, dataset: Path, output: Path) -> Path:
-            tried.wait(20)
+            tried.wait(60)
             return super().train(dataset, output)
 
     tried, trainer = threading.Event(), Slow(weak.poor, fails="enough was proved")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -54,10 +55,17 @@ def cut(folder: Path, data: pa.Table, files: int, group: int) -> str:
 
 def listening(process: str) -> Iterator[str]:
     """The addresses, in hexadecimal as Linux writes them, at which a process and its children accept connections."""
+    below: set[str] = set()
     for children in Path(f"/proc/{process}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from listening(child)
-    links = [link.readlink().name for link in Path(f"/proc/{process}/fd").iterdir() if link.is_symlink()]
+        with suppress(OSError):  # that thread has ended meanwhile
+            below.update(children.read_text().split())
+    for child in below:
+        yield from listening(child)
+    links = set()
+    with suppress(FileNotFoundError):  # the process has ended meanwhile
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(OSError):  # it was closed meanwhile
+                links.add(link.readlink().name)
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             fields = line.split()

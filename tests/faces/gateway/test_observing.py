@@ -53,7 +53,7 @@ class Told:
     def wait(self, condition: Callable[[], bool]) -> None:
         """Until a condition holds."""
         event = threading.Event()
-        for _ in range(500):
+        for _ in range(6000):
             if condition():
                 return
             event.wait(0.01)

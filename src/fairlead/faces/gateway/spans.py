@@ -63,11 +63,11 @@ class Kept:
 
     def keep(self, spans: Sequence[Span]) -> None:
         """Takes the spans of one request, its own first."""
-        for span in spans:
-            self._put(span)
         request = spans[0]
         if request_id := request.attributes.get("fairlead.request_id"):
             self._traced.append((request.trace_id, str(request_id), request.span_id))
+        for span in spans:
+            self._put(span)
 
     def traced(self) -> list[Traced]:
         """The requests that were traced since the call before the last: each is told twice, so that who looks about as
