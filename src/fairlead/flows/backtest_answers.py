@@ -114,7 +114,8 @@ def minutes_of(conditions: Sequence[Condition], answers: Answers, impacts: Seque
 
 
 class _Traffic:
-    """The minutes of some answers, as `flows.live` counts them; `requests` (minutes,) within the time before each."""
+    """The minutes of some answers until the last, as `flows.live` counts them; `requests` (minutes,) within the time
+    before each."""
 
     def __init__(self, answers: Answers, impacts: Sequence[ImpactReport]) -> None:
         counted = [one for one in answers.records if one.shadow_of is None and one.arm not in ("shadow", fallback.ARM)]
@@ -124,7 +125,7 @@ class _Traffic:
         self._failed = np.array([one.status >= 500 for one in counted], np.bool_)
         self._others = len({one.model_version for one in counted}) > 1
         first, last = (self._at.min(), self._at.max()) if counted else (0.0, 0.0)
-        self.minutes = np.arange(np.ceil(first / MINUTE) * MINUTE, last + answers.live_seconds + MINUTE, MINUTE)
+        self.minutes = np.arange(np.ceil(first / MINUTE) * MINUTE, last, MINUTE)  # nobody knows what came after it
         self._slot = np.floor(self._at / BUCKET_SECONDS).astype(np.int64)
         self._first = int(self._slot.min()) if counted else 0
         self.requests = self._within(np.ones(self._at.size, np.bool_))
