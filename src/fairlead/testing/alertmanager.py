@@ -24,7 +24,7 @@ receivers:
   - name: hook
     webhook_configs: [{url: "HOOK", send_resolved: true}]
 """
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 
 
 class RunningAlertmanager(Struct, frozen=True):

@@ -19,14 +19,14 @@ from pathlib import Path
 
 from fairlead.testing.loopback import own_port
 
-_START_SECONDS = 20.0
+_START_SECONDS = 120.0
 
 _MOCK = """
 import sys, confluent_kafka
 cluster = confluent_kafka.Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "none:1", "log_level": 0})
-broker, = cluster.list_topics(timeout=10).brokers.values()
+broker, = cluster.list_topics(timeout=60).brokers.values()
 for topic in sys.argv[1:]:
-    cluster.list_topics(topic, timeout=10)
+    cluster.list_topics(topic, timeout=60)
 print(broker.port, flush=True)
 sys.stdin.read()
 """
@@ -59,7 +59,7 @@ class Broker:
         """Ends it in order."""
         self.process.send_signal(signal.SIGCONT)
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(60)
 
     def pause(self) -> None:
         """It answers nothing until `resume`."""

@@ -16,7 +16,7 @@ from fairlead.testing.loopback import own_port
 
 PASSWORD = "let-me-in-5"  # noqa: S105 - of a server that lives for a test
 USER = "fairlead"
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 _OTHER_USER = "nobody"  # PostgreSQL refuses to run as root
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from fairlead.faces.api import build_control_app
 
@@ -36,6 +36,7 @@ def browser() -> Iterator[Browser]:
         pytest.fail(
             "the console is tested in Chromium, which is not on the PATH: apt-get install chromium", pytrace=False
         )
+    expect.set_options(timeout=60_000)  # milliseconds that a busy machine may take to show what is expected
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=_ARGUMENTS)
         yield browser
