@@ -18,17 +18,20 @@ SAMPLE = re.compile(EVIDENCE, re.MULTILINE)
 def test_what_a_rollout_weighs_is_shown_while_it_runs(system: Any) -> None:
     """One sample for each guardrail, from whichever worker is asked."""
 
-    def samples() -> list[tuple[str, str]]:
-        return SAMPLE.findall(system.http.get("/metrics").text)
+    pages: list[str] = []
+
+    def is_shown() -> bool:
+        pages.append(system.http.get("/metrics").text)
+        return bool(SAMPLE.findall(pages[-1]))
 
     system.wait(lambda: system.facts("rollout_decided"))
     system.deploy(2)
-    system.wait(lambda: system.predict() == 200 and samples())
-    assert {guardrail for guardrail, _ in samples()} == {
+    system.wait(lambda: system.predict() == 200 and is_shown())
+    text = pages[-1]
+    assert {guardrail for guardrail, _ in SAMPLE.findall(text)} == {
         "error_rate <= 1.25 * champion",
         "prediction_psi < 0.25",
     }
-    text = system.http.get("/metrics").text
     assert 'fairlead_rollout_evidence_timestamp_seconds{model_name="stay",rollout="r2"}' in text
     assert 'fairlead_rollout_evidence_threshold_log_e{model_name="stay",rollout="r2"' in text
 
