@@ -16,6 +16,7 @@ from fairlead.adapters.trainers.ray_job import RayTrainer
 from fairlead.adapters.trainers.terms import Terms
 from fairlead.errors import SettingsError, StateError
 from fairlead.ports.trainer import RemoteTrainer, TrainerAway
+from fairlead.testing.loopback import own_port
 from fairlead.testing.trainer import MemoryRemoteTrainer, check_remote_trainer
 from fairlead.testing.training_services import AirflowApi, DagsterApi, PrefectApi, RayApi, TrainingService, serving
 
@@ -39,9 +40,9 @@ def trainer_of(kind: str, url: str, terms: Terms | None = None) -> RemoteTrainer
     """A trainer of this kind at an address."""
     if kind == "ray":
         entrypoint = "python train.py --data {dataset} --out {output}"
-        return RayTrainer(Service("ray", url, timeout_seconds=5.0), entrypoint, terms or PLAIN)
+        return RayTrainer(Service("ray", url, timeout_seconds=60.0), entrypoint, terms or PLAIN)
     if kind == "airflow":
-        service = Service("airflow", url, timeout_seconds=5.0)
+        service = Service("airflow", url, timeout_seconds=60.0)
         return AirflowTrainer(service, "train_hotel", terms or PLAIN, login=("fairlead", "s3cret"))
     if kind == "dagster":
         return DagsterTrainer(Service("dagster", url), "train_hotel", terms or OPS, "training", "__repository__")
@@ -120,10 +121,8 @@ def test_a_busy_service_is_away(
 
 def test_a_service_that_is_not_there_is_away(files: tuple[Path, Path]) -> None:
     """Nothing listens."""
-    with serving(RayApi()) as server:
-        url = server.url
     with pytest.raises(TrainerAway, match=r"ray at 127\.0\.0\.1 cannot be reached"):
-        trainer_of("ray", url).submit("r1", *files)
+        trainer_of("ray", f"http://127.0.0.1:{own_port()}").submit("r1", *files)
 
 
 def test_a_run_that_is_not_there_is_an_error(service: tuple[str, TrainingService, Any]) -> None:
