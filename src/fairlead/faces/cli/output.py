@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from fairlead.core.verdict import Outcome
+from fairlead.faces.cli.table_layout import drawn, laid_out
 
 _STYLES = {
     "holds": "green",
@@ -82,16 +82,12 @@ def state(word: str) -> Text:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Text]], right: Sequence[str] = ()) -> None:
-    """A table; the columns named in `right` are aligned to the right."""
-    grid = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for column in columns:
-        grid.add_column(column, justify="right" if column in right else "left", header_style="dim")
-    for row in rows:
-        # What comes from users is text, never markup.
-        grid.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
-    console().print(grid)
+    """A table; the columns named in `right` are aligned to the right. On a terminal that is too narrow for it,
+    sentences go below their row; in a pipe each row is a line."""
+    # What comes from users is text, never markup.
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    to = console()
+    to.print(drawn(title, laid_out(columns, cells, right, to.width), cells, right))
 
 
 def instant(at: float | None) -> str:
