@@ -14,10 +14,11 @@ from fairlead.adapters.note_folder import NoteFolder
 from fairlead.adapters.segment_reader import SpanTail
 from fairlead.app.drift_round import DriftRound
 from fairlead.app.home_round import HomeRound
+from fairlead.config.alert_names import of_settings, why_unstated
 from fairlead.config.watchpoints import rollback_watchpoint, stand_ins, watchpoints
 from fairlead.core.alert import Alarm, standing
 from fairlead.core.drift_tests import DriftWindow, TestVerdict
-from fairlead.core.event import AlertQuieted, AlertRaised
+from fairlead.core.event import AlertQuieted, AlertRaised, Entry
 from fairlead.core.genai import tokens_of
 from fairlead.core.record import Prediction
 from fairlead.core.verdict import Outcome
@@ -29,6 +30,7 @@ from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow, Prices
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
+from fairlead.flows.unstated import alarms_of_unstated
 from fairlead.flows.watch import Watch
 from fairlead.operations.aims import aims
 from fairlead.operations.alerts import FOLDER, NAME, ConditionState
@@ -67,6 +69,7 @@ class ConditionsRound:
         self._tested: dict[str, list[ConditionState]] = {}  # what drift tests found last
         self._telling = Telling(_LOG)
         self._stands: dict[str, set[str]] = {}  # the alerts of each model that stand
+        self._settled = False  # whether those that the settings no longer state were ended
         self._stale, self._next_note = False, 0.0  # whether the note is, and when it may be written again
         self._metrics: dict[str, MetricsNow] = {}
         self._conditions: dict[str, Conditions] = {}
@@ -93,6 +96,7 @@ class ConditionsRound:
 
     def look_at_home(self) -> bool:
         """Looks at workers and machines; whether it did."""
+        self._settle(self._context.clock.now())
         looked = self._home.look()
         if looked and self._home.looks:
             self._seen[""] = [_state("", look) for look in self._home.looks]
@@ -121,17 +125,33 @@ class ConditionsRound:
     def _tell(self, name: str, alarms: Sequence[Alarm], now: float) -> None:
         """Answers the alarms. Where nothing is breached and nothing that stood is over there is no answer, and a
         thousand calm models cost no reading of their past each minute."""
-        stands = self._stands.get(name)
-        if stands is None:
-            stands = self._stands[name] = set(standing(self._context.journal.read(model=name, kinds=_ALERTS), name))
+        self._settle(now)
+        stands = self._stands.setdefault(name, set())
         said = {(one.verdict.outcome, one.alert in stands) for one in alarms}
         if not said & {(Outcome.BREACHED, True), (Outcome.BREACHED, False), (Outcome.HOLDS, True)}:
             return
+        self._answer(name, alarms, now, stands)
+
+    def _answer(self, name: str, alarms: Sequence[Alarm], now: float, stands: set[str]) -> None:
         for entry in self._responder(name).on_alarms(alarms, now).facts:
             if isinstance(entry.fact, AlertRaised):
                 stands.add(entry.fact.alert)
             elif isinstance(entry.fact, AlertQuieted):
                 stands.discard(entry.fact.alert)
+
+    def _settle(self, now: float) -> None:
+        """Once: learns what stands, and ends what the settings no longer state, also of models that nobody asks."""
+        if self._settled:
+            return
+        known: dict[str, list[Entry]] = {}
+        for entry in self._context.journal.read(kinds=_ALERTS):
+            known.setdefault(entry.fact.model, []).append(entry)
+        for name, entries in known.items():
+            stands = self._stands[name] = set(standing(entries, name))
+            why = partial(why_unstated, self._context.settings, name)
+            if stands and (over := alarms_of_unstated(entries, name, why, of_settings)):
+                self._answer(name, over, now, stands)
+        self._settled = True
 
     def _count_tokens(self) -> None:
         """Reads what applications told of their language models; whose it is, a trace does not say."""

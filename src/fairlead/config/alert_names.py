@@ -42,6 +42,7 @@ OF_SOMETHING = (
     alarm.REGRESS_HELD,
     alarm.UNACKNOWLEDGED,
 )
+SWITCHED = (KEY, alarm.NO_WORKER)  # what is no condition, and yet is looked at only as the settings say
 _ANY = ":*"
 
 
@@ -63,6 +64,29 @@ def check_alert_names(settings: Settings) -> None:
                 raise SettingsError(
                     f"alerting.inhibit: no alert is called {name!r}, as `{key}` says: {_fix(name, known)}"
                 )
+
+
+def of_settings(key: str) -> bool:
+    """Whether an alert is looked at only as the settings say, by its name: no other alert is called so.
+
+    >>> of_settings("errors"), of_settings("no-worker"), of_settings("harmful-drift"), of_settings("regress-held:ro-7")
+    (True, True, False, False)
+    """
+    return key in SWITCHED or not (key in BUILT_IN or key.partition(":")[0] in OF_SOMETHING)
+
+
+def why_unstated(settings: Settings, model: str, key: str) -> str:
+    """Why nothing looks at an alert of a model any more, which a condition of the settings raised; empty where
+    something does."""
+    silent, trigger = key.removeprefix(f"{UNMEASURED}:"), settings.pipeline.rollback
+    stated = {one.key for one in watchpoints(settings, model)}
+    usual = {one.key for one in stand_ins(settings, model)} if silent == key else set()
+    by_hand = trigger.condition is not None and not trigger.automatic
+    looked_at = {KEY: bool(settings.drift_detection.tests), alarm.NO_WORKER: settings.alerting.defaults}
+    if silent in stated | usual or looked_at.get(key) or (by_hand and silent.startswith(f"{TRIGGER}:")):
+        return ""
+    aimed = any(silent == one.key for one in watchpoints(settings))
+    return f"the settings no longer aim it at {model}" if aimed else "no longer in the settings"
 
 
 def called(pattern: str, known: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, UnsetType
 from msgspec.structs import replace
 
 from fairlead.core.alarm import alarms_of
@@ -111,6 +111,16 @@ def decided_again(evidence: AlertEvidence, alarm: Alarm, at: float, known: Seque
     spent = pages_spent(known, evidence.now - policy.pages_seconds) if policy.pages is not None else 0
     choice = budgeted(choice, spent, policy)
     return replace(choice, standing=stands.get(alarm.alert), spent=spent, now=evidence.now)
+
+
+def of_condition(fact: AlertRaised) -> bool | None:
+    """Whether a condition of the settings raised an alert; None where no evidence of it was kept that can be read."""
+    if isinstance(fact.seen, UnsetType):
+        return None
+    try:
+        return isinstance(read_evidence(fact.seen).basis, ConditionSeen)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
 
 
 def of_alert(entry: Entry) -> AlertRaised | AlertQuieted | None:
