@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,13 @@ Document = dict[str, Any]
 def fairlead(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a command as a person would."""
     command = [sys.executable, "-m", "fairlead.app.main", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=1200)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # killed, it would leave its system running
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 def played(home: Path, *options: str) -> Document:
