@@ -64,6 +64,13 @@ def test_sentences_of_several_columns_say_which_they_are() -> None:
     assert sum(line.startswith("    against a run: a run is") for line in lines) == 1
 
 
+def test_a_path_that_would_be_broken_goes_below_too() -> None:
+    """Where names and figures would not fit beside it: it can be copied as it is."""
+    path = "reports/hotel-cancellation/2026-11-20/gate-0123456789abcdef.html"
+    lines = printed(70, ("when", "report", "lies in"), [("2026-11-20 00:00:00", "0123456789abcdef", path)])
+    assert lines[1:] == ["2026-11-20 00:00:00  0123456789abcdef", f"    {path}"]
+
+
 NAMES = st.text("abcde-_:", min_size=1, max_size=20)
 SENTENCES = st.lists(st.text("abcdefgh", min_size=1, max_size=9), min_size=0, max_size=40).map(" ".join)
 
@@ -107,6 +114,6 @@ def test_alerts_fit_a_narrow_terminal(
     lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(map(len, lines)) <= width
     assert any("promotion-regressed:ro-20261120" in line for line in lines)
-    below = [line for line in lines if line.startswith("    window 2026-11-20")]
+    below = [line for line in lines if re.match(r"    (why: )?window 2026-11-20", line)]
     assert len(below) == 1
     assert len(below[0]) > width - 12

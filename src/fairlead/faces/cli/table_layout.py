@@ -38,16 +38,15 @@ def laid_out(headers: Sequence[str], rows: Sequence[Sequence[Text]], right: Sequ
     """How columns fit into so many cells of a terminal's line."""
     cells = [[cell_len(row[place].plain) for row in rows] for place in range(len(headers))]
     widths = tuple(max([cell_len(header), *lengths]) for header, lengths in zip(headers, cells, strict=True))
-    if _taken(widths) <= width:
+    if _beside(widths) <= width:
         return Columns(tuple(headers), widths)
-    long = tuple(
-        place
-        for place in range(1, len(headers))
-        if widths[place] > _SENTENCE and headers[place] not in right and any(" " in row[place].plain for row in rows)
-    )
-    short = _taken([each for place, each in enumerate(widths) if place not in long])
+    wide = [place for place in range(1, len(headers)) if widths[place] > _SENTENCE and headers[place] not in right]
+    long = [place for place in wide if any(" " in row[place].plain for row in rows)]
+    if _beside(widths, long) > width:
+        long = wide  # paths and digests, too, are read whole below their row
+    short = _beside(widths, long)
     stacked = bool(long) and (width - short) // len(long) - _GAP < _READABLE
-    return Columns(tuple(headers), widths, long, stacked, short > width)
+    return Columns(tuple(headers), widths, tuple(long), stacked, short > width)
 
 
 def drawn(title: str, columns: Columns, rows: Sequence[Sequence[Text]], right: Sequence[str]) -> RenderableType:
@@ -61,8 +60,10 @@ def drawn(title: str, columns: Columns, rows: Sequence[Sequence[Text]], right: S
     return Group(*parts)
 
 
-def _taken(widths: Sequence[int]) -> int:
-    return sum(widths) + _GAP * max(len(widths) - 1, 0)
+def _beside(widths: Sequence[int], without: Sequence[int] = ()) -> int:
+    """What columns take side by side."""
+    kept = [each for place, each in enumerate(widths) if place not in without]
+    return sum(kept) + _GAP * max(len(kept) - 1, 0)
 
 
 def _sentences(columns: Columns, row: Sequence[Text]) -> Iterable[Text]:
