@@ -66,6 +66,12 @@ def test_who_works_on_an_alert_is_shown(home: Context) -> None:
         (lambda home: silence(home, " ", 60.0, "why"), UsageError, "needs the alerts' name"),
         (lambda home: silence(home, "x", 60.0, " "), UsageError, "--reason"),
         (lambda home: silence(home, "x", 0.0, "why"), UsageError, "--for"),
+        (
+            lambda home: silence(home, "harmful-drif", 60.0, "why"),
+            NotFound,
+            "'harmful-drif': did you mean harmful-drift",
+        ),
+        (lambda home: silence(home, "zz*", 60.0, "why"), NotFound, "there is harmful-drift, degraded"),
         (lambda home: silence(home, "x", 1e9, "why"), UsageError, "up to 30d"),
         (lambda home: silence(home, "x", float("nan"), "why"), UsageError, "--for"),
         (lambda home: acknowledge(home, "shop", "errors", seconds=0.0), UsageError, "--for"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+from fairlead.config.alert_names import alert_names, called
+from fairlead.config.names import nearest
 from fairlead.core.alert import standing
-from fairlead.core.event import AnyFact
+from fairlead.core.event import AlertRaised, AnyFact
 from fairlead.core.facts_act import AlertAcknowledged, SilenceEnded, SilenceSet
 from fairlead.core.outbox import Silence
 from fairlead.errors import NotFound, UsageError
@@ -35,7 +37,7 @@ def silence(context: Context, pattern: str, seconds: float, reason: str, model: 
     """Tells nobody of alerts whose names match a pattern for a while; of one model, or of all.
 
     Raises `UsageError` for no pattern, no reason, or a time that is none or longer than 30 days, `NotFound` for a model
-    that nothing is known of.
+    that nothing is known of, and for a name or pattern that no alert has had, nor can have.
     """
     if not pattern.strip() or not reason.strip():
         raise UsageError("a silence needs the alerts' name or a pattern such as 'data-*', and a --reason")
@@ -43,11 +45,21 @@ def silence(context: Context, pattern: str, seconds: float, reason: str, model: 
         raise UsageError(f"a silence of {seconds:g} s: give --for a time of up to 30d, such as 2h")
     if model and model not in context.settings.models and next(context.journal.read(model=model), None) is None:
         raise NotFound(f"there is no model {model!r} to be silenced: `fairlead models list` names them")
+    _known_alert(context, pattern.strip())
     now = context.clock.now()
     name = sha256(f"{model}\n{pattern}\n{now!r}".encode()).hexdigest()[:8]
     fact = SilenceSet(model, name, (pattern.strip(),), now, now + seconds, reason.strip())
     context.journal.append([fact], actor=context.actor, at=now)
     return Silence(name, model, fact.alerts, now, fact.ends_at, fact.reason, context.actor)
+
+
+def _known_alert(context: Context, pattern: str) -> None:
+    """A silence of a slip of the pen would keep nobody from being called. Raises `NotFound`."""
+    known = alert_names(context.settings)
+    facts = (entry.fact for entry in context.journal.read(kinds=("alert_raised",)))
+    raised = {fact.alert for fact in facts if isinstance(fact, AlertRaised)}
+    if not called(pattern, (*known, *raised)):
+        raise NotFound(f"no alert is called {pattern!r}: {nearest(pattern, (*known, *sorted(raised)))}")
 
 
 def end_silence(context: Context, name: str, reason: str = "") -> Silence:
