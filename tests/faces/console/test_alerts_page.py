@@ -7,6 +7,7 @@ from typing import Any
 from fairlead.core.outbox import Silence
 from fairlead.core.verdict import Outcome
 from fairlead.faces.console import build_console
+from fairlead.operations.aims import Aim
 from fairlead.operations.alerts import AlertsView, Budget, ConditionState, StandingAlert, Undelivered
 
 VIEW = AlertsView(
@@ -19,6 +20,7 @@ VIEW = AlertsView(
     stale=True,
     undelivered=(Undelivered("pager", "Harmful drift", "critical", 3, 60.0, "connection refused"),),
     silences=(Silence("a1", "", ("drift:*",), 0.0, 7_200.0, "a campaign", "anna"),),
+    aims=(Aim("errors", ("shop", "shp"), ("shp",), "errors is aimed at shop, shp: shp is not registered"),),
 )  # fmt: skip
 
 
@@ -29,6 +31,7 @@ def test_everything_about_alerts_stands_on_one_page(told: Any, call: Any) -> Non
     for part in (
         "2 alerts stand", "Harmful &lt;drift&gt;", "held: silenced: a campaign", "connection refused", "3 attempts",
         "0.25", "fairlead alerts unsilence a1", "error_rate &gt; 5%", "not enough data yet", "No controller looks",
+        "errors is aimed at shop, shp: shp is not registered",
         'href="/models/hotel-cancellation"',
     ):  # fmt: skip
         assert part in text, part
