@@ -27,6 +27,16 @@ PATH = "/v1/models/{model}/predict"
 BOTH = pytest.mark.parametrize("both_ways", ["directly", "through the application"], indirect=True)
 
 
+def wait_for(condition: Callable[[], bool], said: Callable[[], str] = str) -> None:
+    """Until a condition holds; else what was there is `said`."""
+    event = threading.Event()
+    for _ in range(6000):
+        if condition():
+            return
+        event.wait(0.01)
+    raise AssertionError(said())
+
+
 class Told:
     """An observer's lines and spans."""
 
@@ -52,12 +62,7 @@ class Told:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Until a condition holds."""
-        event = threading.Event()
-        for _ in range(6000):
-            if condition():
-                return
-            event.wait(0.01)
-        raise AssertionError(f"{len(self.raw)} lines and {len(self.spans)} spans only")
+        wait_for(condition, lambda: f"{len(self.raw)} lines and {len(self.spans)} spans only")
 
     def named(self) -> dict[str, Span]:
         """The spans by their names."""
@@ -367,6 +372,17 @@ def test_a_traced_request_is_told_of_twice(start_gateway: Callable[..., Running]
     gateway.predict({"features": ROW, "request_id": "a"})
     told.wait(lambda: any(span.kind == "server" for span in told.spans))
     assert [[one[1] for one in told.observer.traced()] for _ in range(3)] == [["a"], ["a"], []]
+
+
+def test_whoever_sees_a_span_finds_its_request(start_gateway: Callable[..., Running]) -> None:
+    """It is known as traced before any of its spans is told."""
+    found: list[list[str]] = []
+    kept = Kept(lambda _: found.append([one[1] for one in kept.traced()]))
+    observer = Observer(Rules("worker-7", trace_share=1.0), SystemClock(), lambda _: None, kept)
+    gateway = start_gateway(observer=observer)
+    gateway.predict({"features": ROW, "request_id": "a"})
+    wait_for(lambda: len(found) == 4)
+    assert found == [["a"], ["a"], [], []]
 
 
 def test_a_shadow_of_an_untraced_request_has_no_span(start_gateway: Callable[..., Running]) -> None:
