@@ -5,16 +5,22 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fairlead.core.backtest import (
     DAY,
     NEAR,
+    SETTINGS,
+    USUAL,
     Realised,
     Signal,
+    Told,
     allowed_pages,
     near_harm,
+    place_of,
     realised,
     scored,
+    scored_as,
     stretches,
 )
 
@@ -103,3 +109,24 @@ def test_every_harmful_window_lies_in_one_stretch_and_counts_add_up(harm: str, d
     assert score.real_share is None or score.real_share == near.count(True) / (near.count(True) + near.count(False))
     assert score.found <= score.stretches == len(found) == len(score.delays)
     assert all(delay is None or delay >= 0 for delay in score.delays)
+
+
+def test_what_a_rule_is_stays_with_its_figures() -> None:
+    """Its section, its notices by severity, of which the grave ones page, and why it could not be asked."""
+    graver = [replace(one, severity=name) for one, name in zip(said(0, 3, 6), ("high", "critical", "low"), strict=True)]
+    score = scored_as(Told("r", "asks", SETTINGS, tuple(graver), note="held back"), past("." * 9))
+    assert (score.kind, score.note, score.missing) == (SETTINGS, "held back", "")
+    assert score.severities == {"high": 1, "critical": 1, "low": 1}
+    assert (score.notices, score.pages) == (3, 2)
+    missing = scored_as(Told("r", "asks", USUAL, missing="nobody knows"), past("..x."))
+    assert (missing.missing, missing.windows, missing.found, missing.stretches) == ("nobody knows", 0, 0, 1)
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=9), st.floats(-1.0, 60.0))
+def test_an_instant_lies_in_the_last_window_that_began_before_it(gaps: list[int], day: float) -> None:
+    """Also where windows are missing between; what is before the first is of the first."""
+    starts = [sum(gaps[:place]) * DAY for place in range(len(gaps))]
+    windows = [realised((str(at), at, at + DAY), 1, (0, 0.0, 0.0), None) for at in starts]
+    place = place_of(day * DAY, windows)
+    assert starts[place] < day * DAY or place == 0
+    assert place == len(starts) - 1 or starts[place + 1] >= day * DAY

@@ -26,7 +26,7 @@ from fairlead.core.verdict import Outcome
 from fairlead.core.watched import DAILY, HOME, LIVE, MATURED, REALISED, TOKENS, WAITING, event_of
 from fairlead.core.watchpoint import UNMEASURED, Watchpoint
 from fairlead.flows.backtest import Past, alert_signals, stood
-from fairlead.flows.backtest_answers import REPLAYED, Answers, minutes_of
+from fairlead.flows.backtest_answers import MINUTE, REPLAYED, Answers, minutes_of
 from fairlead.flows.backtest_facts import PastFacts
 from fairlead.flows.conditions import SILENT_SECONDS, Conditions
 from fairlead.flows.live import Live
@@ -217,7 +217,7 @@ class _Followed:
         yield from (end for since in self._silent.values() if (end := since + SILENT_SECONDS) > at)
 
     def _look(self, at: float, *, minutes_only: bool) -> None:
-        groups = (self._minutes,) if minutes_only else (self._windows, self._minutes)
+        groups = (*([] if minutes_only else [self._windows]), *([] if self._known.is_over(at) else [self._minutes]))
         alarms = [alarm for group in groups for alarm in group.look(at, at) if not self._asked_too_seldom(alarm, at)]
         judged = {look.point.key: look.judgement for group in groups for look in group.looks}
         told = self._desk.told(alarms, at, self._own.standing(at))
@@ -291,6 +291,10 @@ class _Known:
         until = int(np.searchsorted(self._received, at, side="right"))
         self.metrics.observe(self._stated.answers.records[self._answers : until], at)
         self._answers = max(self._answers, until)
+
+    def is_over(self, at: float) -> bool:
+        """Whether the log had ended: what its windows' labels said later was no minute of traffic."""
+        return bool(self._received.size) and at > float(self._received[-1]) + MINUTE
 
     def answered_lately(self, at: float) -> bool:
         """Whether anything was answered in the last day."""

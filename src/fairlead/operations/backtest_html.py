@@ -21,7 +21,9 @@ MORE_STYLE = """
 .fl .limit{stroke:var(--ref);stroke-dasharray:4 3}.fl .page{stroke:var(--bad);stroke-width:2}
 .fl .false-page{stroke:var(--warn);stroke-width:2}.fl .good{--tone:var(--good)}
 .fl td.reason{min-width:340px}.fl .said th{text-align:left}.fl .said td{text-align:left}
-.fl .says{white-space:normal}.fl tr.part th{text-align:left;padding-top:14px}.fl h3{margin:18px 0 8px;font-size:14px}
+.fl .says{white-space:normal}.fl tr.noted td{border-bottom:0;padding-bottom:2px}
+.fl tr.note td{text-align:left;white-space:normal;color:var(--soft);padding-top:0;max-width:1000px}
+.fl tr.part th{text-align:left;padding-top:14px}.fl h3{margin:18px 0 8px;font-size:14px}
 .fl .keys{margin:8px 0 0;font-size:12px;color:var(--soft)}.fl td.left{text-align:left}
 """
 
@@ -148,9 +150,10 @@ def _rule(one: RuleScore, *, own: bool = False) -> str:
         delay_text(one.delay_worst),
         "" if one.real_share is None else f"{one.real_share:.0%}",
     )
-    said = "<br>".join(escape(text) for text in (one.says, one.note) if text)
-    says = f'<br><span class="soft says">{said}</span>' if said else ""
-    return f"<tr><td>{name}{says}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    says = f'<br><span class="soft says">{escape(one.says)}</span>' if one.says else ""
+    note = f'<tr class="note"><td colspan="{len(cells) + 1}">{escape(one.note)}</td></tr>' if one.note else ""
+    kind = ' class="noted"' if note else ""
+    return f"<tr{kind}><td>{name}{says}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>{note}"
 
 
 def _unasked(report: BacktestReport) -> str:
