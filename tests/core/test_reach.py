@@ -11,7 +11,7 @@ from fairlead.core.event import Entry, WindowJudged
 from fairlead.core.incident import Incident
 from fairlead.core.incident_terms import AUDIENCES
 from fairlead.core.reach import Cost, Counted, Impact, cost_of, counted, paid, reach_of
-from fairlead.core.report import Change, WindowReport, fact_of
+from fairlead.core.report import Change, FeatureShift, WindowReport, fact_of
 from fairlead.testing.journal import MemoryJournal
 from fairlead.testing.reports import harmful_report
 
@@ -80,3 +80,18 @@ def test_an_incident_by_hand_began_at_the_latest_when_it_was_opened() -> None:
     for _, text in drafts(by_hand, Impact(), AUDIENCES):
         assert "unknown" not in text
         assert "01 Jan 1970, 00:00 UTC" in text or "Guests complain" in text
+
+
+def test_scores_of_broken_data_price_nothing() -> None:
+    """A harmful window whose price rests on scores, beside a broken column, costs what nobody knows yet."""
+    guessed = priced()
+    guessed = replace(
+        guessed,
+        harm=replace(guessed.harm, change=replace(CHANGE, realised=False)),
+        drift=(FeatureShift("adr", "critical", broken="adr holds values x100 of what they were"),),
+    )
+    assert counted(fact_of(guessed)).cost is None
+    assert paid([guessed]).startswith("Revenue impact: not known: columns were broken")
+    labelled = replace(guessed, harm=priced().harm)
+    assert counted(fact_of(labelled)).cost is not None
+    assert paid([labelled]).startswith("Revenue impact: about")

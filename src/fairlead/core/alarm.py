@@ -46,16 +46,16 @@ def alarms_of(report: WindowReport, edition: int = EDITION) -> tuple[Alarm, ...]
     seen = {"type": "window", "window": report.window, "stage": report.stage.value, "judged_at": report.judged_at}
     found: tuple[Alarm, ...] = (_harmful(report), _degraded(report), _data(report, edition), _silent(report))
     if edition > 1:
-        told = details_of(report)
-        found = (*(_told(one, report, told) for one in found[:3]), found[3], *_more(report, edition))
+        said = sentence(report, edition), details_of(report, edition)
+        found = (*(_told(one, *said) for one in found[:3]), found[3], *_more(report, edition))
     return tuple(replace(one, basis=seen) for one in found)
 
 
-def _told(alarm: Alarm, report: WindowReport, told: tuple[tuple[str, str], ...]) -> Alarm:
+def _told(alarm: Alarm, said: str, told: tuple[tuple[str, str], ...]) -> Alarm:
     """A breach with what it costs, in one sentence before its reason."""
     if alarm.verdict.outcome is not Outcome.BREACHED or not told:
         return alarm
-    reason = f"{sentence(report)}. {alarm.verdict.reason}"
+    reason = f"{said}. {alarm.verdict.reason}"
     return replace(alarm, details=told, verdict=Verdict(Outcome.BREACHED, reason))
 
 
@@ -138,13 +138,13 @@ def _harms(shift: FeatureShift, edition: int) -> bool:
 
 def _more(report: WindowReport, edition: int) -> tuple[Alarm, ...]:
     """What is on record only, and what never pages by itself."""
-    own: tuple[Alarm, ...] = (_benign(report), _calibration(report), _predictions(report))
+    own: tuple[Alarm, ...] = (_benign(report, edition), _calibration(report), _predictions(report))
     if edition >= _OWN:
         own = tuple(replace(one, runbook="") for one in own)
     return *own, *alarms_of_groups(report, DEGRADED), *alarms_of_labels(report, DEGRADED)
 
 
-def _benign(report: WindowReport) -> Alarm:
+def _benign(report: WindowReport, edition: int) -> Alarm:
     """Inputs that moved and harmed nobody, as far as is known."""
     changed = bool(report.moved) or report.uncoupled is not None
     moved = changed and report.quadrant is Quadrant.BENIGN and not report.harmful and not report.broken
@@ -153,7 +153,8 @@ def _benign(report: WindowReport) -> Alarm:
         outcome = Outcome.UNDECIDED
     title = f"Benign drift in {report.model} version {report.version}, window {report.window}"
     verdict = Verdict(outcome, report.quadrant_reason or report.reason)
-    return Alarm(report.model, BENIGN, "low", title, verdict, runbook=HARMFUL, details=details_of(report), benign=True)
+    told = details_of(report, edition)
+    return Alarm(report.model, BENIGN, "low", title, verdict, runbook=HARMFUL, details=told, benign=True)
 
 
 def _calibration(report: WindowReport) -> Alarm:

@@ -71,8 +71,9 @@ def counted(fact: WindowJudged) -> Counted:
         told = msgspec.json.decode(fact.report, type=_Counts)
     except msgspec.MsgspecError:
         return Counted(fact.rows)
-    cost = cost_of(told.harm.change, fact.rows) if told.harmful else None
-    return Counted(fact.rows, told.units, told.failed, cost, broken=any(shift.broken for shift in told.drift))
+    broken = any(shift.broken for shift in told.drift)
+    cost = cost_of(told.harm.change, fact.rows, broken=broken) if told.harmful else None
+    return Counted(fact.rows, told.units, told.failed, cost, broken=broken)
 
 
 def reach_of(incident: Incident, entries: Iterable[Entry], windows: Mapping[str, Counted]) -> Impact:
@@ -96,8 +97,11 @@ def reach_of(incident: Incident, entries: Iterable[Entry], windows: Mapping[str,
     )
 
 
-def cost_of(change: Change | None, rows: int) -> Cost | None:
-    """What a change for the worse cost over the rows of its window; None where no cost of decisions is stated."""
+def cost_of(change: Change | None, rows: int, *, broken: bool = False) -> Cost | None:
+    """What a change for the worse cost over the rows of its window; None where no cost of decisions is stated, and
+    where scores alone would say it while a column is `broken`."""
+    if broken and change is not None and not change.realised:
+        return None
     if change is None or change.money is None or change.money_low is None or change.money_high is None:
         return None
     return Cost(*(bound * rows / PER for bound in (change.money, change.money_low, change.money_high)))
@@ -105,9 +109,12 @@ def cost_of(change: Change | None, rows: int) -> Cost | None:
 
 def paid(harmful: Sequence[WindowReport]) -> str:
     """What harmful windows cost, as a line of a postmortem."""
-    cost = _together([cost for one in harmful if (cost := cost_of(one.harm.change, one.rows)) is not None])
+    costs = (cost_of(one.harm.change, one.rows, broken=bool(one.broken)) for one in harmful)
+    cost = _together([cost for cost in costs if cost is not None])
     if cost is not None:
         return f"Revenue impact: {cost}, by the settings' cost of decisions."
+    if any(one.harm.change is not None and one.harm.change.money is not None and one.broken for one in harmful):
+        return "Revenue impact: not known: columns were broken, so scores say nothing of it until labels come."
     model = harmful[0].model if harmful else "NAME"
     return f"Revenue impact: not known. `models.{model}.cost` in the settings would say what wrong decisions cost."
 

@@ -20,29 +20,35 @@ _KINDS = {
 }
 
 _WORDS = {"suspects": "suspects {}", "segment": "worst in {}"}
+# Of alarms: since the third edition money says its unit, what is saved has its interval turned round with it, and
+# scores of broken data put no price on anything.
+PRICED = 3
+UNIT = "units of cost"  # those of the cost matrix, which names no currency
 
 Details = tuple[tuple[str, str], ...]
 
 
-def sentence(report: WindowReport) -> str:
+def sentence(report: WindowReport, edition: int = PRICED) -> str:
     """The change of the metric with its interval, money, the kind of drift, suspects and segment; what is not known is
-    left out, and so is all where no change is known."""
-    said = {name: _WORDS.get(name, "{}").format(text) for name, text in _parts(report)}
+    left out, and so is all where no change is known. `edition` is that of alarms."""
+    said = {name: _WORDS.get(name, "{}").format(text) for name, text in _parts(report, edition)}
     cost = ", ".join(said.pop(name) for name in ("change", "money") if name in said)
     return "; ".join(([cost] if cost else []) + list(said.values()))
 
 
-def details_of(report: WindowReport) -> Details:
-    """The sentence's parts, each under its name, in the order in which they are read."""
-    return tuple(_parts(report))
+def details_of(report: WindowReport, edition: int = PRICED) -> Details:
+    """The sentence's parts, each under its name, in the order in which they are read. `edition` is that of alarms."""
+    return tuple(_parts(report, edition))
 
 
-def _parts(report: WindowReport) -> Iterator[tuple[str, str]]:
+def _parts(report: WindowReport, edition: int) -> Iterator[tuple[str, str]]:
     change = report.harm.change
     if change is not None:
         yield "change", _change(report, change)
     if change is not None and change.money is not None:
-        yield "money", _money(report, change)
+        money = _paid(report, change) if edition >= PRICED else _money_unsigned(report, change)
+        if money:
+            yield "money", money
     if report.moved or report.quadrant not in (Quadrant.BENIGN, Quadrant.UNKNOWN):
         yield "quadrant", _KINDS[report.quadrant]
     suspects = _suspects(report)
@@ -68,13 +74,39 @@ def _change(report: WindowReport, change: Change) -> str:
     )
 
 
-def _money(report: WindowReport, change: Change) -> str:
-    assert change.money is not None, "the caller has looked"
+def _paid(report: WindowReport, change: Change) -> str:
+    """What the change costs, or saves, a day, with an interval that holds it. Nothing where scores alone would say it
+    while a column is broken: they are as wrong as their inputs."""
+    if not change.realised and report.broken:
+        return ""
+    value, *bounds = (_per_day(report, bound) for bound in (change.money, change.money_low, change.money_high))
+    saves = value < 0
+    low, high = sorted(-bound if saves else bound for bound in bounds)
+    verb, more = ("saves about", "") if saves else ("about", " more")
+    kind = "" if change.realised else ", estimated"
+    return f"{verb} {_whole(abs(value))} {UNIT}{more} a day ({_whole(low)} to {_whole(high)}{kind})"
+
+
+def _per_day(report: WindowReport, per_thousand: float | None) -> float:
+    """Of an amount per 1,000 predictions, for as many a day as the window had."""
     seconds = report.ends_at - report.starts_at
-    per_day = change.money / PER * report.rows * DAY / seconds if seconds > 0 else 0.0
-    low, high = ((bound or 0.0) / PER * report.rows * DAY / seconds for bound in (change.money_low, change.money_high))
-    verb = "saves about" if per_day < 0 else "about"
-    return f"{verb} {abs(per_day):,.0f} a day ({low:,.0f} to {high:,.0f})"
+    return (per_thousand or 0.0) / PER * report.rows * DAY / seconds if seconds > 0 else 0.0
+
+
+def _whole(value: float) -> str:
+    """Without the sign of a zero.
+
+    >>> _whole(-0.3), _whole(-1234.5)
+    ('0', '-1,234')
+    """
+    return f"{round(value):,}"
+
+
+def _money_unsigned(report: WindowReport, change: Change) -> str:
+    """As the second edition told it: what is saved, with bounds of what it costs."""
+    value, low, high = (_per_day(report, bound) for bound in (change.money, change.money_low, change.money_high))
+    verb = "saves about" if value < 0 else "about"
+    return f"{verb} {abs(value):,.0f} a day ({low:,.0f} to {high:,.0f})"
 
 
 def _suspects(report: WindowReport) -> str:
