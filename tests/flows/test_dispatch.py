@@ -18,7 +18,8 @@ from fairlead.core.facts_act import (
     SilenceEnded,
     SilenceSet,
 )
-from fairlead.core.noticing import held
+from fairlead.core.noticing import due, held, lined_up
+from fairlead.core.outbox import Outbox, Posting
 from fairlead.core.paging import Escalation, Inhibition, Outlet, PagingPlan
 from fairlead.errors import StateError
 from fairlead.flows.dispatch import Dispatch, outlet_of
@@ -560,3 +561,15 @@ def test_a_storm_that_goes_on_is_the_same_page() -> None:
     desk.passes(60, 10)
     assert [one.model for one in desk.pager.sent][-1] == "alone"
     assert desk.pages == 2
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(("pager", "mail")), st.integers(0, 9)), max_size=12))
+def test_a_notice_behind_another_is_due_when_both_are(drawn: list[tuple[str, str, int]]) -> None:
+    """What is shown as the next try is when the channel is given it: never before an earlier one of its thread."""
+    box, body = Outbox(PagingPlan(())), Notice("m", "a", "low", "t", "r", "", "", 0.0)
+    for place, (thread, channel, at) in enumerate(drawn):
+        key = f"n{place}", channel
+        box.postings[key] = Posting(*key[:1], thread, channel, "raised", place, 0.0, body, next_at=float(at))
+    for now in range(10):
+        given_now = {one.notice for found in due(box, float(now)).values() for one in found}
+        assert given_now == {one.notice for one, at in lined_up(box) if at <= now}

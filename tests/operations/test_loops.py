@@ -213,6 +213,17 @@ def test_a_slice_whose_approvals_moved_is_named(made: Context, tmp_path: Path) -
         assert "are not what their version decides" in again.reason
 
 
+def test_a_slice_without_a_past_says_what_it_lacks(made: Context, tmp_path: Path) -> None:
+    """Slices are named, and the log is younger than an audit: it is not said that none is named."""
+    settings = parse_settings(SETTINGS.replace("audit: 20d", "audit: 100d"))
+    assert settings != made.settings
+    with logged(replace(made, settings=settings), tmp_path, World(made, 0.0), lambda _: True) as context:
+        part = loops(context, "stay").part("slices")
+        assert part is not None
+        assert part.outcome is Outcome.UNMEASURED
+        assert part.reason.startswith("city: no value has 30 decisions both before and after 2")
+
+
 def test_a_collapse_of_decisions_is_told(made: Context, tmp_path: Path) -> None:
     """From day 50 on everybody gets the same answer."""
     world = World(made, 0.0)

@@ -50,14 +50,26 @@ def test_without_instants_the_outcome_is_known_now(tmp_path: Path) -> None:
     assert read_outcomes(dated, 5.0)[0].observed_at == NOON - 12 * 3600
 
 
+@pytest.mark.parametrize("none", [None, float("nan")])
+def test_rows_that_have_no_outcome_yet_are_left_out(tmp_path: Path, none: float | None) -> None:
+    """A file of answers to be labelled is half filled in: what is there counts, the rest may come later."""
+    path = tmp_path / "labels.parquet"
+    pq.write_table(pa.table({"request_id": ["a", "b", None], "outcome": [none, 1.0, none]}), path)
+    assert [(one.request_id, one.outcome) for one in read_outcomes(path, 5.0)] == [("b", 1.0)]
+    text = tmp_path / "labels.csv"
+    text.write_text("request_id,outcome\na,\nb,churned\n")
+    assert [(one.request_id, one.outcome) for one in read_outcomes(text, 5.0)] == [("b", "churned")]
+
+
 @pytest.mark.parametrize(
     ("columns", "says"),
     [
         ({"id": ["a"], "outcome": [1]}, "has no column 'request_id' \\(it has id, outcome\\)"),
         ({"request_id": ["a"]}, "has no column 'outcome'"),
         ({"request_id": ["a", None], "outcome": [1, 1]}, "row 2: there is no request id"),
-        ({"request_id": ["a", "b"], "outcome": [1, None]}, "row 2: the outcome None is no label"),
-        ({"request_id": ["a"], "outcome": [float("nan")]}, "row 1: the outcome nan is no label"),
+        ({"request_id": ["a", "b"], "outcome": [1, float("inf")]}, "row 2: the outcome inf is no label"),
+        ({"request_id": ["a"], "outcome": [float("nan")]}, "no row has an outcome: column 'outcome' is empty"),
+        ({"request_id": ["a"], "outcome": [None]}, "no row has an outcome"),
         ({"request_id": ["a"], "outcome": [[1]]}, "is no label and no number"),
         (
             {"request_id": ["a"], "outcome": [1], "observed_at": ["soon"]},

@@ -98,11 +98,13 @@ def judge_exploration(found: tuple[float, float, float], rows: int, wanted: floa
     return Part(name, Outcome.HOLDS, f"{said}; {wanted:.2%} are asked for")
 
 
-def judge_slices(found: Mapping[str, Sequence[ApprovalShift]], alpha: float) -> Part:
-    """Did a slice's share of approvals move, beyond chance and beyond four fifths?"""
+def judge_slices(found: Mapping[str, Sequence[ApprovalShift]], alpha: float, why: str = "") -> Part:
+    """Did a slice's share of approvals move, beyond chance and beyond four fifths? `why` there is nothing to audit,
+    where slices are named."""
     name = "slices"
     if not any(found.values()):
-        return Part(name, Outcome.UNMEASURED, "no slice to audit: `loops: {slices: [region]}`, or models.NAME.segments")
+        none = "no slice to audit: `loops: {slices: [region]}`, or models.NAME.segments"
+        return Part(name, Outcome.UNMEASURED, why or none)
     moved = [
         (column, one)
         for column, shifts in found.items()

@@ -358,5 +358,17 @@ def due(box: Outbox, now: float) -> dict[str, list[Posting]]:
     return found
 
 
+def lined_up(box: Outbox) -> list[tuple[Posting, float]]:
+    """What channels have not taken yet, oldest first, and from when each may be tried: of one thread none before what
+    came earlier."""
+    found: list[tuple[Posting, float]] = []
+    free: dict[tuple[str, str], float] = {}
+    for posting in sorted(box.postings.values(), key=lambda one: one.seq):
+        lane = posting.thread, posting.channel
+        free[lane] = max(posting.next_at, free.get(lane, 0.0))
+        found.append((posting, free[lane]))
+    return found
+
+
 def _identity(group: str, what: str) -> str:
     return sha256(f"{group}\n{what}".encode()).hexdigest()[:16]

@@ -12,7 +12,7 @@ from fairlead.config.paging_plan import USUAL_BUDGET, collects, daily, paging_pl
 from fairlead.core.alert import Standing, standing
 from fairlead.core.event import AlertRaised, Entry
 from fairlead.core.held import works_on
-from fairlead.core.noticing import held
+from fairlead.core.noticing import held, lined_up
 from fairlead.core.outbox import KINDS, Key, Outbox, Silence
 from fairlead.core.pages_made import pages_made
 from fairlead.core.paging import Outlet
@@ -23,6 +23,7 @@ from fairlead.operations.context import Context
 from fairlead.operations.page_budget import balance
 from fairlead.operations.silences import silences
 from fairlead.ports import Notice
+from fairlead.ports.notifier import Resolver
 
 FOLDER, NAME = "conditions", "controller"
 _KINDS = ("alert_raised", "alert_quieted")
@@ -116,8 +117,8 @@ def alerts(context: Context) -> AlertsView:
         budgets=tuple(_budget(context, entries, model, now) for model in models if model),
         stale=bool(found) and now - written_at > STALE_SECONDS,
         undelivered=tuple(
-            Undelivered(one.channel, one.body.title, one.body.severity, one.attempts, one.next_at, one.reason)
-            for one in sorted(box.postings.values(), key=lambda one: one.seq)
+            Undelivered(one.channel, one.body.title, one.body.severity, one.attempts, at, one.reason)
+            for one, at in lined_up(box)
         ),
         silences=silences(context),
         aims=aims(context),
@@ -165,6 +166,8 @@ def send_test(context: Context, channel: str = "") -> tuple[Delivery, ...]:
         failure = ""
         try:
             notifier.send(notice)
+            if isinstance(notifier, Resolver):
+                notifier.resolve(notice)  # what it keeps open until then would stand for ever
         except FairleadError as error:
             failure = error.line
         deliveries.append(Delivery(notifier.name, failure))

@@ -23,10 +23,11 @@ COMMAND = 9999  # not a worker's number: what a command writes lies beside what 
 
 
 class Imported(Struct, frozen=True):
-    """What a file held."""
+    """What a file held. `without`: rows that have no outcome yet, and were left out."""
 
     outcomes: int = 0
     events: int = 0
+    without: int = 0
 
 
 def import_file(
@@ -42,9 +43,11 @@ def import_file(
     """
     if not any(True for _ in context.journal.read(model=model, kinds=["version_registered"])):
         raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
-    held = set(read_table(path).column_names)
+    table = read_table(path)
+    held = set(table.column_names)
     if columns.request_id in held or not held.issuperset(NEEDED):
-        return Imported(outcomes=import_outcomes(context, model, path, columns))
+        written = import_outcomes(context, model, path, columns)
+        return Imported(outcomes=written, without=table.num_rows - written)
     records = read_events(path, model, context.clock.now())
     with closing(SegmentFacts(context.home / "log", COMMAND)) as facts:
         facts.add_events(records)

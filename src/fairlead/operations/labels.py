@@ -261,4 +261,5 @@ def _all_rows(rows: list[Asked], contract: Contract, loss: Floats, known: Mask) 
 
 def _early(loss: Floats, delay: Floats, usable: Mask) -> EarlyLate | None:
     kept = usable & ~np.isnan(loss)
-    return early_against_late(loss[kept], delay[kept]) if int(kept.sum()) >= 2 * FEWEST_EARLY else None
+    found = early_against_late(loss[kept], delay[kept])
+    return found if min(found.early_rows, found.late_rows) >= FEWEST_EARLY else None

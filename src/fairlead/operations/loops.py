@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -40,6 +41,7 @@ from fairlead.stats.shaped import shaped
 MOST_ROWS = 200_000  # the newest of the log
 MOST_VALUED = 20_000  # of them, asked of every version for the value of another one
 MOST_SLOTS = 60
+FEWEST = 30  # decisions of a slice on each side, below which it is not audited
 MOST_OTHER = 0.01  # of the rows, that cannot be decided again as they were
 _UNLIKE = ("shadow", "fallback")
 ACTOR = "loops"
@@ -90,7 +92,7 @@ def loops(context: Context, model: str, *, challenger: str = "", reward: str = "
     parts = [
         judge_diversity(slots),
         judge_exploration(explored, len(log.rows), settings.loops.explore),
-        judge_slices(slices, alpha),
+        judge_slices(slices, alpha, _unaudited(columns, manifest.contract, log, float(settings.loops.audit))),
         judge_shaped(labels, alpha),
     ]
     if challenger:
@@ -212,11 +214,21 @@ def _slices(
             side[0] += row.decision == approved
             side[1] += 1
     for name, by_value in sides.items():
-        kept = {value: pair for value, pair in by_value.items() if min(pair[0][1], pair[1][1]) >= 30}
+        kept = {value: pair for value, pair in by_value.items() if min(pair[0][1], pair[1][1]) >= FEWEST}
         if kept:
             now, before = ([Counts(*pair[side]) for pair in kept.values()] for side in (1, 0))
             found[name] = approval_shifts(list(kept), now, before)
     return found
+
+
+def _unaudited(columns: Sequence[str], contract: Contract, log: _Log, audit: float) -> str:
+    """Why slices that are named have no audit, where none has; empty where none is named."""
+    if not columns:
+        return ""
+    if contract.task is Task.REGRESSION:
+        return f"{', '.join(columns)}: a number that is answered approves of nobody"
+    since = datetime.fromtimestamp(log.now - audit, UTC).strftime("%Y-%m-%d %H:%MZ")
+    return f"{', '.join(columns)}: no value has {FEWEST} decisions both before and after {since} (`loops.audit`)"
 
 
 def _features(row: _Row) -> Mapping[str, Any]:

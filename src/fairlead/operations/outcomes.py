@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +36,10 @@ def read_outcomes(
     now: float,
     columns: OutcomeColumns = OutcomeColumns(),  # noqa: B008 - a frozen value
 ) -> tuple[OutcomeRecord, ...]:
-    """The outcomes in a Parquet, CSV or JSON lines file, in its order. `observed_at` may be a date, a timestamp (UTC
-    where it names no zone), ISO 8601 text or seconds since 1970.
+    """The outcomes in a Parquet, CSV or JSON lines file, in its order; rows that have none yet are left out.
+    `observed_at` may be a date, a timestamp (UTC where it names no zone), ISO 8601 text or seconds since 1970.
 
-    Raises `TableError` naming the column or the row that cannot be used.
+    Raises `TableError` naming the column or the row that cannot be used, and where no row has an outcome.
     """
     table = read_table(path)
     for name in (columns.request_id, columns.outcome):
@@ -50,10 +50,18 @@ def read_outcomes(
     instants = _values(table, columns.observed_at) if columns.observed_at in table.column_names else None
     rows = []
     for number, (identity, outcome) in enumerate(zip(ids, outcomes, strict=True)):
+        if not _there(outcome):
+            continue
         where = f"{path}, row {number + 1}"
         observed_at = now if instants is None else instant(instants[number], f"{where}, {columns.observed_at}")
         rows.append(OutcomeRecord(_identity(identity, where), _outcome(outcome, where), observed_at, now))
+    if outcomes and not rows:
+        raise TableError(f"{path}: no row has an outcome: column {columns.outcome!r} is empty")
     return tuple(rows)
+
+
+def _there(outcome: Any) -> bool:
+    return not (outcome is None or outcome == "" or (isinstance(outcome, float) and isnan(outcome)))
 
 
 def batches(outcomes: Sequence[OutcomeRecord], size: int = BATCH) -> Iterator[list[dict[str, Any]]]:
@@ -81,7 +89,9 @@ def _outcome(value: Any, where: str) -> float | int | str:
         return label_text(value)
     if isinstance(value, str | int) or (isinstance(value, float) and isfinite(value)):
         return value
-    raise TableError(f"{where}: the outcome {value!r} is no label and no number: leave rows without an outcome out")
+    raise TableError(
+        f"{where}: the outcome {value!r} is no label and no number: leave the cell empty where none is known"
+    )
 
 
 def instant(value: Any, where: str) -> float:

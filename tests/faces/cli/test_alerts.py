@@ -112,11 +112,12 @@ def test_a_controller_that_no_longer_looks_is_told(tmp_path: Path, capsys: pytes
 
 
 def test_a_test_notice_goes_out_by_every_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And says that nothing is wrong."""
+    """And says that nothing is wrong; a channel that keeps things open until it hears that they are over hears it."""
     with http_receiver() as slack:
         assert typed(opened(tmp_path, slack.url))("alerts", "test") == 0
-        (document,) = slack.documents
+        document, over = slack.documents
     assert "nothing is wrong" in document["text"]
+    assert "RESOLVED" in over["text"]
     captured = capsys.readouterr()
     assert "channel here: delivered" in captured.out
     assert "Test of the channel" in captured.err

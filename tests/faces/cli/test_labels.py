@@ -74,6 +74,8 @@ def test_the_curve_tells_how_late_labels_come(typed: Typed, capsys: pytest.Captu
     assert "300 labels of 600 answers" in said
     assert "a window counts as matured 14.00 days after its end: the settings say 14.0 days" in said
     assert "error rate of all answers, by 300 labels and the scores of the rest: 0.1" in said
+    assert "early labels are not compared with late ones: too few of either" in said
+    assert "nan" not in said
     assert typed("labels", "curve", "stay", "--last", "30d", "--json") == 0
     seen = json.loads(capsys.readouterr().out)
     assert (seen["answers"], seen["labels"]) == (600, 300)
@@ -105,8 +107,9 @@ def test_a_sample_is_drawn_labelled_and_read_back(
         for row in rows[:100]:
             number = int(row["request_id"][1:])
             writer.writerow([row["request_id"], truth_of(number, int(truth[number]))])
+        writer.writerows([row["request_id"], ""] for row in rows[100:])
     assert typed("outcomes", "import", "stay", str(answers)) == 0
-    capsys.readouterr()
+    assert capsys.readouterr().out == "100 outcomes in the log; 20 rows without one left out\n"
     assert typed("labels", "estimate", "stay", str(path), "--json") == 0
     seen = json.loads(capsys.readouterr().out)
     assert (seen["batch"], seen["labels"], seen["population"]) == ("stay-1", 100, 300)

@@ -59,9 +59,11 @@ def curve(
             f"{figure(one.value)} ({figure(one.low)} to {figure(one.high)}), if labels that come early are like others"
         )
     if seen.early is not None:
-        word = "are not" if seen.early.differs else "are"
         gap = seen.early.gap
-        say(f"on answers old enough, early labels {word} like late ones: {figure(gap.low)} to {figure(gap.high)} apart")
+        word = "are not like late ones" if seen.early.differs else "are not seen to differ from late ones"
+        say(f"on answers old enough, early labels {word}: {figure(gap.low)} to {figure(gap.high)} apart")
+    elif seen.all_rows is not None:
+        say("early labels are not compared with late ones: too few of either are there, or all come at the same delay")
 
 
 def sample(
@@ -73,8 +75,8 @@ def sample(
     seed: Annotated[int | None, typer.Option(help="Of the draw [default: how many were drawn before].")] = None,
     json: Json = False,
 ) -> None:
-    """Draws answers to be labelled first, each with its stated probability. Fill in `outcome`, leave rows without one
-    out, then: outcomes import NAME FILE, and labels estimate NAME FILE."""
+    """Draws answers to be labelled first, each with its stated probability. Fill in `outcome` where you can, then:
+    outcomes import NAME FILE, and labels estimate NAME FILE."""
     if by not in KINDS:
         raise UsageError(f"--by {by} is unknown: use {', '.join(KINDS)}")
     kind = cast("Literal['uncertainty', 'drift', 'random', 'mixed']", by)

@@ -41,8 +41,10 @@ def import_(
     columns = outcomes.OutcomeColumns(request_id, outcome, observed_at)
     written = events.import_file(opened(context), model, path, columns)
     if json:
-        emit_json({"events": written.events} if written.events else {"outcomes": written.outcomes})
+        found = {"outcomes": written.outcomes} | ({"without": written.without} if written.without else {})
+        emit_json({"events": written.events} if written.events else found)
     elif written.events:
         say(f"{counted(written.events, 'business event')} in the log")
     else:
-        say(f"{counted(written.outcomes, 'outcome')} in the log")
+        left = f"; {counted(written.without, 'row')} without one left out" if written.without else ""
+        say(f"{counted(written.outcomes, 'outcome')} in the log{left}")
