@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from fairlead.core.event import AnyFact, IncidentNoted, IncidentOpened, PostmortemWritten
+from fairlead.core.facts_act import TriageDone
 from fairlead.core.incident import STATES, incidents, open_drift
 from fairlead.testing.journal import MemoryJournal
 
@@ -49,6 +51,13 @@ def test_a_state_only_moves_forward(states: list[str]) -> None:
     assert len(found.timeline) == 1 + len(states)
     if found.resolved_at is not None:
         assert found.resolved_at == 1.0 + states.index("resolved")
+
+
+def test_a_triage_moves_the_category_and_not_what_it_was_opened_as() -> None:
+    """The last triage says where the trouble lies; the next one starts from the opening again."""
+    done = TriageDone("hotel", "inc-1", Raw(b"[]"), "scale", "p99", "infrastructure")
+    (found,) = incidents(journal_of(OPENED, done).read())
+    assert (found.category, found.opened_as) == ("infrastructure", "model")
 
 
 def test_opening_twice_is_one_incident() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
+from fairlead.core.recommend import Signs
 from fairlead.core.report import FeatureShift
 from fairlead.core.triage import (
     Changed,
     GoldenSeen,
     Machinery,
-    TriageCheck,
     WorkerSeen,
     classified,
     golden,
@@ -81,19 +82,32 @@ def test_a_timeline_names_the_nearest_change() -> None:
     assert "nearest, 5 s before it began: crm: new currency" in found.reason
 
 
-def test_the_first_breach_says_where_the_trouble_lies() -> None:
-    """Machines before data before the model; nothing breached leaves what was stated."""
+def test_what_pages_nobody_is_no_fault_of_the_machines() -> None:
+    """A mild alert is told and leaves it undecided; slow answers that page breach, and are told apart from faults."""
+    mild = infrastructure(replace(WELL, mild=("p99_latency is 265 ms (medium)",)))
+    assert (mild.outcome, mild.reason) == (Outcome.UNDECIDED, "p99_latency is 265 ms (medium)")
+    slow = replace(WELL, slow=("p99 is 2 s",), mild=("p50 is 9 ms (low)",))
+    assert infrastructure(slow).outcome is Outcome.BREACHED
+    assert infrastructure(slow).reason == "p99 is 2 s; p50 is 9 ms (low)"
+    assert slow.faults == ()
 
-    def checks(*breached: str, broken: bool = False) -> list[TriageCheck]:
-        evidence = (("broken", "adr"),) if broken else ()
-        return [
-            TriageCheck(step, Outcome.BREACHED if step in breached else Outcome.HOLDS, "", evidence)
-            for step in ("infrastructure", "panels", "golden", "timeline")
-        ]
 
-    assert classified(checks(), "business") == "business"
-    assert classified(checks("infrastructure"), "model") == "infrastructure"
-    assert classified(checks("infrastructure"), "integration") == "integration"
-    assert classified(checks("panels", broken=True), "model") == "data"
-    assert classified(checks("golden"), "data") == "model"
-    assert classified(checks("panels"), "data") == "model"
+CATEGORIES: list[tuple[Signs, str, str]] = [
+    (Signs(), "business", "business"),
+    (Signs(machines="no worker"), "model", "infrastructure"),
+    (Signs(machines="no worker"), "integration", "integration"),
+    (Signs(slow="p99 is 2 s"), "model", "infrastructure"),
+    (Signs(slow="p99 is 2 s", harmful=True), "model", "model"),
+    (Signs(machines="no worker", harmful=True), "model", "infrastructure"),
+    (Signs(broken=("adr",), harmful=True), "model", "data"),
+    (Signs(golden_wrong=True, machines="no worker"), "data", "model"),
+    (Signs(harmful=True), "data", "model"),
+    (Signs(harmful=True), "infrastructure", "model"),
+    (Signs(harmful=True), "business", "business"),
+]
+
+
+@pytest.mark.parametrize(("signs", "opened_as", "category"), CATEGORIES)
+def test_the_first_breach_says_where_the_trouble_lies(signs: Signs, opened_as: str, category: str) -> None:
+    """Machines that may explain it before data before the model; nothing breached leaves what it was opened as."""
+    assert classified(signs, opened_as) == category

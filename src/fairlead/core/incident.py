@@ -92,6 +92,7 @@ class Incident(Struct, frozen=True):
     messages: tuple[Message, ...] = ()
     items: tuple[Item, ...] = ()
     by_hand: bool = False  # a person opened it: then only a person resolves it
+    opened_as: str = ""  # the category that it was opened with; `category` is the last triage's
 
 
 def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:
@@ -137,6 +138,7 @@ def _opened(entry: Entry, fact: event.IncidentOpened) -> Incident:
         opened_by=entry.actor,
         alerts=(fact.alert,) if fact.alert else (),
         by_hand=not fact.alert and not fact.window and fact.rollout is None,
+        opened_as=fact.category,
     )
 
 

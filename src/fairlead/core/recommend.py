@@ -31,7 +31,8 @@ class Signs(Struct, frozen=True):
     previous: int | None = None
     reads_alike: bool = True
     golden_wrong: bool = False
-    machines: str = ""  # what is wrong with them
+    machines: str = ""  # what is wrong with them: none there, failing requests, a log that takes nothing
+    slow: str = ""  # what pages because they are slow: it explains no worse answers
     broken: tuple[str, ...] = ()  # columns
     harmful: bool = False
     quadrant: str = "unknown"
@@ -64,6 +65,19 @@ class Rule(NamedTuple):
 def _just_promoted(signs: Signs) -> bool:
     since = signs.since_promotion
     return since is not None and since <= DEPLOYED_WITHIN and signs.previous is not None
+
+
+def _ill(signs: Signs) -> bool:
+    return bool(signs.machines or signs.slow)
+
+
+def explained_by_machines(signs: Signs) -> bool:
+    """Whether the trouble may lie with the machines: where labels show harm, slow answers are not why they are wrong.
+
+    >>> explained_by_machines(Signs(slow="p99 is 2 s", harmful=True)), explained_by_machines(Signs(slow="p99 is 2 s"))
+    (False, True)
+    """
+    return bool(signs.machines) or (bool(signs.slow) and not signs.harmful)
 
 
 def _labelled(signs: Signs) -> bool:
@@ -104,7 +118,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "began with a promotion",
         "rollback",
-        lambda signs, _: _just_promoted(signs) and (signs.harmful or signs.golden_wrong or bool(signs.machines)),
+        lambda signs, _: _just_promoted(signs) and (signs.harmful or signs.golden_wrong or _ill(signs)),
         _promotion,
     ),
     Rule(
@@ -119,7 +133,12 @@ RULES: tuple[Rule, ...] = (
         lambda signs, _: signs.golden_wrong,
         lambda _: "what serves no longer answers as it was registered, and nothing stands behind it: restart workers",
     ),
-    Rule("machines", "scale", lambda signs, _: bool(signs.machines), lambda signs: f"the machines: {signs.machines}"),
+    Rule(
+        "machines",
+        "scale",
+        lambda signs, _: explained_by_machines(signs),
+        lambda signs: f"the machines: {'; '.join(filter(None, (signs.machines, signs.slow)))}",
+    ),
     Rule(
         "too few labels",
         "none",

@@ -17,6 +17,7 @@ from types import MappingProxyType
 from msgspec import Struct
 
 from fairlead.core.listing import counted, first_of
+from fairlead.core.recommend import Signs, explained_by_machines
 from fairlead.core.report import SCORE, WindowReport
 from fairlead.core.verdict import Outcome
 
@@ -32,6 +33,7 @@ FIRST_RESPONSE: Mapping[str, str] = MappingProxyType(
     }
 )
 STALE_SECONDS = 10.0  # a worker that has said nothing for so long is missing
+FAILING = 0.01  # a larger share of requests without an answer is a fault of the machines
 BEFORE_SECONDS = 3600.0  # what changed so shortly before the beginning may be the cause
 
 
@@ -67,14 +69,26 @@ class WorkerSeen(Struct, frozen=True):
 
 class Machinery(Struct, frozen=True):
     """What the home says of itself. `asked` and `failed` are requests of the last windows; `log` is why the log takes
-    no records."""
+    no records. Standing alerts of machines that page are `alerts`, those of latency alone `slow`; what pages nobody is
+    `mild`: it is told, and is no cause by itself."""
 
     workers: tuple[WorkerSeen, ...]
     generation: int
     asked: int = 0
     failed: int = 0
     log: str = ""
-    alerts: tuple[str, ...] = ()  # standing ones that speak of machines: latency, errors, a full disk
+    alerts: tuple[str, ...] = ()
+    slow: tuple[str, ...] = ()
+    mild: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """What is wrong with them, slowness aside."""
+        found = [*_workers(self), *([f"the log takes no records: {self.log}"] if self.log else []), *self.alerts]
+        if self.asked and self.failed / self.asked > FAILING:
+            share = self.failed / self.asked
+            found.append(f"{self.failed:,} of {counted(self.asked, 'request')} failed ({share:.1%})")
+        return tuple(found)
 
 
 class GoldenSeen(Struct, frozen=True):
@@ -97,17 +111,18 @@ class Changed(Struct, frozen=True):
 
 
 def infrastructure(seen: Machinery) -> TriageCheck:
-    """Workers, route, answers, log. Without a worker there is nobody to answer: breached."""
+    """Workers, route, answers, log. Without a worker there is nobody to answer: breached. What pages nobody leaves it
+    undecided."""
     figures = (
         ("workers", str(len(seen.workers))),
         ("route", str(seen.generation)),
         ("requests failed", f"{seen.failed} of {seen.asked}"),
     )
-    faults = [*_workers(seen), *([f"the log takes no records: {seen.log}"] if seen.log else []), *seen.alerts]
-    if seen.asked and seen.failed / seen.asked > 0.01:
-        faults.append(f"{seen.failed:,} of {counted(seen.asked, 'request')} failed ({seen.failed / seen.asked:.1%})")
+    faults = (*seen.faults, *seen.slow)
     if faults:
-        return TriageCheck("infrastructure", Outcome.BREACHED, "; ".join(faults), figures)
+        return TriageCheck("infrastructure", Outcome.BREACHED, "; ".join((*faults, *seen.mild)), figures)
+    if seen.mild:
+        return TriageCheck("infrastructure", Outcome.UNDECIDED, "; ".join(seen.mild), figures)
     if not seen.asked:
         said = f"{counted(len(seen.workers), 'worker')} at route {seen.generation}; no traffic was seen to judge by"
         return TriageCheck("infrastructure", Outcome.UNDECIDED, said, figures)
@@ -193,14 +208,13 @@ def _before(at: float, began_at: float) -> str:
     return f"{span} {'before' if at <= began_at else 'after'} it began"
 
 
-def classified(checks: Sequence[TriageCheck], stated: str) -> str:
-    """Where the trouble lies: the first step that is breached says so; without one, what was stated when it opened."""
-    breached = {one.step for one in checks if one.outcome is Outcome.BREACHED}
-    panel = next((one for one in checks if one.step == "panels"), None)
-    if "infrastructure" in breached and "golden" not in breached:
-        return "infrastructure" if stated != "integration" else stated
-    if panel is not None and any(name == "broken" for name, _ in panel.evidence):
+def classified(signs: Signs, opened_as: str) -> str:
+    """Where the trouble lies: the machines where they may explain it, then broken data, wrong golden rows, and harm;
+    where none of them is seen, what it was opened as. What an earlier triage said does not count."""
+    if explained_by_machines(signs) and not signs.golden_wrong:
+        return "infrastructure" if opened_as != "integration" else opened_as
+    if signs.broken:
         return "data"
-    if "golden" in breached:
-        return "integration" if stated == "integration" else "model"
-    return "model" if "panels" in breached and stated == "data" else stated
+    if signs.golden_wrong:
+        return "integration" if opened_as == "integration" else "model"
+    return "model" if signs.harmful and opened_as in ("data", "infrastructure") else opened_as

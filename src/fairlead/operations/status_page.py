@@ -16,6 +16,7 @@ from msgspec import Struct
 
 from fairlead.config.settings import Settings
 from fairlead.config.watchpoints import stand_ins, watchpoints
+from fairlead.core.alarm import LOG_REFUSED
 from fairlead.core.alert import PAGING
 from fairlead.core.incident import KINDS, Incident, incidents
 from fairlead.errors import StateError
@@ -80,9 +81,11 @@ def status(context: Context) -> Status:
     known = incidents(context.journal.read(kinds=KINDS))
     served = sorted(context.board.current().models)
     gone = not any(now - one.heartbeat_at < GONE_SECONDS for one in context.board.workers())
-    failing = failing_alerts(context.settings)
     models = tuple(
-        _model(name, [one for one in known if one.model in ("", name)], failing, gone=gone) for name in served
+        _model(
+            name, [one for one in known if one.model in ("", name)], failing_alerts(context.settings, name), gone=gone
+        )
+        for name in served
     )
     shown = [one for one in reversed(known) if one.resolved_at is None or now - one.resolved_at < SHOWN_SECONDS]
     worst: State = max((one.state for one in models), key=_ORDER.index) if models else "operational"
@@ -129,27 +132,30 @@ def page(found: Status) -> str:
     return document(f"{found.title}: status", _STYLE, body)
 
 
-def failing_alerts(settings: Settings) -> frozenset[str]:
-    """The alerts that page because requests fail."""
-    points = (*watchpoints(settings), *stand_ins(settings))
+def failing_alerts(settings: Settings, model: str | None = None) -> frozenset[str]:
+    """The alerts of a model, or (None) of any, that page because requests fail."""
+    points = (*watchpoints(settings, model), *stand_ins(settings, model))
     return frozenset(one.key for one in points if one.condition.metric == "error_rate" and one.severity in PAGING)
 
 
 def _model(name: str, known: Sequence[Incident], failing: frozenset[str], *, gone: bool) -> ModelStatus:
-    """Requests that fail are an outage, and so is an open critical incident of the machines; every other open one of
-    what users see degrades."""
+    """Requests that fail are an outage, whatever the incident's category: slow machines still answer. Every other open
+    one of what users see degrades."""
     if gone:
         return ModelStatus(name, "outage", None, "Requests are not answered at the moment.")
     standing = [one for one in known if one.state in ("open", "acknowledged")]
     if not standing:
         return ModelStatus(name, "operational")
     since = min(_began(one) for one in standing)
-    out = any(
-        (one.category == "infrastructure" and one.severity == "critical") or not failing.isdisjoint(one.alerts)
-        for one in standing
-    )
+    out = any(_unanswered(one, failing) for one in standing)
     worst = standing[0]
     return ModelStatus(name, "outage" if out else "degraded", since, _message(worst))
+
+
+def _unanswered(incident: Incident, failing: frozenset[str]) -> bool:
+    """Whether it is about requests that get no answer: a log that takes nothing is critical where they are shed."""
+    shed = LOG_REFUSED in incident.alerts and incident.severity == "critical"
+    return shed or not failing.isdisjoint(incident.alerts)
 
 
 def _message(incident: Incident) -> str:

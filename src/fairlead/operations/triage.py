@@ -13,8 +13,10 @@ import numpy as np
 from msgspec import Raw
 
 from fairlead.adapters.note_folder import COUNTERS, NoteFolder
+from fairlead.config.watchpoints import stand_ins, watchpoints
 from fairlead.core.adjust import RecentRows
 from fairlead.core.alarm import GOLDEN, LOG_REFUSED
+from fairlead.core.alert import PAGING
 from fairlead.core.bundle import Manifest
 from fairlead.core.contract import Task
 from fairlead.core.decode import RowDecoder
@@ -64,7 +66,7 @@ WINDOWS = 24
 SURE = 0.01  # a fit that is so unlikely by chance counts
 _KEPT = 0.95  # of the held-out AUROC: so much of it is ranking that was kept
 _LIVE_SECONDS = 86_400.0  # event time that lies so far from the clock is a past that is played again
-_MACHINES = ("latency", "error", "timeout", "queue", "memory", "cpu", "disk", LOG_REFUSED)
+_MACHINES = ("latency", "error_rate", "timeout", "queue", "memory", "cpu", "disk", LOG_REFUSED)
 
 
 class Triage(NamedTuple):
@@ -102,13 +104,14 @@ def examine(context: Context, incident: Incident) -> Triage:
     served = _served(context, incident, entries)
     began = began_wall(incident)
     changes = tuple(_changes(context, incident, entries, began))
+    machinery = _machinery(context, incident, entries, reports)
     steps = (
-        infrastructure(_machinery(context, incident, entries, reports)),
+        infrastructure(machinery),
         panels(reports),
         golden(served.golden),
         timeline(changes, began),
     )
-    signs = _signs(context, incident, (reports, served), began, steps)
+    signs = _signs(context, incident, (machinery, reports, served), began, steps)
     tried = failed(incident)
     rules = [rule for rule in RULES if rule.action not in tried]
     advice = recommend(signs, context.settings.incidents.handling.approvals, rules)
@@ -118,7 +121,7 @@ def examine(context: Context, incident: Incident) -> Triage:
     said = f"{advice.action.replace('_', ' ')}: {advice.reason}"
     may = "may be done without asking" if advice.approved else "waits for a person"
     decision = TriageCheck("decision", outcome, said, (("rule", advice.rule), ("policy", may)))
-    return Triage((*steps, decision), advice, classified(steps, incident.category))
+    return Triage((*steps, decision), advice, classified(signs, incident.opened_as or incident.category))
 
 
 def began_wall(incident: Incident) -> float | None:
@@ -218,15 +221,25 @@ def _machinery(
         WorkerSeen(one.worker, one.generation, now - one.heartbeat_at, one.errors.get(incident.model, one.error))
         for one in context.board.workers()
     )
-    stands = {alert: entry.fact for alert, entry in standing(entries).items()}
-    said = tuple(
-        f"{fact.title}: {fact.reason}"
-        for alert, fact in stands.items()
-        if isinstance(fact, AlertRaised) and any(word in alert for word in _MACHINES)
-    )
+    said = _alerts(context, incident.model, entries)
     failures = sum(report.failed for report in reports)
     asked = sum(report.rows + report.other_rows + report.failed for report in reports)
-    return Machinery(workers, context.board.current().generation, asked, failures, _log_trouble(context), said)
+    return Machinery(workers, context.board.current().generation, asked, failures, _log_trouble(context), *said)
+
+
+def _alerts(context: Context, model: str, entries: Sequence[Entry]) -> tuple[tuple[str, ...], ...]:
+    """The standing alerts that speak of machines, each told: those that page, those of them that tell of latency alone,
+    and those that page nobody. The metric of what the settings state says what it speaks of, not its name."""
+    points = (*watchpoints(context.settings, model), *stand_ins(context.settings, model))
+    metrics = {point.key: point.condition.metric for point in points}
+    faults, slow, mild = list[str](), list[str](), list[str]()
+    for alert, entry in standing(entries).items():
+        fact, metric = entry.fact, metrics.get(alert, alert)
+        if not isinstance(fact, AlertRaised) or not any(word in metric for word in _MACHINES):
+            continue
+        kind = mild if fact.severity not in PAGING else slow if "latency" in metric else faults
+        kind.append(f"{fact.title}: {fact.reason}" + (f" ({fact.severity})" if kind is mild else ""))
+    return tuple(faults), tuple(slow), tuple(mild)
 
 
 def _log_trouble(context: Context) -> str:
@@ -272,14 +285,13 @@ def _changed(entry: Entry, model: str) -> Changed | None:
 def _signs(
     context: Context,
     incident: Incident,
-    found: tuple[Sequence[WindowReport], _Served],
+    found: tuple[Machinery, Sequence[WindowReport], _Served],
     began: float | None,
     steps: Sequence[TriageCheck],
 ) -> Signs:
-    reports, served = found
+    machinery, reports, served = found
     broken = {shift.name: None for report in reports for shift in report.broken}
     last = reports[-1] if reports else None
-    machines = next(step for step in steps if step.step == "infrastructure")
     signs = Signs(
         taken_back=incident.rollout is not None,
         since_promotion=None if began is None or served.moved_at is None else began - served.moved_at,
@@ -287,7 +299,8 @@ def _signs(
         reads_alike=_alike(served),
         golden_wrong=any(step.step == "golden" and step.outcome is Outcome.BREACHED for step in steps)
         or any(alert.startswith(GOLDEN) for alert in incident.alerts),
-        machines=machines.reason if machines.outcome is Outcome.BREACHED else "",
+        machines="; ".join(machinery.faults),
+        slow="; ".join(machinery.slow),
         broken=tuple(broken),
         harmful=any(report.harmful for report in reports),
         quadrant="unknown" if last is None else last.quadrant.value,
