@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fairlead.core.record import Prediction
 from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
 from fairlead.operations.recounts import recount
+from fairlead.testing.registry import MemoryRegistry
 
 AIMED = """
 alerting:
@@ -28,7 +30,7 @@ def started(tmp_path: Path, text: str) -> tuple[Context, FollowUp]:
     """A controller over a home with two models and these settings, as a start reads them."""
     config = tmp_path / "fairlead.yaml"
     config.write_text(text)
-    context = open_context(tmp_path / "home", config)
+    context = replace(open_context(tmp_path / "home", config), open_registry=MemoryRegistry)
     if not list(context.journal.read(kinds=("version_registered",))):
         for name in ("stay", "taxi"):
             context.journal.append(
