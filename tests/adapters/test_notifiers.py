@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import pytest
+from msgspec.structs import replace
 
 from fairlead.adapters.json_post import ATTEMPTS
 from fairlead.adapters.notifiers import ConsoleNotifier, WebhookNotifier
@@ -87,6 +88,18 @@ def test_the_webhook_keeps_the_contract(hook: Hook) -> None:
     body = json.loads(hook.bodies[0])
     assert body["alert"] == NOTICE.alert
     assert body["text"] == f"[critical] Harmful drift: {NOTICE.reason} ({NOTICE.runbook})"
+    assert body["state"] == "raised"
+
+
+def test_the_webhook_hears_who_works_on_it_and_that_it_is_over(hook: Hook) -> None:
+    """What is automated on a notice can be ended: the state says so, and the thread which trouble it is."""
+    notifier = WebhookNotifier("chat", hook.url)
+    thread = replace(NOTICE, thread="t1", reason="the metric holds again")
+    notifier.acknowledge(thread)
+    notifier.resolve(thread)
+    told = [json.loads(body) for body in hook.bodies]
+    assert [(one["state"], one["thread"]) for one in told] == [("acknowledged", "t1"), ("over", "t1")]
+    assert told[1]["text"].startswith("[over] Harmful drift: the metric holds again")
 
 
 def test_a_server_error_is_tried_again(hook: Hook) -> None:

@@ -42,8 +42,8 @@ class ConsoleNotifier:
 
 
 class WebhookNotifier:
-    """Posts the notice as JSON, with a `text` field that chat services show. The URL's path and query may be secrets:
-    no error shows more of it than the host."""
+    """Posts the notice as JSON, with a `text` field that chat services show, and its `state`: raised, acknowledged or
+    over. The URL's path and query may be secrets: no error shows more of it than the host."""
 
     def __init__(
         self, name: str, url: str, timeout_seconds: float = 5.0, transport: httpx.BaseTransport | None = None
@@ -58,5 +58,16 @@ class WebhookNotifier:
 
     def send(self, notice: Notice) -> None:
         """Posts. Raises `StateError` with the last answer's status."""
-        text = f"[{notice.severity}] {notice.title}: {notice.reason} ({notice.runbook})"
-        self._post(msgspec.json.encode({**msgspec.to_builtins(notice), "text": text}))
+        self._tell(notice, "raised", notice.severity)
+
+    def resolve(self, notice: Notice) -> None:
+        """Posts that it is over. Raises `StateError`."""
+        self._tell(notice, "over", "over")
+
+    def acknowledge(self, notice: Notice) -> None:
+        """Posts who works on it. Raises `StateError`."""
+        self._tell(notice, "acknowledged", "acknowledged")
+
+    def _tell(self, notice: Notice, state: str, word: str) -> None:
+        text = f"[{word}] {notice.title}: {notice.reason} ({notice.runbook})"
+        self._post(msgspec.json.encode({**msgspec.to_builtins(notice), "state": state, "text": text}))

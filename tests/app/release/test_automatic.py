@@ -51,7 +51,7 @@ def held_alerts(trial: Trial) -> list[AlertRaised]:
 
 def notices(hook: HttpReceiver, key: str) -> list[dict[str, Any]]:
     """What the receiver got about an alert."""
-    return [document for document in hook.documents if key in str(document)]
+    return [one for one in hook.documents if one["state"] == "raised" and key in str(one)]
 
 
 def hold(trial: Trial, made: Any, hook: HttpReceiver) -> str:
