@@ -11,8 +11,9 @@ from fairlead.app.compose import open_context
 from fairlead.config.load import parse_settings
 from fairlead.core.event import AlertQuieted, AlertRaised, AnyFact, IncidentOpened, VersionRegistered
 from fairlead.core.incident import Incident
-from fairlead.core.report import fact_of
+from fairlead.core.report import FeatureShift, fact_of
 from fairlead.operations.context import Context
+from fairlead.operations.incidents import open_incident, read_postmortem
 from fairlead.operations.triage import triage
 from fairlead.ports.routes import WorkerState
 from fairlead.testing.reports import harmful_report, window_report
@@ -72,3 +73,21 @@ def test_the_metric_of_an_alert_says_what_it_speaks_of(context: Context) -> None
     assert outcome(triage(home, "inc-2"), "infrastructure") == "holds"
     tell(home, slow("high", "tail"))
     assert outcome(triage(home, "inc-2"), "infrastructure") == "breached"
+
+
+def test_what_was_cured_long_ago_is_not_blamed(context: Context) -> None:
+    """Of an incident by hand without a beginning the newest windows count, in the order of time; with one, all since.
+    Nothing is claimed of whom it reached."""
+    nulls = FeatureShift("adr", "critical", broken="adr is null in 50 % of the rows")
+    tell(context, *(fact_of(window_report(number)) for number in (2, 3)), fact_of(window_report(1, drift=(nulls,))))
+    opened = open_incident(context, "hotel", "Callers complain")
+    found = triage(context, opened.id)
+    assert outcome(found, "panels") == "holds"
+    assert found.triage is not None
+    assert found.triage.action == "none"
+    assert dict(found.triage.checks[1].evidence)["windows"] == "w2 to w3"
+    text = read_postmortem(context, opened.id)
+    assert "adr" not in text
+    assert "Predictions affected: not known, for nobody said when it began." in text
+    since = open_incident(context, "hotel", "Callers complain again", began_at=window_report(1).starts_at)
+    assert triage(context, since.id).category == "data"

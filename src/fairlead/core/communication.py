@@ -28,7 +28,7 @@ def _engineering(incident: Incident, impact: Impact) -> str:
     triage, lines = incident.triage, [f"[{incident.severity}] {incident.title} ({incident.id}, {incident.state})"]
     lines.append(f"What: {incident.reason}")
     seen = incident.opened_at if incident.detected_at is None else incident.detected_at
-    lines.append(f"Since: {_when(_began(incident))}; seen {_when(seen)}; {_reach(impact)}{_paid(impact)}.")
+    lines.append(f"Since: {_when(_began(incident))}; seen {_when(seen)}; {_reach(incident, impact)}.")
     if triage is None:
         lines.append(f"First response ({incident.category}): {FIRST_RESPONSE.get(incident.category, 'look by hand')}.")
     else:
@@ -43,7 +43,7 @@ def _product(incident: Incident, impact: Impact) -> str:
     doing = _doing(incident)
     return (
         f"{incident.model} has a problem since {_when(_began(incident))}: {_plain(incident)}. "
-        f"So far {_reach(impact)}{_paid(impact)}. {doing} {_eta(incident)}"
+        f"So far {_reach(incident, impact)}. {doing} {_eta(incident)}".strip()
     )
 
 
@@ -66,7 +66,7 @@ def _leadership(incident: Incident, impact: Impact) -> str:
         "; ".join(f"{one.item} ({one.owner})" for one in incident.items if not one.done) or "to be agreed in the review"
     )
     return (
-        f"{incident.model}: {_plain(incident)}. Impact: {_reach(impact)}{_paid(impact)}; state: {incident.state}. "
+        f"{incident.model}: {_plain(incident)}. Impact: {_reach(incident, impact)}; state: {incident.state}. "
         f"Cause as far as it is known: {cause}. {_doing(incident)} What follows: {items}."
     )
 
@@ -76,10 +76,13 @@ _WORDS: Mapping[str, Callable[[Incident, Impact], str]] = MappingProxyType(
 )
 
 
-def _reach(impact: Impact) -> str:
+def _reach(incident: Incident, impact: Impact) -> str:
+    """Whom it reached, and what that cost; where nobody said when it began, nothing can be counted."""
+    if incident.began_at is None:
+        return "nobody knows how many it reached"
     failed = f", {impact.failed:,} of them failed" if impact.failed else ""
     units = f" and at most {impact.units:,} users or units" if impact.units else ""
-    return f"{impact.predictions:,} predictions{units} reached{failed}"
+    return f"{impact.predictions:,} predictions{units} reached{failed}{_paid(impact)}"
 
 
 def _paid(impact: Impact) -> str:

@@ -18,6 +18,8 @@ def impact_of(incident: Incident, entries: Sequence[Entry]) -> tuple[str, ...]:
     shown = affected(incident, entries)
     rows, units = sum(one.rows for one in shown), sum(one.units for one in shown)
     lines = [f"Predictions affected: {rows:,} in {counted(len(shown), 'window')}; users or units: at most {units:,}."]
+    if incident.began_at is None:
+        lines = ["Predictions affected: not known, for nobody said when it began."]
     failed = sum(one.failed for one in shown)
     if failed:
         lines.append(f"Requests without an answer: {failed:,}.")

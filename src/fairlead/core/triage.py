@@ -32,6 +32,10 @@ FIRST_RESPONSE: Mapping[str, str] = MappingProxyType(
         "business": "Ask whoever owns the figure what else changed; the model may not be the cause",
     }
 )
+_NO_BEGINNING = (
+    "when it began is not known: nothing can be laid beside it, and the newest windows alone were looked at "
+    "(`incident open --since` says when)"
+)
 STALE_SECONDS = 10.0  # a worker that has said nothing for so long is missing
 FAILING = 0.01  # a larger share of requests without an answer is a fault of the machines
 BEFORE_SECONDS = 3600.0  # what changed so shortly before the beginning may be the cause
@@ -189,7 +193,7 @@ def golden(seen: GoldenSeen) -> TriageCheck:
 def timeline(changes: Sequence[Changed], began_at: float | None) -> TriageCheck:
     """What changed within the hour before the beginning, and until it was seen. A change is a suspect, not a proof."""
     if began_at is None:
-        return TriageCheck("timeline", Outcome.UNMEASURED, "when it began is not known: nothing can be laid beside it")
+        return TriageCheck("timeline", Outcome.UNMEASURED, _NO_BEGINNING)
     if not changes:
         return TriageCheck("timeline", Outcome.HOLDS, "nothing is on record that changed within the hour before")
     figures = tuple((one.sort, f"{one.what} ({_before(one.at, began_at)})") for one in changes[-8:])

@@ -63,6 +63,7 @@ from fairlead.stats.recalibrate import moved_threshold, recalibrate
 
 RECENT_ROWS = 5_000
 WINDOWS = 24
+NEWEST = 2  # windows that count where nobody said when it began: one may have just begun
 SURE = 0.01  # a fit that is so unlikely by chance counts
 _KEPT = 0.95  # of the held-out AUROC: so much of it is ranking that was kept
 _LIVE_SECONDS = 86_400.0  # event time that lies so far from the clock is a past that is played again
@@ -159,13 +160,15 @@ _KINDS = (
 
 
 def _reports(entries: Sequence[Entry], incident: Incident) -> Iterator[WindowReport]:
-    """The last report of each window since it began, the latest ones."""
+    """The last report of each window since it began, in their order, the latest ones. Where nobody said when it began
+    only the newest count: what they show no more is cured, and no cause of what is seen now."""
     judged: dict[str, WindowJudged] = {}
     for entry in entries:
         fact = entry.fact
         if isinstance(fact, WindowJudged) and (incident.began_at is None or fact.ends_at > incident.began_at):
             judged[fact.window] = fact
-    for fact in list(judged.values())[-WINDOWS:]:
+    latest = sorted(judged.values(), key=lambda fact: fact.starts_at)
+    for fact in latest[-(NEWEST if incident.began_at is None else WINDOWS) :]:
         try:
             yield report_of(fact)
         except msgspec.MsgspecError:
@@ -308,7 +311,8 @@ def _signs(
     )
     if signs.taken_back or broken or served.manifest is None:
         return signs
-    return _from_outcomes(context, incident, served, signs)
+    since = incident.began_at if incident.began_at is not None or not reports else reports[0].starts_at
+    return _from_outcomes(context, since, served, signs)
 
 
 def _alike(served: _Served) -> bool:
@@ -320,11 +324,13 @@ def _alike(served: _Served) -> bool:
     return now.contract == before.contract and code[0] == code[1]
 
 
-def _from_outcomes(context: Context, incident: Incident, served: _Served, signs: Signs) -> Signs:
-    """What the outcomes of the time since it began say of ranking and calibration; of a binary model only."""
+def _from_outcomes(context: Context, since: float | None, served: _Served, signs: Signs) -> Signs:
+    """What the outcomes since an instant (None: all recent ones) say of ranking and calibration; of a binary model
+    only."""
     manifest = served.manifest
     assert manifest is not None, "without a bundle nothing is asked"
-    rows = [row for row in labelled(context.open_log(), incident.model, RECENT_ROWS) if _since(incident, row.at)]
+    known = labelled(context.open_log(), manifest.name, RECENT_ROWS)
+    rows = [row for row in known if since is None or row.at >= since]
     signs = msgspec.structs.replace(signs, labels=len(rows))
     if manifest.contract.task is not Task.BINARY or not rows:
         return signs
@@ -341,10 +347,6 @@ def _from_outcomes(context: Context, incident: Incident, served: _Served, signs:
         shifted=shifted,
         moved_to=moved_threshold(manifest.threshold, fit.shift) if shifted else None,
     )
-
-
-def _since(incident: Incident, at: float) -> bool:
-    return incident.began_at is None or at >= incident.began_at
 
 
 def recent_rows(context: Context, manifest: Manifest, predictor: Any, rows: Sequence[Labelled]) -> RecentRows:
