@@ -10,8 +10,9 @@ import msgspec
 
 from fairlead.core import event
 from fairlead.core.event import Entry
-from fairlead.core.facts_act import ImpactJudged
+from fairlead.core.facts_act import ImpactJudged, TriageDone
 from fairlead.core.impact import ImpactReport, impact_of
+from fairlead.core.incident import STATES
 from fairlead.core.listing import counted
 from fairlead.core.route import ModelRoute, RouteTable
 from fairlead.core.verdict import Outcome
@@ -115,6 +116,7 @@ class ModelFold:
             event.IncidentOpened: self._opened,
             event.IncidentNoted: self._noted,
             event.PostmortemWritten: self._postmortem,
+            TriageDone: self._triaged,
         }
 
     def add(self, entry: Entry) -> None:
@@ -281,8 +283,12 @@ class ModelFold:
 
     def _noted(self, entry: Entry, fact: event.IncidentNoted) -> None:
         before = self._incidents.get(fact.incident)
-        if before is None or not fact.state:
+        if before is None:
             return
+        if fact.severity:
+            before = self._incidents[fact.incident] = msgspec.structs.replace(before, severity=fact.severity)
+        if fact.state not in STATES or STATES.index(fact.state) <= STATES.index(before.state):
+            return  # a late word does not reopen what is resolved
         resolved = entry.at if fact.state == "resolved" else None
         self._incidents[fact.incident] = msgspec.structs.replace(before, state=fact.state, resolved_at=resolved)
         first, last = self._spans[fact.incident]
@@ -290,6 +296,12 @@ class ModelFold:
             self._spans[fact.incident] = (first, entry.seq)
         if resolved is not None:
             self._calm_seq = entry.seq
+
+    def _triaged(self, _entry: Entry, fact: TriageDone) -> None:
+        """The last triage says where the trouble lies, here as everywhere."""
+        before = self._incidents.get(fact.incident)
+        if before and fact.category:
+            self._incidents[fact.incident] = msgspec.structs.replace(before, category=fact.category)
 
     def _postmortem(self, _entry: Entry, fact: event.PostmortemWritten) -> None:
         before = self._incidents.get(fact.incident)
