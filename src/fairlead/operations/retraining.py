@@ -77,11 +77,13 @@ def decisions(context: Context, model: str) -> tuple[RetrainDecided, ...]:
 
 
 class Standing(Struct, frozen=True):
-    """What each trigger says now; what was decided so far, oldest first; whether anything trains."""
+    """What each trigger says now; what was decided so far, and what came of it, oldest first; whether anything
+    trains."""
 
     now: tuple[TriggerNow, ...]
     decisions: tuple[RetrainDecided, ...]
     trains: bool
+    finished: tuple[RetrainFinished, ...] = ()
 
 
 def standing(context: Context, model: str) -> Standing:
@@ -92,7 +94,8 @@ def standing(context: Context, model: str) -> Standing:
     settings = context.settings.retraining
     now = triggers_now(settings.policy, facts, model, context.clock.now(), _trained_rows(context, facts))
     decided = tuple(entry.fact for entry in facts if isinstance(entry.fact, RetrainDecided))
-    return Standing(now, decided, settings.trains)
+    finished = tuple(entry.fact for entry in facts if isinstance(entry.fact, RetrainFinished))
+    return Standing(now, decided, settings.trains, finished)
 
 
 def _trained_rows(context: Context, facts: Sequence[Entry]) -> int | None:

@@ -39,15 +39,18 @@ def typed(context: Context) -> Typed:
 
 
 def test_each_decision_is_shown_with_its_reason(typed: Typed, capsys: pytest.CaptureFixture[str]) -> None:
-    """As a table and as JSON."""
+    """As a table and as JSON, and so is what came of the runs."""
     assert typed("retrain", "check", "hotel") == 0
     said = capsys.readouterr().out
+    assert "version 3 did not pass" in said
     assert "triggered" in said
     assert "calm [0, 1]" in said
     assert "no window with answers has been judged yet" in " ".join(said.split())
     assert "nothing trains" in said
     assert typed("retrain", "check", "hotel", "--json") == 0
-    assert [one["run"] for one in json.loads(capsys.readouterr().out)["decisions"]] == ["run-1", "run-2"]
+    seen = json.loads(capsys.readouterr().out)
+    assert [one["run"] for one in seen["decisions"]] == ["run-1", "run-2"]
+    assert [(one["run"], one["version"]) for one in seen["finished"]] == [("run-2", 2), ("run-3", 3)]
 
 
 @pytest.mark.parametrize(("key", "code", "said"), [("run-2", 0, "passed its gate"), ("run-3", 1, "did not pass")])

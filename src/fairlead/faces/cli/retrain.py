@@ -26,7 +26,8 @@ def add_to(app: typer.Typer) -> None:
 
 
 def check(context: typer.Context, model: Name, json: Json = False) -> None:
-    """What each trigger says now and what speaks against a run, then what was decided after each window, and why."""
+    """What each trigger says now and what speaks against a run, what was decided after each window, and what came of
+    the runs."""
     seen = retraining.standing(opened(context), model)
     if json:
         emit_json(seen)
@@ -42,6 +43,9 @@ def check(context: typer.Context, model: Name, json: Json = False) -> None:
         table("decided", ("window", "retrain", "because"), decided)
     if len(seen.decisions) > _SHOWN:
         say(f"and {len(seen.decisions) - _SHOWN} earlier: --json lists all")
+    if seen.finished:
+        came = [(one.run, "-" if one.version is None else str(one.version), one.reason) for one in seen.finished]
+        table("runs", ("run", "version", "what came of it"), came[-_SHOWN:])
 
 
 def run(
