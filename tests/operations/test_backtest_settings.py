@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace as with_parts
+from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.operations.test_backtest_log import DAYS, START, home_in, logged, serve
 
 from fairlead.adapters.arrow_dataset import open_dataset
+from fairlead.adapters.fact_log import SegmentFacts
 from fairlead.adapters.postmortems import PostmortemFolder
 from fairlead.app.drift_round import DriftRound
 from fairlead.config.load import parse_settings
@@ -19,6 +22,7 @@ from fairlead.core.drift_tests import DriftWindow
 from fairlead.core.event import AlertRaised, AliasMoved, RetrainDecided, RetrainFinished, VersionRegistered
 from fairlead.core.noticing import held
 from fairlead.core.outbox import Outbox
+from fairlead.core.record import EventRecord
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.flows.backtest import Past, look_back
 from fairlead.flows.backtest_answers import Answers
@@ -48,16 +52,19 @@ alerting:
     - {name: queue, condition: "queue_depth > 100"}
     - {name: tokens, condition: "token_usage > 10"}
     - {name: elsewhere, condition: "auroc < 99%", models: [inn]}
-drift_detection:
-  test_window: {size_days: 3, slide_days: 1}
-  tests:
-    - {name: age_drift, type: ks}
-    - {name: city_drift, type: chi_squared, columns: [city, gone]}
-    - {name: together, type: mmd, columns: [age, nights]}
 retraining:
   at_least_labels: 400
   at_most_every: 3d
   triggers: [{schedule: "0 6 * * *"}, {performance: "auroc < champion - 5%"}, {volume: 20%}]
+"""
+
+DRIFT = """
+drift_detection:
+  test_window: {size_days: 2, slide_days: 1}
+  tests:
+    - {name: age_drift, type: ks}
+    - {name: city_drift, type: chi_squared, columns: [city, gone]}
+    - {name: together, type: mmd, columns: [age, nights]}
 """
 
 
@@ -110,9 +117,9 @@ class LiveDays:
         self.muted: dict[float, set[str]] = {}
 
     def live(self) -> None:
-        """Looks every hour. A run that is asked for comes back at once, with nothing."""
-        for step in range(1, DAYS * 24 + 1):
-            self.clock.advance(START + step * 3600.0 - self.clock.now())
+        """Looks every six hours. A run that is asked for comes back at once, with nothing."""
+        for step in range(1, DAYS * 4 + 1):
+            self.clock.advance(START + step * 6 * 3600.0 - self.clock.now())
             now = self.clock.now()
             for report in self.watch.judge(now):
                 self._back(self.responder.on_window(report).retrain)
@@ -180,6 +187,7 @@ def test_what_a_backtest_cannot_know_is_said_aloud(context: Context) -> None:
 def test_drift_tests_find_in_a_backtest_what_they_find_live(context: Context, past: Past, days: LiveDays) -> None:
     """Each window of the settings' tests has the same verdicts, to the last figure, and tells people as often."""
     live: list[DriftWindow] = []
+    context = with_parts(context, settings=parse_settings(DRIFT))
     around = DriftRound(context, lambda _: days.responder, context.home)
     predictions, _ = logged()
     for day in range(1, DAYS + 1):
@@ -216,3 +224,40 @@ def test_retraining_is_asked_for_in_a_backtest_when_it_is_live(context: Context,
     assert "nothing is set to train" in together.note
     assert [one.rule for one in told[1:]] == ["schedule 0 6 * * *", "auroc < champion - 5%", "volume 20%"]
     assert all(any(one.breached for one in each.signals) for each in told[1:])
+
+
+def test_logged_events_and_other_versions_are_part_of_a_past(tmp_path: Path) -> None:
+    """An event that was logged has figures, one that was not says so; an alert against the champion has them where
+    another version answered beside it; and what the settings state of windows and is not tried is noted."""
+    home = with_parts(
+        home_in(tmp_path),
+        settings=parse_settings(
+            "{monitoring: {window: 2d, slide: 1d}, pipeline: {rollback: {trigger: 'error_rate > 5%'}}, "
+            "alerting: {defaults: false, alerts: [{name: bought, condition: 'bought < 10%'}, "
+            "{name: told, condition: 'told < 10%'}, {name: slower, condition: 'p50_latency > 2 * champion'}]}}"
+        ),
+    )
+    some, outcomes = logged()
+    mine = [one for one in some if one.model_version == 1 and one.status == 200]
+    beside = [replace(one, request_id=f"b{one.request_id}", model_version=2, latency_ms=9.0) for one in mine[::3]]
+    serve(home, [*mine, *beside], outcomes)
+    facts = SegmentFacts(home.home / "log", 0)
+    bought = [
+        EventRecord(f"e{place}", "stay", one.unit_id, "bought", 1, one.timestamp + 60.0, one.timestamp + 60.0)
+        for place, one in enumerate(mine)
+        if one.timestamp < START + 4 * DAY
+    ]
+    facts.add_events([*bought, replace(bought[0], event_id="other", model_name="inn", name="told")])
+    facts.close()
+    report = backtest_log(home, "stay@1", days=9.0, window="1d")
+    scores = {one.rule: one for one in report.rules}
+    assert (scores["bought"].missing, scores["bought"].breached) == ("", 2), "of the last two days they are due"
+    assert scores["told"].missing.endswith("no event named told came yet; those that came: bought")
+    assert scores["slower"].missing == ""
+    assert "promotion" in scores["rollback-trigger"].missing
+    assert not {"error_rate", "p99_latency"} & set(scores), "nobody wants them"
+    slid = backtest_log(home, "stay@1", days=9.0)
+    assert slid.notes[-1] == "windows are judged one after another: monitoring.slide is not tried here"
+    month = backtest_log(home, "stay@1", days=9.0, window="month")
+    assert len(month.windows) == 1
+    home.journal.close()  # type: ignore[attr-defined]
