@@ -128,12 +128,16 @@ def test_a_wish_to_stop_while_a_command_starts_ends_it_too(
     def started(*arguments: Any, **options: Any) -> subprocess.Popen[bytes]:
         process = start(*arguments, **options)
         child_of(tmp_path)
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGTERM)
         return process
 
     monkeypatch.setattr(subprocess, "Popen", started)
-    with pytest.raises(KeyboardInterrupt):
-        run(LINGERS)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)  # as `fairlead pipeline run` has it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(LINGERS)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     assert not lives(child_of(tmp_path))
 
 
