@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.quadrant import Quadrant
-from fairlead.core.report import Change, FeatureShift, Harm, WindowReport
+from fairlead.core.report import Change, FeatureShift, Harm, Stage, WindowReport
 from fairlead.core.telling_harm import details_of, sentence
 from fairlead.testing.reports import benign_report, harmful_report, window_report
 
@@ -61,6 +61,17 @@ def test_what_is_not_known_is_left_out() -> None:
     """Nothing moved and nothing changed: nothing is said."""
     assert sentence(window_report()) == ""
     assert details_of(benign_report())[0] == ("quadrant", "benign drift")
+
+
+def test_a_broken_column_is_no_benign_drift() -> None:
+    """Before labels no harm is seen yet, afterwards none is shown; harm is called what it is, and earlier editions keep
+    their words."""
+    nulls = (FeatureShift("adr", "critical", broken="adr is null in 54.4 %"),)
+    early = benign_report(drift=nulls, stage=Stage.CLOSED)
+    assert sentence(early).startswith("broken column, no harm seen yet; suspects")
+    assert sentence(benign_report(drift=nulls * 2)).startswith("broken columns, no harm by its labels")
+    assert sentence(early, 2).startswith("benign drift")
+    assert "concept drift" in sentence(told(drift=nulls))
 
 
 @given(

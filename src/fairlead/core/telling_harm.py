@@ -7,7 +7,7 @@ from math import copysign
 
 from fairlead.core.change import PER
 from fairlead.core.quadrant import Quadrant
-from fairlead.core.report import Change, FeatureShift, WindowReport, metric_name
+from fairlead.core.report import Change, FeatureShift, Stage, WindowReport, metric_name
 from fairlead.stats.performance import HIGHER_IS_BETTER
 
 DAY = 86_400.0
@@ -21,7 +21,7 @@ _KINDS = {
 
 _WORDS = {"suspects": "suspects {}", "segment": "worst in {}"}
 # Of alarms: since the third edition money says its unit, what is saved has its interval turned round with it, and
-# scores of broken data put no price on anything.
+# scores of broken data put no price on anything. Such data are not called benign.
 PRICED = 3
 UNIT = "units of cost"  # those of the cost matrix, which names no currency
 
@@ -49,13 +49,21 @@ def _parts(report: WindowReport, edition: int) -> Iterator[tuple[str, str]]:
         money = _paid(report, change) if edition >= PRICED else _money_unsigned(report, change)
         if money:
             yield "money", money
-    if report.moved or report.quadrant not in (Quadrant.BENIGN, Quadrant.UNKNOWN):
+    if edition >= PRICED and report.broken and report.quadrant is Quadrant.BENIGN:
+        yield "quadrant", _broken(report)
+    elif report.moved or report.quadrant not in (Quadrant.BENIGN, Quadrant.UNKNOWN):
         yield "quadrant", _KINDS[report.quadrant]
     suspects = _suspects(report)
     if suspects:
         yield "suspects", suspects
     if report.harm.segment:
         yield "segment", report.harm.segment
+
+
+def _broken(report: WindowReport) -> str:
+    """Data that are plainly broken are no drift, benign or not, however well the model bears them."""
+    what = f"broken column{'s' * (len(report.broken) > 1)}"
+    return f"{what}, no harm by its labels" if report.stage is Stage.MATURED else f"{what}, no harm seen yet"
 
 
 def _change(report: WindowReport, change: Change) -> str:
