@@ -9,7 +9,7 @@ from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
 from fairlead.ports.routes import RouteBoard, WorkerState
 
-_LATE_SECONDS = 10.0
+_LATE_SECONDS = 60.0
 
 
 class MemoryBoard:

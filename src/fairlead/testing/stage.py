@@ -263,7 +263,7 @@ def check_stage(
     model: str,
     contract: Contract,
     features: Mapping[str, Any],
-    patience_seconds: float = 10.0,
+    patience_seconds: float = 60.0,
 ) -> None:
     """What every stage keeps. `table` routes `model` to versions that are all in its bundles and have this contract;
     `features` is a row."""
