@@ -17,6 +17,11 @@ from fairlead.operations.backtest_values import BacktestReport, Budget, FaultLin
 
 SHOWN = 60
 
+_TIMESTAMP = typer.Option(metavar="COL", help="Of a table: when each answer was given.")
+_REFERENCE = typer.Option(metavar="DATA|INSTANT", help="What is compared with: a table, or all before an instant.")
+_SEGMENT = typer.Option(metavar="COL", help="Of a table: answers are told apart by it, too.")
+_PROTECTED = typer.Option(metavar="COL", help="Of a table: its groups must be treated alike.")
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the verb."""
@@ -27,23 +32,14 @@ def backtest(
     context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A served model, or a table of logged answers.")],
     days: Annotated[float, typer.Option(help="Of a model: how much of its log.")] = 90.0,
-    timestamp: Annotated[
-        str | None, typer.Option(metavar="COL", help="Of a table: when each answer was given.")
-    ] = None,
+    timestamp: Annotated[str | None, _TIMESTAMP] = None,
     target: Annotated[str | None, typer.Option(metavar="COL", help="The truths.")] = None,
     prediction: Annotated[str | None, typer.Option(metavar="COL", help="The decisions, or values.")] = None,
     score: Annotated[str | None, typer.Option(metavar="COL", help="The probability of the positive class.")] = None,
-    reference: Annotated[
-        str | None,
-        typer.Option(metavar="DATA|INSTANT", help="What is compared with: a table, or all before an instant."),
-    ] = None,
+    reference: Annotated[str | None, _REFERENCE] = None,
     column: Annotated[list[str] | None, typer.Option(metavar="COL", help="Only these features.")] = None,
-    segment: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="Of a table: answers are told apart by it, too.")
-    ] = None,
-    protected: Annotated[
-        list[str] | None, typer.Option(metavar="COL", help="Of a table: its groups must be treated alike.")
-    ] = None,
+    segment: Annotated[list[str] | None, _SEGMENT] = None,
+    protected: Annotated[list[str] | None, _PROTECTED] = None,
     label_delay: Annotated[str, typer.Option(metavar="LENGTH", help="How long a label takes.")] = "0s",
     observed_at: Annotated[str | None, typer.Option(metavar="COL", help="When each label came.")] = None,
     threshold: Annotated[float, typer.Option(help="From which score a 1 is decided.")] = 0.5,
