@@ -40,9 +40,9 @@ def test_models_that_an_alert_is_not_aimed_at_keep_what_stands_in_for_it() -> No
         name: {one.condition.metric for one in stand_ins(settings, name)} for name in ("stay", "taxi-paris", "shop")
     }
     assert metrics == {
-        "stay": {"p99_latency", "p50_latency"},
-        "taxi-paris": {"error_rate", "p50_latency"},
-        "shop": {"error_rate", "p99_latency", "p50_latency"},
+        "stay": {"refused_share", "p99_latency", "p50_latency"},
+        "taxi-paris": {"error_rate", "refused_share", "p50_latency"},
+        "shop": {"error_rate", "refused_share", "p99_latency", "p50_latency"},
     }
     assert {one.condition.metric for one in stand_ins(settings)} == metrics["shop"]
 

@@ -58,20 +58,21 @@ def test_a_row_is_a_default(row: str, metric: str, warning: Level, critical: Lev
 
 
 def test_every_usual_level_is_of_a_row() -> None:
-    """Nothing else has one, but what a row speaks of under another name, and money."""
-    others = {"p95_latency", "prediction_psi", "ece", "daily_cost"}
+    """Nothing else has one, but what a row speaks of under another name, refused requests, and money."""
+    others = {"refused_share", "p95_latency", "prediction_psi", "ece", "daily_cost"}
     assert {metric for _, metric, _, _ in ROWS} | others == set(USUAL)
 
 
 def test_what_stands_in_has_the_same_levels() -> None:
-    """Of the model's own usual where the table says baseline; 5 % of failing requests pages."""
+    """Of the model's own usual where the table says baseline; 5 % of failing requests pages, and of refused ones."""
     found = {name: tuple(condition for condition, _ in levels) for name, levels in STAND_INS.items()}
     assert found == {
         "error_rate": ("error_rate > 1%", "error_rate > 5%"),
+        "refused_share": ("refused_share > 1%", "refused_share > 5%"),
         "p99_latency": ("p99_latency > 2 * usual", "p99_latency > 5 * usual"),
         "p50_latency": ("p50_latency > 1.5 * usual", "p50_latency > 3 * usual"),
     }
-    assert STAND_INS["error_rate"][1][1] == "high"
+    assert STAND_INS["error_rate"][1][1] == STAND_INS["refused_share"][1][1] == "high"
 
 
 def test_the_watch_itself_has_them() -> None:

@@ -19,6 +19,7 @@ from fairlead.flows.respond import Responder
 from fairlead.flows.worker_alarm import GONE_SECONDS, GRACE_SECONDS, worker_alarm
 from fairlead.testing.notifier import MemoryNotifier
 
+ALIKE = ("error_rate", "refused_share")  # whose callers get no answer
 ALL = ("critical", "high", "medium", "low")
 
 
@@ -121,10 +122,10 @@ def test_a_model_that_nobody_asks_is_nobodys_trouble() -> None:
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ("{}", ["error_rate", "p99_latency", "p50_latency"]),
+        ("{}", [*ALIKE, "p99_latency", "p50_latency"]),
         ("alerting: {defaults: false}", []),
-        ('alerting: {alerts: [{name: e, condition: "error_rate > 9%"}]}', ["p99_latency", "p50_latency"]),
-        ("monitoring: {metrics: [{name: p50_latency, alert_threshold: '>1s'}]}", ["error_rate", "p99_latency"]),
+        ('alerting: {alerts: [{name: e, condition: "error_rate > 9%"}]}', [ALIKE[1], "p99_latency", "p50_latency"]),
+        ("monitoring: {metrics: [{name: p50_latency, alert_threshold: '>1s'}]}", [*ALIKE, "p99_latency"]),
     ],
 )
 def test_what_is_stated_takes_the_place_of_what_stands_in(text: str, left: list[str]) -> None:

@@ -56,10 +56,10 @@ def test_names_that_no_registered_model_has_are_told(context: Context, capsys: p
 
 
 def test_a_budget_is_dealt_over_the_conditions_of_the_model(context: Context) -> None:
-    """Each model's part is divided by what may page of it: two levels of its own and one of the usual slowness; one of
-    its own and one of the usual errors; and where nothing is aimed at it, the two usual ones."""
+    """Each model's part is divided by what may page of it: two levels of its own, the usual refusals and the usual
+    slowness; one of its own, the usual errors and refusals; and where nothing is aimed at it, the three usual ones."""
     part = 2 / 4.1 / 8_640
-    for name, conditions in (("stay", 3), ("taxi-1", 2), ("shop", 2)):
+    for name, conditions in (("stay", 4), ("taxi-1", 3), ("shop", 3)):
         ledger = dealt(context, name)
         assert ledger is not None
         assert ledger.grants[-1].alpha_per_test == pytest.approx(part / conditions), name
@@ -70,4 +70,5 @@ def test_a_runbook_names_whom_it_is_of(context: Context) -> None:
     page = runbook_text(context, "error_rate")
     assert "`error_rate > 1%` of stay; of all others `error_rate > 1%`: medium; `error_rate > 5%`: high" in page
     assert "fairlead why stay" in page
+    assert "`refused_share > 1%`: medium; `refused_share > 5%`: high" in runbook_text(context, "refused_share")
     assert "`p99_latency > 2s` of taxi-*, say, moon-*." in runbook_text(context, "slow")

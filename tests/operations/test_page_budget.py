@@ -50,10 +50,10 @@ def test_the_budget_is_dealt_over_features_segments_and_conditions(tmp_path: Pat
     assert drift.alpha_per_test == pytest.approx(part / 30 / (2 * features))
     assert metric.alpha_per_test == pytest.approx(part / 2 / 30)
     assert (loss.alpha, harm.alpha) == pytest.approx((part / 30, part / 10))
-    assert conditions.alpha_per_test == pytest.approx(part / 8_640 / 2), "what is stated, and the usual slowness"
+    assert conditions.alpha_per_test == pytest.approx(part / 8_640 / 3), "what is stated, refusals, slowness"
     first = grants(context, "hotel")
     assert grants(context, "hotel") == first
-    assert (first.drift, first.conditions) == pytest.approx((0.01, part / 8_640 / 2))
+    assert (first.drift, first.conditions) == pytest.approx((0.01, part / 8_640 / 3))
     stricter = replace(context, settings=parse_settings(TEXT.replace("pages: 2", "pages: 1") % ""))
     assert grants(stricter, "hotel").conditions == pytest.approx(first.conditions / 2)
     told = [entry.fact for entry in context.journal.read() if isinstance(entry.fact, BudgetCompiled)]

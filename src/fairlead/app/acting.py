@@ -24,7 +24,7 @@ from fairlead.core.handling import Step
 from fairlead.core.incident import Incident
 from fairlead.core.metrics import METRICS
 from fairlead.core.verdict import Outcome, Verdict
-from fairlead.core.watched import DAILY, HOME, PER_FEATURE, WAITING
+from fairlead.core.watched import DAILY, HOME, PER_FEATURE, REFUSED, WAITING
 from fairlead.errors import FairleadError
 from fairlead.flows.drafting import draft
 from fairlead.flows.incident_round import ACTOR, IncidentRound, escalation_alert
@@ -175,7 +175,7 @@ def stated_by(settings: Settings) -> Callable[[str], str]:
         metric = known.get(alert, alert if alert in STAND_INS else "")
         if metric in METRICS:
             return METRICS[metric].category
-        if metric in ("volume", *PER_FEATURE, "prediction_psi"):
+        if metric in ("volume", *REFUSED, *PER_FEATURE, "prediction_psi"):
             return "data"
         if metric in DAILY:
             return "business"

@@ -28,6 +28,7 @@ from fairlead.errors import StateError
 from fairlead.flows.conditions import Conditions, Look, Rollback
 from fairlead.flows.live import Live
 from fairlead.flows.metrics_now import MetricsNow, Prices
+from fairlead.flows.refusals import Asked
 from fairlead.flows.respond import Responder
 from fairlead.flows.telling import Telling
 from fairlead.flows.unstated import alarms_of_unstated
@@ -102,6 +103,10 @@ class ConditionsRound:
             self._seen[""] = [_state("", look) for look in self._home.looks]
             self._stale = True
         return looked
+
+    def refusals(self) -> list[Asked]:
+        """What workers counted of each model's requests since this was asked last."""
+        return self._home.refusals.fresh()
 
     def due(self, name: str) -> bool:
         """Whether a model's minute has come."""
@@ -186,7 +191,7 @@ class ConditionsRound:
             alpha = grants(self._context, name).conditions
             live = Live(float(settings.alerting.window), alpha)
             found = self._metrics[name] = MetricsNow(name, live, prices, alpha)
-            found.machines = self._home.machines
+            found.machines, found.refusals = self._home.machines, self._home.refusals
             unasked = stand_ins(settings, name)
             points = _of_models((*watchpoints(settings, name), *unasked))
             self._conditions[name] = Conditions(

@@ -163,6 +163,7 @@ class FollowUp:
             self._attempt("the conditions", name, self._conditions.look)
         self._conditions.note()
         self._attempt("the machines", "all models", lambda _: self._conditions.look_at_home())
+        self._attempt("what is refused", "all models", self._count_refusals)
         self._attempt("the incidents", "all models", lambda _: self._acting.look())
         self._attempt("the audits", "all models", self._audits)
         self._attempt("the late answers", "all models", self._slots.look)
@@ -257,6 +258,13 @@ class FollowUp:
 
     def _audits(self, _all: str) -> bool:
         self._loops.look()
+        return True
+
+    def _count_refusals(self, _all: str) -> bool:
+        """Hands on what workers refuse: also of a model of which nothing was answered yet."""
+        now = self._context.clock.now()
+        for one in self._conditions.refusals():
+            self._product.observe_refusals(one, self._watch(one.model).event_now(now))
         return True
 
     def _rungs(self, name: str) -> bool:

@@ -17,6 +17,7 @@ from fairlead.flows.conditions import EVERY_SECONDS, Conditions, Look
 from fairlead.flows.live import Live
 from fairlead.flows.machines import Machines, Room
 from fairlead.flows.metrics_now import MetricsNow
+from fairlead.flows.refusals import Refusals
 from fairlead.flows.respond import Responder
 from fairlead.flows.tally import Counts
 from fairlead.flows.worker_alarm import GONE_SECONDS, worker_alarm
@@ -27,7 +28,8 @@ _TAKE_SECONDS = 10.0
 
 
 class HomeRound:
-    """Workers by default; machines where a condition is of them. `machines` is None where none is."""
+    """Workers by default, and what they refuse; machines where a condition is of them. `machines` is None where none
+    is."""
 
     def __init__(self, context: Context, responder: Callable[[str], Responder], points: Sequence[Watchpoint]) -> None:
         self._context = context
@@ -37,6 +39,7 @@ class HomeRound:
         window = float(settings.alerting.window)
         needed = any(one.condition.metric in (*HOME, *WAITING) for one in points)
         self.machines = Machines(Room(*room()), window) if needed else None
+        self.refusals = Refusals(window)
         self._notes = NoteFolder(context.home / COUNTERS)
         metrics = MetricsNow("", Live(window))
         metrics.machines = self.machines
@@ -60,9 +63,12 @@ class HomeRound:
         self._next = now + _LOOK_SECONDS
         if self._defaults:
             self._look_at_workers(now)
-        if self.machines is not None and now >= self._take:
+        if now >= self._take:
             self._take = now + _TAKE_SECONDS
-            self.machines.take(self._said(), self._context.clock.now())
+            said, at = self._said(), self._context.clock.now()
+            self.refusals.take(said, at)
+            if self.machines is not None:
+                self.machines.take(said, at)
         if self._conditions is not None and now >= self._minute:
             self._minute = now + EVERY_SECONDS
             at = self._context.clock.now()

@@ -11,6 +11,7 @@ from fairlead.core.impact import alarm_of_impact
 from fairlead.core.record import Prediction
 from fairlead.errors import StateError
 from fairlead.flows.product import Product
+from fairlead.flows.refusals import Asked
 from fairlead.flows.telling import Telling
 from fairlead.operations.context import Context
 
@@ -48,6 +49,10 @@ class ProductRound:
         self._behind = len(events) > _EVENTS // 2
         for name in {one.model_name for one in events}:
             self._of(name).observe_events(events)
+
+    def observe_refusals(self, one: Asked, event_now: float) -> None:
+        """Takes in what workers counted of a model's requests lately."""
+        self._of(one.model).observe_refusals(event_now, one.requests, one.refused)
 
     def judge(self, name: str, event_now: float) -> tuple[Alarm, ...]:
         """Judges a model's closed windows, once all that was logged of them has been read. Returns what they ask to be

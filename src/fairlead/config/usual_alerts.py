@@ -8,6 +8,7 @@ from fairlead.config.severity import Severity
 # metric -> (warning, critical)
 USUAL: dict[str, tuple[str, str]] = {
     "error_rate": ("error_rate > 1%", "error_rate > 5%"),
+    "refused_share": ("refused_share > 1%", "refused_share > 5%"),
     "p50_latency": ("p50_latency > 1.5 * champion", "p50_latency > 3 * champion"),
     "p95_latency": ("p95_latency > 2 * champion", "p95_latency > 5 * champion"),
     "p99_latency": ("p99_latency > 2 * champion", "p99_latency > 5 * champion"),
@@ -38,9 +39,13 @@ USUAL: dict[str, tuple[str, str]] = {
     "daily_cost": ("daily_cost > budget", "daily_cost > budget * 1.5"),
 }
 # What stands in for a metric that no alert of the settings is of: two levels, each with its severity. Failing requests
-# page; how slow they are is held against what is usual, and what is slow beyond all doubt pages too.
+# page, and so do refused ones, as their callers get no answer either; how slow they are is held against what is usual,
+# and what is slow beyond all doubt pages too.
 STAND_INS: dict[str, tuple[tuple[str, Severity], tuple[str, Severity]]] = {
     "error_rate": (("error_rate > 1%", "medium"), ("error_rate > 5%", "high")),
+    "refused_share": (("refused_share > 1%", "medium"), ("refused_share > 5%", "high")),
     "p99_latency": (("p99_latency > 2 * usual", "medium"), ("p99_latency > 5 * usual", "high")),
     "p50_latency": (("p50_latency > 1.5 * usual", "low"), ("p50_latency > 3 * usual", "medium")),
 }
+# What a stand-in says of itself, where its condition does not speak for it.
+MESSAGES: dict[str, str] = {"refused_share": "{value} of the requests to {model} are refused for what they hold"}

@@ -6,7 +6,7 @@ from fairlead.config.aim import aims_at
 from fairlead.config.alerting import AlertSettings
 from fairlead.config.conditions import condition
 from fairlead.config.settings import Settings
-from fairlead.config.usual_alerts import STAND_INS
+from fairlead.config.usual_alerts import MESSAGES, STAND_INS
 from fairlead.core import alarm
 from fairlead.core.watchpoint import Watchpoint
 
@@ -51,7 +51,9 @@ def stand_ins(settings: Settings, model: str | None = None) -> tuple[Watchpoint,
     known = {alert.parsed.metric for alert in _aimed(settings, model)}
     known |= {metric.condition.metric for metric in settings.monitoring.metrics if metric.condition is not None}
     return tuple(
-        Watchpoint(name if first else f"{name}:{severity}", condition(text), severity, "", runbook=name)
+        Watchpoint(
+            name if first else f"{name}:{severity}", condition(text), severity, MESSAGES.get(name, ""), runbook=name
+        )
         for name, levels in STAND_INS.items()
         if name not in known
         for first, (text, severity) in zip((True, False), levels, strict=True)

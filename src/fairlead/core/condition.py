@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from operator import ge, gt, le, lt
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.listing import counted
 from fairlead.core.verdict import Outcome
@@ -54,7 +54,7 @@ class Measured(Struct, frozen=True):
 
     `sure` says where a test of its own has decided that the value is no chance (a drift test's significance and
     effect); None where the interval decides. Without a value `missing` says why; `void`: there is nothing now that
-    could meet any condition, such as a version beside the champion.
+    could meet any condition, such as a version beside the champion. `note` is what else people should read.
     """
 
     metric: str
@@ -67,6 +67,7 @@ class Measured(Struct, frozen=True):
     sure: bool | None = None
     missing: str = ""
     void: bool = False
+    note: str | UnsetType = UNSET
 
 
 class Judgement(Struct, frozen=True):
@@ -198,7 +199,8 @@ def _said(condition: Condition, measured: Measured, named: str, bound: float) ->
     against = ""
     if condition.of:
         against = f" ({condition.of} {shown(condition, measured.others[condition.of])})"
-    return f"{named} is {shown(condition, measured.value)}{note}, where {shown(condition, bound)}{against} is the bound"
+    said = f"{named} is {shown(condition, measured.value)}{note}, where {shown(condition, bound)}{against} is the bound"
+    return f"{said}: {measured.note}" if measured.note else said
 
 
 def _judgement(outcome: Outcome, looks: Sequence[_Look]) -> Judgement:

@@ -22,6 +22,7 @@ from fairlead.core.listing import counted
 from fairlead.core.metrics import metric
 from fairlead.core.report import Layer
 from fairlead.core.verdict import Outcome, Verdict, worst
+from fairlead.core.watched import OUTAGE
 from fairlead.stats.usual import LEAST, Usual, usual
 
 HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
@@ -54,6 +55,7 @@ BOUNDS: Mapping[str, Bound] = {
     "prediction_variance": Bound("model", "ratio", 1.5, 2.0, floor=1e-9),
     "decision_entropy": Bound("model", "relative", 0.2, 0.5, "less", unit="bits"),
     "error_rate": Bound("product", "difference", 0.01, 0.05, "more", unit="share"),
+    "refused_share": Bound("product", "difference", 0.01, 0.05, "more", unit="share"),
     "p50_latency": Bound("product", "ratio", 1.5, 3.0, "more", floor=0.1, unit="ms"),
     "p99_latency": Bound("product", "ratio", 2.0, 5.0, "more", floor=0.1, unit="ms"),
 }
@@ -253,8 +255,8 @@ def alarm_of_impact(report: ImpactReport) -> Alarm:
         verdict = Verdict(Outcome.UNDECIDED, "what is usual is not known yet")
     details = tuple((one.name.replace("_", " "), one.reason) for one in report.figures if _is_loud(one))
     title = f"Callers of {report.model} see something unusual in window {report.window}"
-    # Nobody is in doubt about requests that fail: beyond their critical level somebody is called.
-    failing = any(one.name == "error_rate" and _is_loud(one) for one in report.figures)
+    # Nobody is in doubt about requests that get no answer: beyond their critical level somebody is called.
+    failing = any(one.name in OUTAGE and _is_loud(one) for one in report.figures)
     return Alarm(report.model, IMPACT, "high" if failing else "medium", title, verdict, details=details)
 
 

@@ -31,6 +31,7 @@ from fairlead.core.alert import PAGING
 from fairlead.core.event import AlertQuieted, AlertRaised, Entry, IncidentNoted, IncidentOpened, WindowJudged
 from fairlead.core.group_alarms import FAIRNESS, GROUP
 from fairlead.core.incident import Incident, incidents
+from fairlead.core.watched import REFUSED_SHARE
 
 _CATEGORY: Mapping[str, str] = MappingProxyType(
     {
@@ -51,6 +52,7 @@ _CATEGORY: Mapping[str, str] = MappingProxyType(
         GROUP: "model",
         FAIRNESS: "model",
         NO_WORKER: "infrastructure",
+        REFUSED_SHARE: "data",
     }
 )
 _ELSEWHERE = (HARMFUL, ROLLBACK)  # their incidents are opened with the verdict itself, which knows more

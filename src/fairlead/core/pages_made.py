@@ -13,11 +13,11 @@ from msgspec import UNSET, Struct
 from fairlead.core.alarm import HARMFUL, IMPACT, PROMOTION, REGRESS_HELD, UNACKNOWLEDGED, runbook_of
 from fairlead.core.event import AlertRaised, Entry
 from fairlead.core.facts_act import NoticeMade
+from fairlead.core.watched import OUTAGE
 
 # Labels or the live loss show it; what serves is shown to be worse, and waits for a person; callers' requests fail (the
 # impact is high only there); nobody has answered a page. Their urgency is no budget's to lessen.
 _HARM = (HARMFUL, REGRESS_HELD, PROMOTION, IMPACT, UNACKNOWLEDGED)
-_OUTAGE = "error_rate"
 
 
 class Made(Struct, frozen=True):
@@ -65,7 +65,7 @@ def pages_made(entries: Iterable[Entry], since: float, model: str | None = None)
 def does_harm(fact: AlertRaised) -> bool:
     """Whether users are worse off by what an alert tells of, or a page went unanswered: no budget of pages makes such
     an alert less urgent."""
-    return runbook_of(fact.alert) in _HARM or _basis(fact).point.condition.metric == _OUTAGE
+    return runbook_of(fact.alert) in _HARM or _basis(fact).point.condition.metric in OUTAGE
 
 
 def window_of(fact: AlertRaised) -> str:

@@ -20,6 +20,10 @@ QUANTILES = {
     "request_latency_p99": 0.99,
 }
 LIVE = ("error_rate", "volume", *QUANTILES)
+# Of the same minutes, by what workers count: what is refused for what it holds leaves no record in the log.
+REFUSED_SHARE = "refused_share"
+REFUSED = (REFUSED_SHARE,)
+OUTAGE = ("error_rate", REFUSED_SHARE)  # whose callers get no answer
 # Of the home's processes together, and of a model's requests that wait.
 HOME = ("memory_share", "cpu_share")
 WAITING = ("queue_depth",)
@@ -36,7 +40,7 @@ MATURED = ("matured_share",)
 # Of the last day.
 TOKENS = ("token_usage", "token_usage_daily")  # two names of one figure
 DAILY = ("daily_cost", *TOKENS)
-METRICS: tuple[str, ...] = (*LIVE, *HOME, *WAITING, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
+METRICS: tuple[str, ...] = (*LIVE, *REFUSED, *HOME, *WAITING, *PER_FEATURE, *ANSWERS, *REALISED, *MATURED, *DAILY)
 # What a condition may be compared with, beside numbers: a daily budget is that of the model's cost.
 WITH_BUDGET = ("daily_cost",)
 WITH_USUAL = ("p50_latency", "p99_latency")  # the model's own usual, as the windows before show it

@@ -24,6 +24,7 @@ from fairlead.core.watched import (
     LIVE,
     PER_FEATURE,
     QUANTILES,
+    REFUSED,
     TOKENS,
     WAITING,
     WITH_USUAL,
@@ -32,6 +33,7 @@ from fairlead.core.watched import (
 from fairlead.core.window_values import drift_values, event_value, null_rates, realised_value
 from fairlead.flows.live import Live
 from fairlead.flows.machines import Machines
+from fairlead.flows.refusals import Refusals
 
 DAY = 86_400.0
 _SLOT = 60.0
@@ -81,6 +83,7 @@ class MetricsNow:
         self._impact: ImpactReport | None = None
         self._usual: dict[str, float] = {}
         self.machines: Machines | None = None  # where anything that is stated needs them
+        self.refusals: Refusals | None = None  # where anybody reads what workers count
         self._live = live
         self._prices = prices
         self._costs = Ledger()
@@ -122,7 +125,8 @@ class MetricsNow:
 
     def versions(self, now: float) -> frozenset[int]:
         """The versions that were asked in the last minutes."""
-        return self._live.versions(now)
+        refused = self.refusals.versions(self.model, now) if self.refusals is not None else frozenset[int]()
+        return self._live.versions(now) | refused
 
     def of(
         self,
@@ -137,9 +141,9 @@ class MetricsNow:
         champion, each other version that answers beside it is a value. Features are values of their own. `event_now`
         is the watermark of event time, `now` where it is not given."""
         metric = condition.metric
-        if metric in LIVE and condition.of == "champion":
+        if metric in (*LIVE, *REFUSED) and condition.of == "champion":
             return self._beside(condition, now, champion, version)
-        if metric in (*LIVE, *HOME, *WAITING):
+        if metric in (*LIVE, *REFUSED, *HOME, *WAITING):
             usual = condition.of == "usual"
             return (self._of_usual(metric, now, version) if usual else self._now(metric, now, version),)
         if metric in DAILY:
@@ -155,9 +159,16 @@ class MetricsNow:
     def _now(self, metric: str, now: float, version: int | None) -> Measured:
         if metric in HOME or metric in WAITING:
             return self._of_machines(metric)
+        if metric in REFUSED:
+            return self._refused(metric, now, version)
         if metric in QUANTILES:
             return self._live.quantile(metric, QUANTILES[metric], now, version)
         return self._live.volume(now, version) if metric == "volume" else self._live.error_rate(now, version)
+
+    def _refused(self, metric: str, now: float, version: int | None) -> Measured:
+        if self.refusals is None:
+            return Measured(metric, missing="nobody reads what workers count here")
+        return self.refusals.share(self.model, now, version, self._alpha)
 
     def _of_usual(self, metric: str, now: float, version: int | None) -> Measured:
         """A value beside what is usual; before that is known nothing can be unusual."""

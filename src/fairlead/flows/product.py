@@ -70,6 +70,7 @@ class _Span:
     def __init__(self, window: Window) -> None:
         self.window = window
         self.answers = self.failed = 0
+        self.asked = self.refused = 0  # by what workers count: what is refused leaves no record
         self.latency, self.lag = _Times(), _Times()
         self.scores = [0.0, 0.0, 0.0]  # how many, their sum, the sum of their squares from the first one
         self.shift = 0.0
@@ -161,6 +162,15 @@ class Product:
                 continue
             units = self._events.setdefault(window.starts_at, {})
             units.setdefault(hash(one.unit_id), []).append((one.at, one.name, float(one.value)))
+
+    def observe_refusals(self, at: float, asked: int, refused: int) -> None:
+        """Takes in how many of the requests that came about an instant of event time were refused."""
+        window = self._plan.window_of(at)
+        if window.starts_at <= self._done:
+            return
+        span = self._spans.setdefault(window.starts_at, _Span(window))
+        span.asked += asked
+        span.refused += refused
 
     def judge(self, now: float) -> tuple[ImpactReport, ...]:
         """Judges what has closed at the watermark `now` (event time). Each report is in the journal before it is
@@ -296,12 +306,15 @@ class Product:
             del self._closed[start]
 
 
-_SERVED = {"error_rate", "p50_latency", "p99_latency"}
+_SERVED = {"error_rate", "refused_share", "p50_latency", "p99_latency"}
 
 
 def _measures(span: _Span) -> Iterator[Measure]:
     """What the answers themselves show."""
     yield Measure("volume", float(span.answers), span.answers, 1.0 / sqrt(max(span.answers, 1)))
+    if span.asked:
+        rate = span.refused / span.asked
+        yield Measure("refused_share", rate, span.asked, sqrt(rate * (1.0 - rate) / span.asked))
     if not span.answers:
         return
     yield Measure("freshness", span.lag.quantile(0.5), span.answers)

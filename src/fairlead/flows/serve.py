@@ -218,6 +218,7 @@ class Serving:
     def refuse(self, model: LiveModel, ask: Ask, route: Route, status: int, error: ContractError) -> None:
         """Counts a row that its version's contract refuses, and keeps it where refused rows are kept."""
         self.tally.refused(model.name, route.version, route.arm, status)
+        self.tally.breached(model.name, route.version, model.versions[route.version].manifest.contract, error)
         if self.quarantine is not None:
             self.quarantine.keep(
                 Quarantined(

@@ -7,6 +7,9 @@ from bisect import bisect_left
 from msgspec import Struct
 
 from fairlead.core.admission import QUEUE_FULL, TOO_LATE
+from fairlead.core.contract import Contract
+from fairlead.core.examine import BROKEN_RULE
+from fairlead.errors import ContractError
 from fairlead.flows.telemetry import Told
 from fairlead.flows.weighed import Weighed
 from fairlead.ports.log import LogState
@@ -17,6 +20,7 @@ BUCKETS = tuple(0.00025 * 2**step for step in range(16))
 ROW_BUCKETS = tuple(2**step for step in range(11))
 
 DROPPED = ("queue_full", "not_warm", "behind", "hung", "log_failed")  # why a shadow did not answer
+NO_ROW = "no_row"  # what was refused is no row at all
 TIMED_OUT, HUNG_UP = "timed_out", "hung_up"  # why a request that was admitted got no answer
 
 
@@ -58,6 +62,17 @@ class Durations(Struct):
 
 class Warned(Struct):
     """How often a feature's value was strange and a policy let it through."""
+
+    model_name: str
+    model_version: str
+    feature: str
+    what: str
+    count: int = 0
+
+
+class Breached(Struct):
+    """How many requests a version's contract refused for a feature, and why. `feature` is the contract's own name of
+    it, or a rule's text; empty for what the contract does not know, so that no caller can name a series."""
 
     model_name: str
     model_version: str
@@ -176,6 +191,7 @@ class Counts(Struct):
     shadowing: Shadowing | None = None  # of the process that answers unseen only
     unseen: dict[str, str] = {}  # how shadows are doing, as the worker that is asked sees it, by `shadow_name`
     traced: list[tuple[str, str, str]] = []  # trace, request, span: for that process, while there are shadows
+    breached: list[Breached] = []
 
 
 class Tally:
@@ -185,6 +201,7 @@ class Tally:
         self._requests: dict[tuple[str, int, str, int], Requests] = {}
         self._durations: dict[tuple[str, int, str], Timing] = {}
         self._warned: dict[tuple[str, int, str, str], Warned] = {}
+        self._breached: dict[tuple[str, int, str, str], Breached] = {}
         self._shed: dict[tuple[str, int, str], Shed] = {}
         self._ran: dict[tuple[str, int], Ran] = {}
         self._fallbacks: dict[tuple[str, int, str, str], FellBack] = {}
@@ -217,6 +234,16 @@ class Tally:
         series = self._warned.get(key)
         if series is None:
             series = self._warned[key] = Warned(model, str(version), feature, what)
+        series.count += 1
+
+    def breached(self, model: str, version: int, contract: Contract, error: ContractError) -> None:
+        """Counts a request that a version's contract refused, beside its status."""
+        is_known = error.what == BROKEN_RULE or error.field in contract.names
+        feature, what = error.field if is_known else "", error.what or NO_ROW
+        key = (model, version, feature, what)
+        series = self._breached.get(key)
+        if series is None:
+            series = self._breached[key] = Breached(model, str(version), feature, what)
         series.count += 1
 
     def fell_back(self, model: str, version: int, to: str, cause: str) -> None:
@@ -265,4 +292,5 @@ class Tally:
             events=self.events,
             spans=self.spans,
             fallbacks=list(self._fallbacks.values()),
+            breached=list(self._breached.values()),
         )

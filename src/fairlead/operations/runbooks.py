@@ -150,16 +150,14 @@ def _built_in(context: Context) -> Iterator[Runbook]:
 
 def _stated(context: Context) -> Iterator[Runbook]:
     """The settings' own alerts, and what stands in for them."""
-    from fairlead.core.metrics import METRICS
-
     own = {alert.name: alert for alert in context.settings.alerting.alerts}
     usual = _usual(context)
     for name, (said, severity) in usual.items():
         if name not in own:
-            yield _book(context, name, name.replace("_", " ").capitalize(), said, severity, METRICS[name].category)
+            yield _book(context, name, name.replace("_", " ").capitalize(), said, severity, _category(name))
     for alert in own.values():
         metric = alert.parsed.metric
-        category = METRICS[metric].category if metric in METRICS else "model"
+        category = _category(metric)
         title = alert.message or alert.name.replace("_", " ").replace("-", " ").capitalize()
         raised, models = f"`{alert.stated.text}`", alert.models or ()
         if models:
@@ -169,6 +167,16 @@ def _stated(context: Context) -> Iterator[Runbook]:
         book = _book(context, alert.name, title, raised, alert.severity, category, alert.owner)
         own_name = only(models)
         yield replace(book, steps=steps_for(category, own_name)) if own_name else book
+
+
+def _category(metric: str) -> str:
+    """Where the trouble lies that a metric tells of."""
+    from fairlead.core.metrics import METRICS
+    from fairlead.core.watched import REFUSED
+
+    if metric in REFUSED:
+        return "data"
+    return METRICS[metric].category if metric in METRICS else "model"
 
 
 def _usual(context: Context) -> dict[str, tuple[str, str]]:

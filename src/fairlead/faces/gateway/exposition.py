@@ -23,6 +23,7 @@ def exposition(snapshots: Sequence[Counts]) -> bytes:
         ("fairlead_inference_requests_total", "counter", "Predictions by the status they ended with.", _requests),
         ("fairlead_inference_duration_seconds", "histogram", "From the request to its log record.", _durations),
         ("fairlead_contract_warnings_total", "counter", "Values that a policy let through.", _warned),
+        ("fairlead_contract_refusals_total", "counter", "Requests that a contract refused, by field.", _breached),
         ("fairlead_fallbacks_total", "counter", "Requests that the champion or the default answered.", _fallbacks),
         ("fairlead_quarantine_rows_total", "counter", "Refused rows that were kept or dropped.", _quarantine),
         ("fairlead_feature_lookups_total", "counter", "Entities whose features were looked up.", _lookups),
@@ -96,6 +97,12 @@ def _warned(counts: Counts) -> Iterable[str]:
             worker=counts.worker,
         )
         yield f"{labels} {one.count}"
+
+
+def _breached(counts: Counts) -> Iterable[str]:
+    for one in counts.breached:
+        labels = {"model_name": one.model_name, "model_version": one.model_version, "feature": one.feature}
+        yield f"{_labels(**labels, reason=one.what, worker=counts.worker)} {one.count}"
 
 
 def _shadow_dropped(counts: Counts) -> Iterable[str]:

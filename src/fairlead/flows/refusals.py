@@ -1,0 +1,166 @@
+"""What workers refuse for what it holds, model by model, over the last minutes: from the counters that they leave.
+
+A refused request leaves no record in the log, so this is all that is known of it: how many of how many, and which
+field of the contract they were refused for. Ten-second slots; a worker that is new counts from its start.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from math import floor
+from typing import NamedTuple
+
+from msgspec import UNSET
+
+from fairlead.core import fallback
+from fairlead.core.condition import Measured
+from fairlead.core.watched import REFUSED_SHARE
+from fairlead.flows.tally import NO_ROW, Counts
+from fairlead.stats.intervals import rate_sequence
+
+SLOT_SECONDS = 10.0
+HEARD_SECONDS = 60.0  # for how long what workers last said is held to be what is
+_NOT_ASKED = ("shadow", fallback.ARM)  # nobody asked for the first, and the second answers what was asked of another
+_WORDS = {
+    "missing": "null or missing",
+    "wrong_type": "of another type",
+    "out_of_range": "out of its range",
+    "unseen": "never seen",
+    "broken_rule": "broken",
+    "extra": "a field that the contract does not have",
+    NO_ROW: "no row of features",
+}
+
+
+class Series(NamedTuple):
+    """What is counted: requests (`kind` asked), those of them that were refused, and, of these, those for a cause."""
+
+    kind: str  # asked | refused | cause
+    model: str
+    version: str
+    feature: str = ""
+    what: str = ""
+
+
+class Asked(NamedTuple):
+    """The requests for a model since the last time, and how many of them were refused."""
+
+    model: str
+    requests: int
+    refused: int
+
+
+class Refusals:
+    """Grows by what workers say, and forgets what is older than its window."""
+
+    def __init__(self, window_seconds: float) -> None:
+        self._seconds = window_seconds
+        self._before: dict[tuple[int, int], Counter[Series]] = {}
+        self._slots: dict[int, Counter[Series]] = {}
+        self._fresh: Counter[Series] = Counter()
+        self._heard: float | None = None
+        self._begun: float | None = None
+
+    def take(self, said: Sequence[Counts], now: float) -> None:
+        """What the living workers last said of themselves. What they had counted before the first of these is not of
+        now, unless they began within the window."""
+        if not said:
+            return
+        self._begun, self._heard = (now if self._begun is None else self._begun), now
+        found: Counter[Series] = Counter()
+        for one in said:
+            key, counted = (one.worker, one.pid), series_of(one)
+            before = self._before.get(key)
+            if before is not None or now > self._begun or self._began_lately(one, now):
+                found.update(counted - (before or Counter()))
+            self._before[key] = counted
+        self._before = {(one.worker, one.pid): self._before[one.worker, one.pid] for one in said}
+        if found:
+            self._slots.setdefault(floor(now / SLOT_SECONDS), Counter()).update(found)
+            self._fresh.update(found)
+        oldest = floor((now - self._seconds) / SLOT_SECONDS)
+        for slot in [slot for slot in self._slots if slot <= oldest]:
+            del self._slots[slot]
+
+    def share(self, model: str, now: float, version: int | None = None, alpha: float = 0.01) -> Measured:
+        """The share of the window's requests that were refused, of one version or of all, with the field that most of
+        them were refused for."""
+        if self._heard is None or now - self._heard > HEARD_SECONDS:
+            return Measured(REFUSED_SHARE, missing="no worker says what it refuses: is `fairlead up` running?")
+        mine = [(one, count) for one, count in self._within(now) if one.model == model]
+        if version is not None:
+            mine = [(one, count) for one, count in mine if one.version == str(version)]
+        requests = sum(count for one, count in mine if one.kind == "asked")
+        refused = sum(count for one, count in mine if one.kind == "refused")
+        if not requests:
+            whose = "" if version is None else f" of version {version}"
+            return Measured(REFUSED_SHARE, missing=f"no request{whose} came in the last {self._seconds / 60:g} minutes")
+        low, high = rate_sequence(refused, requests, alpha)
+        note = said_of(requests, refused, ((one, count) for one, count in mine if one.kind == "cause"))
+        return Measured(REFUSED_SHARE, refused / requests, low, high, requests, note=note or UNSET)
+
+    def versions(self, model: str, now: float) -> frozenset[int]:
+        """The versions that were asked in the window that ends `now`, also those that refused all."""
+        found = {one.version for one, _ in self._within(now) if one.model == model and one.kind == "asked"}
+        return frozenset(int(version) for version in found if version)
+
+    def fresh(self) -> list[Asked]:
+        """What came since this was asked last, by model."""
+        models = sorted({one.model for one in self._fresh})
+        found = [
+            Asked(name, *(self._count(self._fresh, kind, name) for kind in ("asked", "refused"))) for name in models
+        ]
+        self._fresh = Counter()
+        return [one for one in found if one.requests]
+
+    def _began_lately(self, one: Counts, now: float) -> bool:
+        return one.usage is not None and 0.0 < now - self._seconds < one.usage.started_at
+
+    def _within(self, now: float) -> Iterator[tuple[Series, int]]:
+        oldest, newest = floor((now - self._seconds) / SLOT_SECONDS), floor(now / SLOT_SECONDS)
+        found: Counter[Series] = Counter()
+        for slot, counts in self._slots.items():
+            if oldest < slot <= newest:
+                found.update(counts)
+        yield from found.items()
+
+    @staticmethod
+    def _count(counts: Counter[Series], kind: str, model: str) -> int:
+        return sum(count for one, count in counts.items() if (one.kind, one.model) == (kind, model))
+
+
+def series_of(counts: Counts) -> Counter[Series]:
+    """What a worker counted since its start, of requests for a model that is served. What a contract let fall back was
+    asked once, and its stand-in's answer is not counted again."""
+    found: Counter[Series] = Counter()
+    for one in counts.requests:
+        if one.model_name and one.arm not in _NOT_ASKED:
+            found[Series("asked", one.model_name, one.model_version)] += one.count
+            if 400 <= one.code < 500:
+                found[Series("refused", one.model_name, one.model_version)] += one.count
+    for back in counts.fallbacks:
+        if back.cause == fallback.Cause.CONTRACT:
+            found[Series("asked", back.model_name, back.model_version)] += back.count
+    for cause in counts.breached:
+        found[Series("cause", cause.model_name, cause.model_version, cause.feature, cause.what)] += cause.count
+    return found
+
+
+def said_of(requests: int, refused: int, causes: Iterable[tuple[Series, int]]) -> str:
+    """How many of how many, and for what most of them; empty where none was refused.
+
+    >>> said_of(1000, 298, [(Series("cause", "income", "1", "age", "missing"), 298)])
+    '298 of 1,000 requests were refused, age: null or missing in 298 of 1,000'
+    """
+    if not refused:
+        return ""
+    said = f"{refused:,} of {requests:,} requests were refused"
+    by: Counter[tuple[str, str]] = Counter()
+    for one, count in causes:
+        by[one.feature, one.what] += count
+    if not by:
+        return f"{said}, as they could not be read"
+    (feature, what), most = min(by.items(), key=lambda pair: (-pair[1], pair[0]))
+    words = _WORDS.get(what, what.replace("_", " "))
+    return f"{said}, {feature + ': ' if feature else ''}{words} in {most:,} of {requests:,}"
