@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 
-from fairlead.core.check import LABELS, telling
+from fairlead.core.check import telling, words
 from fairlead.core.contract_diff import Change
 from fairlead.core.listing import counted
 from fairlead.core.version_diff import ANSWERS, DataDiff, QualityShift, Side, VersionDiff, Weight
@@ -140,7 +140,7 @@ def _data(data: DataDiff, pairs: Pairs, sides: tuple[str, str]) -> str:
 
 def _card(one: ColumnDrift, pairs: Pairs) -> str:
     most = telling(one)
-    said = "" if most is None else f" · {LABELS[most.name]} {most.corrected:.2g}"
+    said = "" if most is None else f" · {words(one, most)}"
     return (
         f'<article class="card"><header><b>{escape(one.name)}</b>'
         f'<span class="tag {_TONES[one.level]}">{_word(one)}{said}</span></header>{chart(*pairs[one.name])}</article>'
@@ -158,7 +158,7 @@ def _column(one: ColumnDrift) -> str:
             f'<td class="text" colspan="5">{escape(one.unmeasured)}</td></tr>'
         )
     most = telling(one)
-    said = "" if most is None else f"{LABELS[most.name]} {most.corrected:.2g}"
+    said = "" if most is None else words(one, most)
     return (
         f'<tr><td>{escape(one.name)}</td><td><span class="tag {_TONES[one.level]}">{_word(one)}</span></td>'
         f"<td>{one.effect:.2f}</td><td>{said}</td><td>{_probability(one.p_value)}</td>"

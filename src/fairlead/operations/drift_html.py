@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from fairlead.core.check import LABELS, telling
+from fairlead.core.check import telling, words
 from fairlead.core.listing import counted
 from fairlead.core.report import SCORE
 from fairlead.core.verdict import Verdict
@@ -111,7 +111,7 @@ def _named(column: ColumnDrift) -> str:
 
 def _most(column: ColumnDrift) -> str:
     most = telling(column)
-    return "" if most is None else f" · {LABELS[most.name]} {most.corrected:.2g}"
+    return "" if most is None else f" · {words(column, most)}"
 
 
 def _row(column: ColumnDrift) -> str:

@@ -187,9 +187,7 @@ def _report(basis: Basis, current: TableProfile, alpha: float) -> tuple[DriftRep
         basis = msgspec.structs.replace(basis, profile=left)
     columns, more = differences(basis, current, alpha)
     left = basis.profile or _NONE
-    judged = judge_drift(columns)
-    judged = Verdict(judged.outcome, judged.reason.replace(SCORE, "the model's score"))
-    return DriftReport(judged, ranked(columns), left, current, alpha), (*notes, *more)
+    return DriftReport(judge_drift(columns), ranked(columns), left, current, alpha), (*notes, *more)
 
 
 def _nothing(segment: str, reference: Reference, held: list[SlotsHeld]) -> str:

@@ -38,6 +38,7 @@ class DriftReport(Struct, frozen=True):
         columns = []
         for column in self.columns:
             plain = msgspec.to_builtins(column)
+            plain["evident"], plain["nulls"] = list(column.evident), column.nulls and list(column.nulls)
             plain["distances"] = {one.pop("name"): one for one in plain["distances"]}
             columns.append(plain)
         return {

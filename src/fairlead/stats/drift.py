@@ -37,7 +37,8 @@ class ColumnDrift(Struct, frozen=True):
 
     `p_value` is Bonferroni over the column's tests, `q_value` is Benjamini-Hochberg over the columns; both None where
     the column is `unmeasured`, which then holds the reason. `detectable` is the smallest PSI that these rows would have
-    shown with 80 % power. Rows are those that are not null.
+    shown with 80 % power. Rows are those that are not null. `evident` names the distances that are significant by
+    themselves at the cutoff of the columns; `nulls` are the shares of nulls, reference and current.
     """
 
     name: str
@@ -50,6 +51,8 @@ class ColumnDrift(Struct, frozen=True):
     current_rows: int = 0
     detectable: float | None = None
     unmeasured: str = ""
+    evident: tuple[str, ...] = ()
+    nulls: tuple[float, float] | None = None
 
     @property
     def effect(self) -> float:
@@ -197,7 +200,7 @@ def _readings(pairs: Sequence[Pair], cells: shares.Shares) -> list[Readings]:
 
 
 def _judged(one: Measured, cutoff: float, q_value: float, detectable: float) -> ColumnDrift:
-    level = Level.NONE
+    level, evident = Level.NONE, list[Distance]()
     if one.p_value <= cutoff:
         evident = [each for each in one.distances if (each.p_value or 0.0) * one.tests <= cutoff]
         if any(each.corrected > each.warning for each in evident):
@@ -212,4 +215,10 @@ def _judged(one: Measured, cutoff: float, q_value: float, detectable: float) -> 
         reference_rows=one.reference.present,
         current_rows=one.current.present,
         detectable=detectable,
+        evident=tuple(each.name for each in evident),
+        nulls=(_null_share(one.reference), _null_share(one.current)),
     )
+
+
+def _null_share(column: ColumnProfile) -> float:
+    return column.nulls / column.rows if column.rows else 0.0

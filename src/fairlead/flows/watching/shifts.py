@@ -8,7 +8,7 @@ from math import isfinite
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fairlead.core.check import LABELS, judge_drift
+from fairlead.core.check import LABELS, judge_drift, words
 from fairlead.core.ranking import Cost, Jump, estimated, guessed, jumped, ranked_by_harm, ranked_by_surprise
 from fairlead.core.report import CALM, SCORE, FeatureShift
 from fairlead.core.verdict import Outcome, Verdict
@@ -75,14 +75,17 @@ def judge_shifts(
     costs: Costs,
     jumps: Mapping[str, Jump] | None = None,
     ranked: Ranking = ranked_by_surprise,
+    *,
+    evident: bool = True,
 ) -> tuple[tuple[FeatureShift, ...], Verdict]:
     """The same of two profiles, the comparison of them, what is known of the costs, and what the columns did since the
-    last calm window (None: ranked by harm alone), which `ranked` puts in order. Nothing else is asked."""
+    last calm window (None: ranked by harm alone), which `ranked` puts in order. Nothing else is asked. Without
+    `evident` a column is told by whatever lies furthest beyond its limit, as in the first two editions."""
     were = {column.grid.name: column for column in before.columns}
     now = {column.grid.name: column for column in current.columns}
     shifts = [
         _with_harm(
-            _shift(drift, were[drift.name], now.get(drift.name), costs.importances.get(drift.name)),
+            _shift(drift, were[drift.name], now.get(drift.name), costs.importances.get(drift.name), evident),
             drift,
             costs,
             now.get(drift.name),
@@ -90,9 +93,9 @@ def judge_shifts(
         for drift in found
     ]
     if jumps is None:
-        return ranked_by_harm(shifts), judge_drift(tuple(found))
+        return ranked_by_harm(shifts), judge_drift(tuple(found), evident=evident)
     leapt = [_looks(jumped(one, jumps.get(one.name)), now.get(one.name)) for one in shifts]
-    return ranked(leapt), judge_drift(tuple(found))
+    return ranked(leapt), judge_drift(tuple(found), evident=evident)
 
 
 def _looks(shift: FeatureShift, now: ColumnProfile | None) -> FeatureShift:
@@ -123,14 +126,18 @@ def _with_harm(shift: FeatureShift, drift: ColumnDrift, costs: Costs, now: Colum
 
 
 def _shift(
-    drift: ColumnDrift, before: ColumnProfile, now: ColumnProfile | None, importance: float | None
+    drift: ColumnDrift,
+    before: ColumnProfile,
+    now: ColumnProfile | None,
+    importance: float | None,
+    evident: bool,
 ) -> FeatureShift:
     if drift.unmeasured:
         gone = before.present > 0 and (now is None or now.present == 0)
         broken = f"{drift.name}: {drift.unmeasured}" if gone and drift.name != SCORE else ""
         return FeatureShift(drift.name, "unmeasured", importance=importance, broken=broken, reason=drift.unmeasured)
     shapes = {one.name: one for one in drift.distances}
-    worst = _worst(drift)
+    worst = _worst(drift, evident=evident)
     return FeatureShift(
         name=drift.name,
         level=drift.level.value,
@@ -148,16 +155,20 @@ def _shift(
         unseen_share=_value(shapes, "unseen"),
         importance=importance,
         broken=_broken(drift, shapes, now),
-        reason=_reason(worst, drift.level),
+        reason=_reason(worst, drift, evident=evident),
     )
 
 
-def _worst(drift: ColumnDrift) -> Distance:
+def _worst(drift: ColumnDrift, *, evident: bool) -> Distance:
     """The distance that says most: between distributions, unless only nulls or strange values were flagged."""
-    shapes = [one for one in drift.distances if one.name in DISTRIBUTIONS]
-    worst = max(shapes, key=_ratio)
-    flagged_elsewhere = drift.level is not Level.NONE and worst.corrected <= worst.warning
-    return max(drift.distances, key=_ratio) if flagged_elsewhere else worst
+    known = drift.distances
+    if evident and drift.level is not Level.NONE:
+        known = tuple(one for one in known if one.name in drift.evident and one.corrected > one.warning)
+    shapes = [one for one in known if one.name in DISTRIBUTIONS]
+    worst = max(shapes, key=_ratio, default=None)
+    if worst is None or (drift.level is not Level.NONE and worst.corrected <= worst.warning):
+        return max(known, key=_ratio)
+    return worst
 
 
 def _ratio(one: Distance) -> float:
@@ -176,9 +187,11 @@ def _broken(drift: ColumnDrift, shapes: dict[str, Distance], now: ColumnProfile 
     return ""
 
 
-def _reason(worst: Distance, level: Level) -> str:
-    if level is Level.NONE:
+def _reason(worst: Distance, drift: ColumnDrift, *, evident: bool) -> str:
+    if drift.level is Level.NONE:
         return CALM
+    if evident and worst.name == "null_rate":
+        return words(drift, worst)
     return f"{LABELS.get(worst.name, worst.name)} {worst.corrected:.3g} against {worst.critical:g}"
 
 

@@ -50,6 +50,7 @@ CALENDAR = 3  # since then, windows may slide, and be compared with others than 
 BEYOND = 3  # harm lies beyond what is tolerated, and a window's loss is tested by itself
 HABITS = 3  # jumps are read against the column's own, labels against the last windows'
 LADDER = 3  # correlations, and the metric by class and by group
+EVIDENT = 3  # a column is told by a distance that is significant by itself
 
 
 class LossSeen(Struct, frozen=True):
@@ -236,7 +237,8 @@ def _data(
         found = judge(_base(evidence, reference), current, alpha=evidence.alpha)
         found = found if evidence.edition < CALENDAR else calmed(found, evidence.bare.against)
     jumps = evidence.leaps.jumps if evidence.edition >= LEAPS else None
-    shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps, _ranking(evidence.edition))
+    ranking, evident = _ranking(evidence.edition), evidence.edition >= EVIDENT
+    shifts, verdict = judge_shifts(reference, current, found, evidence.costs, jumps, ranking, evident=evident)
     if evidence.edition >= CALENDAR and isinstance(evidence.bare.against, Against):
         verdict = Verdict(verdict.outcome, f"{verdict.reason}; {evidence.bare.against.said}")
     return (shifts if evidence.edition < COMPACT else compacted(shifts)), verdict
