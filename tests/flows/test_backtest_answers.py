@@ -17,6 +17,7 @@ from fairlead.core.facts_act import ImpactJudged
 from fairlead.core.impact import impact_of
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.report import Stage
+from fairlead.core.watched import HOME, METRICS, TOKENS, WAITING
 from fairlead.core.watchpoint import Watchpoint
 from fairlead.core.window import DAY, WindowPlan
 from fairlead.flows.backtest import Look, Past
@@ -192,3 +193,16 @@ def test_a_past_that_was_replayed_has_no_minutes() -> None:
     assert {one.missing for one in found if one.rule.startswith(("error", "volume"))} == {REPLAYED}
     bare = told_by_conditions(("stay", 1), past(), Stated(POINTS))
     assert {one.missing for one in bare if one.rule.startswith("error")} == {"no answers are known by the minute"}
+
+
+def test_no_metric_that_may_be_named_is_left_out_in_silence() -> None:
+    """Each metric of the table is a row, with what was said of some window or with why nothing was; and what no log
+    holds raises no alarm for being unmeasured."""
+    points = tuple(Watchpoint(name, condition(f"{name} > 1")) for name in METRICS)
+    found = {one.rule: one for one in told_by_conditions(("stay", 1), past(), Stated(points, answers=PAST))}
+    assert set(METRICS) <= set(found)
+    assert [name for name in METRICS if bool(found[name].missing) == bool(found[name].signals)] == []
+    assert not found["volume"].missing
+    for name in (*HOME, *WAITING, *TOKENS):
+        assert found[name].missing
+        assert f"unmeasured:{name}" not in found

@@ -23,7 +23,19 @@ from fairlead.core.outbox import Known
 from fairlead.core.paging import Inhibition
 from fairlead.core.report import fact_of
 from fairlead.core.verdict import Outcome
-from fairlead.core.watched import DAILY, HOME, LIVE, MATURED, REALISED, TOKENS, WAITING, event_of
+from fairlead.core.watched import (
+    ANSWERS,
+    DAILY,
+    HOME,
+    LIVE,
+    MATURED,
+    METRICS,
+    PER_FEATURE,
+    REALISED,
+    TOKENS,
+    WAITING,
+    event_of,
+)
 from fairlead.core.watchpoint import UNMEASURED, Watchpoint
 from fairlead.flows.backtest import Past, alert_signals, stood
 from fairlead.flows.backtest_answers import MINUTE, REPLAYED, Answers, minutes_of
@@ -35,6 +47,7 @@ from fairlead.stats.performance import Floats
 
 HOUR = 3600.0
 _LABELLED = (*REALISED, *MATURED)
+_KNOWN = (*LIVE, *PER_FEATURE, *ANSWERS, *_LABELLED, *DAILY)  # of windows, labels and logged answers
 
 
 class Stated(Struct, frozen=True, eq=False):
@@ -105,6 +118,8 @@ def why_not(condition: Condition, lives: str = "") -> str:
         return "machines are looked at as they are now, and no log holds what they were"
     if metric in TOKENS:
         return "traces of language models name no model, and are not replayed"
+    if metric in METRICS and metric not in _KNOWN:
+        return "no log holds what it is made of"
     return lives if metric in LIVE else ""
 
 
