@@ -14,7 +14,7 @@ from fairlead.app.compose import open_context
 from fairlead.config.incidents import Incidents
 from fairlead.config.load import parse_settings
 from fairlead.config.settings import Settings
-from fairlead.core.event import IncidentNoted, IncidentOpened, VersionRegistered
+from fairlead.core.event import AlertQuieted, AlertRaised, IncidentNoted, IncidentOpened, VersionRegistered
 from fairlead.core.facts_act import ActionTaken
 from fairlead.core.route import Arm, ModelRoute, RouteTable
 from fairlead.errors import StateError
@@ -35,9 +35,10 @@ def context(tmp_path: Path) -> Context:
     return opened
 
 
-def begin(context: Context, severity: str = "high", category: str = "data") -> None:
-    """An incident, with words that are not for everybody."""
+def begin(context: Context, severity: str = "high", category: str = "data", alert: str = "data-quality") -> None:
+    """An incident of an alert that stands, with words that are not for everybody."""
     now = context.clock.now()
+    context.journal.append([AlertRaised("hotel", alert, severity, SECRET, SECRET, "ana", "r")], actor="watch", at=now)
     opened = IncidentOpened(
         "hotel",
         "inc-1",
@@ -50,7 +51,7 @@ def begin(context: Context, severity: str = "high", category: str = "data") -> N
         None,
         now,
         "",
-        "data-quality",
+        alert,
     )
     context.journal.append([opened], actor="respond", at=now)
 
@@ -79,14 +80,46 @@ def test_who_does_not_answer_is_an_outage(context: Context) -> None:
 
 def test_failing_requests_are_an_outage(context: Context) -> None:
     """By what stands in, and by what is stated of the error rate where it pages; a milder one degrades."""
-    begin(context, "high", "infrastructure")
+    begin(context, "high", "infrastructure", "p99_latency:high")
     assert status(context).state == "degraded"
+    assert "answers may take longer than usual" in status(context).models[0].message
+    raised = AlertRaised("hotel", "error_rate:high", "high", "t", "r", "ana", "r")
     joined = IncidentNoted("hotel", "inc-1", "Alert joined", alert="error_rate:high")
-    context.journal.append([joined], actor="respond", at=context.clock.now())
+    context.journal.append([raised, joined], actor="respond", at=context.clock.now())
     assert status(context).state == "outage"
+    assert "some requests failed" in status(context).models[0].message
+    over = AlertQuieted("hotel", "error_rate:high", "they are answered again", recovered=True)
+    context.journal.append([over], actor="watch", at=context.clock.now())
+    assert status(context).state == "degraded"
     paging = '{name: e, condition: "error_rate > 5%", severity: high}'
     text = f'alerting: {{alerts: [{paging}, {{name: m, condition: "error_rate > 1%"}}]}}'
     assert failing_alerts(parse_settings(text)) == {"e"}
+
+
+def test_no_harm_is_claimed_that_nobody_has_seen(context: Context) -> None:
+    """Urgent broken data are told as what they are; once labels show harm, harm is told; what is over and did none is
+    told as having been."""
+    begin(context)
+    (told,) = status(context).incidents
+    assert (
+        "part of the data behind the answers has been arriving damaged; no answer is known to be worse" in told.message
+    )
+    quiet = AlertQuieted("hotel", "data-quality", "benign", recovered=True)
+    context.journal.append([quiet], actor="watch", at=context.clock.now())
+    assert (status(context).state, len(status(context).incidents)) == ("operational", 1)
+    harm = IncidentNoted("hotel", "inc-1", "Still harmful", alert="harmful-drift")
+    context.journal.append([harm], actor="respond", at=context.clock.now())
+    assert status(context).state == "degraded"
+    assert "some answers may be less reliable than usual" in status(context).incidents[0].message
+
+
+def test_what_is_mild_is_nobodys_news_until_it_harms(context: Context) -> None:
+    """A medium incident is not on the page, open or over; harm puts it there."""
+    begin(context, "medium")
+    assert (status(context).state, status(context).incidents) == ("operational", ())
+    harm = IncidentNoted("hotel", "inc-1", "Harmful", alert="harmful-drift", severity="high")
+    context.journal.append([harm], actor="respond", at=context.clock.now())
+    assert (status(context).state, len(status(context).incidents)) == ("degraded", 1)
 
 
 def test_nothing_internal_is_on_the_page(context: Context) -> None:

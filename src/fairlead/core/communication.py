@@ -48,15 +48,51 @@ def _product(incident: Incident, impact: Impact) -> str:
 
 
 def _users(incident: Incident, impact: Impact) -> str:
-    """In plain words: no version, no feature, no figure of a metric."""
+    return public_words(incident, failed=bool(impact.failed))
+
+
+def public_words(incident: Incident, *, failed: bool = False) -> str:
+    """In plain words: no version, no feature, no figure of a metric, and no harm that nobody has seen."""
+    now, then = _FAILED if failed else _seen_by_users(incident)
     if incident.state == "resolved":
-        span = f"Between {_when(_began(incident))} and {_when(incident.resolved_at)}"
-        return f"{span} some answers may have been less reliable than usual. This is over."
-    trouble = "some requests failed" if impact.failed else "some answers may be less reliable than usual"
-    now = "A fix is in place and we are watching it." if incident.mitigated_at else "We are working on it."
-    return (
-        f"Since {_when(_began(incident))} {trouble}. {now} If a decision looks wrong to you, please ask for a review."
-    )
+        return f"Between {_when(_began(incident))} and {_when(incident.resolved_at)} {then}. This is over."
+    doing = "A fix is in place and we are watching it." if incident.mitigated_at else "We are working on it."
+    return f"Since {_when(_began(incident))} {now}. {doing} If a decision looks wrong to you, please ask for a review."
+
+
+def _seen_by_users(incident: Incident) -> tuple[str, str]:
+    """What they may know of it, while it lasts and afterwards."""
+    if incident.harm_shown:
+        return _HARMED
+    return _REPORTED if incident.by_hand else _UNHARMED.get(incident.category, _ODD)
+
+
+_FAILED = ("some requests failed", "some requests failed")
+_HARMED = (
+    "some answers may be less reliable than usual",
+    "some answers may have been less reliable than usual",
+)
+_REPORTED = ("we have been looking into something that was reported to us", "we looked into what was reported to us")
+_ODD = (
+    "something has been out of the ordinary; no answer is known to be worse for it",
+    "something was out of the ordinary; no answer is known to have been worse for it",
+)
+_UNHARMED: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "data": (
+            "part of the data behind the answers has been arriving damaged; no answer is known to be worse for it",
+            "part of the data behind the answers arrived damaged; no answer is known to have been worse for it",
+        ),
+        "model": (
+            "we have been checking whether answers are as reliable as usual",
+            "we checked whether answers were as reliable as usual",
+        ),
+        "infrastructure": (
+            "our machines have been under strain, and answers may take longer than usual",
+            "our machines were under strain, and answers may have taken longer than usual",
+        ),
+    }
+)
 
 
 def _leadership(incident: Incident, impact: Impact) -> str:
@@ -95,10 +131,11 @@ def _plain(incident: Incident) -> str:
         return incident.title
     if incident.rollout is not None:
         return "a new version did harm and was taken back"
-    if incident.window or incident.category == "model":
+    if incident.harm_shown:
         return "its answers have become worse than its tests promised"
     return {
-        "data": "the data that it is given are broken",
+        "data": "the data that it is given are broken, and no harm to its answers has been seen",
+        "model": "its answers are not what they used to be, and whether they are worse is not known yet",
         "infrastructure": "its machines do not answer as they should",
         "integration": "what it is connected to does not answer as it should",
         "business": "a figure of the business has left its bounds",

@@ -11,11 +11,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fairlead.core import event, facts_act
+from fairlead.core.alarm import GOLDEN, HARMFUL, PROMOTION, ROLLBACK, runbook_of
 from fairlead.core.event import Entry
 from fairlead.core.fact import Fact
 from fairlead.core.triage import TriageCheck, Triaged
 
 STATES = ("open", "acknowledged", "mitigated", "resolved")
+_HARM = (GOLDEN, HARMFUL, PROMOTION, ROLLBACK)  # alerts that are raised only where answers are worse
 
 
 class Moment(Struct, frozen=True):
@@ -93,6 +95,12 @@ class Incident(Struct, frozen=True):
     items: tuple[Item, ...] = ()
     by_hand: bool = False  # a person opened it: then only a person resolves it
     opened_as: str = ""  # the category that it was opened with; `category` is the last triage's
+
+    @property
+    def harm_shown(self) -> bool:
+        """Whether answers are known to have been worse: labels showed it, golden rows, or a rollout's guardrails."""
+        told = {runbook_of(alert) for alert in self.alerts}
+        return self.rollout is not None or bool(self.window) or not told.isdisjoint(_HARM)
 
 
 def incidents(entries: Iterable[Entry]) -> tuple[Incident, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +18,10 @@ from fairlead.config.settings import Settings
 from fairlead.config.watchpoints import stand_ins, watchpoints
 from fairlead.core.alarm import LOG_REFUSED
 from fairlead.core.alert import PAGING
+from fairlead.core.communication import public_words
+from fairlead.core.event import Entry
 from fairlead.core.incident import KINDS, Incident, incidents
+from fairlead.core.opening import standing
 from fairlead.errors import StateError
 from fairlead.operations.context import Context
 from fairlead.operations.page_style import document
@@ -78,18 +81,67 @@ class Status(Struct, frozen=True):
 def status(context: Context) -> Status:
     """How things are now, for everybody to know."""
     now = context.clock.now()
-    known = incidents(context.journal.read(kinds=KINDS))
+    entries = list(context.journal.read(kinds=(*KINDS, "alert_raised", "alert_quieted")))
+    known, stands = incidents(entries), _standing(entries)
     served = sorted(context.board.current().models)
     gone = not any(now - one.heartbeat_at < GONE_SECONDS for one in context.board.workers())
+    failing = {name: failing_alerts(context.settings, name) for name in {*served, *(one.model for one in known)}}
+    seen = [_Seen(one, stands.get(one.model, frozenset()), failing[one.model]) for one in known if _concerns(one)]
     models = tuple(
-        _model(
-            name, [one for one in known if one.model in ("", name)], failing_alerts(context.settings, name), gone=gone
-        )
-        for name in served
+        _model(name, [one for one in seen if one.incident.model in ("", name)], gone=gone) for name in served
     )
-    shown = [one for one in reversed(known) if one.resolved_at is None or now - one.resolved_at < SHOWN_SECONDS]
+    shown = [one for one in reversed(seen) if (one.incident.resolved_at or now) > now - SHOWN_SECONDS]
     worst: State = max((one.state for one in models), key=_ORDER.index) if models else "operational"
     return Status(context.settings.project, worst, now, models, tuple(_public(one) for one in shown))
+
+
+class _Seen(NamedTuple):
+    """An incident, the alerts of its model that stand, and those that tell of requests that fail."""
+
+    incident: Incident
+    stands: frozenset[str]
+    failing: frozenset[str]
+
+    @property
+    def failed(self) -> bool:
+        """Whether requests got no answer."""
+        return _shed(self.incident) or not self.failing.isdisjoint(self.incident.alerts)
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether they get none now."""
+        told = self.stands.intersection(self.incident.alerts)
+        return not self.failing.isdisjoint(told) or (_shed(self.incident) and LOG_REFUSED in told)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether it is felt now: it harms, a person says so, or an alert of it stands."""
+        one = self.incident
+        open_ = one.state in ("open", "acknowledged")
+        return open_ and (one.harm_shown or one.by_hand or not self.stands.isdisjoint(one.alerts))
+
+    @property
+    def words(self) -> str:
+        """As things stand."""
+        return public_words(self.incident, failed=self.failed)
+
+
+def _concerns(incident: Incident) -> bool:
+    """Whether it is for everybody to know: it did harm, or it is urgent."""
+    return incident.harm_shown or incident.severity in PAGING
+
+
+def _shed(incident: Incident) -> bool:
+    """Whether the log took nothing and requests were turned away for it: only then is it critical."""
+    return LOG_REFUSED in incident.alerts and incident.severity == "critical"
+
+
+def _standing(entries: Sequence[Entry]) -> dict[str, frozenset[str]]:
+    """The alerts that stand, by model."""
+    of: dict[str, list[Entry]] = {}
+    for entry in entries:
+        of.setdefault(entry.fact.model, []).append(entry)
+    return {model: frozenset(standing(own)) for model, own in of.items()}
 
 
 def write_status(context: Context) -> Path:
@@ -117,7 +169,7 @@ def page(found: Status) -> str:
     """The page as HTML, with no script and nothing to fetch."""
     said = {
         "operational": "Everything works as it should",
-        "degraded": "Some answers may be less reliable than usual",
+        "degraded": "Something is not as it should be",
         "outage": "Some requests are not answered",
     }[found.state]
     rows = "".join(_row(one) for one in found.models) or '<p class="soft">No model is in service.</p>'
@@ -138,32 +190,21 @@ def failing_alerts(settings: Settings, model: str | None = None) -> frozenset[st
     return frozenset(one.key for one in points if one.condition.metric == "error_rate" and one.severity in PAGING)
 
 
-def _model(name: str, known: Sequence[Incident], failing: frozenset[str], *, gone: bool) -> ModelStatus:
-    """Requests that fail are an outage, whatever the incident's category: slow machines still answer. Every other open
-    one of what users see degrades."""
+def _model(name: str, seen: Sequence[_Seen], *, gone: bool) -> ModelStatus:
+    """Requests that fail are an outage, whatever the incident's category: slow machines still answer. Every other one
+    that lasts degrades."""
     if gone:
         return ModelStatus(name, "outage", None, "Requests are not answered at the moment.")
-    standing = [one for one in known if one.state in ("open", "acknowledged")]
-    if not standing:
+    lasting = [one for one in seen if one.lasts]
+    if not lasting:
         return ModelStatus(name, "operational")
-    since = min(_began(one) for one in standing)
-    out = any(_unanswered(one, failing) for one in standing)
-    worst = standing[0]
-    return ModelStatus(name, "outage" if out else "degraded", since, _message(worst))
+    since = min(_began(one.incident) for one in lasting)
+    out = [one for one in lasting if one.unanswered]
+    return ModelStatus(name, "outage" if out else "degraded", since, (out or lasting)[0].words)
 
 
-def _unanswered(incident: Incident, failing: frozenset[str]) -> bool:
-    """Whether it is about requests that get no answer: a log that takes nothing is critical where they are shed."""
-    shed = LOG_REFUSED in incident.alerts and incident.severity == "critical"
-    return shed or not failing.isdisjoint(incident.alerts)
-
-
-def _message(incident: Incident) -> str:
-    drafted = next((one.text for one in incident.messages if one.audience == "users"), "")
-    return drafted or "Some answers may be less reliable than usual. We are looking into it."
-
-
-def _public(incident: Incident) -> PublicIncident:
+def _public(seen: _Seen) -> PublicIncident:
+    incident = seen.incident
     state: Literal["investigating", "fixing", "watching", "resolved"] = "investigating"
     updates = [(incident.opened_at, "We noticed a problem and are looking into it.")]
     acts = [one for one in incident.actions if not one.failed and one.action != "none"]
@@ -179,7 +220,7 @@ def _public(incident: Incident) -> PublicIncident:
         state = "resolved"
         updates.append((incident.resolved_at, "This is resolved."))
     return PublicIncident(
-        incident.model, state, _began(incident), incident.resolved_at, _message(incident), tuple(sorted(updates))
+        incident.model, state, _began(incident), incident.resolved_at, seen.words, tuple(sorted(updates))
     )
 
 

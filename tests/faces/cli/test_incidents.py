@@ -46,7 +46,7 @@ def test_an_incident_by_hand_says_what_to_do_next(
     assert capsys.readouterr().out == f"noted; {one.id} is acknowledged\n"
     assert typed("message", one.id, "users") == 0
     told = capsys.readouterr().out
-    assert "some answers may be less reliable than usual" in told
+    assert "we have been looking into something that was reported to us" in told
     assert "unknown" not in told
     assert typed("resolve", one.id, "the feed is mended") == 2
     assert f"run `fairlead incident triage {one.id}`, or say why none is needed" in capsys.readouterr().err
