@@ -47,3 +47,13 @@ def test_a_missing_one_and_a_full_disk_are_told(tmp_path: Path) -> None:
     (tmp_path / "incidents").write_text("a file where the folder should be")
     with pytest.raises(StateError, match="cannot be written"):
         PostmortemFolder(tmp_path).write("inc-9", "text")
+
+
+def test_a_reader_sees_no_bookkeeping(tmp_path: Path) -> None:
+    """The digest in the file is left out of what is read, whatever people wrote behind it."""
+    folder = PostmortemFolder(tmp_path)
+    path = tmp_path / folder.write("inc-1", "# A draft\n")
+    assert "<!--" in path.read_text()
+    assert folder.read("inc-1") == "# A draft\n"
+    path.write_text(path.read_text() + "It was the feed.\n")
+    assert folder.read("inc-1") == "# A draft\nIt was the feed.\n"

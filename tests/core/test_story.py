@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from fairlead.core.event import AnyFact, EvidenceSeen, RetrainDecided, RetrainFinished, canonical
 from fairlead.core.incident import Incident
-from fairlead.core.report import fact_of
+from fairlead.core.report import FeatureShift, Stage, fact_of
 from fairlead.core.rollout import Evidence, FirstFailures
 from fairlead.core.story import Story, first_failure_at, story_of
 from fairlead.testing.journal import MemoryJournal
@@ -79,3 +80,35 @@ def test_a_rollout_without_facts_claims_nothing() -> None:
     story = told(msgspec.structs.replace(DRIFT, rollout="ro-9"))
     assert "No worker has confirmed the route back yet." in story.poorly
     assert story.impact[0].startswith("Predictions affected: 0 requests")
+
+
+def test_where_nothing_is_suspected_nothing_is_listed() -> None:
+    """A changed concept with inputs that stood still: no heading without a list, no praise for naming nobody, and
+    those are asked who can know."""
+    story = told(DRIFT, fact_of(harmful_report(drift=(), suspects=())))
+    text = " ".join((*story.causes, *story.well, *story.actions))
+    assert "No column is suspected; the cause is to be confirmed by the owner." in story.causes
+    assert "The verdict waited for 96% of the labels." in story.well
+    assert "suspects" not in text.lower()
+    assert "the features" not in text
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (0, "No labels came for its answers: whether it did harm to the metric is not known."),
+        (1_200, "No window is known to have done harm to the metric, by 1,200 labels (50% of the answers)."),
+    ],
+)
+def test_no_harm_is_known_by_labels_alone(labels: int, said: str) -> None:
+    """Broken data that nothing was learned of are not told as harmless; the gap is told in a unit that can be read."""
+    nulls = (FeatureShift("adr", "critical", broken="adr is null in 50 %"),)
+    seen = window_report().performance
+    assert seen is not None
+    seen = msgspec.structs.replace(seen, labels=labels)
+    alert = msgspec.structs.replace(
+        DRIFT, category="data", alerts=("data-quality",), began_at=JANUARY, detected_at=JANUARY + 94_953.7
+    )
+    story = told(alert, fact_of(window_report(0, drift=nulls, performance=seen, stage=Stage.CLOSED)))
+    assert said in story.impact
+    assert story.detection == ("Detection gap, from its beginning to the alert: 26.4 h.",)

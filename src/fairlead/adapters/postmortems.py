@@ -14,6 +14,7 @@ from fairlead.errors import NotFound, StateError
 
 FOLDER = "incidents"
 _MARK = "\n<!-- draft "
+_MARKED = re.compile(rf"{re.escape(_MARK)}[0-9a-f]{{64}} -->\n")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -41,10 +42,11 @@ class PostmortemFolder:
         return relative.as_posix()
 
     def read(self, incident: str) -> str:
-        """The draft, with what people have written into it. Raises `NotFound`."""
+        """The draft, with what people have written into it, and without its digest, which is nobody's reading. Raises
+        `NotFound`."""
         path = self._home / self._relative(incident)
         try:
-            return path.read_text(encoding="utf-8")
+            return _MARKED.sub("", path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NotFound(f"incident {incident} has no postmortem at {path}") from None
         except OSError as error:

@@ -119,7 +119,7 @@ def _rollout_story(incident: Incident, facts: _Rollout) -> Story:
             f"The new version held at most {facts.share:.1%} of the traffic.",
             "Data loss: no. Every answered request is in the log.",
         ),
-        detection=_gap(incident, unit_seconds=1.0, unit="s"),
+        detection=_gap(incident),
         causes=_rollout_causes(incident, facts),
         well=_rollout_well(facts, back),
         poorly=_rollout_poorly(facts),
@@ -170,7 +170,7 @@ def _rollout_poorly(facts: _Rollout) -> tuple[str, ...]:
 def _open_story(incident: Incident, entries: Sequence[Entry]) -> Story:
     return Story(
         impact=open_story.impact_of(incident, entries),
-        detection=_gap(incident, unit_seconds=1.0, unit="s"),
+        detection=_gap(incident),
         causes=open_story.causes_of(incident, entries),
         well=open_story.well_of(incident),
         poorly=open_story.poorly_of(incident),
@@ -186,12 +186,12 @@ def _drift_story(incident: Incident, entries: Sequence[Entry]) -> Story:
     harmful = [report for report in latest.values() if report.harmful]
     return Story(
         impact=_drift_impact(harmful),
-        detection=_gap(incident, unit_seconds=DAY, unit="days"),
+        detection=_gap(incident),
         causes=_drift_causes(harmful),
         well=_drift_well(harmful, entries),
         poorly=_drift_poorly(incident, harmful, entries),
         actions=(
-            f"Ask who supplies {_names(harmful)} what changed, and whether it stays",
+            _asked(harmful),
             "Decide on the challenger: compare it with the champion on the latest labelled window",
             "Shorten the detection gap: smaller windows, or earlier labels for a sample",
         ),
@@ -228,6 +228,8 @@ def _drift_causes(harmful: Sequence[WindowReport]) -> tuple[str, ...]:
         shift = shifts[name]
         lines.append(f"Suspect: {name} ({shift.reason}; importance {shift.importance or 0.0:.3f}).")
     how = "Suspects: first what broke or jumped since the last calm window, then by what their shift costs"
+    if not first.suspects:
+        how = "No column is suspected"
     return (*lines, f"{how}; the cause is to be confirmed by the owner.")
 
 
@@ -235,10 +237,9 @@ def _drift_well(harmful: Sequence[WindowReport], entries: Sequence[Entry]) -> tu
     lines = ["No request failed for it: the model kept answering."] if not any(r.failed for r in harmful) else []
     if harmful and harmful[0].performance is not None:
         share = harmful[0].performance.matured_share
-        lines.append(
-            f"The verdict waited for {share:.0%} of the labels, and named "
-            f"{counted(len(harmful[0].suspects), 'suspect')}."
-        )
+        suspects = len(harmful[0].suspects)
+        named = f", and named {counted(suspects, 'suspect')}" if suspects else ""
+        lines.append(f"The verdict waited for {share:.0%} of the labels{named}.")
     for entry in entries:
         if isinstance(entry.fact, RetrainDecided) and entry.fact.triggered:
             lines.append(f"Retraining was triggered at once: {entry.fact.run}.")
@@ -270,16 +271,28 @@ def _drift_poorly(incident: Incident, harmful: Sequence[WindowReport], entries: 
     return tuple(dict.fromkeys(lines))
 
 
-def _names(harmful: Sequence[WindowReport]) -> str:
+def _asked(harmful: Sequence[WindowReport]) -> str:
+    """Whom the review asks: who supplies what is suspected, and where nothing is, who knows the subject."""
     named = harmful[0].suspects[:3] if harmful else ()
-    return ", ".join(named) or "the features"
+    if harmful and not named:
+        return "Ask those who know the subject, and who supplies the labels, what changed, and whether it stays"
+    return f"Ask who supplies {', '.join(named) or 'the features'} what changed, and whether it stays"
 
 
-def _gap(incident: Incident, unit_seconds: float, unit: str) -> tuple[str, ...]:
+def _gap(incident: Incident) -> tuple[str, ...]:
     if incident.began_at is None or incident.detected_at is None:
         return ("When it began is not known.",)
-    seconds = max(0.0, incident.detected_at - incident.began_at)
-    if seconds < DAY <= unit_seconds:
-        unit_seconds, unit = (1.0, "s") if seconds < 120 else (60.0, "min") if seconds < 7200 else (3600.0, "h")
-    gap = seconds / unit_seconds
-    return (f"Detection gap, from the beginning of the harm to the alert: {gap:,.1f} {unit}.",)
+    gap = _lasted(max(0.0, incident.detected_at - incident.began_at))
+    whose = "the beginning of the harm" if incident.harm_shown else "its beginning"
+    return (f"Detection gap, from {whose} to the alert: {gap}.",)
+
+
+def _lasted(seconds: float) -> str:
+    """A span in the largest unit of which it is at least two.
+
+    >>> _lasted(4.0), _lasted(300.0), _lasted(94_953.7), _lasted(33 * DAY)
+    ('4.0 s', '5.0 min', '26.4 h', '33.0 days')
+    """
+    units = ((DAY, "days"), (3600.0, "h"), (60.0, "min"))
+    size, unit = next((one for one in units if seconds >= 2 * one[0]), (1.0, "s"))
+    return f"{seconds / size:,.1f} {unit}"

@@ -28,8 +28,18 @@ def impact_of(incident: Incident, entries: Sequence[Entry]) -> tuple[str, ...]:
         lines.append(f"{counted(len(harmful), 'window')} did harm: {harmful[-1].harm.reason}.")
         lines.append(paid(harmful))
     elif shown:
-        lines.append("No window is known to have done harm to the metric.")
+        lines.append(_unharmed(shown))
     return (*lines, "Data loss: no. Every answered request is in the log.")
+
+
+def _unharmed(shown: Sequence[WindowReport]) -> str:
+    """What the labels say where no window is harmful: without any, nothing."""
+    labels = sum(one.performance.labels for one in shown if one.performance is not None)
+    if not labels:
+        return "No labels came for its answers: whether it did harm to the metric is not known."
+    answers = sum(one.rows for one in shown)
+    share = f" ({labels / answers:.0%} of the answers)" if labels <= answers else ""
+    return f"No window is known to have done harm to the metric, by {counted(labels, 'label')}{share}."
 
 
 def affected(incident: Incident, entries: Sequence[Entry]) -> tuple[WindowReport, ...]:

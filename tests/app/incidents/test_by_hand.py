@@ -38,7 +38,7 @@ def test_a_null_burst_by_hand(world: Callable[..., World], tell: Callable[..., N
         seen = home.windows()
         home.wait(lambda: home.windows() >= seen + 3)
     assert home.state(found.id) != "resolved"
-    assert "less reliable" in home.run("incident", "message", found.id, "users")
+    assert "ask for a review" in home.run("incident", "message", found.id, "users")
     home.run("incident", "message", found.id, "users", "--sent")
     home.run("incident", "item", found.id, "Agree on schema changes", "--owner", "feeds", "--due", "2031-01-02")
     home.run("incident", "item", found.id, "Agree on schema changes", "--done")
