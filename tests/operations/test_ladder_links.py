@@ -65,7 +65,9 @@ def live() -> LiveOverview:
         )  # fmt: skip
         if bad:
             opened = event.IncidentOpened("shop", "INC-7", "high", "adr is broken", "data", "x100", window="day-3")
-            alert = event.AlertRaised("shop", "data-quality", "high", "adr is broken", "x100", "ann", "data-quality")
+            alert = event.AlertRaised(
+                "shop", "data-quality", "high", "Broken data, window day-3", "x100", "ann", "data-quality"
+            )
             journal.append([opened, alert], actor="respond", at=at + 1.0)
     return LiveOverview(journal, MemoryBoard(), clock)
 
@@ -143,3 +145,60 @@ def test_what_changed_elsewhere_is_named(live: LiveOverview) -> None:
     assert [note.title for note in seen(live, "day-3").changes] == ["loader changed"]
     assert [link.title for link in seen(live, "day-3").links if link.kind == "change"][-1] == "loader changed"
     assert seen(live, "day-0").changes == ()
+
+
+def replayed() -> LiveOverview:
+    """An old log, judged within minutes of the wall clock a year later: three bad windows, of which each opened an
+    incident and raised an alert; the first incident is over."""
+    journal, now = MemoryJournal(), T0 + 365 * DAY
+    for day in range(6):
+        report = judged(day, bad=day % 2 == 1)
+        journal.append([fact_of(report)], actor="watch", at=now + day)
+        if day % 2:
+            title = f"Broken data reaches shop version 1, window day-{day}"
+            alert = event.AlertRaised(
+                "shop", "data-quality", "high", title, "x100", "ann", f"runbook-{day}", event_at=report.judged_at
+            )
+            opened = event.IncidentOpened(
+                "shop", f"INC-{day}", "high", title, "data", "x100", began_at=report.starts_at, window=f"day-{day}"
+            )
+            journal.append([opened, alert], actor="respond", at=now + day)
+    note = "Still harmful in window day-4: worse"
+    journal.append([event.IncidentNoted("shop", "INC-3", note)], actor="respond", at=now + 7)
+    journal.append([event.IncidentNoted("shop", "INC-1", "over", state="resolved")], actor="ann", at=now + 8)
+    late = event.AlertRaised("shop", "slow", "low", "slow answers", "94 ms", "ann", "slow", event_at=T0 + 4.1 * DAY)
+    journal.append([late], actor="respond", at=now + 9)
+    return LiveOverview(journal, MemoryBoard(), ManualClock(now + 10))
+
+
+@pytest.mark.parametrize("day", [1, 3, 5])
+def test_a_window_leads_to_its_own_incident_and_runbook(day: int) -> None:
+    """Whatever else stands open, and whatever the wall clock says: the incident that the window opened, and the runbook
+    of the alert that names it."""
+    found = seen(replayed(), f"day-{day}")
+    links = {link.kind: (link.title, link.href) for link in found.links}
+    assert links["incident"] == (f"Broken data reaches shop version 1, window day-{day}", f"/incidents/INC-{day}")
+    assert links["runbook"][0] == f"runbook-{day}"
+    assert found.incidents[0].id == f"INC-{day}"
+    assert {one.window for one in found.alerts} <= {f"day-{day}", ""}
+    assert {one.id for one in found.elsewhere} == {"INC-3", "INC-5"} - {f"INC-{day}"}
+
+
+def test_a_calm_window_leads_to_no_incident() -> None:
+    """Incidents of other windows are told under a heading of their own, and are no step of its way."""
+    found = seen(replayed(), "day-0")
+    assert (found.incidents, found.alerts) == ((), ())
+    assert not [link for link in found.links if link.kind in ("incident", "runbook")]
+    assert [one.id for one in found.elsewhere] == ["INC-5", "INC-3"]
+
+
+def test_an_incident_belongs_to_the_windows_that_its_notes_name() -> None:
+    """Harm that goes on is noted on the incident that is open, with the window's name."""
+    assert [one.id for one in seen(replayed(), "day-4").incidents] == ["INC-3"]
+    assert seen(replayed(), "day-2").incidents == ()
+
+
+def test_an_alert_of_no_window_belongs_to_the_one_that_had_closed() -> None:
+    """A condition is looked at by itself: what it is told of is the newest window of that time."""
+    assert [one.alert for one in seen(replayed(), "day-3").alerts] == ["data-quality", "slow"]
+    assert "slow" not in [one.alert for one in seen(replayed(), "day-4").alerts]

@@ -123,6 +123,24 @@ def of_condition(fact: AlertRaised) -> bool | None:
         return None
 
 
+def window_of(fact: AlertRaised) -> str:
+    """The window that an alert is of: that of its evidence, else the one that its title ends with; empty where it is of
+    no window, as one of a condition is.
+
+    >>> window_of(AlertRaised("shop", "unusual-impact", "medium", "Callers see it in window 2026-10-14", "", "", ""))
+    '2026-10-14'
+    """
+    if not isinstance(fact.seen, UnsetType):
+        try:
+            basis = read_evidence(fact.seen).basis
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            basis = None
+        if basis is not None:
+            return basis.window if isinstance(basis, WindowSeen) else ""
+    _, said, name = fact.title.rpartition(" window ")
+    return name if said and " " not in name else ""
+
+
 def of_alert(entry: Entry) -> AlertRaised | AlertQuieted | None:
     """The fact of an alert in an entry."""
     return entry.fact if isinstance(entry.fact, AlertRaised | AlertQuieted) else None

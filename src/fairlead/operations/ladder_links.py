@@ -18,6 +18,7 @@ from fairlead.core.listing import counted
 from fairlead.core.report import metric_name
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound
+from fairlead.operations.ladder_told import alerts_of, incidents_of, open_elsewhere
 from fairlead.operations.overview_ladder import ladder_of
 from fairlead.operations.overview_parts import Kind, Line, Parts, Seen
 from fairlead.operations.overview_values import (
@@ -80,9 +81,10 @@ class Drill(Struct, frozen=True):
     moved: tuple[str, ...]
     marks: tuple[Mark, ...]
     changes: tuple[Note, ...]
-    incidents: tuple[IncidentView, ...]
-    alerts: tuple[AlertView, ...]
+    incidents: tuple[IncidentView, ...]  # of this window
+    alerts: tuple[AlertView, ...]  # of this window
     parts: Parts = Parts()
+    elsewhere: tuple[IncidentView, ...] = ()  # open, and of other windows
 
     @property
     def worse(self) -> tuple[tuple[Line, Seen], ...]:
@@ -141,11 +143,11 @@ def drill(view: ModelView, workers: Sequence[WorkerView], window: str = "", feat
         raise NotFound(f"no feature {feature!r} was compared in window {chosen or 'none'} of {view.name}")
     picked = picked or (features[0] if features else None)
     rungs = _rungs(view, workers, judged, impact)
-    incidents, alerts = _incidents(view, judged, impact), _alerts(view)
+    incidents, alerts = incidents_of(view, judged or impact), alerts_of(view, judged or impact)
     bare = Drill(
         view.name, tuple(names), judged, impact, rungs, _strips(view, names), (), picked, features,
         _moved(view, picked), tuple(_marks(view, names, chosen)), _changes(view, judged, impact), incidents, alerts,
-        view.parts,
+        view.parts, open_elsewhere(view, incidents),
     )  # fmt: skip
     return _linked(bare)
 
@@ -249,28 +251,6 @@ def _changes(view: ModelView, window: WindowView | None, impact: ImpactReport | 
     return tuple(note for note in view.notes if note.kind in _CHANGES and first <= note.at <= span.ends_at)
 
 
-def _incidents(view: ModelView, window: WindowView | None, impact: ImpactReport | None) -> tuple[IncidentView, ...]:
-    """Incidents that the window opened, or that were open while it lasted or was judged."""
-    span = window or impact
-    if span is None:
-        return view.open_incidents
-    name = window.name if window else ""
-    found = [
-        one
-        for one in view.incidents
-        if (name and one.window == name)
-        or (not one.window and span.starts_at <= one.opened_at <= max(span.ends_at, span.judged_at) + 60.0)
-        or one.state != "resolved"
-    ]
-    return tuple(found[:5])
-
-
-def _alerts(view: ModelView) -> tuple[AlertView, ...]:
-    order = ("critical", "high", "medium", "low")
-    known = [one for one in view.alerts if one.severity in order]
-    return tuple(sorted(known, key=lambda one: (order.index(one.severity), -one.at))[:5])
-
-
 def _linked(view: Drill) -> Drill:
     return replace(view, links=tuple(_links(view)))
 
@@ -312,13 +292,8 @@ def _links(view: Drill) -> Iterator[Link]:
             href,
             "bad" if incident.state == "open" else "warning",
         )
-    for alert in [one for one in view.alerts if _told_of(one, view.window)][:1]:
+    for alert in view.alerts[:1]:
         yield Link("runbook", alert.runbook or "none", f"for {alert.title}", "#told", "muted")
-
-
-def _told_of(alert: AlertView, window: WindowView | None) -> bool:
-    """Whether an alert went out when the window had been judged, and before the next one was."""
-    return window is None or 0.0 <= alert.at - window.judged_at < window.ends_at - window.starts_at
 
 
 def _of_model(view: Drill) -> Iterator[Link]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fairlead.core import event
+from fairlead.core.alert_evidence import window_of
 from fairlead.core.event import Entry
 from fairlead.core.facts_act import ImpactJudged, TriageDone
 from fairlead.core.impact import ImpactReport, impact_of
@@ -42,6 +43,7 @@ MOST_WINDOWS = 60
 MOST_IMPACTS = 26
 MOST_NOTES = 200  # shown of a model; the journal has all
 MOST_TIMELINE = 200
+MOST_TOLD = 60  # notices, of which each alert's last of a window is kept
 SILENT_SECONDS = 10.0  # a worker that has said nothing for longer is not known to be alive
 
 
@@ -93,6 +95,7 @@ class ModelFold:
             str, tuple[int, int | None]
         ] = {}  # incident -> first entry of its timeline, and the one that ended the harm
         self._alerts: dict[str, AlertView] = {}
+        self._told: dict[tuple[str, str], AlertView] = {}  # by alert and window, the oldest first
         self._notes: list[Note] = []
         self._marks: list[Mark] = []
         self._calm_seq = 0  # the last entry at which a window held or an incident was over
@@ -158,6 +161,7 @@ class ModelFold:
             notes=tuple(reversed(self._notes[-MOST_NOTES:])),
             impact=impact,
             parts=self._parts,
+            told=tuple(reversed(self._told.values())),
         )
 
     def _part(self, fact: event.WindowJudged) -> None:
@@ -241,7 +245,7 @@ class ModelFold:
 
     def _alert(self, entry: Entry, fact: event.AlertRaised) -> None:
         before = self._alerts.get(fact.alert)
-        self._alerts[fact.alert] = AlertView(
+        view = self._alerts[fact.alert] = AlertView(
             alert=fact.alert,
             severity=fact.severity,
             title=fact.title,
@@ -251,7 +255,14 @@ class ModelFold:
             at=entry.at,
             raised=before.raised + 1 if before else 1,
             quieted=before.quieted if before else 0,
+            window=window_of(fact),
+            event_at=fact.event_at,
         )
+        key = fact.alert, view.window
+        self._told.pop(key, None)
+        self._told[key] = view
+        if len(self._told) > MOST_TOLD:
+            del self._told[next(iter(self._told))]
 
     def _quieted(self, _entry: Entry, fact: event.AlertQuieted) -> None:
         before = self._alerts.get(fact.alert)

@@ -240,7 +240,8 @@ class IncidentView(Struct, frozen=True):
 
 
 class AlertView(Struct, frozen=True):
-    """The last notice of one alert, and how often it was raised and held back."""
+    """The last notice of one alert, and how often it was raised and held back. `window` is the one that it is of, and
+    `event_at` when that was in event time, where it is known."""
 
     alert: str
     severity: str
@@ -252,6 +253,8 @@ class AlertView(Struct, frozen=True):
     raised: int = 1
     quieted: int = 0
     quieted_because: str = ""
+    window: str = ""
+    event_at: float | None = None
 
 
 class WorkerView(Struct, frozen=True):
@@ -303,6 +306,7 @@ class ModelView(Struct, frozen=True):
     notes: tuple[Note, ...]
     impact: tuple[ImpactReport, ...] = ()  # each window's figures of callers and business, oldest first
     parts: Parts = Parts()  # classes, groups and fairness over the last windows
+    told: tuple[AlertView, ...] = ()  # the last notice of each alert and window, newest first
 
     @property
     def rollout(self) -> RolloutView | None:
