@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from fairlead.core import event
 from fairlead.core.facts_act import UpstreamChanged
@@ -40,12 +41,12 @@ def judged(day: int, *, bad: bool = False) -> WindowReport:
     )  # fmt: skip
 
 
-def impact(day: int, outcome: Outcome = Outcome.HOLDS) -> ImpactReport:
+def impact(day: int, outcome: Outcome = Outcome.HOLDS, layer: str = "business") -> ImpactReport:
     """A day's figures."""
     starts = T0 + day * DAY
-    figure = Figure("revenue", "business", 1.0, 500, outcome, "revenue 1 (usual 2, 1.8 to 2.2)", 2.0, 1.8, 2.2, -0.5, 9)
-    layer = Layer("business", outcome, figure.reason)
-    return ImpactReport("shop", f"day-{day}", starts, starts + DAY, starts + DAY, 500, (figure,), (layer,))
+    figure = Figure("revenue", layer, 1.0, 500, outcome, "revenue 1 (usual 2, 1.8 to 2.2)", 2.0, 1.8, 2.2, -0.5, 9)
+    layers = (Layer(layer, outcome, figure.reason),)
+    return ImpactReport("shop", f"day-{day}", starts, starts + DAY, starts + DAY, 500, (figure,), layers)
 
 
 @pytest.fixture
@@ -202,3 +203,38 @@ def test_an_alert_of_no_window_belongs_to_the_one_that_had_closed() -> None:
     """A condition is looked at by itself: what it is told of is the newest window of that time."""
     assert [one.alert for one in seen(replayed(), "day-3").alerts] == ["data-quality", "slow"]
     assert "slow" not in [one.alert for one in seen(replayed(), "day-4").alerts]
+
+
+@pytest.mark.parametrize("layer", ["model", "data"])
+@pytest.mark.parametrize("own", list(Outcome))
+@pytest.mark.parametrize("beside", list(Outcome))
+def test_the_card_and_the_map_say_the_same(layer: str, own: Outcome, beside: Outcome) -> None:
+    """Of the newest window and of the one before: the worse of what the watch and the figures say of a layer."""
+    journal = MemoryJournal()
+    for day in range(2):
+        report = replace(judged(day), layers=(Layer(layer, own, "of the watch"),))
+        journal.append([fact_of(report), fact_of_impact(impact(day, beside, layer))], actor="watch", at=T0 + day)
+    live = LiveOverview(journal, MemoryBoard(), ManualClock(T0 + 9))
+    name = {"model": "Model", "data": "Data and features"}[layer]
+    for place in range(2):
+        found = seen(live, f"day-{place}")
+        (rung,) = [one for one in found.rungs if one.name == name]
+        (strip,) = [one for one in found.strips if one.name == name]
+        assert strip.cells[place].outcome is rung.outcome
+        if Outcome.BREACHED in (own, beside):
+            assert rung.outcome is Outcome.BREACHED
+        elif own is not Outcome.UNMEASURED and beside is Outcome.UNDECIDED:
+            assert rung.outcome is Outcome.UNDECIDED
+
+
+def test_a_window_of_figures_alone_has_no_card_of_another_one() -> None:
+    """A window that only the figures speak of shows them, and nothing of the windows that the watch judged."""
+    journal = MemoryJournal()
+    journal.append(
+        [fact_of(judged(0, bad=True)), fact_of_impact(impact(1)), fact_of_impact(impact(2))], actor="w", at=T0
+    )
+    found = seen(LiveOverview(journal, MemoryBoard(), ManualClock(T0)), "day-1")
+    assert {one.name: one.outcome for one in found.rungs} == {
+        "Business": Outcome.HOLDS, "Product": Outcome.UNMEASURED, "Model": Outcome.UNMEASURED,
+        "Data and features": Outcome.UNMEASURED,
+    }  # fmt: skip

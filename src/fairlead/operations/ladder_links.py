@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from fairlead.core.correlation import column_of
 from fairlead.core.impact import Figure, ImpactReport, standing
 from fairlead.core.listing import counted
-from fairlead.core.report import metric_name
-from fairlead.core.verdict import Outcome
+from fairlead.core.report import Layer, metric_name
+from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import NotFound
 from fairlead.operations.ladder_told import alerts_of, incidents_of, open_elsewhere
-from fairlead.operations.overview_ladder import ladder_of
+from fairlead.operations.overview_ladder import ladder_of, together
 from fairlead.operations.overview_parts import Kind, Line, Parts, Seen
 from fairlead.operations.overview_values import (
     AlertView,
@@ -190,12 +190,13 @@ def _rungs(
     newest = (not view.windows or window is view.windows[-1]) and (not view.impact or impact is view.impact[-1])
     if newest:
         return tuple(reversed(view.ladder))
-    found = {rung.name: rung for rung in ladder_of((window,) if window else (), (), workers)}
+    until = tuple(one for one in view.windows if window is not None and one.starts_at <= window.starts_at)
+    found = {rung.name: rung for rung in ladder_of(until, (), workers, (impact,) if impact else ())}
     seen = standing((impact,)) if impact else {}
     rungs = []
     for name in RUNGS:
         rung, told = found[name], seen.get(_LAYERS[name])
-        if name in ("Business", "Product"):
+        if name in ("Business", "Product") or window is None:
             outcome, reason = (told.outcome, told.reason) if told else (Outcome.UNMEASURED, "nothing was measured then")
             rung = Rung(rung.number, name, outcome, reason)
         rungs.append(rung)
@@ -212,17 +213,17 @@ def _strips(view: ModelView, names: Sequence[str]) -> tuple[Strip, ...]:
 
 def _cell(rung: str, name: str, window: WindowView | None, impact: ImpactReport | None) -> Cell:
     starts = window.starts_at if window else impact.starts_at if impact else 0.0
-    told = [layer for layer in (impact.layer(_LAYERS[rung]) if impact else None,) if layer]
-    if window is not None and rung == "Model":
-        told += [layer for layer in (window.model,) if layer]
-    if window is not None and rung == "Data and features":
-        told += [layer for layer in (window.data,) if layer]
-    known = [layer for layer in told if layer.outcome is not Outcome.UNMEASURED] or told
-    if not known:
+    beside = impact.layer(_LAYERS[rung]) if impact else None
+    own = {"Model": window.model, "Data and features": window.data}.get(rung) if window is not None else None
+    if own is None and beside is None:
         return Cell(name, starts, None)
-    order = [Outcome.HOLDS, Outcome.UNDECIDED, Outcome.UNMEASURED, Outcome.BREACHED]
-    layer = max(known, key=lambda one: order.index(one.outcome))
+    layer = _verdict(own or beside) if own is None or beside is None else together(_verdict(own), _verdict(beside))
     return Cell(name, starts, layer.outcome, layer.reason)
+
+
+def _verdict(layer: Layer | None) -> Verdict:
+    assert layer is not None, "the caller has looked"
+    return Verdict(layer.outcome, layer.reason)
 
 
 def _moved(view: ModelView, feature: DriftView | None) -> tuple[str, ...]:

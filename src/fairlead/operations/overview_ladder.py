@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from fairlead.core.impact import ImpactReport, standing
 from fairlead.core.listing import counted
 from fairlead.core.metrics import METRICS, UNBOUND, metric
+from fairlead.core.report import metric_name
 from fairlead.core.rollout import Call, Phase
 from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.operations.overview_notes import percent
@@ -43,8 +44,8 @@ def ladder_of(
     rollout = rollouts[0] if rollouts else None
     seen = standing(impact)
     judged = (
-        ("Data and features", _with(_data(last), seen.get("data"))),
-        ("Model", _with(_model(windows), seen.get("model"))),
+        ("Data and features", together(_data(last), seen.get("data"))),
+        ("Model", together(_model(windows), seen.get("model"))),
         ("Product", _product(rollout, workers, seen)),
         ("Business", _business(rollout, seen)),
     )
@@ -53,8 +54,9 @@ def ladder_of(
     )
 
 
-def _with(verdict: Verdict, beside: Verdict | None) -> Verdict:
-    """A layer with what else was seen of it. Whatever holds beside what is unmeasured does not measure it."""
+def together(verdict: Verdict, beside: Verdict | None) -> Verdict:
+    """The worse of both: a layer with what else was seen of it. Whatever holds beside what is unmeasured does not
+    measure it."""
     if beside is None or beside.outcome is Outcome.UNMEASURED:
         return verdict
     if beside.outcome is not Outcome.HOLDS:
@@ -94,13 +96,33 @@ def _features(window: WindowView) -> Verdict:
 
 
 def _model(windows: Sequence[WindowView]) -> Verdict:
-    if windows and windows[-1].model is not None:
-        return Verdict(windows[-1].model.outcome, f"{windows[-1].name}: {windows[-1].model.reason}")
-    if not windows or windows[-1].performance is None:
-        how = "send what really happened to POST /v1/outcomes"
-        return Verdict(Outcome.UNMEASURED, f"Nothing says yet how good the answers are: {how}.")
-    window, last = windows[-1], windows[-1].performance
-    return Verdict(last.outcome, f"{window.name}: {last.reason or _performance_words(last)}")
+    last = windows[-1] if windows else None
+    if last is not None and last.model is not None:
+        return Verdict(last.model.outcome, f"{last.name}: {last.model.reason}")
+    if last is not None and last.performance is not None:
+        found = last.performance
+        return Verdict(found.outcome, f"{last.name}: {found.reason or _performance_words(found)}")
+    known = [one for one in windows if one.performance is not None and _said(one.performance)]
+    if last is not None and not last.rows and known:
+        said = f"no answers in {last.name}; last: {_last_known(known)}"
+        return Verdict(Outcome.UNMEASURED, said)
+    how = "send what really happened to POST /v1/outcomes"
+    return Verdict(Outcome.UNMEASURED, f"Nothing says yet how good the answers are: {how}.")
+
+
+def _last_known(windows: Sequence[WindowView]) -> str:
+    """The metric by labels in the newest window that has any, else its estimate."""
+    labelled = [one for one in windows if one.performance is not None and one.performance.realised is not None]
+    window = (labelled or windows)[-1]
+    assert window.performance is not None, "the caller has looked"
+    return f"{_said(window.performance)} in {window.name}"
+
+
+def _said(found: PerformanceView) -> str:
+    name = metric_name(found.metric)
+    if found.realised is not None:
+        return f"{name} {found.realised:.3f}"
+    return f"{name} estimated at {found.estimated:.3f}" if found.estimated is not None else ""
 
 
 def _performance_words(last: PerformanceView) -> str:
@@ -115,7 +137,7 @@ def _product(rollout: RolloutView | None, workers: Sequence[WorkerView], seen: M
     verdict = _rollout_and_workers(rollout, workers, measured=told)
     if beside is not None and not told and workers and verdict.outcome is Outcome.UNMEASURED:
         return beside
-    return _with(verdict, beside)
+    return together(verdict, beside)
 
 
 def _rollout_and_workers(rollout: RolloutView | None, workers: Sequence[WorkerView], *, measured: bool) -> Verdict:
@@ -151,7 +173,7 @@ def _business(rollout: RolloutView | None, seen: Mapping[str, Verdict]) -> Verdi
     """What events that are money say: against the windows before, and by the newest rollout's guardrails."""
     beside = seen.get("business")
     guarded = _guarded(rollout)
-    return _with(guarded, beside) if guarded is not _NO_BUSINESS else beside or guarded
+    return together(guarded, beside) if guarded is not _NO_BUSINESS else beside or guarded
 
 
 def _guarded(rollout: RolloutView | None) -> Verdict:
