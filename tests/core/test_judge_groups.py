@@ -94,13 +94,25 @@ def test_what_was_so_on_the_held_out_rows_is_told_and_called_nothing() -> None:
     )
     (impact,) = [one for one in stands.fairness if one.measure == "impact"]
     assert impact.outcome is Outcome.UNDECIDED
-    assert impact.reason == "the impact of sex 50% is beyond 80%, and no worse than it was; 50% on the held-out rows"
+    assert impact.reason == "the impact of sex is 50%, below 80%, and no worse than it was; 50% on the held-out rows"
     became = judge_groups(
         GroupCounts(Side(whole, {"sex": (men, women)}), Side(whole, {"sex": (men, alike)}), ("n", "y"), ("sex",))
     )
     assert [one.measure for one in became.fairness if one.outcome is Outcome.BREACHED] == ["impact"]
     said = "25.0% are decided y where sex = f, 50.0% where sex = m: 25.0% further apart than on the held-out rows"
     assert became.unfair == (said,)
+
+
+def test_a_gap_of_rates_is_above_its_bound() -> None:
+    """An impact is too small below its bound, and a gap too wide above it."""
+    men, women = two("m", 500, 500, 450, 50), two("f", 500, 500, 300, 50)
+    whole = two("", 1_000, 1_000, 750, 100)
+    side = Side(whole, {"sex": (men, women)})
+    found = judge_groups(GroupCounts(side, side, ("n", "y"), ("sex",)))
+    (gap,) = [one for one in found.fairness if one.measure == "tpr"]
+    assert gap.reason.startswith(
+        "the gap of true positive rates of sex is 0.300, above 0.100, and no worse than it was"
+    )
 
 
 def test_a_class_that_is_no_longer_found_is_called() -> None:

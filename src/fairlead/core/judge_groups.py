@@ -273,9 +273,10 @@ def _fair(bare: FairnessReading, now: Rates, held: Rates, asked: _Asked) -> Fair
     within = gap.measure.value >= bound if bare.measure == "impact" else gap.measure.value <= bound
     if within:
         return replace(found, outcome=Outcome.HOLDS)
-    said = f"{_NAMES[bare.measure]} of {bare.column} {_shown(bare.measure, gap.measure.value)}"
+    side = "below" if bare.measure == "impact" else "above"
+    said = f"{_NAMES[bare.measure]} of {bare.column} is {_shown(bare.measure, gap.measure.value)}"
     was = "" if not before.measure.defined else f"; {_shown(bare.measure, before.measure.value)} on the held-out rows"
-    return replace(found, reason=f"{said} is beyond {_shown(bare.measure, bound)}, and no worse than it was{was}")
+    return replace(found, reason=f"{said}, {side} {_shown(bare.measure, bound)}, and no worse than it was{was}")
 
 
 def _gap(rates: Rates, measure: str) -> Gap:
