@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.config.conditions import condition
-from fairlead.core.condition import RECOVERY, Measured, bound_of, evaluate
+from fairlead.core.condition import RECOVERY, SEEN, Measured, bound_of, evaluate
 from fairlead.core.verdict import Outcome
 
 ERRORS = condition("error_rate > 5%")
@@ -109,3 +109,16 @@ def test_the_bound_is_what_is_written(factor: float, other: float, step: float) 
     text = f"volume > {factor:.4f} * champion - {step:.4f}"
     bound = bound_of(condition(text), Measured("volume", 1.0, others={"champion": other}))
     assert bound == pytest.approx(round(factor, 4) * other - round(step, 4), rel=1e-12, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [(0.264, "usual 0.26 ms, counted as 20 ms"), (12.4, "usual 12 ms, counted as 20 ms"), (20.0, "usual 20 ms")],
+)
+def test_what_counts_as_more_than_it_is_is_told_as_it_is(seen: float, said: str) -> None:
+    """The bound follows from what it counts as; the reader is told both."""
+    slow = condition("p99_latency > 2 * usual")
+    others = {"usual": 20.0, SEEN.format("usual"): seen}
+    found = evaluate(slow, [Measured("p99_latency", 94.0, rows=500, others=others)])
+    assert found.outcome is Outcome.BREACHED
+    assert found.reason == f"p99_latency is 94 ms (of 500), where 40 ms ({said}) is the bound"

@@ -102,6 +102,17 @@ def test_slow_is_what_is_slow_for_this_model(usual: float | None, ms: float, rai
     assert desk.raised == raised
 
 
+def test_the_usual_is_told_as_it_is() -> None:
+    """Answers in a quarter of a millisecond count as answers in 20, and nobody is told that 20 is usual."""
+    desk = Desk()
+    desk.usual(0.26)
+    desk.traffic(2_000, ms=94.0)
+    desk.minute()
+    reasons = [fact.reason for fact in desk.facts(AlertRaised) if fact.alert == "p99_latency"]
+    assert len(reasons) == 1
+    assert "where 40 ms (usual 0.26 ms, counted as 20 ms) is the bound" in reasons[0]
+
+
 def test_one_slow_answer_is_no_alert() -> None:
     """It says nothing of a quantile from below."""
     desk = Desk()

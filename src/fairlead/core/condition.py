@@ -21,6 +21,7 @@ from fairlead.core.watched import event_of
 
 Operator = Literal["<", "<=", ">", ">="]
 _MEETS: Mapping[str, Callable[[float, float], bool]] = {"<": lt, "<=": le, ">": gt, ">=": ge}
+SEEN = "{} seen"  # beside what a value is compared with: what it is, where it counts as something else
 RECOVERY = 0.1  # of the distance from what is normal to the bound
 _NAMED = 5  # features that a sentence lists
 
@@ -50,7 +51,8 @@ class Condition(Struct, frozen=True):
 
 class Measured(Struct, frozen=True):
     """One value of a metric, of `feature` if it is one's, from `rows` observations, with its interval where one is
-    known. `others` holds what it may be compared with (champion, budget).
+    known. `others` holds what it may be compared with (champion, budget); where that is counted as more or less than it
+    is, what it is stands beside it (`SEEN`).
 
     `sure` says where a test of its own has decided that the value is no chance (a drift test's significance and
     effect); None where the interval decides. Without a value `missing` says why; `void`: there is nothing now that
@@ -198,9 +200,19 @@ def _said(condition: Condition, measured: Measured, named: str, bound: float) ->
     note = f" ({', '.join(parts)})" if parts else ""
     against = ""
     if condition.of:
-        against = f" ({condition.of} {shown(condition, measured.others[condition.of])})"
+        against = f" ({_compared(condition, measured)})"
     said = f"{named} is {shown(condition, measured.value)}{note}, where {shown(condition, bound)}{against} is the bound"
     return f"{said}: {measured.note}" if measured.note else said
+
+
+def _compared(condition: Condition, measured: Measured) -> str:
+    """What a value is compared with, and what that counts as where it is something else."""
+    counts = shown(condition, measured.others[condition.of])
+    seen = measured.others.get(SEEN.format(condition.of))
+    if seen is None or seen == measured.others[condition.of]:
+        return f"{condition.of} {counts}"
+    plain = f"{seen:.2g} ms" if counts.endswith(" ms") and abs(seen) < 10.0 else shown(condition, seen)
+    return f"{condition.of} {plain}, counted as {counts}"
 
 
 def _judgement(outcome: Outcome, looks: Sequence[_Look]) -> Judgement:

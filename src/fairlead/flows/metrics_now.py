@@ -11,7 +11,7 @@ from math import floor
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fairlead.core.condition import Condition, Measured
+from fairlead.core.condition import SEEN, Condition, Measured
 from fairlead.core.cost import CostMatrix
 from fairlead.core.impact import ImpactReport
 from fairlead.core.record import Prediction
@@ -107,9 +107,7 @@ class MetricsNow:
         """Takes in what callers and the business had of a window, and what is usual; one whose events are not in yet
         tells of no events."""
         self._usual |= {
-            one.name: max(one.usual, LEAST_USUAL_MS)
-            for one in report.figures
-            if one.name in WITH_USUAL and one.usual is not None
+            one.name: one.usual for one in report.figures if one.name in WITH_USUAL and one.usual is not None
         }
         if report.final and (self._impact is None or report.ends_at >= self._impact.ends_at):
             self._impact = report
@@ -175,7 +173,8 @@ class MetricsNow:
         usual = self._usual.get(metric)
         if usual is None:
             return Measured(metric, missing="what is usual is known after some windows", void=True)
-        return replace(self._now(metric, now, version), others={"usual": usual})
+        others = {"usual": max(usual, LEAST_USUAL_MS), SEEN.format("usual"): usual}
+        return replace(self._now(metric, now, version), others=others)
 
     def _beside(
         self, condition: Condition, now: float, champion: int | None, version: int | None
