@@ -9,7 +9,17 @@ from msgspec.structs import replace
 from fairlead.core import event
 from fairlead.core.facts_act import UpstreamChanged
 from fairlead.core.impact import Figure, ImpactReport, fact_of_impact
-from fairlead.core.report import Change, FeatureShift, Harm, Layer, Performance, Stage, WindowReport, fact_of
+from fairlead.core.report import (
+    Change,
+    FeatureShift,
+    Harm,
+    Layer,
+    MetricReading,
+    Performance,
+    Stage,
+    WindowReport,
+    fact_of,
+)
 from fairlead.core.verdict import Outcome
 from fairlead.errors import NotFound
 from fairlead.operations.ladder_links import Drill, address, drill
@@ -238,3 +248,21 @@ def test_a_window_of_figures_alone_has_no_card_of_another_one() -> None:
         "Business": Outcome.HOLDS, "Product": Outcome.UNMEASURED, "Model": Outcome.UNMEASURED,
         "Data and features": Outcome.UNMEASURED,
     }  # fmt: skip
+
+
+def test_the_cost_of_decisions_stands_on_the_business_layer_of_each_window() -> None:
+    """In the card and on the map alike, of an old window and of the newest."""
+    journal = MemoryJournal()
+    for day in range(2):
+        report = judged(day)
+        assert report.performance is not None
+        cost = MetricReading("cost", 5.0, 4.8, 5.2, None, None, None, 5.0 + day, 4.9 + day, 5.1 + day)
+        change = Change("auroc", 0.0, -0.1, 0.1, realised=True)
+        report = replace(report, performance=replace(report.performance, also=(cost,)), harm=Harm(change=change))
+        journal.append([fact_of(report)], actor="watch", at=T0 + day)
+    live = LiveOverview(journal, MemoryBoard(), ManualClock(T0 + 9))
+    for day, outcome in enumerate((Outcome.HOLDS, Outcome.UNDECIDED)):
+        found = seen(live, f"day-{day}")
+        assert (found.rungs[0].name, found.rungs[0].outcome) == ("Business", outcome)
+        assert f"day-{day}: decisions cost about {500 * (5 + day):,} units of cost a day" in found.rungs[0].reason
+        assert found.strips[0].cells[day].outcome is outcome

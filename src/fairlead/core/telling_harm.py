@@ -92,7 +92,7 @@ def _paid(report: WindowReport, change: Change) -> str:
     low, high = sorted(-bound if saves else bound for bound in bounds)
     verb, more = ("saves about", "") if saves else ("about", " more")
     kind = "" if change.realised else ", estimated"
-    return f"{verb} {_whole(abs(value))} {UNIT}{more} a day ({_whole(low)} to {_whole(high)}{kind})"
+    return f"{verb} {whole(abs(value))} {UNIT}{more} a day ({whole(low)} to {whole(high)}{kind})"
 
 
 def _per_day(report: WindowReport, per_thousand: float | None) -> float:
@@ -101,10 +101,10 @@ def _per_day(report: WindowReport, per_thousand: float | None) -> float:
     return (per_thousand or 0.0) / PER * report.rows * DAY / seconds if seconds > 0 else 0.0
 
 
-def _whole(value: float) -> str:
-    """Without the sign of a zero.
+def whole(value: float) -> str:
+    """An amount without the sign of a zero.
 
-    >>> _whole(-0.3), _whole(-1234.5)
+    >>> whole(-0.3), whole(-1234.5)
     ('0', '-1,234')
     """
     return f"{round(value):,}"

@@ -19,6 +19,7 @@ from fairlead.core.report import Layer, metric_name
 from fairlead.core.verdict import Outcome, Verdict
 from fairlead.errors import NotFound
 from fairlead.operations.ladder_told import alerts_of, incidents_of, open_elsewhere
+from fairlead.operations.overview_cost import with_cost
 from fairlead.operations.overview_ladder import ladder_of, together
 from fairlead.operations.overview_parts import Kind, Line, Parts, Seen
 from fairlead.operations.overview_values import (
@@ -197,8 +198,9 @@ def _rungs(
     for name in RUNGS:
         rung, told = found[name], seen.get(_LAYERS[name])
         if name in ("Business", "Product") or window is None:
-            outcome, reason = (told.outcome, told.reason) if told else (Outcome.UNMEASURED, "nothing was measured then")
-            rung = Rung(rung.number, name, outcome, reason)
+            verdict = told or Verdict(Outcome.UNMEASURED, "nothing was measured then")
+            verdict = with_cost(verdict, (window,)) if name == "Business" and window is not None else verdict
+            rung = Rung(rung.number, name, verdict.outcome, verdict.reason)
         rungs.append(rung)
     return tuple(rungs)
 
@@ -214,6 +216,10 @@ def _strips(view: ModelView, names: Sequence[str]) -> tuple[Strip, ...]:
 def _cell(rung: str, name: str, window: WindowView | None, impact: ImpactReport | None) -> Cell:
     starts = window.starts_at if window else impact.starts_at if impact else 0.0
     beside = impact.layer(_LAYERS[rung]) if impact else None
+    if rung == "Business" and window is not None and window.cost is not None:
+        found = _verdict(beside) if beside else Verdict(Outcome.UNMEASURED, "nothing was measured then")
+        found = with_cost(found, (window,))
+        return Cell(name, starts, found.outcome, found.reason)
     own = {"Model": window.model, "Data and features": window.data}.get(rung) if window is not None else None
     if own is None and beside is None:
         return Cell(name, starts, None)

@@ -13,6 +13,7 @@ from fairlead.core.metrics import METRICS, UNBOUND, metric
 from fairlead.core.report import metric_name
 from fairlead.core.rollout import Call, Phase
 from fairlead.core.verdict import Outcome, Verdict, worst
+from fairlead.operations.overview_cost import with_cost
 from fairlead.operations.overview_notes import percent
 from fairlead.operations.overview_values import (
     GuardrailView,
@@ -27,8 +28,8 @@ _SERVED = ("service", "product")  # the layers whose guardrails tell how the ser
 # Where nobody logs such a figure, or no guardrail bounds it, the layer is said to be unmeasured rather than left out.
 _NO_BUSINESS = Verdict(
     Outcome.UNMEASURED,
-    "Not measured: nobody logs a business figure: send events such as revenue to POST /v1/events, and, to guard "
-    "rollouts by it, write revenue >= 0.98 * champion.",
+    "Not measured: nobody logs a business figure: send events such as revenue to POST /v1/events, or state "
+    "what wrong answers cost in models.NAME.cost, and, to guard rollouts by it, write revenue >= 0.98 * champion.",
 )
 
 
@@ -47,7 +48,7 @@ def ladder_of(
         ("Data and features", together(_data(last), seen.get("data"))),
         ("Model", together(_model(windows), seen.get("model"))),
         ("Product", _product(rollout, workers, seen)),
-        ("Business", _business(rollout, seen)),
+        ("Business", with_cost(_business(rollout, seen), windows)),
     )
     return tuple(
         Rung(number, name, verdict.outcome, verdict.reason) for number, (name, verdict) in enumerate(judged, start=1)

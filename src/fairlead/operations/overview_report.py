@@ -10,6 +10,7 @@ import msgspec
 from fairlead.core.event import WindowJudged
 from fairlead.core.report import CALM, SCORE, Correlation, FeatureShift, Performance, report_of
 from fairlead.core.verdict import Outcome
+from fairlead.operations.overview_cost import cost_view
 from fairlead.operations.overview_values import DriftView, Heat, HeatRow, PerformanceView, WindowView
 
 MOST_COLUMNS, MOST_ROWS = 26, 30
@@ -57,6 +58,7 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
         change=report.harm.change,
         segment=report.harm.segment,
         correlation=report.correlation if isinstance(report.correlation, Correlation) else None,
+        cost=cost_view(report),
     )
 
 

@@ -159,6 +159,20 @@ class PerformanceView(Struct, frozen=True):
     reason: str = ""
 
 
+class CostView(Struct, frozen=True):
+    """What a decision of a window costs in the mean, by labels or else estimated from scores, and what it cost on the
+    held-out rows; each with its 95 % interval. `broken` is whether a column is."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reference: float | None = None
+    reference_low: float | None = None
+    reference_high: float | None = None
+    labelled: bool = False
+    broken: bool = False
+
+
 class WindowView(Struct, frozen=True):
     """One judged window. `readable` is false when its report could not be read: then the fact's own fields are all."""
 
@@ -182,6 +196,7 @@ class WindowView(Struct, frozen=True):
     segment: str = ""  # the smallest that explains the change
     evidence: tuple[str, ...] = ()  # digests of what it was judged from, oldest first
     correlation: report.Correlation | None = None
+    cost: CostView | None = None  # of its decisions, where the settings state one
 
 
 class HeatRow(Struct, frozen=True):

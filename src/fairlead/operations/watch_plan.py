@@ -132,7 +132,13 @@ def _model(manifest: Manifest, harm: HarmPolicy, delay: float) -> list[Watched]:
         ]  # fmt: skip
         if harm.cost is not None:
             found.append(
-                Watched("business", "money", "cost of each wrong answer", "told with each shift", "models.NAME.cost")
+                Watched(
+                    "business",
+                    "money",
+                    "cost of each wrong answer",
+                    "told with each window and shift",
+                    "models.NAME.cost",
+                )
             )
         elif task is Task.BINARY:
             said = "none yet: state what false_positive and false_negative cost"
