@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead.core.event import canonical
-from fairlead.core.gate import Check
-from fairlead.core.judge_drill import Channel, Drill, judge_drills
+from fairlead.core.gate import Check, GatePolicy, Given
+from fairlead.core.judge_drill import REAL, UNASKED, Channel, Drill, judge_drills
+from fairlead.core.judging import again
 from fairlead.core.verdict import Outcome
 
 HOLDS, BREACHED, UNDECIDED = Outcome.HOLDS, Outcome.BREACHED, Outcome.UNDECIDED
@@ -34,6 +35,9 @@ def well_formed(check: Check) -> bool:
         (300, [CLEAN, NULLS, SILENT], [], BREACHED, "a wrong unit in age raised no alarm"),
         (300, [CRY, NULLS], [], BREACHED, "rows as they are raised an alarm (age drifted)"),
         (300, [CLEAN, NULLS], [Channel("ops", "404")], BREACHED, "the channel ops did not take a test notice: 404"),
+        (300, [CLEAN, NULLS], [Channel("ops", how=REAL)], HOLDS, "; 1 channel took a real one lately."),
+        (300, [CLEAN, NULLS], [Channel("ops", how=UNASKED)], HOLDS, "by itself, for they call people: ops."),
+        (300, [CLEAN, NULLS], [Channel("ops", "503", REAL)], BREACHED, "ops did not take its last notice: 503"),
         (99, [CLEAN, NULLS], [], UNDECIDED, "99 held-out rows in each half are too few"),
         (300, [CLEAN, SKIPPED], [], UNDECIDED, "No fault could be shown"),
         (0, [], [], UNDECIDED, "too few"),
@@ -55,3 +59,11 @@ def test_one_wrong_monitor_is_enough(drills: list[Drill]) -> None:
     found = judge_drills(300, drills, [])
     assert (found.outcome is BREACHED) is (SILENT in drills or CRY in drills)
     assert (found.outcome is HOLDS) is (NULLS in drills and SILENT not in drills and CRY not in drills)
+
+
+def test_what_was_judged_of_channels_before_is_judged_alike() -> None:
+    """A gate that a person asked for keeps what it always kept of a channel, and says the same of it again."""
+    found = judge_drills(300, [CLEAN, NULLS], [Channel("ops", "404"), Channel("console")])
+    assert isinstance(found.given, Given)
+    assert found.given.values["channels"] == [{"name": "ops", "error": "404"}, {"name": "console", "error": ""}]
+    assert again(judge_drills, found.given, GatePolicy()).reason == found.reason

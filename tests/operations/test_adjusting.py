@@ -24,6 +24,7 @@ from fairlead.operations.triage import triage
 from fairlead.ports.routes import WorkerState
 from fairlead.testing.candidate import StayPredictor, draw, drawn_file, formula_file
 from fairlead.testing.log import make_prediction
+from fairlead.testing.notifier import MemoryNotifier
 from fairlead.testing.registry import MemoryRegistry
 
 SETTINGS = """
@@ -110,7 +111,11 @@ def test_a_moved_prior_moves_the_threshold(made: Callable[[float, float], Contex
     found = triage(context, incident.id)
     assert found.triage is not None
     assert found.triage.action == "threshold", found.triage
-    done = act(context, incident.id, "threshold")
+    pager = MemoryNotifier("pager")
+    done = act(
+        replace(context, open_notifiers=lambda: {pager: ("critical",)}), incident.id, "threshold", automatic=True
+    )
+    assert pager.sent == []
     info = context.registry.versions("stay")[-1]
     assert context.bundles.manifest(info.bundle).threshold < 0.35
     assert done.actions[-1].version == info.version == 2

@@ -29,6 +29,7 @@ from fairlead.operations.models import Registration, register, show
 from fairlead.operations.retraining import decisions, retrain
 from fairlead.testing.candidate import draw, drawn_file, formula_file
 from fairlead.testing.log import make_prediction
+from fairlead.testing.notifier import MemoryNotifier
 from fairlead.testing.registry import MemoryRegistry
 from fairlead.testing.reports import window_report
 from fairlead.testing.trainer import CopyTrainer
@@ -247,10 +248,14 @@ def test_two_at_once_train_once(weak: House) -> None:
 
 
 def test_a_challenger_that_is_no_better_stays_where_it_is(weak: House) -> None:
-    """It is registered with its failed gate for all to see, and no rollout is asked for."""
-    before = len(asked_for(weak.context))
-    context = weak.training(CopyTrainer(weak.poor))
+    """It is registered with its failed gate for all to see, and no rollout is asked for. A run that began by itself
+    calls nobody for its fire drill."""
+    before, pager = len(asked_for(weak.context)), MemoryNotifier("pager")
+    context = replace(weak.training(CopyTrainer(weak.poor)), open_notifiers=lambda: {pager: ("critical",)})
+    decided = RetrainDecided("stay", "worse", True, "window w0 is harmful", "w0")
+    context.journal.append([decided], actor="respond", at=context.clock.now())
     fact = retrain(context, "stay", "worse")
+    assert pager.sent == []
     assert fact.version is not None
     assert not fact.beats_champion
     assert f"version {fact.version} did not pass its gate, version 1 stays" in fact.reason
@@ -259,9 +264,11 @@ def test_a_challenger_that_is_no_better_stays_where_it_is(weak: House) -> None:
 
 
 def test_a_good_challenger_may_be_left_to_a_person(weak: House) -> None:
-    """With `promote: manual` a passed gate asks for nothing."""
-    before = len(asked_for(weak.context))
-    fact = retrain(weak.training(CopyTrainer(weak.good), promote="manual"), "stay", "by-hand")
+    """With `promote: manual` a passed gate asks for nothing. A run that a person began asks every channel."""
+    before, pager = len(asked_for(weak.context)), MemoryNotifier("pager")
+    context = weak.training(CopyTrainer(weak.good), promote="manual")
+    fact = retrain(replace(context, open_notifiers=lambda: {pager: ("critical",)}), "stay", "by-hand")
+    assert [notice.alert for notice in pager.sent] == ["fire-drill"]
     assert fact.beats_champion
     assert "passed its gate" in fact.reason
     assert "asked for" not in fact.reason

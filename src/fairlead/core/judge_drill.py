@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fairlead.core.gate import Check, figures
 from fairlead.core.judging import judged
-from fairlead.core.listing import counted
+from fairlead.core.listing import counted, first_of
 from fairlead.core.verdict import Outcome
 
 FEWEST_ROWS = 100  # of each half of the held-out rows: fewer show little to any monitor
@@ -33,11 +33,25 @@ class Drill(Struct, frozen=True):
         return f"{self.name} raised no alarm{tail}" if self.must_fire else f"{self.name} raised an alarm{tail}"
 
 
+REAL, UNASKED = "real", "unasked"
+
+
 class Channel(Struct, frozen=True):
-    """A channel that was sent a test notice, and its error, if it did not take it."""
+    """A channel that was sent a test notice, and its error, if it did not take it. Of a gate that runs by itself `how`
+    says what stands in for one: `real`, the last notice on a real alert; `unasked`, nothing, for it calls people."""
 
     name: str
     error: str = ""
+    how: str | UnsetType = UNSET
+
+
+class Unattended(Struct, frozen=True):
+    """What a gate that runs by itself goes by, for it must wake nobody. `told`: by channel, why it did not take its
+    newest real notice, empty where it did; a channel that had none lately is left out. `quiet`: those that call nobody,
+    and may be sent a test notice."""
+
+    told: Mapping[str, str]
+    quiet: frozenset[str]
 
 
 @judged
@@ -55,7 +69,13 @@ def judge_drills(rows: int, drills: Sequence[Drill], channels: Sequence[Channel]
         **{f"fired_{drill.name.replace(' ', '_')}": drill.fired for drill in shown},
     )
     problems = [drill.problem for drill in drills if drill.problem]
-    problems += [f"the channel {one.name} did not take a test notice: {one.error}" for one in channels if one.error]
+    if any(one.how is not UNSET for one in channels):
+        required = "an alarm for each fault, none for rows as they should be, and no channel that refuses notices"
+    problems += [
+        f"the channel {one.name} did not take {'its last' if one.how == REAL else 'a test'} notice: {one.error}"
+        for one in channels
+        if one.error
+    ]
     if problems:
         more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
         said = "; ".join(problems[:3])
@@ -67,7 +87,20 @@ def judge_drills(rows: int, drills: Sequence[Drill], channels: Sequence[Channel]
         return Check("monitors_alive", Outcome.UNDECIDED, "No fault could be shown to a monitor.", measured, required)
     skipped = [f"{drill.name} ({drill.skipped})" for drill in drills if drill.skipped]
     tail = f"; not shown: {', '.join(skipped)}" if skipped else ""
-    where = f"; {counted(len(channels), 'channel')} took a test notice" if channels else "; no channel is configured"
+    where = "".join(_taken(channels)) or "; no channel is configured"
     named = ", ".join(drill.name for drill in faults)
     reason = f"{counted(len(faults), 'alarm')} for {named}, none for rows as they should be{tail}{where}."
     return Check("monitors_alive", Outcome.HOLDS, reason, measured, required)
+
+
+def _taken(channels: Sequence[Channel]) -> Iterator[str]:
+    """How it is known that channels take notices."""
+    tested = sum(one.how is UNSET for one in channels)
+    if tested:
+        yield f"; {counted(tested, 'channel')} took a test notice"
+    real = sum(one.how == REAL for one in channels)
+    if real:
+        yield f"; {counted(real, 'channel')} took a real one lately"
+    unasked = [one.name for one in channels if one.how == UNASKED]
+    if unasked:
+        yield f"; not asked by a gate that runs by itself, for they call people: {first_of(unasked)}"

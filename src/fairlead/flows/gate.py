@@ -16,6 +16,7 @@ from functools import partial
 import msgspec
 
 from fairlead.core.gate import CHECKS, Check, CheckName, GatePolicy, GateReport, unmeasured
+from fairlead.core.judge_drill import Unattended
 from fairlead.errors import FairleadError
 from fairlead.flows.gate_checks.agreement import check_clean
 from fairlead.flows.gate_checks.book import READ, SERVED, Served
@@ -42,6 +43,7 @@ class GatePorts:
     clean: CleanProcess
     clock: Clock
     channels: tuple[Notifier, ...] = ()  # that alerts go to: each is sent a test notice
+    unattended: Unattended | None = None  # what is known of them instead, where the gate runs by itself
 
 
 def run_gate(
@@ -58,7 +60,9 @@ def run_gate(
     unmeasured, with the error; it never passes. Blocks for some seconds.
     """
     measured_at, began = ports.clock.now(), ports.clock.monotonic()
-    subject = Subject(info, champion, policy, ports.bundles, ports.open_dataset, ports.channels, measured_at)
+    subject = Subject(
+        info, champion, policy, ports.bundles, ports.open_dataset, ports.channels, measured_at, ports.unattended
+    )
     checks = []
     with closing(_checks(ports, subject)) as made:  # the stage ends here even when `on_check` raises
         for check in made:

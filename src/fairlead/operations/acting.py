@@ -85,10 +85,10 @@ def _rollback(context: Context, incident: Incident, reason: str, by: str) -> Out
 
 
 def _adjusted(action: _Adjusted) -> _Doing:
-    def does(context: Context, incident: Incident, _reason: str, _by: str) -> Outcome:
+    def does(context: Context, incident: Incident, _reason: str, by: str) -> Outcome:
         from fairlead.operations.adjusting import adjusted
 
-        version, rollout, said = adjusted(context, incident, action)
+        version, rollout, said = adjusted(context, incident, action, by_itself=bool(by))
         return Outcome(said, version, rollout, failed=version is None)
 
     return does

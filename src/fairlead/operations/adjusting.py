@@ -29,9 +29,10 @@ _MACHINE_FIELDS = ("version", "date", "training_data", "evaluation_data", "metri
 
 
 def adjusted(
-    context: Context, incident: Incident, action: Literal["threshold", "recalibrate"]
+    context: Context, incident: Incident, action: Literal["threshold", "recalibrate"], *, by_itself: bool = False
 ) -> tuple[int | None, str, str]:
     """The version, its rollout, and what is to be said of them; no version where it would not help, with the reason.
+    `by_itself`: no person asked for it.
 
     Raises `Refused` for a model that is not binary, for too few recent labels, or for a threshold outside its band.
     """
@@ -50,7 +51,7 @@ def adjusted(
     run = f"{action}-{incident.id.replace(':', '')}"
     with claimed(context.home / "runs", run):
         info = _registered(context, (champion, manifest), rows, fit, run)
-    report = gate(context, f"{info.model}@{info.version}")
+    report = gate(context, f"{info.model}@{info.version}", by_itself=by_itself)
     if not report.passed:
         return None, "", f"version {info.version} did not pass its gate: {', '.join(report.failed)}; {fit.reason}"
     strategy = context.settings.retraining.strategy

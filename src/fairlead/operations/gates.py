@@ -12,8 +12,10 @@ from fairlead.adapters.worker_stage import stages
 from fairlead.config.gates import Gates
 from fairlead.core.environment import ENVIRONMENTS, Environment
 from fairlead.core.event import Entry, GateMeasured
+from fairlead.core.facts_act import NoticeTried, UpstreamChanged
 from fairlead.core.gate import Check, GatePolicy, GateReport, Waived
 from fairlead.core.gate_validity import Now, why_invalid
+from fairlead.core.judge_drill import Unattended
 from fairlead.core.judging import parted
 from fairlead.core.waiver import waivers, with_waivers
 from fairlead.errors import BundleError, NotFound, Refused, StateError, UsageError
@@ -23,6 +25,8 @@ from fairlead.operations.models import resolve
 from fairlead.ports import VersionInfo
 
 OnCheck = Callable[[Check], None]
+PROOF_DAYS = 30  # for so long a real notice that was delivered proves its channel
+_QUIET = ("webhook", "slack", "email")  # types of channels that call nobody; the others page, or pass on to who does
 _FOLDER, _BESIDE = "gates", "bundles-evidence"
 
 
@@ -31,16 +35,21 @@ def gate(
     reference: str,
     environment: str = "",
     on_check: OnCheck = lambda _: None,
+    *,
+    by_itself: bool = False,
 ) -> GateReport:
     """Measures every check of `name@version` against the champion, keeps the report and journals it.
 
     `environment` says whose policy decides; by default that which this home serves. Takes some seconds; `on_check`
-    hears each check as it is made. A report that fails is kept too.
+    hears each check as it is made. A report that fails is kept too. `by_itself`: no person asked for it, and none is to
+    be woken by its fire drill.
     """
     wanted = environment_of(context, environment)
     info = resolve(context, reference)
     policy = policy_of(context.settings.gates, wanted)
-    measured = run_gate(_ports(context), info, champion_of(context, info), policy, wanted, on_check)
+    measured = run_gate(
+        _ports(context, by_itself=by_itself), info, champion_of(context, info), policy, wanted, on_check
+    )
     now = context.clock.now()  # one instant: the waivers that the report holds are those of its entry
     report, evidence = parted(with_waivers(measured, waived(context, info, wanted, now)))
     store = store_of(context)
@@ -149,7 +158,28 @@ def _last(context: Context, info: VersionInfo, environment: str) -> GateMeasured
     return found[-1] if found else None
 
 
-def _ports(context: Context) -> GatePorts:
+def unattended(context: Context) -> Unattended:
+    """What is known of the channels without asking them: whether each took its newest notice on a real alert within
+    `PROOF_DAYS`, and since the settings of alerting last changed; and which of them call nobody."""
+    since = context.clock.now() - PROOF_DAYS * 86_400.0
+    told: dict[str, str] = {}
+    for entry in context.journal.read(kinds=("notice_tried", "upstream_changed")):
+        fact = entry.fact
+        if isinstance(fact, UpstreamChanged) and _restated(fact):
+            told.clear()  # its channels may be others now, under the same names
+        elif isinstance(fact, NoticeTried) and entry.at >= since:
+            told[fact.channel] = "" if fact.delivered else fact.reason or "it was not delivered"
+    alerting = context.settings.alerting
+    quiet = (one.name for one in alerting.channels if one.type in _QUIET and alerting.takes(one) != ("critical",))
+    return Unattended(told, frozenset(quiet))
+
+
+def _restated(fact: UpstreamChanged) -> bool:
+    sections = fact.what.partition(" changed")[0].split(", ")
+    return fact.source == "settings" and "alerting" in sections
+
+
+def _ports(context: Context, *, by_itself: bool) -> GatePorts:
     bundles, trust = context.home / "bundles", context.settings.trust
     return GatePorts(
         bundles=context.bundles,
@@ -159,4 +189,5 @@ def _ports(context: Context) -> GatePorts:
         clock=context.clock,
         # A line on one's own terminal proves nothing.
         channels=tuple(one for one in context.open_notifiers() if not isinstance(one, ConsoleNotifier)),
+        unattended=unattended(context) if by_itself else None,
     )

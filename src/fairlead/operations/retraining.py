@@ -126,7 +126,7 @@ def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished
             return RetrainFinished(model, run, None, False, said, Raw(b"{}"))
         data = freeze(context.home / "runs" / run, rows, contract, without)
     info = _registered(context, champion, run) or _challenger(context, champion, data, run)
-    report = gate(context, f"{model}@{info.version}")
+    report = gate(context, f"{model}@{info.version}", by_itself=_triggered(context, model, run))
     beats = any(check.name == "better_than_champion" and check.outcome is Outcome.HOLDS for check in report.checks)
     weighed = weigh(context, (champion, info), data, report)
     fact = ChallengerWeighed(
@@ -142,9 +142,15 @@ def _run(context: Context, model: str, run: str, reason: str) -> RetrainFinished
 def _left_out(context: Context, model: str, run: str) -> tuple[tuple[float, float], ...]:
     """The spans whose data were broken: a run that was asked for by itself learns nothing from them. One that a person
     begins takes the rows as they are: what looks broken may be how the world is now."""
-    facts = tuple(context.journal.read(model=model, kinds=["retrain_decided", "window_judged"]))
-    asked = any(isinstance(one.fact, RetrainDecided) and one.fact.run == run and one.fact.triggered for one in facts)
-    return broken_spans(facts, model) if asked else ()
+    if not _triggered(context, model, run):
+        return ()
+    return broken_spans(tuple(context.journal.read(model=model, kinds=["retrain_decided", "window_judged"])), model)
+
+
+def _triggered(context: Context, model: str, run: str) -> bool:
+    """Whether a run was asked for by itself, and not typed by a person."""
+    entries = context.journal.read(model=model, kinds=["retrain_decided"])
+    return any(isinstance(one.fact, RetrainDecided) and one.fact.run == run and one.fact.triggered for one in entries)
 
 
 def _beside(without: Sequence[tuple[float, float]]) -> str:

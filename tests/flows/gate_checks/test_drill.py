@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fairlead.core.bundle import PROFILE
 from fairlead.core.contract import Policy
-from fairlead.core.judge_drill import FEWEST_ROWS
+from fairlead.core.judge_drill import FEWEST_ROWS, Unattended
 from fairlead.core.verdict import Outcome
 from fairlead.errors import BundleError
 from fairlead.flows.gate_checks.drill import ALERT, check_monitors
@@ -127,6 +127,28 @@ def test_channels_take_a_test_notice(put: Put, subject: MakeSubject) -> None:
     (notice,) = good.sent
     assert (notice.alert, notice.severity) == (ALERT, "low")
     assert notice.title.startswith("Test notice")
+
+
+def test_a_gate_that_runs_by_itself_wakes_nobody(put: Put, subject: MakeSubject) -> None:
+    """A channel that took a real notice of late is sent nothing; one that calls people never is, and breaks the gate
+    where it refused its last one; the others are asked with a test."""
+    names = ("proven", "quiet", "mended", "pager", "broken pager")
+    channels = {name: MemoryNotifier(name) for name in names}
+    told = {"proven": "", "mended": "it was down", "broken pager": "channel broken pager: 503"}
+    examined = subject(put())
+    object.__setattr__(examined, "channels", tuple(channels.values()))
+    object.__setattr__(examined, "unattended", Unattended(told, frozenset({"proven", "quiet", "mended"})))
+    found = check_monitors(examined)
+    assert {name for name, one in channels.items() if one.sent} == {"quiet", "mended"}
+    assert found.outcome is Outcome.BREACHED
+    assert "the channel broken pager did not take its last notice: channel broken pager: 503" in found.reason
+    object.__setattr__(examined, "channels", tuple(channels[name] for name in names[:4]))
+    found = check_monitors(examined)
+    assert found.outcome is Outcome.HOLDS
+    assert found.reason.endswith(
+        "2 channels took a test notice; 1 channel took a real one lately; not asked by a gate that runs by itself, "
+        "for they call people: pager."
+    )
 
 
 def test_a_stream_as_good_as_the_champions_is_hardly_ever_rolled_back(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from fairlead.core.gate import Check
-from fairlead.core.judge_drill import Channel, judge_drills
+from fairlead.core.judge_drill import REAL, UNASKED, Channel, Unattended, judge_drills
 from fairlead.errors import FairleadError
 from fairlead.flows.gate_checks.drill_rollout import rollout_drills
 from fairlead.flows.gate_checks.drill_watch import watch_drills
@@ -16,12 +14,16 @@ ALERT = "fire-drill"
 
 
 def check_monitors(subject: Subject) -> Check:
-    """Shows each monitor faults, and what is as it should be; sends every channel a notice that says it is a test."""
+    """Shows each monitor faults, and what is as it should be; sends every channel a notice that says it is a test.
+
+    A gate that runs by itself takes a real notice of late as the proof, and sends no test to a channel that calls
+    people.
+    """
     rows, watched = watch_drills(subject)
-    return judge_drills(rows, [*watched, *rollout_drills(subject)], _noticed(subject, subject.channels))
+    return judge_drills(rows, [*watched, *rollout_drills(subject)], _noticed(subject))
 
 
-def _noticed(subject: Subject, channels: Sequence[Notifier]) -> list[Channel]:
+def _noticed(subject: Subject) -> list[Channel]:
     notice = Notice(
         model=subject.info.model,
         alert=ALERT,
@@ -32,7 +34,18 @@ def _noticed(subject: Subject, channels: Sequence[Notifier]) -> list[Channel]:
         runbook="",
         at=subject.at,
     )
-    return [Channel(channel.name, _error(channel, notice)) for channel in channels]
+    alone = subject.unattended
+    if alone is None:
+        return [Channel(channel.name, _error(channel, notice)) for channel in subject.channels]
+    return [_known(channel, notice, alone) for channel in subject.channels]
+
+
+def _known(channel: Notifier, notice: Notice, alone: Unattended) -> Channel:
+    """A channel that last took a real notice is asked nothing; one that did not, or had none, is if it calls nobody."""
+    failure = alone.told.get(channel.name)
+    if failure != "" and channel.name in alone.quiet:
+        return Channel(channel.name, _error(channel, notice))
+    return Channel(channel.name, how=UNASKED) if failure is None else Channel(channel.name, failure, REAL)
 
 
 def _error(channel: Notifier, notice: Notice) -> str:

@@ -15,6 +15,7 @@ from fairlead.core.bundle import GOLDEN, HELDOUT, PROFILE, TRAINING, Golden, Man
 from fairlead.core.contract import Contract
 from fairlead.core.decode import RowDecoder
 from fairlead.core.gate import GatePolicy
+from fairlead.core.judge_drill import Unattended
 from fairlead.core.training import TrainingFacts
 from fairlead.errors import BundleError, ContractError
 from fairlead.ports.bundles import BundleStore
@@ -39,6 +40,7 @@ class Subject:
     open_dataset: OpenDataset
     channels: tuple[Notifier, ...] = ()  # that alerts go to
     at: float = 0.0  # when it is examined, seconds since 1970 UTC
+    unattended: Unattended | None = None  # None: a person asked for it, and every channel is sent a test notice
 
     @cached_property
     def manifest(self) -> Manifest:
