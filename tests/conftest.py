@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, settings
 
 from fairlead.testing.postgres import PostgresServer
 
-# How long an example takes, or its drawing, is the machine's business: properties are about what holds. What a change is
-# held to draws the same examples each time; by hand there are new ones.
+# How long an example takes, or its drawing, is the machine's business: properties are about what holds. A change is
+# held to the same examples each time; by hand there are new ones.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", settings.get_profile("untimed"), derandomize=True, database=None)
 settings.load_profile("same" if os.environ.get("CI") else "untimed")
