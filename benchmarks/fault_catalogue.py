@@ -68,8 +68,8 @@ def main() -> None:
 def scene_of(one: Stream, share: float, rows: int) -> Scene:
     """Five windows of so many rows, from a share of the stream on."""
     task = Task(one.task)
-    features = [Feature(name, Kind.NUMBER) for name in one.numeric]
-    features += [Feature(name, Kind.CATEGORY) for name in one.categorical]
+    features = [Feature(name, Kind.NUMBER, nullable=True) for name in one.numeric]
+    features += [Feature(name, Kind.CATEGORY, nullable=True) for name in one.categorical]
     classes = tuple(str(place) for place in range(one.classes)) if task is not Task.REGRESSION else ()
     contract = Contract(tuple(features), task, "label", classes)
     reference = reference_of(rows_of(one, one.reference, np.zeros(len(one.reference)), 0.0), contract, 0.5, POLICY.harm)

@@ -214,8 +214,10 @@ def test_every_example_is_answered_as_written(
 
 
 def test_the_metrics_are_those_of_the_page(plane: Plane) -> None:
-    """Names, types and labels, after a strange row, an outcome and a batch that is answered off the event loop."""
+    """Names, types and labels, after a strange row and a refused one, an outcome and a batch that is answered off the
+    event loop."""
     ask(plane, "POST /v1/models/stay/predict", '{"features": {"age": 99.0, "city": "berlin"}}')
+    ask(plane, "POST /v1/models/stay/predict", '{"features": {"age": "old", "city": "berlin"}}')
     row = '{"age": 41.5, "city": "berlin"}'
     ask(plane, "POST /v1/models/stay/predict", '{"version": 1, "instances": [' + ",".join([row] * 300) + "]}")
     ask(plane, "POST /v1/outcomes", '[{"request_id": "x", "outcome": 1}]')

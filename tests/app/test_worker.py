@@ -6,32 +6,40 @@ import asyncio
 import json
 import os
 import pickle
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import numpy as np
 import pytest
 
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.adapters.route_file import RouteFile
 from fairlead.adapters.segment_reader import SegmentReader
 from fairlead.app.compose import open_context
 from fairlead.app.worker import http_server, parse
+from fairlead.core.condition import Measured
 from fairlead.core.record import Prediction
 from fairlead.core.route import Arm, ModelRoute
+from fairlead.flows.refusals import Refusals
+from fairlead.flows.tally import Counts
 from fairlead.operations.models import Registration, register
 from fairlead.testing.registry import MemoryRegistry
 
 Plane = Any  # the fixtures' values: see conftest
 ROW = {"lead_time": 30.0, "adr": 80.5, "segment": "Direct"}
 PATH = "/v1/models/hotel/predict"
+JSON = {"content-type": "application/json"}
 
 
 def champion(version: int, **bundles: str) -> ModelRoute:
@@ -129,6 +137,35 @@ def test_a_worker_serves_what_the_board_names(start_plane: Callable[..., Plane],
     home.wait(
         lambda: 'worker="1"' in (text := httpx.get(plane.url + "/metrics", timeout=60.0).text) and 'worker="0"' in text
     )
+    _refusals_are_counted(plane, home)
+
+
+def _refusals_are_counted(plane: Plane, home: Any) -> None:
+    """By the contract's field and the reason, with no value, and no name that a caller made up; whoever reads the
+    workers' counters has the share of all requests."""
+    refusals = Refusals(300.0)
+    refusals.take([Counts(9, 9, 1, [], [], [], {}, 0, 0, [])], time.time() - 1.0)
+    for number in range(6):
+        assert ask(plane, 10 + number, lead_time=None).status_code == 422
+    assert ask(plane, 20, s3cret=7).status_code == 422
+    assert ask(plane, 21, segment="s3cret", lead_time="s3cret").status_code == 422
+    assert httpx.post(plane.url + PATH, content=b"{", headers=JSON, timeout=60.0).status_code == 400
+
+    def share() -> Measured:
+        counts = [msgspec.json.decode(note, type=Counts) for note in NoteFolder(home.path / COUNTERS).read().values()]
+        refusals.take(counts, time.time())
+        return refusals.share("hotel", time.time())
+
+    home.wait(lambda: share().rows == 10)
+    assert share().value == 0.9
+    assert share().note == "9 of 10 requests were refused, lead_time: null or missing in 6 of 10"
+    text = httpx.get(plane.url + "/metrics", timeout=60.0).text
+    lines = [line for line in text.splitlines() if line.startswith("fairlead_contract_refusals_total")]
+    causes = {re.sub(r'model_name="hotel",model_version="1",|,worker="."', "", one).split("{")[1][:-3] for one in lines}
+    assert causes == {
+        'feature="lead_time",reason="missing"', 'feature="lead_time",reason="wrong_type"', 'feature="",reason="extra"',
+    }  # fmt: skip
+    assert "s3cret" not in text
 
 
 def test_a_swap_under_load_fails_nobody(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from tests.flows.test_backtest_rows import CONTRACT, PLAN, REFERENCE, rows
 
 from fairlead.core.alarm import HARMFUL
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.backtest import Signal
 from fairlead.core.contract import Contract, Feature, Kind, Task
+from fairlead.core.contract import Policy as Terms
+from fairlead.core.decode import taken
 from fairlead.core.faults import CATALOGUE, FLIP, NULLS, PRIOR, REMAP, UNIT
 from fairlead.core.harm import HarmPolicy
 from fairlead.core.report import Stage
@@ -17,6 +22,7 @@ from fairlead.core.window import DAY
 from fairlead.flows.backtest import PAGES, Look, Past, alert_signals, look_back, reference_loss, score_rules
 from fairlead.flows.backtest_faults import Scene, columns_of, injected, run_faults
 from fairlead.flows.backtest_reference import reference_of
+from fairlead.flows.backtest_refusals import ALERT, refuses
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.backtest_rules import RULES
 from fairlead.flows.watching.judge import Policy
@@ -24,6 +30,9 @@ from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.testing.reports import benign_report, harmful_report
 
 AT_ONCE = Policy(maturity_seconds=0.0)
+NULLABLE = replace(
+    REFERENCE, contract=replace(CONTRACT, features=tuple(replace(one, nullable=True) for one in CONTRACT.features))
+)
 
 
 def worsened(some: Rows, since: float) -> Rows:
@@ -197,9 +206,80 @@ def test_a_model_that_refuses_a_fault_is_a_fault_found() -> None:
         raise ValueError(f"{some.size} rows hold a null")
 
     here = scene()
-    found = run_faults(Scene(REFERENCE, PLAN, AT_ONCE, here.calm, here.after, refuse), (NULLS,))
+    found = run_faults(Scene(NULLABLE, PLAN, AT_ONCE, here.calm, here.after, refuse), (NULLS,))
     assert {(one.found, one.by) for one in found} == {(True, "the model refuses it")}
     assert "hold a null" in found[0].note
+
+
+def test_rows_that_the_contract_refuses_are_found_by_the_alert_on_refused_requests() -> None:
+    """Within minutes, as it pages; where nulls are allowed the watch finds them in the window's rows."""
+    here = scene()
+    for one in run_faults(here, (NULLS,)):
+        assert (one.found, one.by, one.windows, one.suspect, one.right, one.paged) == (
+            *(True, ALERT, 0, one.column, True, True),
+        )
+        assert re.fullmatch(r"the contract refuses 2,\d\d\d of 4,500 rows", one.note)
+        assert one.seconds is not None
+        assert one.seconds < 1_800.0
+    found = run_faults(Scene(NULLABLE, PLAN, AT_ONCE, here.calm, here.after, answer), (NULLS,))
+    assert {(one.found, one.by == ALERT, one.note) for one in found} == {(True, False, "")}
+
+
+def test_what_nobody_would_be_told_of_is_not_found_and_the_other_rows_are_judged() -> None:
+    """A request in five minutes, every other one refused: no share can be told from chance, and the rows that are left
+    hold no null."""
+    here = scene()
+    thin = tuple(one.every(15) for one in here.after)
+    found = run_faults(Scene(REFERENCE, PLAN, AT_ONCE, tuple(one.every(15) for one in here.calm), thin), (NULLS,))
+    assert [(one.column, one.found, one.by) for one in found] == [("x", False, ""), ("plan", False, "")]
+    assert all(re.fullmatch(r"the contract refuses 1\d\d of 300 rows", one.note) for one in found)
+
+
+def test_rows_that_are_refused_with_and_without_the_fault_are_no_news() -> None:
+    """A past whose rows its contract does not take says nothing of a fault."""
+    here = scene()
+    (plan, x) = (one for one in CONTRACT.features[::-1])
+    strict = replace(x, minimum=0.0, maximum=5.0, out_of_range=Terms.REJECT)
+    reference = replace(REFERENCE, contract=replace(CONTRACT, features=(strict, plan)))
+    found = run_faults(Scene(reference, PLAN, AT_ONCE, here.calm, here.after, answer), (UNIT,))
+    assert [one.by == ALERT for one in found] == [False]
+    assert "the contract refuses 4," in found[0].note
+
+
+@pytest.mark.parametrize(
+    ("feature", "refused"),
+    [
+        (Feature("v", Kind.NUMBER), [0, 1, 0, 0, 1]),
+        (Feature("v", Kind.NUMBER, nullable=True), [0, 0, 0, 0, 1]),
+        (Feature("v", Kind.NUMBER, missing=Terms.IMPUTE), [0, 0, 0, 0, 1]),
+        (Feature("v", Kind.INTEGER, nullable=True), [0, 0, 1, 0, 1]),
+        (Feature("v", Kind.NUMBER, True, 2.0, 5.0), [0, 0, 0, 0, 1]),
+        (Feature("v", Kind.NUMBER, True, 2.0, 5.0, out_of_range=Terms.REJECT), [1, 0, 0, 1, 1]),
+        (Feature("v", Kind.NUMBER, True, 2.0, 5.0, out_of_range=Terms.FALLBACK), [0, 0, 0, 0, 1]),
+    ],
+)
+def test_a_number_is_refused_as_the_gateway_refuses_it(feature: Feature, refused: list[int]) -> None:
+    """By type, null and range, and by the policy of each: as rows are examined one by one."""
+    values = np.array([1.0, np.nan, 2.5, 9.0, np.inf])
+    assert refuses(feature, NumericColumn("v", values)).tolist() == [bool(one) for one in refused]
+    for value, said in zip(values, refused, strict=True):
+        given = None if np.isnan(value) else float(value)
+        _, what, policy = taken(feature, given)
+        assert bool(what and policy is Terms.REJECT) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("feature", "refused"),
+    [
+        (Feature("v", Kind.CATEGORY, categories=("a", "b")), [0, 0, 1]),
+        (Feature("v", Kind.CATEGORY, True, categories=("a", "b"), unseen=Terms.REJECT), [0, 1, 0]),
+        (Feature("v", Kind.CATEGORY, True, unseen=Terms.REJECT), [0, 0, 0]),
+    ],
+)
+def test_a_category_is_refused_as_the_gateway_refuses_it(feature: Feature, refused: list[int]) -> None:
+    """Where it was never seen and that is rejected, or is null and may not be."""
+    column = CategoricalColumn("v", np.array([0, 1, -1], np.int32), ("a", "~b"))
+    assert refuses(feature, column).tolist() == [bool(one) for one in refused]
 
 
 def test_the_contract_of_these_tests_is_that_of_the_reference() -> None:

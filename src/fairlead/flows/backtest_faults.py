@@ -4,6 +4,9 @@ A fault counts as found in the first window in which the watch says something th
 without the fault: an alert, a column that is broken, or drifts, jumps or no longer goes together with the others by a
 higher level than before, or a rule of the backtest.
 The right column is suspected if it is the first suspect of that report.
+
+Rows that the contract refuses are answered by nobody and are in no window: such a fault is found where the alert on
+refused requests would be told, if that is before the watch says something of the rows that are left.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from fairlead.core.report import SCORE, Stage, WindowReport
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
 from fairlead.flows.backtest import Before, Look, looks
+from fairlead.flows.backtest_refusals import ALERT, Told, refuses, told_of
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.backtest_rules import RULES, Rule
 from fairlead.flows.watching.judge import Policy
@@ -137,21 +141,63 @@ def _run(
 ) -> Found:
     classes = max(2, len(scene.reference.contract.classes))
     parts = tuple(injected(fault, one, column, classes) for one in scene.after)
+    gate = _Gate(scene, parts, column) if fault.on != "label" else None
+    refused = None if gate is None else gate.found(fault.name)
+    parts, note = (parts, "") if gate is None else (gate.taken, gate.note)
     if scene.answer is not None and fault.on != "label":
         try:
             parts = tuple(scene.answer(one) for one in parts)
         except (TypeError, ValueError) as error:
-            return Found(fault.name, column, found=True, by="the model refuses it", windows=0, note=str(error)[:120])
+            failed = Found(fault.name, column, found=True, by="the model refuses it", windows=0, note=str(error)[:120])
+            return refused or failed
     begins = float(np.nanmin(scene.after[0].at))
     for look in _judged(scene, parts, before):
         report = look.report
+        if refused is not None and begins + (refused.seconds or 0.0) <= look.at:
+            return refused
         by = _new(clean.get((look.window, report.stage)), report, column)
         if by:
             suspect = report.suspects[0] if report.suspects else ""
             right = None if fault.on == "label" else suspect == column
             paged = any(one.verdict.outcome is Outcome.BREACHED and one.severity in PAGING for one in alarms_of(report))
-            return Found(fault.name, column, True, by, look.window, look.at - begins, suspect, right, paged)
-    return Found(fault.name, column, found=False, right=None if fault.on == "label" else False)
+            return Found(fault.name, column, True, by, look.window, look.at - begins, suspect, right, paged, note)
+    return refused or Found(fault.name, column, found=False, right=None if fault.on == "label" else False, note=note)
+
+
+class _Gate:
+    """The contract before a fault's rows: `taken` are those that it lets through, `note` says how many it does not."""
+
+    def __init__(self, scene: Scene, parts: Sequence[Rows], column: str) -> None:
+        feature = next((one for one in scene.reference.contract.features if one.name == column), None)
+        nothing = [np.zeros(one.size, np.bool_) for one in parts]
+        masks = nothing if feature is None else [refuses(feature, one.features[column]) for one in parts]
+        clean = nothing if feature is None else [refuses(feature, one.features[column]) for one in scene.after]
+        self._column, self._parts = column, tuple(parts)
+        self._told = _news(_told_of(scene.after, clean), _told_of(parts, masks))
+        kept = [one.take(np.flatnonzero(~mask)) if mask.any() else one for one, mask in zip(parts, masks, strict=True)]
+        self.taken = tuple(one for one in kept if one.size)
+        total, refused = sum(one.size for one in parts), sum(int(mask.sum()) for mask in masks)
+        self.note = f"the contract refuses {refused:,} of {total:,} rows" if refused else ""
+
+    def found(self, fault: str) -> Found | None:
+        """The fault, where somebody would have been told of refused requests, and would not have been without it. The
+        alert names the field."""
+        told = self._told
+        if told is None:
+            return None
+        place = max(i for i, one in enumerate(self._parts) if one.size and float(np.nanmin(one.at)) <= told.at)
+        seconds = told.at - float(np.nanmin(self._parts[0].at))
+        return Found(fault, self._column, True, ALERT, place, seconds, self._column, True, told.paged, self.note)
+
+
+def _told_of(parts: Sequence[Rows], masks: Sequence[np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> Told | None:
+    return told_of(np.concatenate([one.at for one in parts]), np.concatenate(masks))
+
+
+def _news(clean: Told | None, faulty_one: Told | None) -> Told | None:
+    """What is told of the faulty rows and not of the same rows without the fault."""
+    is_news = faulty_one is not None and (clean is None or (faulty_one.paged and not clean.paged))
+    return faulty_one if is_news else None
 
 
 def _judged(scene: Scene, parts: Sequence[Rows], before: Before) -> Iterator[Look]:
