@@ -58,6 +58,33 @@ def test_a_page_says_what_is_configured(context: Context) -> None:
     assert listed.count("| never |") == len(books)
 
 
+OWNED = """
+models: {income: {owner: credit-team}, churn: {owner: crm}, hotel: {}}
+alerting:
+  owner: ml-platform
+  alerts:
+    - {name: slow_income, condition: "p99_latency > 50ms", severity: medium, models: [income]}
+    - {name: slow_two, condition: "p99_latency > 90ms", severity: medium, models: [income, churn]}
+    - {name: stated, condition: "p99_latency > 99ms", severity: medium, models: [income], owner: serving}
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "owner"),
+    [
+        ("harmful-drift", "credit-team (income), crm (churn), ml-platform (all others)"),
+        ("slow_income", "credit-team"),
+        ("slow_two", "credit-team (income), crm (churn)"),
+        ("stated", "serving"),
+        ("log-refused", "ml-platform"),
+    ],
+)
+def test_a_page_names_whom_its_alerts_go_to(context: Context, name: str, owner: str) -> None:
+    """The owners of the models that it may be raised of; where no model is meant, the home's."""
+    books = {one.name: one for one in runbooks(replace(context, settings=parse_settings(OWNED)))}
+    assert books[name].owner == owner
+
+
 def test_every_command_of_every_page_is_one(context: Context) -> None:
     """What a page tells people to type the command line has."""
     app = build_cli(lambda *_: context, "0")

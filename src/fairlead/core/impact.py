@@ -25,7 +25,7 @@ from fairlead.core.verdict import Outcome, Verdict, worst
 from fairlead.core.watched import OUTAGE
 from fairlead.stats.usual import LEAST, Usual, usual
 
-HOUR, DAY, WEEK = 3_600.0, 86_400.0, 604_800.0
+MINUTE, HOUR, DAY, WEEK = 60.0, 3_600.0, 86_400.0, 604_800.0
 MOST_LIKE = 28  # earlier windows that one is held against
 NEW_USUAL = 8  # unusual windows in a row after which the level counts as the usual one
 LAYERS = ("data", "model", "product", "business")
@@ -214,13 +214,27 @@ def shown(name: str, value: float) -> str:
 
     >>> shown("error_rate", 0.0125), shown("p99_latency", 12.34), shown("volume", 12345.0), shown("conversion", 0.0512)
     ('1.25 %', '12.3 ms', '12,345', '0.0512')
+    >>> shown("freshness", 4.2e6), shown("freshness", 7.25), shown("p99_latency", 12345.0)
+    ('48 d 14 h', '7.25 s', '12,345 ms')
     """
     unit = bound_of(name).unit
     if unit == "share":
         return f"{value * 100:.3g} %"
     if name == "volume":
         return f"{value:,.0f}"
-    return f"{value:.3g} {unit}" if unit in ("ms", "s", "bits") else f"{value:.3g}"
+    if unit == "s" and value >= MINUTE:
+        return _lasting(value)
+    short = f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
+    return f"{short} {unit}" if unit in ("ms", "s", "bits") else short
+
+
+def _lasting(seconds: float) -> str:
+    """A length of time of a minute or more, in its two largest units."""
+    units = (("d", DAY), ("h", HOUR), ("min", MINUTE), ("s", 1.0))
+    place = next(at for at, (_, length) in enumerate(units) if seconds >= length)
+    (name, length), (part, less) = units[place], units[place + 1]
+    whole, rest = int(seconds // length), int(seconds % length // less)
+    return f"{whole:,} {name} {rest} {part}" if rest else f"{whole:,} {name}"
 
 
 def standing(reports: Sequence[ImpactReport]) -> dict[str, Verdict]:

@@ -7,7 +7,6 @@ so that a unit that was changed by a factor shows. Of categories the most freque
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
 from typing import Literal
 
 import msgspec
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 
 from fairlead.adapters.evidence_folder import WINDOWS, EvidenceFolder
 from fairlead.core.bundle import PROFILE
+from fairlead.core.check import SCORE_NAME
 from fairlead.core.report import SCORE
 from fairlead.errors import FairleadError
 from fairlead.flows.watching.verdicts import read_evidence
 from fairlead.operations.context import Context
-from fairlead.operations.overview_report import SCORE_NAME
 from fairlead.stats.profile import CategoryProfile, ColumnProfile, NumericProfile, TableProfile
 
 BARS, NAMES = 18, 12
@@ -133,7 +132,7 @@ def _places(cuts: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np
 
 
 def _short(value: float) -> str:
-    return f"{value:.3g}" if isfinite(value) else str(value)
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _categories(reference: CategoryProfile, current: CategoryProfile) -> tuple[Bar, ...]:

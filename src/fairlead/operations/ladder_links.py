@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fairlead.core.check import LABELS
 from fairlead.core.correlation import column_of
 from fairlead.core.impact import Figure, ImpactReport, standing
 from fairlead.core.listing import counted
@@ -340,7 +341,11 @@ def _of_data(view: Drill) -> Iterator[Link]:
         yield Link("pair", " and ".join(apart.pair), apart.reason, f"{where}#feature", tone)
     for place, name in enumerate(view.window.suspects[:3]):
         one = next((each for each in view.features if each.name == name), None)
-        effect = f"{one.method.upper()} {one.effect:.2f}" if one is not None and one.effect is not None else ""
+        effect = (
+            f"{LABELS.get(one.method, one.method)} {one.effect:.2f}"
+            if one is not None and one.effect is not None
+            else ""
+        )
         if apart is not None and apart.moved and apart.column == name and one is not None and one.level == "none":
             effect = "by its correlations alone"
         said = f"{'first suspect' if not place else 'suspect'}{f', {effect}' if effect else ''}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fairlead.core.check import LABELS
 from fairlead.core.impact import ImpactReport, standing
 from fairlead.core.listing import counted
 from fairlead.core.metrics import METRICS, UNBOUND, metric
@@ -84,7 +85,7 @@ def _features(window: WindowView) -> Verdict:
     missing = [each.name for each in window.drift if each.level == "unmeasured"]
     if critical:
         most = max(critical, key=lambda each: each.ratio or 0.0)
-        size = f" ({most.method.upper()} {most.effect:.2f})" if most.effect is not None else ""
+        size = f" ({LABELS.get(most.method, most.method)} {most.effect:.2f})" if most.effect is not None else ""
         text = f"{len(moved)} of {counted(total, 'feature')} moved, most of all {most.name}{size}"
         return Verdict(Outcome.BREACHED, f"{window.name}: {text}.")
     if missing:

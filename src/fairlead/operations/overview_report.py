@@ -7,6 +7,7 @@ from typing import Literal, cast
 
 import msgspec
 
+from fairlead.core.check import SCORE_NAME
 from fairlead.core.event import WindowJudged
 from fairlead.core.report import CALM, SCORE, Correlation, FeatureShift, Performance, report_of
 from fairlead.core.verdict import Outcome
@@ -15,7 +16,6 @@ from fairlead.operations.overview_values import DriftView, Heat, HeatRow, Perfor
 
 MOST_COLUMNS, MOST_ROWS = 26, 30
 _LEVELS = ("none", "warning", "critical", "unmeasured")
-SCORE_NAME = "model score"
 
 
 def outcome_of(text: str) -> Outcome:
@@ -43,11 +43,11 @@ def window_view(judged_at: float, fact: WindowJudged) -> WindowView:
     except msgspec.MsgspecError as error:
         reason = f"the report of this window cannot be read: {error}"
         return msgspec.structs.replace(bare, reason=reason, readable=False)
-    layers = {layer.name: layer for layer in report.layers}
+    layers = {layer.name: msgspec.structs.replace(layer, reason=_named(layer.reason)) for layer in report.layers}
     return msgspec.structs.replace(
         bare,
         version=report.version,
-        reason=report.reason,
+        reason=_named(report.reason),
         drift=tuple(_drift(each) for each in report.drift),
         performance=_performance(report.performance) if report.performance else None,
         quadrant=report.quadrant.value,
@@ -91,6 +91,11 @@ def _name(name: str) -> str:
     return SCORE_NAME if name == SCORE else name
 
 
+def _named(reason: str) -> str:
+    """A stored reason with the model's output by its name: editions before the third wrote the column's."""
+    return reason.replace(SCORE, SCORE_NAME)
+
+
 def _drift(each: FeatureShift) -> DriftView:
     level = each.level if each.level in _LEVELS else "unmeasured"
     return DriftView(
@@ -119,5 +124,5 @@ def _performance(each: Performance) -> PerformanceView:
         matured_share=each.matured_share,
         reference=each.reference,
         outcome=each.verdict,
-        reason=each.reason,
+        reason=_named(each.reason),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -49,6 +49,7 @@ from fairlead.operations.incidents import list_incidents
 from fairlead.operations.links import folder_of
 
 _STALE_SECONDS = 15.0
+_OF_NO_MODEL = (LOG_REFUSED, NO_WORKER)
 
 
 class Tried(Struct, frozen=True):
@@ -164,7 +165,8 @@ def _stated(context: Context) -> Iterator[Runbook]:
             raised += f" of {', '.join(models)}"
         if alert.name in usual:  # it is aimed, and the others have what stands in
             raised += f"; of all others {usual[alert.name][0]}"
-        book = _book(context, alert.name, title, raised, alert.severity, category, alert.owner)
+        owner = alert.owner or _owners(context, models)
+        book = _book(context, alert.name, title, raised, alert.severity, category, owner)
         own_name = only(models)
         yield replace(book, steps=steps_for(category, own_name)) if own_name else book
 
@@ -202,12 +204,25 @@ def _book(
         raised=raised,
         severity=severity,
         category=category,
-        owner=owner or settings.alerting.owner,
+        owner=owner or (settings.alerting.owner if name in _OF_NO_MODEL else _owners(context, ())),
         answer_within=handling.acknowledge[severity],
         channels=channels,
         escalation=tuple(_escalation(handling, severity)),
         steps=steps_for(category, next(iter(settings.models)) if len(settings.models) == 1 else ""),
     )
+
+
+def _owners(context: Context, models: Sequence[str]) -> str:
+    """Who answers for the models (none: for all that there may be): each owner, and for which of them."""
+    settings = context.settings
+    others = () if models else (settings.alerting.owner,)
+    found: dict[str, list[str]] = {}
+    for name in models or settings.models:
+        found.setdefault(settings.owner_of(name), []).append(name)
+    if len({*found, *others}) == 1:
+        return next(iter(found), settings.alerting.owner)
+    own = [f"{owner} ({', '.join(names)})" for owner, names in found.items() if owner not in others]
+    return ", ".join((*own, *(f"{owner} (all others)" for owner in others)))
 
 
 def _escalation(handling: Handling, severity: str) -> Iterator[str]:

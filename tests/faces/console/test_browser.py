@@ -67,6 +67,17 @@ def test_page_stands_alone(visit: Visit, path: str) -> None:
     assert sideways(page) == 0
 
 
+@pytest.mark.parametrize("width", [1400, 1100, 1000])
+def test_nothing_of_the_ladder_is_cut_off(visit: Visit, width: int) -> None:
+    """No table has a column out of sight, and no label of a chart leaves its drawing."""
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    page = visit.go(f"/models/{MODEL}/ladder")
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.ariaLabel)"
+    assert page.locator(".scroll:not(.wide)").evaluate_all(wide) == []
+    assert page.locator("table.features thead th").last.inner_text() == "Level"
+    assert sideways(page) == 0
+
+
 def test_drift_map_has_a_row_for_each_feature(visit: Visit) -> None:
     """Eighteen features over twenty-two months, each cell with its value on hover."""
     page = visit.go("/")

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from fairlead.core.check import LABELS
 from fairlead.core.impact import shown as figure
 from fairlead.operations.overview import format_metric, percent
 from fairlead.operations.shadow_report import sentence
 
-__all__ = ["clock", "day", "duration", "figure", "format_metric", "iso", "metric", "month", "percent", "sentence"]
+__all__ = [
+    "clock",
+    "day",
+    "distance",
+    "duration",
+    "figure",
+    "format_metric",
+    "iso",
+    "metric",
+    "month",
+    "percent",
+    "sentence",
+]
 
 
 def _utc(at: float) -> datetime:
@@ -71,6 +84,15 @@ def duration(seconds: float) -> str:
             whole, rest = int(seconds // length), int(seconds % length // part_length)
             return f"{whole} {name} {rest} {part}" if rest else f"{whole} {name}"
     raise AssertionError("every length of a minute or more has a unit")
+
+
+def distance(name: str) -> str:
+    """A distance's name as people write it.
+
+    >>> distance("wasserstein"), distance("psi")
+    ('W1', 'PSI')
+    """
+    return LABELS.get(name, name)
 
 
 def metric(name: str) -> str:

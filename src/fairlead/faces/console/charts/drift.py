@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from fairlead.core.listing import counted
 from fairlead.faces.console.charts.svg import drawing, tag
-from fairlead.faces.console.words import month
+from fairlead.faces.console.words import distance, month
 from fairlead.operations.overview import DriftView, Heat, HeatRow
 
 # Steps of the effect divided by its critical threshold; the step at 1 is where a feature is critical.
@@ -95,6 +95,6 @@ def _mark(view: DriftView | None, x: float, y: float) -> list[Markup]:
 def _title(window: str, name: str, view: DriftView | None) -> str:
     if view is None:
         return f"{name}, {window}: not looked at"
-    effect = f"{view.method.upper()} {view.effect:.3f}" if view.effect is not None else "no value"
+    effect = f"{distance(view.method)} {view.effect:.3f}" if view.effect is not None else "no value"
     said = view.level if view.level != "none" else "not beyond chance" if (view.ratio or 0.0) >= 1 else ""
     return f"{name}, {window}: {effect}" + (f", {said}" if said else "")

@@ -13,6 +13,7 @@ from fairlead.operations.feature_shape import Bar, FeatureShape
 
 _WIDTH, _HEIGHT, _TOP, _BOTTOM = 508.0, 200.0, 16.0, 38.0
 _ROW, _NAMES = 23.0, 150.0
+_LETTER = 7.0  # at most, of a label
 
 
 def histogram(shape: FeatureShape) -> Markup:
@@ -55,19 +56,43 @@ def _upright(shape: FeatureShape) -> Markup:
             "x": left + 1.5 + inner * 0.2, "y": y(bar.current), "width": inner * 0.6, "height": base - y(bar.current),
         }  # fmt: skip
         parts.append(tag("g", _title(bar), tag("rect", class_="was", **one), tag("rect", class_=f"is {tone}", **two)))
-        parts += _label(bar, place, left, width, base)
+    parts += _ticks(bars, width, base)
     parts.append(tag("text", percent(most), x=0, y=10, class_="tick"))
     return drawing(_WIDTH, _HEIGHT, _said(shape), parts, "histogram")
 
 
-def _label(bar: Bar, place: int, left: float, width: float, base: float) -> list[Markup]:
-    if bar.side != "value":
-        words = bar.label.split(" ", maxsplit=1)
-        return [
-            tag("text", word, x=left + width / 2, y=base + 14 + 13 * line, text_anchor="middle", class_="tick strong")
+def _ends(bars: Sequence[Bar], width: float) -> dict[int, tuple[list[str], float, float]]:
+    """The words below each bar of what lies beyond the reference, with their left and right: below the bar's middle,
+    moved as far as it takes to stay within the drawing and off the next ones."""
+    found: dict[int, tuple[list[str], float, float]] = {}
+    room = _WIDTH
+    for place in reversed(range(len(bars))):
+        if bars[place].side == "value":
+            continue
+        words = bars[place].label.split(" ", maxsplit=1)
+        long = _LETTER * max(map(len, words))
+        left = max(0.0, min((place + 0.5) * width - long / 2.0, room - long))
+        found[place] = words, left, left + long
+        room = left - _LETTER
+    return found
+
+
+def _ticks(bars: Sequence[Bar], width: float, base: float) -> list[Markup]:
+    """The labels below the bars: of all that lies beyond the reference, and of every fourth other that has room."""
+    ends, parts = _ends(bars, width), list[Markup]()
+    for words, left, right in ends.values():
+        middle = (left + right) / 2.0
+        parts += [
+            tag("text", word, x=middle, y=base + 14 + 13 * line, text_anchor="middle", class_="tick strong")
             for line, word in enumerate(words)
         ]
-    return [tag("text", bar.label, x=left + 1.5, y=base + 14, class_="tick")] if place % 4 == 1 else []
+    for place, bar in enumerate(bars):
+        left = place * width + 1.5
+        right = left + _LETTER * len(bar.label)
+        free = right <= _WIDTH and all(right < start or left > end for _, start, end in ends.values())
+        if place not in ends and place % 4 == 1 and free:
+            parts.append(tag("text", bar.label, x=left, y=base + 14, class_="tick"))
+    return parts
 
 
 def _lying(shape: FeatureShape) -> Markup:
