@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 from tests.flows.test_backtest_rows import CONTRACT, PLAN, REFERENCE, rows
 
-from fairlead.core.alarm import HARMFUL
+from fairlead.core.alarm import HARMFUL, IMPACT
 from fairlead.core.alert import AlertPolicy
 from fairlead.core.backtest import Signal
 from fairlead.core.contract import Contract, Feature, Kind, Task
@@ -233,6 +233,16 @@ def test_what_nobody_would_be_told_of_is_not_found_and_the_other_rows_are_judged
     found = run_faults(Scene(REFERENCE, PLAN, AT_ONCE, tuple(one.every(15) for one in here.calm), thin), (NULLS,))
     assert [(one.column, one.found, one.by) for one in found] == [("x", False, ""), ("plan", False, "")]
     assert all(re.fullmatch(r"the contract refuses 1\d\d of 300 rows", one.note) for one in found)
+
+
+def test_a_window_whose_share_is_unusual_tells_of_what_no_minute_can() -> None:
+    """At its close, once four windows have shown what is usual; it pages, and names no field."""
+    some = rows(800, seed=6, days=8.0, late=0.0)
+    days = [some.take(np.flatnonzero((some.at >= day * DAY) & (some.at < (day + 1) * DAY))) for day in range(8)]
+    for one in run_faults(Scene(REFERENCE, PLAN, AT_ONCE, tuple(days[:5]), tuple(days[5:])), (NULLS,)):
+        assert (one.found, one.by, one.windows, one.paged) == (True, IMPACT, 0, True)
+        assert one.seconds == pytest.approx(DAY, rel=0.02)
+        assert (one.suspect, one.right) == ("", False)
 
 
 def test_rows_that_are_refused_with_and_without_the_fault_are_no_news() -> None:

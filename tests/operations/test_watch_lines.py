@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fairlead.config.load import parse_settings
 from fairlead.config.monitoring import Monitoring
+from fairlead.config.watchpoints import stand_ins
 from fairlead.core.bundle import HELDOUT, Lineage, Manifest
 from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.groups import Rules
@@ -31,6 +33,9 @@ def manifest(task: Task = Task.BINARY, *, heldout: bool = True) -> Manifest:
 def test_without_a_setting_everything_is_planned_that_the_bundle_allows() -> None:
     """Fields, pairs of columns, the answers' own shape, classes, groups, and a column named like a protected one."""
     assert of_schema(manifest()).how == "3 fields of each request, 2 never null"
+    assert of_schema(manifest()).threshold.endswith("; no condition is of what is refused")
+    limits = of_schema(manifest(), stand_ins(parse_settings("{}"))).threshold
+    assert limits.endswith("; refused_share > 1%: medium, refused_share > 5%: high")
     columns = of_columns(Monitoring(), table(), manifest())
     assert (columns.how, columns.part) == ("6 pairs of 4 columns", HELDOUT)
     assert [one.what for one in of_answers(Task.BINARY)] == ["drift and collapse of the answers", "calibration"]

@@ -26,7 +26,7 @@ from fairlead.core.report import SCORE, Stage, WindowReport
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import WindowPlan
 from fairlead.flows.backtest import Before, Look, looks
-from fairlead.flows.backtest_refusals import ALERT, Told, refuses, told_of
+from fairlead.flows.backtest_refusals import ALERT, Mask, Told, refuses, told_of, unusual_window
 from fairlead.flows.backtest_rows import Rows, tallied
 from fairlead.flows.backtest_rules import RULES, Rule
 from fairlead.flows.watching.judge import Policy
@@ -168,12 +168,10 @@ class _Gate:
     """The contract before a fault's rows: `taken` are those that it lets through, `note` says how many it does not."""
 
     def __init__(self, scene: Scene, parts: Sequence[Rows], column: str) -> None:
-        feature = next((one for one in scene.reference.contract.features if one.name == column), None)
-        nothing = [np.zeros(one.size, np.bool_) for one in parts]
-        masks = nothing if feature is None else [refuses(feature, one.features[column]) for one in parts]
-        clean = nothing if feature is None else [refuses(feature, one.features[column]) for one in scene.after]
-        self._column, self._parts = column, tuple(parts)
-        self._told = _news(_told_of(scene.after, clean), _told_of(parts, masks))
+        self._scene, self._column, self._parts = scene, column, tuple(parts)
+        self._feature = next((one for one in scene.reference.contract.features if one.name == column), None)
+        masks = [self._refused(one) for one in parts]
+        self._told = _news(self._told_of(scene.after), self._told_of(parts))
         kept = [one.take(np.flatnonzero(~mask)) if mask.any() else one for one, mask in zip(parts, masks, strict=True)]
         self.taken = tuple(one for one in kept if one.size)
         total, refused = sum(one.size for one in parts), sum(int(mask.sum()) for mask in masks)
@@ -181,17 +179,34 @@ class _Gate:
 
     def found(self, fault: str) -> Found | None:
         """The fault, where somebody would have been told of refused requests, and would not have been without it. The
-        alert names the field."""
+        alert names the field; the window's figure does not."""
         told = self._told
         if told is None:
             return None
-        place = max(i for i, one in enumerate(self._parts) if one.size and float(np.nanmin(one.at)) <= told.at)
-        seconds = told.at - float(np.nanmin(self._parts[0].at))
-        return Found(fault, self._column, True, ALERT, place, seconds, self._column, True, told.paged, self.note)
+        place = max(i for i, one in enumerate(self._parts) if one.size and float(np.nanmin(one.at)) < told.at)
+        seconds, names = told.at - float(np.nanmin(self._parts[0].at)), told.by == ALERT
+        suspect = self._column if names else ""
+        return Found(fault, self._column, True, told.by, place, seconds, suspect, names, told.paged, self.note)
 
+    def _refused(self, rows: Rows) -> Mask:
+        return (
+            np.zeros(rows.size, np.bool_)
+            if self._feature is None
+            else refuses(self._feature, rows.features[self._column])
+        )
 
-def _told_of(parts: Sequence[Rows], masks: Sequence[np.ndarray[tuple[int], np.dtype[np.bool_]]]) -> Told | None:
-    return told_of(np.concatenate([one.at for one in parts]), np.concatenate(masks))
+    def _told_of(self, parts: Sequence[Rows]) -> Told | None:
+        """What tells of refused requests first: within minutes the alert, else the figure of a window, at its close."""
+        masks = [self._refused(one) for one in parts]
+        told = told_of(np.concatenate([one.at for one in parts]), np.concatenate(masks))
+        if told is not None or not any(mask.any() for mask in masks):
+            return told
+        before = [one for one in self._scene.calm if one.size]
+        shares = [
+            (self._scene.plan.window_of(float(np.nanmin(one.at))), int(self._refused(one).sum()), one.size)
+            for one in (*before, *(one for one in parts if one.size))
+        ]
+        return unusual_window(shares, len(before))
 
 
 def _news(clean: Told | None, faulty_one: Told | None) -> Told | None:

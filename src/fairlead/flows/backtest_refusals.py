@@ -1,14 +1,15 @@
 """What a contract would have refused of a past's rows, and when somebody would have been told of it.
 
 The gateway refuses a row before the model sees it, and so the watch of windows never does; of refused requests the
-alert `refused_share` tells, which is looked at each minute over the last five. Rules over several features are not
-asked here: what they refuse beside is not counted.
+alert `refused_share` tells, which is looked at each minute over the last five, and the window's own figure, once some
+windows have shown what is usual. Rules over several features are not asked here: what they refuse is not counted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from math import sqrt
 
 import numpy as np
 from msgspec import Struct
@@ -16,11 +17,14 @@ from numpy.typing import NDArray
 
 from fairlead.config.conditions import condition
 from fairlead.config.usual_alerts import STAND_INS
+from fairlead.core.alarm import IMPACT
 from fairlead.core.alert import PAGING
 from fairlead.core.condition import Condition, Measured, evaluate
 from fairlead.core.contract import Feature, Kind, Policy
+from fairlead.core.impact import BOUNDS, Measure, Point, judge_figure, like_windows
 from fairlead.core.verdict import Outcome
 from fairlead.core.watched import REFUSED_SHARE
+from fairlead.core.window import Window
 from fairlead.stats.columns import CategoricalColumn, Column, NumericColumn
 from fairlead.stats.intervals import rate_sequence
 
@@ -32,10 +36,11 @@ _INT64 = 2.0**63
 
 
 class Told(Struct, frozen=True):
-    """When the alert would have been told first (event time), and whether its graver level, which pages, ever was."""
+    """When an alert would have been told first (event time), and whether one that pages ever was. `by` names it."""
 
     at: float
     paged: bool
+    by: str = ALERT
 
 
 def refuses(feature: Feature, column: Column) -> Mask:
@@ -66,6 +71,20 @@ def told_of(at: NDArray[np.float64], refused: Mask) -> Told | None:
         return None
     first = min(float(minutes[one][0]) for one in met if one.any())
     return Told(first, any(one.any() for one, (_, pages) in zip(met, levels, strict=True) if pages))
+
+
+def unusual_window(shares: Sequence[tuple[Window, int, int]], first: int) -> Told | None:
+    """When the figure of a window, from the `first` on, would have been unusual beside the windows before it, which
+    pages. `shares` are the windows in order, each with how many of how many were refused."""
+    past = [Point(window.starts_at, refused / rows) for window, refused, rows in shares]
+    for place in range(first, len(shares)):
+        window, _, rows = shares[place]
+        rate = past[place].value
+        measure = Measure(REFUSED_SHARE, rate, rows, sqrt(rate * (1.0 - rate) / rows))
+        like = like_windows(past[:place], window.starts_at, window.ends_at - window.starts_at)
+        if judge_figure(measure, like, ALPHA / len(BOUNDS)).outcome is Outcome.BREACHED:
+            return Told(window.ends_at, paged=True, by=IMPACT)
+    return None
 
 
 def _beyond(feature: Feature, values: NDArray[np.float64]) -> Mask:

@@ -15,6 +15,8 @@ from fairlead.core.correlation import LIMITS
 from fairlead.core.groups import Rules
 from fairlead.core.listing import counted
 from fairlead.core.thresholds import DEFAULTS
+from fairlead.core.watched import REFUSED
+from fairlead.core.watchpoint import Watchpoint
 from fairlead.flows.watching.correlations import Bonds
 from fairlead.flows.watching.groups import Groups
 from fairlead.stats.columns import Column
@@ -33,17 +35,22 @@ class Watched(Struct, frozen=True):
     part: str
 
 
-def of_schema(manifest: Manifest) -> Watched:
-    """What a request must hold."""
+def of_schema(manifest: Manifest, points: Sequence[Watchpoint] = ()) -> Watched:
+    """What a request must hold; the conditions of what is refused, among those looked at, say when that is told."""
     features = manifest.contract.features
     needed = sum(not one.nullable for one in features)
     return Watched(
         "data",
         "schema",
         f"{counted(len(features), 'field')} of each request, {needed} never null",
-        "a field of another type is refused; counted as null where it was served",
+        f"what breaks it is refused, or counted as null where it was served; {_refused(points)}",
         MANIFEST,
     )
+
+
+def _refused(points: Sequence[Watchpoint]) -> str:
+    told = [f"{one.condition.text}: {one.severity}" for one in points if one.condition.metric in REFUSED]
+    return ", ".join(told) or "no condition is of what is refused"
 
 
 def of_columns(monitoring: Monitoring, profile: TableProfile, manifest: Manifest) -> Watched:

@@ -62,7 +62,7 @@ def watch_plan(context: Context, model: str, version: str = "champion") -> Watch
     harm = HarmPolicy(cost=known.cost.matrix if known and known.cost else None)
     monitoring, budget = settings.monitoring, settings.alerting.budget
     lines = [
-        of_schema(manifest),
+        of_schema(manifest, (*watchpoints(settings, model), *stand_ins(settings, model))),
         *_data(profile),
         of_columns(monitoring, profile, manifest),
         *_model(manifest, harm, delay),
