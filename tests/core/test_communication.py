@@ -47,6 +47,14 @@ def test_harm_that_was_shown_is_told(harm: dict[str, object]) -> None:
     assert WORSE in told["product"]
 
 
+def test_refused_requests_are_told_as_such() -> None:
+    """Nothing is said of answers: those who ask can look at what they send."""
+    told = said(replace(NULLS, alerts=("refused_share:high",)))
+    assert "turned away for what they hold: please check what you send" in told["users"]
+    for audience in ("product", "leadership"):
+        assert "requests to it are refused for what they hold" in told[audience]
+
+
 @pytest.mark.parametrize("category", ["data", "model", "infrastructure", "integration", "business", "elsewhere"])
 def test_users_are_told_of_no_harm_that_nobody_saw(category: str) -> None:
     """Whatever the incident is of; requests that failed are told as such."""

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
+from fairlead.core.alarm import runbook_of
 from fairlead.core.incident import Incident
 from fairlead.core.incident_terms import AUDIENCES, Audience
 from fairlead.core.reach import Impact
 from fairlead.core.triage import FIRST_RESPONSE
+from fairlead.core.watched import REFUSED_SHARE
 
 
 def drafts(
@@ -64,9 +66,20 @@ def _seen_by_users(incident: Incident) -> tuple[str, str]:
     """What they may know of it, while it lasts and afterwards."""
     if incident.harm_shown:
         return _HARMED
+    if _refused(incident):
+        return _TURNED_AWAY
     return _REPORTED if incident.by_hand else _UNHARMED.get(incident.category, _ODD)
 
 
+def _refused(incident: Incident) -> bool:
+    """Whether it is about requests that are refused for what they hold."""
+    return any(runbook_of(alert) == REFUSED_SHARE for alert in incident.alerts)
+
+
+_TURNED_AWAY = (
+    "some requests have been turned away for what they hold: please check what you send",
+    "some requests were turned away for what they held",
+)
 _FAILED = ("some requests failed", "some requests failed")
 _HARMED = (
     "some answers may be less reliable than usual",
@@ -133,6 +146,8 @@ def _plain(incident: Incident) -> str:
         return "a new version did harm and was taken back"
     if incident.harm_shown:
         return "its answers have become worse than its tests promised"
+    if _refused(incident):
+        return "requests to it are refused for what they hold"
     return {
         "data": "the data that it is given are broken, and no harm to its answers has been seen",
         "model": "its answers are not what they used to be, and whether they are worse is not known yet",
