@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +139,8 @@ def test_however_often_it_is_looked_at_nothing_is_lost_or_counted_twice(steps: l
         workers[which].refuses(refusals)
         found.take([one.said() for one in workers], 2e6 + place)
         for one in found.fresh():
-            handed = Asked("hotel", handed.requests + one.requests, handed.refused + one.refused)
+            handed = Asked("hotel", handed.requests + one.requests, handed.refused + one.refused, one.causes)
+            assert one.causes.total() == one.refused
     refused = sum(step[2] for step in steps)
     asked = refused + sum(step[1] for step in steps)
     share = found.share("hotel", 2e6 + len(steps))
@@ -181,15 +184,19 @@ def test_a_window_has_the_share_as_a_figure_of_the_product() -> None:
     journal, clock = MemoryJournal(), ManualClock(0.0)
     product = Product("hotel", journal, clock, WindowPlan(86_400.0))
     for day in range(8):
-        product.observe_refusals(day * 86_400.0 + 60.0, 1_000, 3)
-        product.observe_refusals(day * 86_400.0 + 70.0, 1_000, 2)
-    product.observe_refusals(8 * 86_400.0, 1_000, 1_000)
+        product.observe_refusals(day * 86_400.0 + 60.0, Asked("hotel", 1_000, 3))
+        product.observe_refusals(day * 86_400.0 + 70.0, Asked("hotel", 1_000, 2))
+    for causes in ({("age", "missing"): 300, ("", "extra"): 200}, {("age", "missing"): 100, ("plan", "unseen"): 400}):
+        product.observe_refusals(8 * 86_400.0, Asked("hotel", 500, 500, Counter(causes)))
     reports = product.judge(9.5 * 86_400.0)
     figures = [next(one for one in report.figures if one.name == "refused_share") for report in reports[:9]]
     assert [one.value for one in figures] == [0.0025] * 8 + [1.0]
     assert {one.layer for one in figures} == {"product"}
     assert figures[-1].outcome is Outcome.BREACHED
     assert figures[-1].reason.startswith("refused share 100 % (usual 0.25 %")
+    said = "): 1,000 of 1,000 requests were refused, age: null or missing in 400 of 1,000"
+    assert figures[-1].reason.endswith(said)
+    assert "could not be read" in figures[0].reason
     assert alarm_of_impact(reports[8]).severity == "high"
     again = Product("hotel", journal, clock, WindowPlan(86_400.0))
     assert again.names == (), "it is no event"

@@ -93,7 +93,7 @@ def test_failing_requests_are_an_outage(context: Context) -> None:
     assert status(context).state == "degraded"
     paging = '{name: e, condition: "error_rate > 5%", severity: high}'
     text = f'alerting: {{alerts: [{paging}, {{name: m, condition: "error_rate > 1%"}}]}}'
-    assert failing_alerts(parse_settings(text)) == {"e"}
+    assert failing_alerts(parse_settings(text)) == {"e", "refused_share:high"}
 
 
 def test_no_harm_is_claimed_that_nobody_has_seen(context: Context) -> None:

@@ -52,7 +52,7 @@ class ProductRound:
 
     def observe_refusals(self, one: Asked, event_now: float) -> None:
         """Takes in what workers counted of a model's requests lately."""
-        self._of(one.model).observe_refusals(event_now, one.requests, one.refused)
+        self._of(one.model).observe_refusals(event_now, one)
 
     def judge(self, name: str, event_now: float) -> tuple[Alarm, ...]:
         """Judges a model's closed windows, once all that was logged of them has been read. Returns what they ask to be

@@ -68,13 +68,14 @@ _WORSE_WHEN_MORE = (
 
 class Measure(Struct, frozen=True):
     """A figure as measured: `error` is its standard error where it is a mean (0 elsewhere), `scale` what a difference
-    is counted in."""
+    is counted in, `note` what else people should read."""
 
     name: str
     value: float
     rows: int
     error: float = 0.0
     scale: float = 1.0
+    note: str = ""
 
 
 class Figure(Struct, frozen=True, omit_defaults=True):
@@ -167,7 +168,8 @@ def judge_figure(measure: Measure, earlier: Sequence[float], alpha: float) -> Fi
     known = usual([_scaled(one, bound) for one in earlier], measure.error, alpha)
     if known.windows < LEAST:
         missing = counted(LEAST - known.windows, "more window")
-        return msgspec.structs.replace(bare, reason=f"what is usual is known in {missing}", windows=known.windows)
+        reason = _noted(f"what is usual is known in {missing}", measure)
+        return msgspec.structs.replace(bare, reason=reason, windows=known.windows)
     change = _change(value, known, bound, measure.scale)
     outcome = _outcome(value, known, change, bound)
     found = msgspec.structs.replace(
@@ -179,7 +181,11 @@ def judge_figure(measure: Measure, earlier: Sequence[float], alpha: float) -> Fi
         change=change,
         windows=known.windows,
     )
-    return msgspec.structs.replace(found, reason=sentence(found))
+    return msgspec.structs.replace(found, reason=_noted(sentence(found), measure))
+
+
+def _noted(reason: str, measure: Measure) -> str:
+    return f"{reason}: {measure.note}" if measure.note else reason
 
 
 def judge_impact(

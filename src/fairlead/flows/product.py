@@ -11,6 +11,7 @@ What is usual is learnt from the facts of earlier windows, so a restart forgets 
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from math import exp, isfinite, log, log2, sqrt
 
@@ -31,6 +32,7 @@ from fairlead.core.inference import label_text
 from fairlead.core.record import EventRecord, Prediction
 from fairlead.core.verdict import Outcome
 from fairlead.core.window import DAY, Window, WindowPlan
+from fairlead.flows.refusals import Asked, Causes, said_of
 from fairlead.ports import Clock, Journal
 
 ACTOR = "watch"
@@ -71,6 +73,7 @@ class _Span:
         self.window = window
         self.answers = self.failed = 0
         self.asked = self.refused = 0  # by what workers count: what is refused leaves no record
+        self.causes: Causes = Counter()
         self.latency, self.lag = _Times(), _Times()
         self.scores = [0.0, 0.0, 0.0]  # how many, their sum, the sum of their squares from the first one
         self.shift = 0.0
@@ -163,14 +166,15 @@ class Product:
             units = self._events.setdefault(window.starts_at, {})
             units.setdefault(hash(one.unit_id), []).append((one.at, one.name, float(one.value)))
 
-    def observe_refusals(self, at: float, asked: int, refused: int) -> None:
-        """Takes in how many of the requests that came about an instant of event time were refused."""
+    def observe_refusals(self, at: float, came: Asked) -> None:
+        """Takes in what came about an instant of event time, and how much of it was refused."""
         window = self._plan.window_of(at)
         if window.starts_at <= self._done:
             return
         span = self._spans.setdefault(window.starts_at, _Span(window))
-        span.asked += asked
-        span.refused += refused
+        span.asked += came.requests
+        span.refused += came.refused
+        span.causes.update(came.causes)
 
     def judge(self, now: float) -> tuple[ImpactReport, ...]:
         """Judges what has closed at the watermark `now` (event time). Each report is in the journal before it is
@@ -313,8 +317,8 @@ def _measures(span: _Span) -> Iterator[Measure]:
     """What the answers themselves show."""
     yield Measure("volume", float(span.answers), span.answers, 1.0 / sqrt(max(span.answers, 1)))
     if span.asked:
-        rate = span.refused / span.asked
-        yield Measure("refused_share", rate, span.asked, sqrt(rate * (1.0 - rate) / span.asked))
+        rate, note = span.refused / span.asked, said_of(span.asked, span.refused, span.causes)
+        yield Measure("refused_share", rate, span.asked, sqrt(rate * (1.0 - rate) / span.asked), note=note)
     if not span.answers:
         return
     yield Measure("freshness", span.lag.quantile(0.5), span.answers)

@@ -43,12 +43,16 @@ class Series(NamedTuple):
     what: str = ""
 
 
+Causes = Counter[tuple[str, str]]  # by field and reason
+
+
 class Asked(NamedTuple):
-    """The requests for a model since the last time, and how many of them were refused."""
+    """The requests for a model since the last time, how many of them were refused, and for what."""
 
     model: str
     requests: int
     refused: int
+    causes: Causes = Counter()  # noqa: RUF012 - nobody writes to it
 
 
 class Refusals:
@@ -91,13 +95,12 @@ class Refusals:
         mine = [(one, count) for one, count in self._within(now) if one.model == model]
         if version is not None:
             mine = [(one, count) for one, count in mine if one.version == str(version)]
-        requests = sum(count for one, count in mine if one.kind == "asked")
-        refused = sum(count for one, count in mine if one.kind == "refused")
+        requests, refused = _sum(mine, "asked"), _sum(mine, "refused")
         if not requests:
             whose = "" if version is None else f" of version {version}"
             return Measured(REFUSED_SHARE, missing=f"no request{whose} came in the last {self._seconds / 60:g} minutes")
         low, high = rate_sequence(refused, requests, alpha)
-        note = said_of(requests, refused, ((one, count) for one, count in mine if one.kind == "cause"))
+        note = said_of(requests, refused, causes_of(mine))
         return Measured(REFUSED_SHARE, refused / requests, low, high, requests, note=note or UNSET)
 
     def versions(self, model: str, now: float) -> frozenset[int]:
@@ -108,8 +111,9 @@ class Refusals:
     def fresh(self) -> list[Asked]:
         """What came since this was asked last, by model."""
         models = sorted({one.model for one in self._fresh})
+        by = {name: [(one, n) for one, n in self._fresh.items() if one.model == name] for name in models}
         found = [
-            Asked(name, *(self._count(self._fresh, kind, name) for kind in ("asked", "refused"))) for name in models
+            Asked(name, _sum(by[name], "asked"), _sum(by[name], "refused"), causes_of(by[name])) for name in models
         ]
         self._fresh = Counter()
         return [one for one in found if one.requests]
@@ -125,9 +129,9 @@ class Refusals:
                 found.update(counts)
         yield from found.items()
 
-    @staticmethod
-    def _count(counts: Counter[Series], kind: str, model: str) -> int:
-        return sum(count for one, count in counts.items() if (one.kind, one.model) == (kind, model))
+
+def _sum(counted: Iterable[tuple[Series, int]], kind: str) -> int:
+    return sum(count for one, count in counted if one.kind == kind)
 
 
 def series_of(counts: Counts) -> Counter[Series]:
@@ -147,20 +151,26 @@ def series_of(counts: Counts) -> Counter[Series]:
     return found
 
 
-def said_of(requests: int, refused: int, causes: Iterable[tuple[Series, int]]) -> str:
+def causes_of(counted: Iterable[tuple[Series, int]]) -> Causes:
+    """What requests were refused for, of all versions."""
+    found: Causes = Counter()
+    for one, count in counted:
+        if one.kind == "cause":
+            found[one.feature, one.what] += count
+    return found
+
+
+def said_of(requests: int, refused: int, causes: Causes) -> str:
     """How many of how many, and for what most of them; empty where none was refused.
 
-    >>> said_of(1000, 298, [(Series("cause", "income", "1", "age", "missing"), 298)])
+    >>> said_of(1000, 298, Counter({("age", "missing"): 298}))
     '298 of 1,000 requests were refused, age: null or missing in 298 of 1,000'
     """
     if not refused:
         return ""
     said = f"{refused:,} of {requests:,} requests were refused"
-    by: Counter[tuple[str, str]] = Counter()
-    for one, count in causes:
-        by[one.feature, one.what] += count
-    if not by:
+    if not causes:
         return f"{said}, as they could not be read"
-    (feature, what), most = min(by.items(), key=lambda pair: (-pair[1], pair[0]))
+    (feature, what), most = min(causes.items(), key=lambda pair: (-pair[1], pair[0]))
     words = _WORDS.get(what, what.replace("_", " "))
     return f"{said}, {feature + ': ' if feature else ''}{words} in {most:,} of {requests:,}"

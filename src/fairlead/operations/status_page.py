@@ -22,6 +22,7 @@ from fairlead.core.communication import public_words
 from fairlead.core.event import Entry
 from fairlead.core.incident import KINDS, Incident, incidents
 from fairlead.core.opening import standing
+from fairlead.core.watched import OUTAGE
 from fairlead.errors import StateError
 from fairlead.operations.context import Context
 from fairlead.operations.page_style import document
@@ -187,7 +188,7 @@ def page(found: Status) -> str:
 def failing_alerts(settings: Settings, model: str | None = None) -> frozenset[str]:
     """The alerts of a model, or (None) of any, that page because requests fail."""
     points = (*watchpoints(settings, model), *stand_ins(settings, model))
-    return frozenset(one.key for one in points if one.condition.metric == "error_rate" and one.severity in PAGING)
+    return frozenset(one.key for one in points if one.condition.metric in OUTAGE and one.severity in PAGING)
 
 
 def _model(name: str, seen: Sequence[_Seen], *, gone: bool) -> ModelStatus:
