@@ -96,6 +96,24 @@ def test_a_row_is_filled_answered_and_recovered(age: int, pace: Pace, prediction
     assert setting.waited == waited
 
 
+@pytest.mark.parametrize("pace", [Pace(), SLOW])
+@pytest.mark.parametrize("ages", [(500, 1, 2), (1, 2, 500)])
+def test_every_row_of_a_batch_that_is_refused_is_counted(ages: Sequence[int], pace: Pace) -> None:
+    """Nobody was answered: as many rows as a batch that is answered counts; the field is told for the row to blame."""
+    setting = Setting(BARE, pace)
+    asks = [
+        Ask(f"r{place}", "u", 900.0, Raw(msgspec.json.encode({"age": age, "customer_id": 7})), "features")
+        for place, age in enumerate(ages)
+    ]
+    arrival = Arrival(1000.0, setting.serving.clock.monotonic())
+    routes = [Route(1, "champion", 1.0)] * len(asks)
+    with pytest.raises(ContractError):
+        asyncio.run(answered(setting.serving, setting.model, asks, arrival, routes))
+    counts = setting.serving.tally.snapshot(0, 1, 1, [])
+    assert [(one.code, one.count) for one in counts.requests] == [(arrival.refusal, 3)]
+    assert [(one.feature, one.what, one.count) for one in counts.breached] == [("age", "out_of_range", 1)]
+
+
 @pytest.mark.parametrize(
     ("age", "is_down", "pace", "error"),
     [

@@ -8,6 +8,7 @@ from typing import Any
 from fairlead.core.decode import FallsBack
 from fairlead.core.record import Prediction
 from fairlead.core.route import Route
+from fairlead.errors import ContractError
 from fairlead.flows.fallback import recovered
 from fairlead.flows.features import with_features
 from fairlead.flows.serve import Arrival, Ask, ModelFailed, Overloaded, Serving, is_prompt
@@ -35,10 +36,16 @@ async def answered(
     is not prompt is awaited by `wait`, which may give it up: then what has not begun is not begun.
     """
     try:
-        if model.lookups is not None:
-            asks = await with_features(serving, model, asks, arrival, routes)
-        if is_prompt(model, routes):
-            return serving.answer(model, asks, arrival, routes)
-        return await wait(serving.answer_later(model, asks, arrival, routes))
-    except (FallsBack, ModelFailed, Overloaded) as fault:
-        return await wait(recovered(serving, model, asks, arrival, routes, fault))
+        try:
+            if model.lookups is not None:
+                asks = await with_features(serving, model, asks, arrival, routes)
+            if is_prompt(model, routes):
+                return serving.answer(model, asks, arrival, routes)
+            return await wait(serving.answer_later(model, asks, arrival, routes))
+        except (FallsBack, ModelFailed, Overloaded) as fault:
+            return await wait(recovered(serving, model, asks, arrival, routes, fault))
+    except ContractError:
+        # One row was counted where it was refused; with it the batch is refused whole.
+        for route in routes[1:]:
+            serving.tally.refused(model.name, route.version, route.arm, arrival.refusal)
+        raise
