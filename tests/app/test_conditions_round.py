@@ -15,13 +15,16 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec import Raw
 
+from fairlead.adapters.note_folder import COUNTERS, NoteFolder
 from fairlead.app.compose import open_context, open_notifiers
 from fairlead.app.follow_up import FollowUp
 from fairlead.config.alerting import Alerting, Channel
+from fairlead.core.contract import Contract, Feature, Kind, Task
 from fairlead.core.event import AlertRaised, AliasMoved, IncidentOpened, RetrainDecided, VersionRegistered
 from fairlead.core.record import Prediction
 from fairlead.core.report import fact_of
-from fairlead.errors import StateError
+from fairlead.errors import ContractError, StateError
+from fairlead.flows.tally import Tally
 from fairlead.operations.alerts import alerts
 from fairlead.operations.context import Context
 from fairlead.testing.notifier import NOTICE
@@ -162,3 +165,28 @@ def test_a_pager_without_a_key_starts_and_says_so() -> None:
     (notifier,) = open_notifiers(Alerting(channels=(Channel("pagerduty", "pagerduty"),)))
     with pytest.raises(StateError, match="routing_key"):
         notifier.send(NOTICE)
+
+
+def test_what_workers_refuse_reaches_the_team_and_the_window(home: Context, follow_up: FollowUp) -> None:
+    """Of a model that answers nothing at all: from the counters that workers leave, as they are read."""
+    tally, notes = Tally(), NoteFolder(home.home / COUNTERS)
+
+    def minute() -> None:
+        notes.write("0", msgspec.json.encode(tally.snapshot(0, 1, 1, [])))
+        follow_up._conditions._home._next = follow_up._conditions._home._take = 0.0
+        follow_up._conditions._due.clear()
+        follow_up.tick()
+
+    minute()
+    contract = Contract((Feature("category", Kind.CATEGORY),), Task.BINARY, "y")
+    for _ in range(300):
+        tally.refused("churn", 1, "champion", 422)
+        tally.breached("churn", 1, contract, ContractError("category: came null", "category", "missing", "category"))
+    minute()
+    minute()
+    raised = {fact.alert: fact for fact in facts(home, AlertRaised) if isinstance(fact, AlertRaised)}
+    assert set(raised) == {"refused_share", "refused_share:high"}
+    said = "300 of 300 requests were refused, category: null or missing in 300 of 300"
+    assert said in raised["refused_share:high"].reason
+    (span,) = follow_up._product._rungs["churn"]._spans.values()
+    assert (span.asked, span.refused) == (300, 300)
