@@ -65,7 +65,12 @@ def pages_made(entries: Iterable[Entry], since: float, model: str | None = None)
 def does_harm(fact: AlertRaised) -> bool:
     """Whether users are worse off by what an alert tells of, or a page went unanswered: no budget of pages makes such
     an alert less urgent."""
-    return runbook_of(fact.alert) in _HARM or _basis(fact).point.condition.metric in OUTAGE
+    return runbook_of(fact.alert) in _HARM or is_outage(fact)
+
+
+def is_outage(fact: AlertRaised) -> bool:
+    """Whether an alert tells of requests of the last minutes that got no answer."""
+    return _basis(fact).point.condition.metric in OUTAGE
 
 
 def window_of(fact: AlertRaised) -> str:

@@ -9,14 +9,16 @@ from typing import Any
 import msgspec
 
 from fairlead.core import event
+from fairlead.core.alert import PAGING
 from fairlead.core.alert_evidence import window_of
 from fairlead.core.event import Entry
 from fairlead.core.facts_act import ImpactJudged, TriageDone
 from fairlead.core.impact import ImpactReport, impact_of
 from fairlead.core.incident import STATES
 from fairlead.core.listing import counted
+from fairlead.core.pages_made import is_outage
 from fairlead.core.route import ModelRoute, RouteTable
-from fairlead.core.verdict import Outcome
+from fairlead.core.verdict import Outcome, Verdict
 from fairlead.operations.overview_ladder import ladder_of
 from fairlead.operations.overview_notes import NO_RETRAINING, note_of
 from fairlead.operations.overview_parts import MOST_WINDOWS as MOST_PARTS
@@ -95,6 +97,7 @@ class ModelFold:
             str, tuple[int, int | None]
         ] = {}  # incident -> first entry of its timeline, and the one that ended the harm
         self._alerts: dict[str, AlertView] = {}
+        self._outages: dict[str, Verdict] = {}  # of the alerts that stand on requests without an answer
         self._told: dict[tuple[str, str], AlertView] = {}  # by alert and window, the oldest first
         self._notes: list[Note] = []
         self._marks: list[Mark] = []
@@ -150,7 +153,7 @@ class ModelFold:
             challenger=self._aliases.get("challenger"),
             arms=tuple(ArmView(arm.name, arm.version, arm.share) for arm in route.arms) if route else (),
             shadows=route.shadows if route else (),
-            ladder=ladder_of(windows, rollouts, workers, impact),
+            ladder=ladder_of(windows, rollouts, workers, impact, tuple(self._outages.values())),
             versions=tuple(self._version(version) for version in sorted(self._versions, reverse=True)),
             rollouts=rollouts,
             windows=windows,
@@ -258,6 +261,9 @@ class ModelFold:
             window=window_of(fact),
             event_at=fact.event_at,
         )
+        if is_outage(fact):
+            outcome = Outcome.BREACHED if fact.severity in PAGING else Outcome.UNDECIDED
+            self._outages[fact.alert] = Verdict(outcome, f"now: {fact.reason}")
         key = fact.alert, view.window
         self._told.pop(key, None)
         self._told[key] = view
@@ -266,6 +272,8 @@ class ModelFold:
 
     def _quieted(self, _entry: Entry, fact: event.AlertQuieted) -> None:
         before = self._alerts.get(fact.alert)
+        if fact.recovered:
+            self._outages.pop(fact.alert, None)
         if before:
             self._alerts[fact.alert] = msgspec.structs.replace(
                 before, quieted=before.quieted + 1, quieted_because=fact.reason

@@ -39,16 +39,19 @@ def ladder_of(
     rollouts: Sequence[RolloutView],
     workers: Sequence[WorkerView],
     impact: Sequence[ImpactReport] = (),
+    outages: Sequence[Verdict] = (),
 ) -> tuple[Rung, ...]:
-    """The four layers, from the last window, the newest rollout (`rollouts` newest first), the workers, and what
-    callers and the business had of each window (`impact` oldest first)."""
+    """The four layers, from the last window, the newest rollout (`rollouts` newest first), the workers, what callers
+    and the business had of each window (`impact` oldest first), and the alerts that stand on requests of the last
+    minutes that got no answer: no window need close for these."""
     last = windows[-1] if windows else None
     rollout = rollouts[0] if rollouts else None
     seen = standing(impact)
+    product = _product(rollout, workers, seen)
     judged = (
         ("Data and features", together(_data(last), seen.get("data"))),
         ("Model", together(_model(windows), seen.get("model"))),
-        ("Product", _product(rollout, workers, seen)),
+        ("Product", worst([*outages, product]) if outages else product),
         ("Business", with_cost(_business(rollout, seen), windows)),
     )
     return tuple(
