@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from fairlead.core.contract import Contract, Task
 from fairlead.core.verdict import Outcome
 from fairlead.flows.watching.reference import Reference
-from fairlead.flows.watching.shifts import shifts_of
+from fairlead.flows.watching.shifts import Costs, judge_shifts, shifts_of
 from fairlead.stats.columns import CategoricalColumn, NumericColumn
+from fairlead.stats.drift import compare
 from fairlead.stats.profile import TableProfile, profile
 
 RNG = np.random.default_rng(0)
@@ -64,3 +65,24 @@ def test_no_rows_are_unmeasured() -> None:
     assert shifts_of(REFERENCE, None, 0.01)[1].outcome is Outcome.UNMEASURED
     without = replace(REFERENCE, importances={})
     assert shifts_of(without, current(), 0.01)[0][0].harm is None
+
+
+def test_a_column_is_told_by_what_is_significant() -> None:
+    """Half of a category is null, and a class so rare that chance moves it lies further beyond its limit: told are the
+    nulls. The first two editions named the class."""
+    rng = np.random.default_rng(3)
+    names = (*"abcdefgh", "r1", "r2", "r3")
+    shares = np.array([0.1248] * 8 + [0.0008, 0.0004, 0.0004])
+    before = rng.choice(11, 20_000, p=shares / shares.sum()).astype(np.int32)
+    now = np.append(rng.choice(8, 900), [9, 9]).astype(np.int32)
+    before[:1160], now[:490] = -1, -1
+    one = profile([CategoricalColumn("job", before, names)])
+    two = profile([CategoricalColumn("job", now, names)], one.grids)
+    found = compare(one, two)
+    (job,), data = judge_shifts(one, two, found, Costs())
+    assert (job.method, job.level) == ("null_rate", "critical")
+    assert job.reason == "null in 54.3 %, 5.8 % in the reference"
+    assert "null in 54.3 %" in data.reason
+    (job,), data = judge_shifts(one, two, found, Costs(), evident=False)
+    assert job.method == "rare"
+    assert "rare class x" in data.reason
