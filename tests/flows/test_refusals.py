@@ -102,6 +102,23 @@ def test_what_was_counted_before_the_first_look_is_not_of_now() -> None:
     assert found.share("hotel", 1_010.0).rows == 15
 
 
+def test_a_worker_that_stalled_is_no_new_one() -> None:
+    """What it had counted before it fell silent is not counted again when it is heard once more."""
+    worker = Worker()
+    worker.refuses(50)
+    found = Refusals(WINDOW)
+    found.take([worker.said()], 1_000.0)
+    found.take([Worker(1, 2).said()], 1_100.0)
+    worker.answers(20)
+    found.take([worker.said()], 1_200.0)
+    share = found.share("hotel", 1_200.0)
+    assert (share.value, share.rows) == (0.0, 20)
+    late = Worker(2, 3, started_at=10.0)
+    late.refuses(50)
+    found.take([late.said()], 1_210.0)
+    assert found.share("hotel", 1_210.0).rows == 20, "it began long before it was first heard of"
+
+
 def test_nobody_asked_a_shadow_and_a_stand_in_answers_what_was_asked_of_another() -> None:
     """A row that fell back is one request."""
     worker = Worker()

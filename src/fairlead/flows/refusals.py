@@ -20,6 +20,7 @@ from fairlead.flows.tally import NO_ROW, Counts
 from fairlead.stats.intervals import rate_sequence
 
 SLOT_SECONDS = 10.0
+MOST_PROCESSES = 256  # whose counts are remembered
 HEARD_SECONDS = 60.0  # for how long what workers last said is held to be what is
 _NOT_ASKED = ("shadow", fallback.ARM)  # nobody asked for the first, and the second answers what was asked of another
 _WORDS = {
@@ -61,8 +62,8 @@ class Refusals:
     def __init__(self, window_seconds: float) -> None:
         self._seconds = window_seconds
         self._before: dict[tuple[int, int], Counter[Series]] = {}
-        self._slots: dict[int, Counter[Series]] = {}
-        self._fresh: Counter[Series] = Counter()
+        self._slots: dict[int, dict[str, Counter[Series]]] = {}  # by model, as there may be a thousand
+        self._fresh: dict[str, Counter[Series]] = {}
         self._heard: float | None = None
         self._begun: float | None = None
 
@@ -75,14 +76,15 @@ class Refusals:
         found: Counter[Series] = Counter()
         for one in said:
             key, counted = (one.worker, one.pid), series_of(one)
-            before = self._before.get(key)
-            if before is not None or now > self._begun or self._began_lately(one, now):
+            before = self._before.pop(key, None)  # kept while it says nothing: a worker that stalled is no new one
+            if before is not None or self._is_new(one, now):
                 found.update(counted - (before or Counter()))
             self._before[key] = counted
-        self._before = {(one.worker, one.pid): self._before[one.worker, one.pid] for one in said}
-        if found:
-            self._slots.setdefault(floor(now / SLOT_SECONDS), Counter()).update(found)
-            self._fresh.update(found)
+        for key in list(self._before)[:-MOST_PROCESSES]:
+            del self._before[key]
+        for series, count in found.items():
+            for by_model in (self._slots.setdefault(floor(now / SLOT_SECONDS), {}), self._fresh):
+                by_model.setdefault(series.model, Counter())[series] += count
         oldest = floor((now - self._seconds) / SLOT_SECONDS)
         for slot in [slot for slot in self._slots if slot <= oldest]:
             del self._slots[slot]
@@ -92,9 +94,7 @@ class Refusals:
         them were refused for."""
         if self._heard is None or now - self._heard > HEARD_SECONDS:
             return Measured(REFUSED_SHARE, missing="no worker says what it refuses: is `fairlead up` running?")
-        mine = [(one, count) for one, count in self._within(now) if one.model == model]
-        if version is not None:
-            mine = [(one, count) for one, count in mine if one.version == str(version)]
+        mine = [(one, n) for one, n in self._within(model, now) if version is None or one.version == str(version)]
         requests, refused = _sum(mine, "asked"), _sum(mine, "refused")
         if not requests:
             whose = "" if version is None else f" of version {version}"
@@ -105,28 +105,29 @@ class Refusals:
 
     def versions(self, model: str, now: float) -> frozenset[int]:
         """The versions that were asked in the window that ends `now`, also those that refused all."""
-        found = {one.version for one, _ in self._within(now) if one.model == model and one.kind == "asked"}
+        found = {one.version for one, _ in self._within(model, now) if one.kind == "asked"}
         return frozenset(int(version) for version in found if version)
 
     def fresh(self) -> list[Asked]:
         """What came since this was asked last, by model."""
-        models = sorted({one.model for one in self._fresh})
-        by = {name: [(one, n) for one, n in self._fresh.items() if one.model == name] for name in models}
-        found = [
-            Asked(name, _sum(by[name], "asked"), _sum(by[name], "refused"), causes_of(by[name])) for name in models
-        ]
-        self._fresh = Counter()
+        found = []
+        for name in sorted(self._fresh):
+            counted = self._fresh[name].items()
+            found.append(Asked(name, _sum(counted, "asked"), _sum(counted, "refused"), causes_of(counted)))
+        self._fresh = {}
         return [one for one in found if one.requests]
 
-    def _began_lately(self, one: Counts, now: float) -> bool:
-        return one.usage is not None and 0.0 < now - self._seconds < one.usage.started_at
+    def _is_new(self, one: Counts, now: float) -> bool:
+        """Whether all that a process counted is of this window: by when it began, where it says so."""
+        began = one.usage.started_at if one.usage is not None else 0.0
+        return began > now - self._seconds if began else self._begun is not None and now > self._begun
 
-    def _within(self, now: float) -> Iterator[tuple[Series, int]]:
+    def _within(self, model: str, now: float) -> Iterator[tuple[Series, int]]:
         oldest, newest = floor((now - self._seconds) / SLOT_SECONDS), floor(now / SLOT_SECONDS)
         found: Counter[Series] = Counter()
-        for slot, counts in self._slots.items():
-            if oldest < slot <= newest:
-                found.update(counts)
+        for slot, by_model in self._slots.items():
+            if oldest < slot <= newest and model in by_model:
+                found.update(by_model[model])
         yield from found.items()
 
 
