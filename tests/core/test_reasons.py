@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from fairlead.core import event
 from fairlead.core.event import GENESIS, AnyFact, Entry, canonical
+from fairlead.core.facts_act import LoopAudited
 from fairlead.core.reasons import KINDS, names_of, why_of
 from fairlead.core.report import fact_of
 from fairlead.core.rollout import Call, Decision, Phase, Plan, Step
@@ -26,6 +27,10 @@ def decision(after: Phase) -> Raw:
 
 
 DECISIONS: list[tuple[AnyFact, str]] = [
+    (
+        LoopAudited("hotel", "", "holds", Raw(b"{}"), "version 2 was registered"),
+        "Loop audited hotel: version 2 was registered.",
+    ),
     (
         event.GateMeasured("hotel", 3, BUNDLE, True, (), "c" * 64),
         "Version 3 of hotel passed its production gate: every check that it requires holds or is waived.",

@@ -52,7 +52,7 @@ def why_of(entry: Entry) -> Why | None:
 
 def names_of(fact: Fact) -> tuple[str, ...]:
     """What a fact may be asked for by."""
-    found = [str(value) for name in _NAMES if (value := getattr(fact, name, None))]
+    found = [value for name in _NAMES if isinstance(value := getattr(fact, name, None), str) and value]
     version = getattr(fact, "version", None)
     return (*found, f"{fact.model}@{version}") if version is not None else tuple(found)
 
