@@ -184,6 +184,7 @@ def test_what_a_backtest_cannot_know_is_said_aloud(context: Context) -> None:
     assert scores["pages"].pages == scores["pages"].notices
 
 
+@pytest.mark.slow
 def test_drift_tests_find_in_a_backtest_what_they_find_live(context: Context, past: Past, days: LiveDays) -> None:
     """Each window of the settings' tests has the same verdicts, to the last figure, and tells people as often."""
     live: list[DriftWindow] = []

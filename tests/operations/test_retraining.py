@@ -275,6 +275,7 @@ def test_a_good_challenger_may_be_left_to_a_person(weak: House) -> None:
     assert len(asked_for(weak.context)) == before
 
 
+@pytest.mark.slow
 def test_the_champions_segments_are_the_challengers(weak: House) -> None:
     """Named when the champion was registered, in no settings: its groups are measured again, and the card is whole."""
     context = weak.training(CopyTrainer(weak.good), promote="manual")

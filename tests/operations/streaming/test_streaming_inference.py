@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from fairlead.adapters.sqlite_journal import SqliteJournal
+from fairlead.adapters.streams import kafka, nats
 from fairlead.app.compose import open_context
 from fairlead.core.route import SHADOWER, Arm, ModelRoute, choose
 from fairlead.errors import FairleadError, NotFound, Refused, SettingsError, StateError, UsageError
@@ -297,6 +298,9 @@ def test_what_is_asked_wrongly_is_told_before_anything_is_opened(
 def test_a_broker_that_is_not_there_is_told(ran: Ran, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a while: it may be starting too."""
     monkeypatch.setattr(streaming_inference, "START_SECONDS", 0.2)
+    monkeypatch.setattr(nats, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(nats, "ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr(kafka, "CONNECT_SECONDS", 1.0)
     port = own_port()
     for scheme, path in (("redis", "x"), ("nats", "S/a"), ("kafka", "t")):
         given = StreamingAsked("stay", f"{scheme}://127.0.0.1:{port}/{path}", f"{scheme}://127.0.0.1:{port}/{path}2")
