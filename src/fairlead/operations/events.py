@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -16,7 +16,10 @@ from fairlead.core.inference import label_text
 from fairlead.core.record import EventRecord, event_id_of
 from fairlead.errors import NotFound, TableError
 from fairlead.operations.context import Context
-from fairlead.operations.outcomes import OutcomeColumns, import_outcomes, instant
+from fairlead.operations.outcomes import OutcomeColumns, instant, outcomes_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 NEEDED = ("unit_id", "name", "value")
 COMMAND = 9999  # not a worker's number: what a command writes lies beside what the workers write
@@ -46,22 +49,23 @@ def import_file(
     table = read_table(path)
     held = set(table.column_names)
     if columns.request_id in held or not held.issuperset(NEEDED):
-        written = import_outcomes(context, model, path, columns)
-        return Imported(outcomes=written, without=table.num_rows - written)
-    records = read_events(path, model, context.clock.now())
+        outcomes = outcomes_of(table, path, context.clock.now(), columns)
+        with closing(context.open_writer()) as log:
+            log.outcomes(outcomes)
+        return Imported(outcomes=len(outcomes), without=table.num_rows - len(outcomes))
+    records = events_of(table, path, model, context.clock.now())
     with closing(SegmentFacts(context.home / "log", COMMAND)) as facts:
         facts.add_events(records)
     return Imported(events=len(records))
 
 
-def read_events(path: Path, model: str, now: float) -> tuple[EventRecord, ...]:
-    """The events in a Parquet, CSV or JSON lines file, in its order. `at` may be a date, a timestamp (UTC where it
-    names no zone), ISO 8601 text or seconds since 1970.
+def events_of(table: pa.Table, path: Path, model: str, now: float) -> tuple[EventRecord, ...]:
+    """The events in a file's table. `at` may be a date, a timestamp (UTC where it names no zone), ISO 8601 text or
+    seconds since 1970.
 
     Raises `TableError` naming the column or the row that cannot be used, and for a file without `at` and `event_id`:
     read twice, it would be twice as many events.
     """
-    table = read_table(path)
     if not {"at", "event_id"} & set(table.column_names):
         raise TableError(
             f"{path} has neither a column 'at' nor 'event_id', so its events could not be told from each other, nor "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from datetime import UTC, datetime
 from math import isfinite, isnan
 from pathlib import Path
@@ -14,8 +13,7 @@ from msgspec import Struct
 from fairlead.adapters.tables import read_table
 from fairlead.core.inference import label_text
 from fairlead.core.record import OutcomeRecord
-from fairlead.errors import NotFound, TableError
-from fairlead.operations.context import Context
+from fairlead.errors import TableError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,12 +34,16 @@ def read_outcomes(
     now: float,
     columns: OutcomeColumns = OutcomeColumns(),  # noqa: B008 - a frozen value
 ) -> tuple[OutcomeRecord, ...]:
-    """The outcomes in a Parquet, CSV or JSON lines file, in its order; rows that have none yet are left out.
-    `observed_at` may be a date, a timestamp (UTC where it names no zone), ISO 8601 text or seconds since 1970.
+    """The outcomes in a Parquet, CSV or JSON lines file, in its order. Raises as `outcomes_of` does."""
+    return outcomes_of(read_table(path), path, now, columns)
+
+
+def outcomes_of(table: pa.Table, path: Path, now: float, columns: OutcomeColumns) -> tuple[OutcomeRecord, ...]:
+    """The outcomes in a file's table; rows that have none yet are left out. `observed_at` may be a date, a timestamp
+    (UTC where it names no zone), ISO 8601 text or seconds since 1970.
 
     Raises `TableError` naming the column or the row that cannot be used, and where no row has an outcome.
     """
-    table = read_table(path)
     for name in (columns.request_id, columns.outcome):
         if name not in table.column_names:
             held = ", ".join(table.column_names[:10])
@@ -109,21 +111,3 @@ def instant(value: Any, where: str) -> float:
             raise TableError(f"{where}: {value!r} is not an instant: write 2026-01-31T12:00:00Z") from None
         return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
     raise TableError(f"{where}: {value!r} is not an instant: write 2026-01-31T12:00:00Z, or seconds since 1970")
-
-
-def import_outcomes(
-    context: Context,
-    model: str,
-    path: Path,
-    columns: OutcomeColumns = OutcomeColumns(),  # noqa: B008 - a frozen value
-) -> int:
-    """Writes the outcomes of a file to the log, and returns how many. They are on the disk when this returns.
-
-    Raises `NotFound` for an unknown model and `TableError` for a file that cannot be used; nothing is written then.
-    """
-    if not any(True for _ in context.journal.read(model=model, kinds=["version_registered"])):
-        raise NotFound(f"there is no model {model!r} in this home: `fairlead models` lists them")
-    outcomes = read_outcomes(path, context.clock.now(), columns)
-    with closing(context.open_writer()) as log:
-        log.outcomes(outcomes)
-    return len(outcomes)

@@ -6,7 +6,7 @@ of the rows nothing. They are read once more where a law is needed: for windows 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
@@ -81,10 +81,10 @@ class Bonds:
         """The sums of some rows; None where correlations are not watched."""
         if self.why:
             return None
-        by_name = {column.name: column for column in columns}
-        if any(name not in by_name for name in self.columns):
+        held = {column.name: column for column in columns}
+        if any(name not in held for name in self.columns):
             return None
-        return sums_of(_values([by_name[name] for name in self.columns], self._parts), *self._ends)
+        return sums_of(_values(held, self._parts), *self._ends)
 
     def compare(self, window: Sums | None, alpha: float) -> Compared | str:
         """A window against the held-out rows at its share of alpha; or why not."""
@@ -107,8 +107,8 @@ class Bonds:
 
     def _rows(self, data: Dataset | None = None) -> Floats:
         read = self._read if data is None else data.columns
-        found = () if read is None else read(self.columns)
-        rows = _values(found, self._parts) if found else np.empty((0, len(self._parts)))
+        held = {} if read is None else {column.name: column for column in read(self.columns)}
+        rows = _values(held, self._parts) if held else np.empty((0, len(self._parts)))
         return rows[:: max(1, -(-len(rows) // _ROWS))]
 
     def _law(self, drawn: int) -> Law:
@@ -177,10 +177,9 @@ def bonds_of(folder: Path, open_dataset: Callable[[Path], Dataset], profile: Tab
     return Bonds(profile, read if path.exists() else None, most)
 
 
-def _values(columns: Sequence[Column], parts: Sequence[Part]) -> Floats:
-    """The columns' rows, (n, d); nan where one is null, or is not of the kind that was profiled."""
-    rows = columns[0].rows
-    held = {column.name: column for column in columns}
+def _values(held: Mapping[str, Column], parts: Sequence[Part]) -> Floats:
+    """The rows of columns by name, (n, d); nan where one is null, or is not of the kind that was profiled."""
+    rows = held[parts[0].column].rows
     found = np.full((len(parts), rows), np.nan)
     for name, places in _grouped(parts).items():
         column = held[name]
